@@ -1,0 +1,54 @@
+"""The two kinds of thing that plugins give to the dax bus: ranges, and drivers.
+
+The bus itself lives in a plugin; this module only holds what passes through hooks.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import attrs
+
+__all__ = ["DaxDevice", "DaxDriver", "DaxOffer"]
+
+
+@attrs.frozen
+class DaxOffer:
+    """A range (bytes, half open) offered to the bus; ``target_node`` is -1 where there is none."""
+
+    start: int = attrs.field(repr=hex)
+    end: int = attrs.field(repr=hex)
+    target_node: int
+    source: str
+
+
+class DaxDevice(Protocol):
+    """What a driver sees of a device."""
+
+    name: str
+
+    @property
+    def ranges(self) -> list[tuple[int, int]]:
+        """Ranges in bytes, ends inclusive, in the order in which they were added."""
+
+    @property
+    def target_node(self) -> int:
+        """Node that the memory would be, or -1."""
+
+
+class DaxDriver(Protocol):
+    """A driver of the dax bus. Linux: ``drivers/dax/bus.h: struct dax_device_driver``."""
+
+    name: str
+    #: The module that registers it; the driver is there while that module is loaded.
+    module: str
+    #: ``"device"`` or ``"kmem"``. Linux: ``enum dax_driver_type``.
+    type: str
+    #: Whether it matches every device. Linux before 6.3: ``match_always``.
+    match_always: bool
+
+    def probe(self, device: DaxDevice) -> int:
+        """Bind: 0 or ``-errno``."""
+
+    def remove(self, device: DaxDevice) -> None:
+        """Unbind; cannot fail."""

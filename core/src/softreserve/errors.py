@@ -1,0 +1,60 @@
+"""Errors that a person caused or can mend; what the *emulated kernel* refuses is never one of them.
+
+Every error ends in one line on stderr and an exit code: 2 for bad usage or bad input, 3 for a plugin that failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+__all__ = [
+    "ConfigError",
+    "InputError",
+    "MachineError",
+    "PluginError",
+    "PluginResultError",
+    "SoftReserveError",
+    "UnknownPluginError",
+]
+
+
+class SoftReserveError(Exception):
+    """Root of all errors of this project. ``exit_code`` is what the command line ends with."""
+
+    exit_code = 2
+
+
+class InputError(SoftReserveError):
+    """A file or argument that cannot be used: ``path`` and ``place`` (a line, an offset or a key) say where."""
+
+    def __init__(self, message: str, *, path: object = None, place: str | None = None) -> None:
+        self.path = None if path is None else str(path)
+        self.place = place
+        where = ": ".join(part for part in (self.path, place) if part)
+        super().__init__(f"{where}: {message}" if where else message)
+
+
+class ConfigError(SoftReserveError):
+    """One or more problems of a configuration, collected and shown together."""
+
+    def __init__(self, problems: Sequence[InputError | str]) -> None:
+        self.problems = tuple(str(problem) for problem in problems)
+        super().__init__("; ".join(self.problems))
+
+
+class MachineError(SoftReserveError):
+    """A machine that cannot be booted as described."""
+
+
+class UnknownPluginError(SoftReserveError):
+    """A plugin that was asked for and is not installed, or is installed twice."""
+
+
+class PluginError(SoftReserveError):
+    """A plugin that could not be imported, or raised."""
+
+    exit_code = 3
+
+
+class PluginResultError(PluginError):
+    """A plugin that answered a hook with something the hook does not allow."""

@@ -1,0 +1,161 @@
+"""Modules: built in or loadable as the configuration says, with parameters. Linux: ``kernel/module``, ``kernel/params.c``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import attrs
+
+from softreserve.initcalls import Initcall, Level
+from softreserve.sysfs import Attribute, Directory, Node
+
+if TYPE_CHECKING:
+    from softreserve.system import System
+
+__all__ = ["Module", "Modules", "Parameter"]
+
+
+@attrs.define
+class Parameter:
+    """A bool parameter of a module. Linux: ``kernel/params.c: param_set_bool``."""
+
+    name: str
+    value: bool = False
+    mode: int = 0o644
+
+    def set(self, text: str | None) -> int:
+        """Set from text (``None``: given without a value, true): 0 or -EINVAL."""
+        word = "y" if text is None else text
+        if word[:2].lower() == "on" or word[:1] in "yY1tT" and word:
+            self.value = True
+        elif word[:2].lower() == "of" or word[:1] in "nN0fF" and word:
+            self.value = False
+        else:
+            return -22
+        return 0
+
+    def show(self) -> str:
+        """As in ``/sys/module/M/parameters/P``."""
+        return "Y\n" if self.value else "N\n"
+
+
+def _nothing() -> int:
+    return 0
+
+
+@attrs.define(eq=False)
+class Module:
+    """A module. ``option`` decides: ``y`` built in, ``m`` loadable, anything else: not there.
+
+    ``init`` returns 0 or ``-errno``; ``exit`` undoes it. ``depends`` are modules that must be there first.
+    """
+
+    name: str
+    option: str
+    source: str
+    init: Callable[[], int] = _nothing
+    exit: Callable[[], object] = _nothing
+    level: Level = Level.DEVICE
+    parameters: tuple[Parameter, ...] = ()
+    depends: tuple[str, ...] = ()
+    live: bool = False
+
+
+class Modules:
+    """All modules of a system, by name (``-`` and ``_`` are the same)."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self._modules: dict[str, Module] = {}
+
+    def add(self, modules: Sequence[Module]) -> None:
+        """Make modules known, and give them the parameters of the command line (``module.parameter=value``)."""
+        for module in modules:
+            if not self._system.kernel.enabled(module.option):
+                continue
+            self._modules[module.name] = module
+            for parameter in module.parameters:
+                for value in self._system.cmdline.all(f"{module.name}.{parameter.name}"):
+                    parameter.set(value)
+        self._system.sysfs.add("/sys/module", Directory(names=self._names, lookup=self._lookup))
+
+    def initcalls(self) -> list[Initcall]:
+        """Initcalls of what is built in."""
+        return [
+            Initcall(module.level, module.source, f"{module.name}_init", lambda m=module: self._start(m))
+            for module in self._modules.values()
+            if self._builtin(module)
+        ]
+
+    def get(self, name: str) -> Module | None:
+        """The module of that name, loaded or not."""
+        return self._modules.get(name.replace("-", "_"))
+
+    def load(self, name: str, parameters: dict[str, str | None] | None = None) -> int:
+        """``modprobe NAME``: dependencies first; 0 or ``-errno``; already there is success, unknown is -ENOENT."""
+        module = self.get(name)
+        if module is None:
+            return -2
+        if module.live:
+            return 0
+        for needed in module.depends:
+            self.load(needed)
+        for parameter in module.parameters:
+            if parameters and parameter.name in parameters:
+                status = parameter.set(parameters[parameter.name])
+                if status:
+                    return status
+        return self._start(module)
+
+    def unload(self, name: str) -> int:
+        """``rmmod NAME``: 0, -ENOENT where it is not loaded, -EBUSY where it is built in or another needs it."""
+        module = self.get(name)
+        if module is None or not module.live:
+            return -2
+        users = [m for m in self._modules.values() if m.live and module.name in m.depends]
+        if self._builtin(module) or users:
+            return -16
+        module.exit()
+        module.live = False
+        return 0
+
+    def live(self) -> list[str]:
+        """Names of loadable modules that are loaded, newest last."""
+        return [m.name for m in self._modules.values() if m.live and not self._builtin(m)]
+
+    def _builtin(self, module: Module) -> bool:
+        return self._system.kernel.builtin(module.option)
+
+    def _start(self, module: Module) -> int:
+        module.live = True
+        status = module.init()
+        if status:
+            module.live = False
+        return status
+
+    # --- /sys/module
+
+    def _names(self) -> list[str]:
+        return [m.name for m in self._modules.values() if m.live]
+
+    def _lookup(self, name: str) -> Node | None:
+        module = self._modules.get(name)
+        if module is None or not module.live:
+            return None
+        children: dict[str, Node] = {}
+        if not self._builtin(module):
+            children["initstate"] = Attribute(0o444, lambda: "live\n")
+        if module.parameters:
+            children["parameters"] = Directory({p.name: _parameter(p) for p in module.parameters})
+        return Directory(children)
+
+
+def _parameter(parameter: Parameter) -> Attribute:
+    def store(data: bytes) -> int:
+        status = parameter.set(data.decode("latin-1").rstrip("\0\n"))
+        return status or len(data)
+
+    return Attribute(parameter.mode, parameter.show, store if parameter.mode & 0o222 else None)
+
+

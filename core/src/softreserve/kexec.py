@@ -1,0 +1,64 @@
+"""Crossing into the next kernel: requests, policies and what was loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import attrs
+
+from softreserve.model.cmdline import CommandLine
+from softreserve.model.kernel import Kernel
+from softreserve.model.machine import KernelImage, Machine
+from softreserve.model.ranges import PhysRange
+
+if TYPE_CHECKING:
+    from softreserve.system import System
+
+__all__ = ["KexecImage", "KexecPolicy", "KexecRequest", "KexecSegment"]
+
+
+@attrs.frozen
+class KexecSegment:
+    """One segment: where it goes (bytes, half open) and what it is."""
+
+    range: PhysRange
+    what: str
+
+
+@attrs.frozen
+class KexecRequest:
+    """What somebody asks for. ``image`` and ``setup_data`` say where the loader put things, where that is known."""
+
+    syscall: str = "kexec_load"
+    kernel: Kernel | None = None
+    cmdline: CommandLine | None = None
+    policy: str = "default"
+    image: KernelImage | None = None
+    setup_data: tuple[PhysRange, ...] = ()
+    kernel_size: int = 0x3000000
+    initrd_size: int = 0
+    kernel_align: int = 0x200000
+    mem_min: int = 0
+    mem_max: int = (1 << 64) - 1
+
+
+@attrs.frozen
+class KexecImage:
+    """A loaded second kernel: the machine that it will see, segments, the text that the loader printed."""
+
+    machine: Machine
+    segments: tuple[KexecSegment, ...] = ()
+    status: int = 0
+    output: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@attrs.frozen
+class KexecPolicy:
+    """A policy by name: changes the request before, or the next machine after the load."""
+
+    name: str
+    words: str
+    prepare: Callable[[System, KexecRequest], KexecRequest] = lambda system, request: request
+    finish: Callable[[System, Machine], Machine] = lambda system, machine: machine

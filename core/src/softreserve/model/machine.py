@@ -1,0 +1,66 @@
+"""A machine as described: what goes into a boot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+
+from softreserve.model.cmdline import CommandLine
+from softreserve.model.efi import EfiMemoryMap
+from softreserve.model.kernel import Kernel
+from softreserve.model.ranges import PhysRange
+
+__all__ = ["E820Entry", "KernelImage", "Machine"]
+
+
+@attrs.frozen
+class E820Entry:
+    """One e820 entry: ``start`` and ``size`` in bytes; ``type`` is any 32-bit number. Anything a loader can say."""
+
+    start: int = attrs.field(repr=hex)
+    size: int = attrs.field(repr=hex)
+    type: int
+
+
+@attrs.frozen
+class KernelImage:
+    """Where the parts of the kernel image lie, as physical ranges; ``None``: unknown or not there."""
+
+    code: PhysRange | None = None
+    rodata: PhysRange | None = None
+    data: PhysRange | None = None
+    bss: PhysRange | None = None
+    initrd: PhysRange | None = None
+
+
+@attrs.frozen
+class Machine:
+    """A machine, its firmware, its command line and the kernel that it boots.
+
+    :param efi_map: the firmware's map; ``None`` for a machine that did not boot through EFI.
+    :param e820: a boot loader's (or kexec's) zero page table; ``None`` when the EFI stub makes it.
+    :param acpi: ACPI tables by signature (``"SRAT"``, ``"HMAT"``, ``"SLIT"``, ``"APIC"``, ``"CEDT"``), whole, as bytes.
+    :param boot: how the kernel was entered: ``"stub"`` (EFI stub), ``"loader"`` (e820 and perhaps an EFI map handed over
+        by a boot loader) or ``"kexec"``.
+    :param setup_data: ranges of the boot loader's setup_data nodes (x86), in list order.
+    :param phys_bits: physical address width of the CPU.
+    """
+
+    name: str
+    kernel: Kernel
+    cmdline: CommandLine = CommandLine()
+    efi_map: EfiMemoryMap | None = None
+    e820: tuple[E820Entry, ...] | None = None
+    acpi: Mapping[str, bytes] = attrs.field(factory=dict, hash=False, repr=lambda v: repr(sorted(v)))
+    cpus: int = 1
+    image: KernelImage = KernelImage()
+    boot: str = "stub"
+    setup_data: tuple[PhysRange, ...] = ()
+    phys_bits: int = 46
+    hypervisor: bool = True
+
+    @property
+    def arch(self) -> str:
+        """``"x86_64"``, ``"arm64"`` or what a plugin calls its own."""
+        return self.kernel.arch

@@ -1,0 +1,223 @@
+"""The one sysfs tree: directories, links and attributes, made on demand. Linux: ``fs/sysfs``, ``fs/kernfs``.
+
+In-process steps, the exported directory and the mounted file system all go through :class:`SysfsTree`: a change of the
+system is a write here, and its answer is a number of bytes or ``-errno``. Paths are absolute and begin with ``/sys``.
+"""
+
+from __future__ import annotations
+
+import errno
+import posixpath
+from collections.abc import Callable, Iterable, Iterator
+from typing import Union
+
+__all__ = ["Attribute", "Directory", "Link", "Node", "SysfsTree"]
+
+Show = Callable[[], Union[str, bytes, int]]
+Store = Callable[[bytes], int]
+
+_MAX_LINKS = 40
+
+
+class Attribute:
+    """A file. ``show`` gives its text (newline included) or ``-errno``; ``store`` gives bytes taken or ``-errno``.
+
+    ``mode`` is the permission bits. As in kernfs, opening in a direction that neither mode nor operations allow fails
+    with EACCES even for root.
+    """
+
+    __slots__ = ("mode", "show", "store")
+
+    def __init__(self, mode: int, show: Show | None = None, store: Store | None = None) -> None:
+        self.mode = mode
+        self.show = show
+        self.store = store
+
+
+class Link:
+    """A symbolic link; ``target`` is the absolute path under ``/sys`` that it means (shown as a relative one)."""
+
+    __slots__ = ("target",)
+
+    def __init__(self, target: str) -> None:
+        self.target = target
+
+
+class Directory:
+    """A directory: fixed children, and optionally children made on demand.
+
+    ``names`` lists what is made on demand and ``lookup`` makes one (``None``: no such child). A directory of half a
+    million memory blocks costs nothing until somebody looks.
+    """
+
+    __slots__ = ("children", "lookup", "names")
+
+    def __init__(
+        self,
+        children: dict[str, Node] | None = None,
+        *,
+        names: Callable[[], Iterable[str]] | None = None,
+        lookup: Callable[[str], Node | None] | None = None,
+    ) -> None:
+        self.children: dict[str, Node] = children if children is not None else {}
+        self.names = names
+        self.lookup = lookup
+
+    def get(self, name: str) -> Node | None:
+        """The child of that name, or ``None``."""
+        node = self.children.get(name)
+        if node is None and self.lookup is not None:
+            node = self.lookup(name)
+        return node
+
+    def listing(self) -> list[str]:
+        """Names of all children; fixed ones first, each once."""
+        found = list(self.children)
+        if self.names is not None:
+            found += [name for name in self.names() if name not in self.children]
+        return found
+
+
+Node = Union[Directory, Link, Attribute]
+
+
+class SysfsTree:
+    """The tree below ``/sys``."""
+
+    def __init__(self) -> None:
+        self.root = Directory({"sys": Directory()})
+
+    # --- building
+
+    def directory(self, path: str) -> Directory:
+        """The fixed directory at ``path``, made with its parents where missing.
+
+        :raises ValueError: something that is no directory is in the way (our mistake).
+        """
+        here = self.root
+        for part in _parts(path):
+            child = here.get(part)
+            if child is None:
+                child = here.children[part] = Directory()
+            if not isinstance(child, Directory):
+                raise ValueError(f"{path}: {part} is no directory")
+            here = child
+        return here
+
+    def add(self, path: str, node: Node) -> None:
+        """Put a node at ``path``; parents are made, an existing node is replaced."""
+        parent, name = posixpath.split(path)
+        self.directory(parent).children[name] = node
+
+    def remove(self, path: str) -> None:
+        """Take a fixed node away with all below it; absent ones are no error."""
+        parent, name = posixpath.split(path)
+        here = self.node(parent)
+        if isinstance(here, Directory):
+            here.children.pop(name, None)
+
+    # --- looking
+
+    def node(self, path: str, *, follow: bool = False) -> Node | None:
+        """The node at ``path``; links on the way are followed, one at the end only with ``follow``."""
+        found = self._walk(path, follow)
+        return None if isinstance(found, int) else found[1]
+
+    def resolve(self, path: str) -> str | None:
+        """The path with every link followed (``realpath``); ``None`` where it leads nowhere."""
+        found = self._walk(path, True)
+        return None if isinstance(found, int) else found[0]
+
+    def readlink(self, path: str) -> str | int:
+        """The relative target text of a link as the kernel shows it, or ``-errno``."""
+        found = self._walk(path, False)
+        if isinstance(found, int):
+            return found
+        where, node = found
+        if not isinstance(node, Link):
+            return -errno.EINVAL
+        return posixpath.relpath(node.target, posixpath.dirname(where))
+
+    def listdir(self, path: str) -> list[str] | int:
+        """Names in a directory, sorted, or ``-errno``."""
+        found = self._walk(path, True)
+        if isinstance(found, int):
+            return found
+        if not isinstance(found[1], Directory):
+            return -errno.ENOTDIR
+        return sorted(found[1].listing())
+
+    def walk(self, path: str) -> Iterator[tuple[str, Node]]:
+        """Every node at and below ``path`` (links not followed), depth first, names sorted."""
+        node = self.node(path)
+        if node is None:
+            return
+        yield path, node
+        if isinstance(node, Directory):
+            for name in sorted(node.listing()):
+                yield from self.walk(f"{path}/{name}")
+
+    # --- reading and writing
+
+    def read(self, path: str) -> bytes | int:
+        """What ``cat`` gives: bytes, or ``-errno`` of open() or read()."""
+        found = self._walk(path, True)
+        if isinstance(found, int):
+            return found
+        node = found[1]
+        if isinstance(node, Directory):
+            return -errno.EISDIR
+        assert isinstance(node, Attribute)
+        if not node.mode & 0o444 or node.show is None:
+            return -errno.EACCES
+        value = node.show()
+        return value.encode() if isinstance(value, str) else value
+
+    def write(self, path: str, data: bytes) -> int:
+        """One open(O_WRONLY) and one write(): bytes taken, or ``-errno`` of either.
+
+        Writing nothing returns 0 and does not reach the attribute (Linux: ``fs/kernfs/file.c``).
+        """
+        found = self._walk(path, True)
+        if isinstance(found, int):
+            return found
+        node = found[1]
+        if isinstance(node, Directory):
+            return -errno.EISDIR
+        assert isinstance(node, Attribute)
+        if not node.mode & 0o222 or node.store is None:
+            return -errno.EACCES
+        return node.store(data) if data else 0
+
+    def _walk(self, path: str, follow: bool) -> tuple[str, Node] | int:
+        here: Node = self.root
+        done = ""
+        todo = _parts(path)[::-1]
+        links = 0
+        while todo:
+            if not isinstance(here, Directory):
+                return -errno.ENOTDIR
+            name = todo.pop()
+            child = here.get(name)
+            if child is None:
+                return -errno.ENOENT
+            if isinstance(child, Link) and (todo or follow):
+                links += 1
+                if links > _MAX_LINKS:
+                    return -errno.ELOOP
+                todo += _parts(child.target)[::-1]
+                here, done = self.root, ""
+                continue
+            here, done = child, f"{done}/{name}"
+        return done or "/", here
+
+
+def _parts(path: str) -> list[str]:
+    """Path components; ``.`` and doubled slashes vanish, ``..`` goes up textually."""
+    parts: list[str] = []
+    for part in path.split("/"):
+        if part == "..":
+            del parts[-1:]
+        elif part not in ("", "."):
+            parts.append(part)
+    return parts

@@ -1,0 +1,82 @@
+"""Numbers as the kernel reads and writes them. Linux: ``lib/cmdline.c``, ``lib/kstrtox.c``.
+
+All functions take text that has already been decoded; sizes are bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+__all__ = ["EFI_PAGE_SIZE", "EINVAL", "ERANGE", "U64_MAX", "kstrtoull", "memparse", "simple_strtoull"]
+
+U64_MAX: Final = (1 << 64) - 1
+EFI_PAGE_SIZE: Final = 4096
+EINVAL: Final = 22
+ERANGE: Final = 34
+
+_SUFFIXES: Final = "KMGTPE"
+_DIGITS: Final = "0123456789abcdef"
+
+
+def _fixup_radix(text: str, base: int) -> tuple[int, int]:
+    """The number base in force and how many characters its prefix takes.
+
+    Linux: ``lib/kstrtox.c: _parse_integer_fixup_radix``.
+    """
+    prefix = text[:2].lower() == "0x"
+    if base == 0:
+        if text[:1] != "0":
+            base = 10
+        else:
+            base = 16 if prefix and text[2:3] and text[2].lower() in _DIGITS else 8
+    return base, 2 if base == 16 and prefix else 0
+
+
+def _parse_integer(text: str, at: int, base: int) -> tuple[int, int]:
+    """Read digits from position ``at``: ``(value without limit, position after the last digit)``."""
+    value = 0
+    while at < len(text):
+        digit = _DIGITS.find(text[at].lower()) if text[at].isascii() else -1
+        if not 0 <= digit < base:
+            break
+        value = value * base + digit
+        at += 1
+    return value, at
+
+
+def simple_strtoull(text: str, base: int = 0) -> tuple[int, str]:
+    """Read a number at the start of ``text``: ``(value modulo 2**64, rest of the text)``.
+
+    No digit at all gives 0. Linux: ``lib/vsprintf.c: simple_strtoull``.
+    """
+    radix, skip = _fixup_radix(text, base)
+    value, end = _parse_integer(text, skip, radix)
+    return value & U64_MAX, text[end:]
+
+
+def memparse(text: str) -> tuple[int, str]:
+    """Read ``nn[KMGTPE]``: ``(bytes modulo 2**64, rest of the text)``.
+
+    The base is found from the prefix (``0x`` hexadecimal, ``0`` octal); one suffix letter in either case
+    multiplies by a power of 1024; nothing after it is looked at. Linux: ``lib/cmdline.c: memparse``.
+    """
+    value, rest = simple_strtoull(text, 0)
+    if rest[:1] and rest[0].upper() in _SUFFIXES:
+        value <<= 10 * (_SUFFIXES.index(rest[0].upper()) + 1)
+        rest = rest[1:]
+    return value & U64_MAX, rest
+
+
+def kstrtoull(text: str, base: int = 0) -> int:
+    """Read a whole string as an unsigned 64-bit number: the value, or ``-EINVAL`` or ``-ERANGE``.
+
+    An optional ``+``, then digits, then at most one newline; nothing else. Too many digits are found before what
+    follows them. Linux: ``lib/kstrtox.c: kstrtoull``.
+    """
+    if text[:1] == "+":
+        text = text[1:]
+    radix, skip = _fixup_radix(text, base)
+    value, end = _parse_integer(text, skip, radix)
+    if value > U64_MAX:
+        return -ERANGE
+    return value if end > skip and text[end:] in ("", "\n") else -EINVAL

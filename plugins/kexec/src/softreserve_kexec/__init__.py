@@ -1,0 +1,3 @@
+"""softreserve plugin: kexec."""
+
+__version__ = "0.1.0"

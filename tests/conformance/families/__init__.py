@@ -1,0 +1,1 @@
+"""One module per vector family; each has ``compute(in_) -> {result field: value}``."""
