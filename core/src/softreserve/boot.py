@@ -30,7 +30,7 @@ class Handoff:
 
 @attrs.frozen
 class SlotArea:
-    """One range of the map as a place for the image: ``slots`` possible addresses from ``first`` on; why, or why not."""
+    """One range of the map as a place for the image: ``slots`` addresses from ``first`` on; why, or why not."""
 
     range: PhysRange
     slots: int
@@ -40,7 +40,7 @@ class SlotArea:
 
 @attrs.frozen
 class Placement:
-    """Where the image can go. ``address`` is where it goes (``None``: nowhere), ``align`` the distance of slots, bytes."""
+    """Where the image can go (bytes): ``address`` is where it goes (``None``: nowhere), ``align`` the slot distance."""
 
     areas: tuple[SlotArea, ...]
     size: int

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from softreserve.kexec import KexecImage, KexecPolicy, KexecRequest
     from softreserve.lint import Finding
     from softreserve.model.machine import Machine
-    from softreserve.report import Lane
     from softreserve.system import System
 
 __all__ = ["hookimpl", "hookspec"]
@@ -89,7 +88,7 @@ def softreserve_early_reserve(system: System) -> bool | None:
 def softreserve_numa_info(system: System) -> bool | None:
     """Find nodes, distances and the address-to-node answers; lay out zones.
 
-    Stage: numa info, after :func:`softreserve_early_reserve`, before :func:`softreserve_register_resources`: on arm64 the
+    Stage: numa info, after :func:`softreserve_early_reserve`, before :func:`softreserve_register_resources`: on arm64
     System RAM resources are split at node borders, so the kernel must know them first.
     Calls: once per boot. First result wins; ``None`` means "not my architecture".
     Kernel: ``initmem_init()`` in ``arch/x86/mm/numa_64.c``; ``bootmem_init()`` in ``arch/arm64/mm/init.c``.

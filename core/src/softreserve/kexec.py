@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from softreserve.errors import MachineError
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.kernel import Kernel
 from softreserve.model.machine import KernelImage, Machine
@@ -15,7 +16,7 @@ from softreserve.model.ranges import PhysRange
 if TYPE_CHECKING:
     from softreserve.system import System
 
-__all__ = ["KexecImage", "KexecPolicy", "KexecRequest", "KexecSegment"]
+__all__ = ["KexecImage", "KexecPolicy", "KexecRequest", "KexecSegment", "load"]
 
 
 @attrs.frozen
@@ -62,3 +63,21 @@ class KexecPolicy:
     words: str
     prepare: Callable[[System, KexecRequest], KexecRequest] = lambda system, request: request
     finish: Callable[[System, Machine], Machine] = lambda system, machine: machine
+
+
+def load(system: System, request: KexecRequest) -> KexecImage:
+    """Load a second kernel under the request's policy.
+
+    :raises MachineError: the policy is unknown, or no plugin loads kernels for this architecture and system call.
+    """
+    policies = {policy.name: policy for policy in system.hooks.kexec_policies(system)}
+    policy = policies.get(request.policy)
+    if policy is None:
+        known = ", ".join(sorted(policies)) or "none"
+        raise MachineError(f"unknown kexec policy {request.policy!r}; known: {known}")
+    system.log.stage = "kexec"
+    image = system.hooks.kexec_load(system, policy.prepare(system, request))
+    if image is None:
+        loaded = ", ".join(system.hooks.names) or "none"
+        raise MachineError(f"no loaded plugin does {request.syscall} on {system.machine.arch}; loaded: {loaded}")
+    return attrs.evolve(image, machine=policy.finish(system, image.machine))

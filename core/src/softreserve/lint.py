@@ -9,7 +9,7 @@ __all__ = ["Finding"]
 
 @attrs.frozen
 class Finding:
-    """One finding. ``severity`` is ``"error"``, ``"warning"`` or ``"note"``; the range is bytes, half open, or absent."""
+    """One finding. ``severity`` is ``error``, ``warning`` or ``note``; the range is bytes, half open, or absent."""
 
     severity: str
     rule: str

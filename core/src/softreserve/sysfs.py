@@ -9,11 +9,10 @@ from __future__ import annotations
 import errno
 import posixpath
 from collections.abc import Callable, Iterable, Iterator
-from typing import Union
 
 __all__ = ["Attribute", "Directory", "Link", "Node", "SysfsTree"]
 
-Show = Callable[[], Union[str, bytes, int]]
+Show = Callable[[], str | bytes | int]
 Store = Callable[[bytes], int]
 
 _MAX_LINKS = 40
@@ -78,7 +77,7 @@ class Directory:
         return found
 
 
-Node = Union[Directory, Link, Attribute]
+Node = Directory | Link | Attribute
 
 
 class SysfsTree:

@@ -14,10 +14,12 @@ from softreserve.model.machine import Machine
 from softreserve.sysfs import SysfsTree
 
 if TYPE_CHECKING:
+    from softreserve.boot import Handoff
     from softreserve.kernel.firmware_memmap import FirmwareMemmap
     from softreserve.kernel.memory_hotplug import MemoryHotplug
     from softreserve.kernel.modules import Modules
     from softreserve.kernel.node import Nodes
+    from softreserve.kexec import KexecImage, KexecRequest
     from softreserve.plugins import Hooks
 
 __all__ = ["Stash", "StashKey", "System"]
@@ -84,6 +86,8 @@ class System:
         #: Loadable and built-in modules with their parameters.
         self.modules: Modules = Modules(self)
         self.initcalls: list[Initcall] = []
+        #: What stub or loader handed over; set by the first stage.
+        self.handoff: Handoff
         #: True until user space runs. Linux: ``system_state < SYSTEM_RUNNING``.
         self.booting = True
 
@@ -96,6 +100,15 @@ class System:
     def cmdline(self) -> CommandLine:
         """Its command line."""
         return self.machine.cmdline
+
+    def kexec(self, request: KexecRequest) -> KexecImage:
+        """Load a second kernel; its ``machine`` is what the next kernel sees.
+
+        :raises MachineError: no loaded plugin can, or the policy is unknown.
+        """
+        from softreserve.kexec import load
+
+        return load(self, request)
 
     def printk(self, text: str, function: str = "") -> None:
         """Print a line into the kernel log."""

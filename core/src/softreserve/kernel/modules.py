@@ -1,4 +1,4 @@
-"""Modules: built in or loadable as the configuration says, with parameters. Linux: ``kernel/module``, ``kernel/params.c``."""
+"""Modules, built in or loadable, with parameters. Linux: ``kernel/module``, ``kernel/params.c``."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Parameter:
     def set(self, text: str | None) -> int:
         """Set from text (``None``: given without a value, true): 0 or -EINVAL."""
         word = "y" if text is None else text
-        if word[:2].lower() == "on" or word[:1] in "yY1tT" and word:
+        if word[:2].lower() == "on" or (word[:1] in "yY1tT" and word):
             self.value = True
-        elif word[:2].lower() == "of" or word[:1] in "nN0fF" and word:
+        elif word[:2].lower() == "of" or (word[:1] in "nN0fF" and word):
             self.value = False
         else:
             return -22
@@ -157,5 +157,3 @@ def _parameter(parameter: Parameter) -> Attribute:
         return status or len(data)
 
     return Attribute(parameter.mode, parameter.show, store if parameter.mode & 0o222 else None)
-
-

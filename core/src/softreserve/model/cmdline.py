@@ -94,5 +94,5 @@ class CommandLine:
         return bool(self.all(name))
 
     def appended(self, text: str) -> CommandLine:
-        """This command line with ``text`` after a blank."""
+        """The same command line with ``text`` after a blank."""
         return CommandLine(f"{self.text} {text}" if self.text else text)

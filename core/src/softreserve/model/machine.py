@@ -40,9 +40,9 @@ class Machine:
 
     :param efi_map: the firmware's map; ``None`` for a machine that did not boot through EFI.
     :param e820: a boot loader's (or kexec's) zero page table; ``None`` when the EFI stub makes it.
-    :param acpi: ACPI tables by signature (``"SRAT"``, ``"HMAT"``, ``"SLIT"``, ``"APIC"``, ``"CEDT"``), whole, as bytes.
-    :param boot: how the kernel was entered: ``"stub"`` (EFI stub), ``"loader"`` (e820 and perhaps an EFI map handed over
-        by a boot loader) or ``"kexec"``.
+    :param acpi: whole ACPI tables, as bytes, by signature: ``SRAT``, ``HMAT``, ``SLIT``, ``APIC``, ``CEDT``.
+    :param boot: how the kernel was entered: ``"stub"`` (EFI stub), ``"loader"`` (e820 and perhaps an EFI map from
+        a boot loader) or ``"kexec"``.
     :param setup_data: ranges of the boot loader's setup_data nodes (x86), in list order.
     :param phys_bits: physical address width of the CPU.
     """

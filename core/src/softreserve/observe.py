@@ -1,0 +1,121 @@
+"""``softreserve observe``: boot a case, run its steps and its kexec, and write what a real kernel would have shown.
+
+The output has the layout of a capture's ``expected/``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from softreserve.boot import boot
+from softreserve.kexec import KexecRequest
+from softreserve.model.cmdline import CommandLine
+from softreserve.snapshot import FILES
+from softreserve.steps import Runner, run_step
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
+
+    from softreserve.model.machine import Machine
+    from softreserve.model.scenario import KexecScenario, Scenario, Step
+    from softreserve.plugins import Hooks
+    from softreserve.system import System
+
+__all__ = ["observe", "request_of"]
+
+#: Makes a session for shell words on a running system; ``None`` where this host cannot.
+Sessions = Callable[["System"], "AbstractContextManager[Runner] | None"]
+
+
+def observe(
+    scenario: Scenario, out: Path, hooks_for: Callable[[Machine], Hooks], sessions: Sessions | None = None
+) -> list[str]:
+    """Boot, run, and write everything into ``out`` (made if missing).
+
+    :param hooks_for: loads the plugins for a machine; a fresh set per kernel.
+    :param sessions: makes a session for shell words.
+    :returns: one line for each step that could not be run.
+    """
+    observer = _Observer(hooks_for, sessions)
+    system = boot(scenario.machine, hooks_for(scenario.machine))
+    observer.state(system, out, 0)
+    observer.run_all(system, scenario.steps, scenario.kexec, out)
+    return observer.skipped
+
+
+class _Observer:
+    def __init__(self, hooks_for: Callable[[Machine], Hooks], sessions: Sessions | None) -> None:
+        self.hooks_for = hooks_for
+        self.sessions = sessions
+        self.skipped: list[str] = []
+
+    def state(self, system: System, out: Path, mark: int, *, boot: bool = True) -> None:
+        """Write the state files; ``log.txt`` holds the lines after the first ``mark``."""
+        out.mkdir(parents=True, exist_ok=True)
+        for name, lines in FILES.items():
+            if name == "firmware-memmap.txt" and not (boot and system.firmware_memmap.entries):
+                continue
+            _write(out / name, lines(system))
+        _write(out / "log.txt", system.log.lines_since(mark))
+
+    def run_all(self, system: System, steps: Sequence[Step], kexec: KexecScenario | None, out: Path) -> None:
+        """Run steps one after the other in one session, then cross the kexec if there is one."""
+        session = self.sessions(system) if self.sessions is not None and _needs_shell(system, steps) else None
+        if session is None:
+            self._steps(system, steps, out, None)
+        else:
+            with session as runner:
+                self._steps(system, steps, out, runner)
+        if kexec is not None:
+            self._kexec(system, kexec, out / "kexec")
+
+    def _steps(self, system: System, steps: Sequence[Step], out: Path, runner: Runner | None) -> None:
+        for step in steps:
+            mark = len(system.log)
+            result = run_step(system, step, runner, trace=True)
+            if result.status is None:
+                self.skipped.append(f"step {step.name}: {result.why}")
+            where = out / "steps" / step.name
+            self.state(system, where, mark, boot=False)
+            if result.status is not None:
+                (where / "status").write_text(f"{result.status}\n")
+                (where / "output.txt").write_text(result.output)
+            if result.trace is not None:
+                (where / "trace.txt").write_text(result.trace)
+
+    def _kexec(self, system: System, scenario: KexecScenario, out: Path) -> None:
+        mark = len(system.log)
+        image = system.kexec(request_of(scenario, system))
+        load = out / "load"
+        self.state(system, load, mark, boot=False)
+        (load / "status").write_text(f"{image.status}\n")
+        _write(load / "output.txt", list(image.output))
+        following = boot(image.machine, self.hooks_for(image.machine))
+        self.state(following, out, 0)
+        self.run_all(following, scenario.steps, scenario.kexec, out)
+
+
+def request_of(scenario: KexecScenario, system: System) -> KexecRequest:
+    """The kexec of a scenario as a request to the running kernel."""
+    cmdline = scenario.cmdline
+    if cmdline is None:
+        cmdline = CommandLine(system.cmdline.text if scenario.reuse_cmdline else "")
+        cmdline = cmdline.appended(scenario.append) if scenario.append else cmdline
+    return KexecRequest(
+        syscall=scenario.syscall,
+        kernel=scenario.kernel,
+        cmdline=cmdline,
+        image=scenario.image,
+        setup_data=scenario.setup_data,
+    )
+
+
+def _needs_shell(system: System, steps: Sequence[Step]) -> bool:
+    return any(step.run is not None for step in steps)
+
+
+def _write(path: Path, lines: list[str]) -> None:
+    path.write_text("".join(line + "\n" for line in lines))

@@ -1,0 +1,143 @@
+"""Steps: changes of a running system, each a sysfs write or shell words.
+
+A step made of ``writes`` runs in process. Shell words run in the machine's namespace where a session is at hand; the
+few words that need no program (``modprobe``, ``rmmod``, ``echo VALUE > PATH``) are understood here as well.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import attrs
+
+from softreserve.snapshot import state_lines, write_line
+
+if TYPE_CHECKING:
+    from softreserve.model.scenario import Step
+    from softreserve.system import System
+
+__all__ = ["Runner", "StepResult", "run_step", "run_words"]
+
+#: Runs shell words on the machine: exit status and output.
+Runner = Callable[[str], tuple[int, str]]
+
+
+@attrs.frozen
+class StepResult:
+    """What a step gave. ``status`` is ``None`` where it could not be run; ``why`` then says the reason."""
+
+    name: str
+    status: int | None
+    output: str = ""
+    trace: str | None = None
+    why: str = ""
+
+
+def run_step(system: System, step: Step, runner: Runner | None = None, *, trace: bool = False) -> StepResult:
+    """Run one step. ``trace`` records the state after each write."""
+    if step.writes is not None:
+        return _run_writes(system, step, trace)
+    words = step.run or ""
+    if runner is not None:
+        status, output = runner(words)
+        return StepResult(step.name, status, output)
+    in_process = run_words(system, words)
+    if in_process is None:
+        return StepResult(step.name, None, why=f"needs a shell in the machine's namespace: {words}")
+    return StepResult(step.name, *in_process)
+
+
+def _run_writes(system: System, step: Step, trace: bool) -> StepResult:
+    output: list[str] = []
+    record: list[str] = []
+    before: list[str] = []
+    if trace:
+        before = state_lines(system)
+        record += ["# 0", *before]
+    for number, (path, value) in enumerate(step.writes or (), 1):
+        data = value.encode()
+        line = write_line(path, value, system.sysfs.write(path, data), len(data))
+        output.append(line)
+        if trace:
+            after = state_lines(system)
+            record += [f"# {number} {line}", *(["same"] if after == before else after)]
+            before = after
+    return StepResult(step.name, 0, _lines(output), _lines(record) if trace else None)
+
+
+def _lines(lines: list[str]) -> str:
+    return "".join(line + "\n" for line in lines)
+
+
+_ECHO = re.compile(r"echo\s+(-n\s+)?(?P<value>'[^']*'|\"[^\"$`\\]*\"|[^\s;&|<>'\"$`\\]*)\s*>\s*(?P<path>/sys/\S+)")
+_SHELL_SYNTAX = re.compile(r"[|&<>$`(){}\\*?~!]")
+
+
+def run_words(system: System, words: str) -> tuple[int, str] | None:
+    """Run shell words that only load modules or write to sysfs: ``(status, output)``; ``None``: needs a real shell.
+
+    The status is that of the last command, as in a shell.
+    """
+    commands = [part.strip() for part in words.split(";") if part.strip()]
+    parsed = [_parse(command) for command in commands]
+    if not parsed or any(action is None for action in parsed):
+        return None
+    status, output = 0, ""
+    for action in parsed:
+        assert action is not None
+        status, text = action(system)
+        output += text
+    return status, output
+
+
+_Action = Callable[["System"], tuple[int, str]]
+
+
+def _parse(command: str) -> _Action | None:
+    echo = _ECHO.fullmatch(command)
+    if echo:
+        value = echo["value"].strip("'\"") + ("" if echo[1] else "\n")
+        return lambda system: _echo(system, echo["path"], value)
+    if _SHELL_SYNTAX.search(command):
+        return None
+    try:
+        program, *arguments = shlex.split(command)
+    except ValueError:
+        return None
+    if program == "modprobe" and arguments[:1] == ["-r"]:
+        return lambda system: _each(
+            system, arguments[1:], system.modules.unload, "modprobe: FATAL: Module {} is in use."
+        )
+    if program == "rmmod":
+        return lambda system: _each(system, arguments, system.modules.unload, "rmmod: ERROR: Module {} is in use")
+    if program == "modprobe" and arguments and not arguments[0].startswith("-"):
+        name, *rest = arguments
+        pairs = (word.partition("=") for word in rest)
+        parameters = {key: value if eq else None for key, eq, value in pairs}
+        return lambda system: _load(system, name, parameters)
+    return None
+
+
+def _load(system: System, name: str, parameters: dict[str, str | None]) -> tuple[int, str]:
+    status = system.modules.load(name, parameters)
+    if status == -2:
+        release = system.kernel.release
+        return 1, f"modprobe: FATAL: Module {name} not found in directory /lib/modules/{release}\n"
+    return (1, f"modprobe: ERROR: could not insert '{name}'\n") if status else (0, "")
+
+
+def _each(system: System, names: list[str], call: Callable[[str], int], message: str) -> tuple[int, str]:
+    failed = [name for name in names if call(name)]
+    return (1 if failed else 0), "".join(message.format(name) + "\n" for name in failed)
+
+
+def _echo(system: System, path: str, value: str) -> tuple[int, str]:
+    import os
+
+    status = system.sysfs.write(path, value.encode())
+    if status >= 0:
+        return 0, ""
+    return 1, f"sh: 1: echo: echo: I/O error: {os.strerror(-status)}\n"
