@@ -1,0 +1,239 @@
+"""Capture directories: the files of one recorded machine. The format is described in ``docs/captures.md``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from softreserve.config.acpi_files import read_acpi
+from softreserve.config.reader import Document, Problems, Table, read_text
+from softreserve.errors import InputError, MachineError
+from softreserve.model.behaviours import RELEASES
+from softreserve.model.cmdline import CommandLine
+from softreserve.model.efi import EfiMemoryMap
+from softreserve.model.efi_text import parse_efi_memmap
+from softreserve.model.kernel import Kernel
+from softreserve.model.machine import KernelImage, Machine
+from softreserve.model.ranges import PhysRange
+from softreserve.model.scenario import KexecScenario, Scenario, Step
+
+__all__ = ["COMMAND_LINE_MAX", "PAGE_SIZES", "checked_cmdline", "read_capture", "read_steps"]
+
+#: Bytes of a command line without the final zero. Linux: ``COMMAND_LINE_SIZE`` in ``asm/setup.h`` of x86 and arm64.
+COMMAND_LINE_MAX = 2047
+
+#: Page sizes in bytes that some architecture has.
+PAGE_SIZES = (4096, 16384, 65536)
+
+_PAGE_SIZE_OPTIONS = {"ARM64_4K_PAGES": 4096, "ARM64_16K_PAGES": 16384, "ARM64_64K_PAGES": 65536}
+_SYSCALLS = ("kexec_load", "kexec_file_load")
+
+
+def read_capture(path: Path, *, with_steps: bool = True) -> Scenario:
+    """Read ``CASE`` or ``CASE/input``; without ``with_steps`` only what a boot needs.
+
+    :raises ConfigError: everything that is wrong with the files.
+    """
+    directory = path / "input" if (path / "input").is_dir() else path
+    problems = Problems()
+    efi_map = _collected(problems, _read_efi_map, directory / "efi-memmap.txt")
+    cmdline = _collected(problems, _read_cmdline, directory / "cmdline.txt")
+    acpi = _collected(problems, read_acpi, directory / "acpi") or {}
+    kernel, cpus, image = _read_kernel_toml(directory / "kernel.toml", problems)
+    steps: tuple[Step, ...] = ()
+    kexec = None
+    if with_steps and (directory / "steps.toml").exists() and kernel is not None:
+        second = _read_kernel2(directory / "kernel2.toml", kernel, problems)
+        steps, kexec = read_steps(directory / "steps.toml", kernel, second, problems)
+    problems.check()
+    assert kernel is not None
+    machine = Machine(
+        name=path.resolve().name if directory is not path else directory.resolve().parent.name,
+        kernel=kernel,
+        cmdline=cmdline or CommandLine(),
+        efi_map=efi_map,
+        acpi=acpi,
+        cpus=cpus,
+        image=image,
+    )
+    return Scenario(machine, steps, kexec, path=path)
+
+
+def _collected(problems: Problems, read: Any, path: Path) -> Any:
+    try:
+        return read(path)
+    except InputError as error:
+        problems.add(error)
+        return None
+
+
+def _read_efi_map(path: Path) -> EfiMemoryMap:
+    return parse_efi_memmap(read_text(path), path=path)
+
+
+def _read_cmdline(path: Path) -> CommandLine:
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise InputError(error.strerror or str(error), path=path) from None
+    return checked_cmdline(text.decode("latin-1").rstrip("\n"), path)
+
+
+def checked_cmdline(text: str, path: object = None) -> CommandLine:
+    """A command line that a kernel can take.
+
+    :raises InputError: it is longer than the kernel's buffer.
+    """
+    if len(text) > COMMAND_LINE_MAX:
+        raise InputError(
+            f"a command line of {len(text)} characters; the kernel takes {COMMAND_LINE_MAX}",
+            path=path,
+            place=None if path else "command line",
+        )
+    return CommandLine(text)
+
+
+def _read_kernel_toml(path: Path, problems: Problems) -> tuple[Kernel | None, int, KernelImage]:
+    top = Document(path, problems).read()
+    kernel = _kernel(top)
+    cpus_table = top.table("cpus")
+    cpus = 1
+    if cpus_table is not None:
+        cpus = cpus_table.need("count", int, 1)
+        if cpus < 1:
+            cpus_table.problem("count", "there is at least one CPU")
+    image_table = top.table("image")
+    image = _image(image_table) if image_table is not None else KernelImage()
+    return kernel, cpus, image
+
+
+def _kernel(top: Table, base: Kernel | None = None) -> Kernel | None:
+    """A kernel from ``release``, ``arch``, ``page_size`` and ``[config]``; what is absent comes from ``base``."""
+    if base is None:
+        release, arch = top.need("release", str, RELEASES[-1]), top.need("arch", str, "")
+    else:
+        release, arch = top.get("release", str) or base.release, top.get("arch", str) or base.arch
+    config_table = top.table("config")
+    config = _config(config_table) if config_table is not None else {}
+    page_size = top.get("page_size", int) or _configured_page_size(config) or (base.page_size if base else 4096)
+    if page_size not in PAGE_SIZES:
+        top.problem("page_size", f"no page size of Linux: {page_size}; {', '.join(map(str, PAGE_SIZES))}")
+    try:
+        return Kernel(release, arch, page_size, config)
+    except MachineError as error:
+        top.problem("release", str(error))
+        return None
+
+
+def _config(table: Table) -> dict[str, str | int]:
+    config: dict[str, str | int] = {}
+    for name, value in table.values.items():
+        if isinstance(value, str | int) and not isinstance(value, bool):
+            config[name.removeprefix("CONFIG_")] = value
+        else:
+            table.problem(name, f'wanted "y", "m", "n", a number or a string, not {value!r}')
+    return config
+
+
+def _configured_page_size(config: dict[str, str | int]) -> int | None:
+    """The page size in bytes that a configuration chooses, where it has a choice."""
+    for option, size in _PAGE_SIZE_OPTIONS.items():
+        if config.get(option) == "y":
+            return size
+    return None
+
+
+def _read_kernel2(path: Path, first: Kernel, problems: Problems) -> Kernel | None:
+    """The second kernel's configuration under the first one's release, until the kexec says which release it is."""
+    return _kernel(Document(path, problems).read(), first) if path.exists() else None
+
+
+def _image(table: Table) -> KernelImage:
+    image = KernelImage(
+        code=table.range("code"),
+        rodata=table.range("rodata"),
+        data=table.range("data"),
+        bss=table.range("bss"),
+        initrd=table.range("initrd"),
+    )
+    return image
+
+
+# --- steps and kexec
+
+
+def read_steps(
+    path: Path, kernel: Kernel, second: Kernel | None, problems: Problems
+) -> tuple[tuple[Step, ...], KexecScenario | None]:
+    """``steps.toml``: steps, and the kexec after them. ``second``: the other kernel's build, if any."""
+    top = Document(path, problems).read()
+    kexec_table = top.table("kexec")
+    builds = {kernel.release: kernel}
+    return _steps(top), _kexec(kexec_table, kernel, second, builds) if kexec_table is not None else None
+
+
+def _steps(table: Table) -> tuple[Step, ...]:
+    return tuple(_step(item, index) for index, item in enumerate(table.tables("step"), 1))
+
+
+def _step(table: Table, number: int) -> Step:
+    name = table.get("name", str) or f"{number:02d}"
+    run = table.get("run", str)
+    items = table.get("writes", list)
+    if (run is None) == (items is None):
+        table.problem("name" if "name" in table else "run", "a step has either run or writes")
+    if items is None:
+        return Step(name, run=run or "")
+    writes = []
+    for index, item in enumerate(items):
+        if isinstance(item, list) and [type(part) for part in item] in ([str, str], [str, int]):
+            writes.append((item[0], str(item[1])))
+        else:
+            table.problem("writes", f"write {index + 1}: wanted [path, value], not {item!r}")
+    return Step(name, writes=tuple(writes))
+
+
+def _kexec(table: Table, running: Kernel, second: Kernel | None, builds: dict[str, Kernel]) -> KexecScenario:
+    syscall = table.get("syscall", str, "kexec_load") or "kexec_load"
+    if syscall not in _SYSCALLS:
+        table.problem("syscall", f"unknown system call {syscall!r}; known: {', '.join(_SYSCALLS)}")
+    kernel = _next_kernel(table, running, second, builds)
+    text = table.get("command_line", str)
+    image_table = table.table("image")
+    next_table = table.table("kexec")
+    return KexecScenario(
+        syscall=syscall,
+        kernel=kernel,
+        cmdline=None if text is None else CommandLine(text),
+        load=table.get("load", str, "") or "",
+        reuse_cmdline=bool(table.get("reuse_cmdline", bool, True)),
+        append=table.get("append", str, "") or "",
+        image=_image(image_table) if image_table is not None else KernelImage(),
+        setup_data=_setup_data(table),
+        steps=_steps(table),
+        kexec=_kexec(next_table, kernel, second, builds) if next_table is not None else None,
+    )
+
+
+def _next_kernel(table: Table, running: Kernel, second: Kernel | None, builds: dict[str, Kernel]) -> Kernel:
+    """The kernel that is started. ``builds`` has the kernels of the chain by release; a new release is ``second``."""
+    release = table.get("kernel", str) or running.release
+    if release not in builds:
+        built = second or running
+        try:
+            builds[release] = Kernel(release, built.arch, built.page_size, built.config)
+        except MachineError as error:
+            table.problem("kernel", str(error))
+            return running
+    return builds[release]
+
+
+def _setup_data(table: Table) -> tuple[PhysRange, ...]:
+    found = []
+    for index, item in enumerate(table.get("setup_data", list) or []):
+        try:
+            first, last = item
+            found.append(PhysRange.from_resource(int(first, 0), int(last, 0)))
+        except (TypeError, ValueError):
+            table.problem("setup_data", f'range {index + 1}: wanted ["0xFIRST", "0xLAST"], not {item!r}')
+    return tuple(found)

@@ -1,0 +1,61 @@
+"""What a person hands over: a machine, steps to carry out on it, and perhaps a kexec after them. Frozen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import attrs
+
+from softreserve.model.cmdline import CommandLine
+from softreserve.model.kernel import Kernel
+from softreserve.model.machine import KernelImage, Machine
+from softreserve.model.ranges import PhysRange
+
+__all__ = ["KexecScenario", "Scenario", "Step"]
+
+
+@attrs.frozen
+class Step:
+    """One step: either shell words (``run``) or sysfs writes as ``(path, value)``, each value one write()."""
+
+    name: str
+    run: str | None = None
+    writes: tuple[tuple[str, str], ...] | None = None
+
+
+@attrs.frozen
+class KexecScenario:
+    """A kexec, the steps in the kernel that it starts, and the next kexec of a chain.
+
+    :param syscall: ``"kexec_load"`` or ``"kexec_file_load"``.
+    :param kernel: the kernel that is started, as built.
+    :param cmdline: its whole command line; ``None``: made from the running one by ``reuse_cmdline`` and ``append``.
+    :param load: the loader's whole command, for people.
+    :param setup_data: ranges (bytes) of the setup_data nodes of the loader, in list order (x86).
+    """
+
+    syscall: str
+    kernel: Kernel
+    cmdline: CommandLine | None = None
+    load: str = ""
+    reuse_cmdline: bool = True
+    append: str = ""
+    image: KernelImage = KernelImage()
+    setup_data: tuple[PhysRange, ...] = ()
+    steps: tuple[Step, ...] = ()
+    kexec: KexecScenario | None = None
+
+
+@attrs.frozen
+class Scenario:
+    """A machine and what is to happen to it.
+
+    :param plugins: names of the plugins to load; ``None``: those that the architecture asks for.
+    :param path: where it was read from; ``None`` where it was made in process.
+    """
+
+    machine: Machine
+    steps: tuple[Step, ...] = ()
+    kexec: KexecScenario | None = None
+    plugins: tuple[str, ...] | None = None
+    path: Path | None = None
