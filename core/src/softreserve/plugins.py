@@ -7,7 +7,7 @@ typed method per hook, which checks the answer and names the guilty plugin.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -30,30 +30,48 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-__all__ = ["GROUP", "Hooks", "installed", "load"]
+__all__ = ["GROUP", "Hooks", "by_name", "installed", "load"]
 
 GROUP = "softreserve.plugins"
 
 
 def installed() -> dict[str, list[EntryPoint]]:
     """Installed plugins by name; more than one entry under a name means two distributions claim it."""
+    return by_name(entry_points(group=GROUP))
+
+
+def by_name(entries: Iterable[EntryPoint]) -> dict[str, list[EntryPoint]]:
+    """Entries by name. The same object found twice on the way (a folder that is on the path twice) counts once."""
     found: dict[str, list[EntryPoint]] = {}
-    for entry in entry_points(group=GROUP):
-        found.setdefault(entry.name, []).append(entry)
+    for entry in entries:
+        others = found.setdefault(entry.name, [])
+        if all(_owner(entry) != _owner(other) for other in others):
+            others.append(entry)
     return found
 
 
-def load(names: Iterable[str], *, extra: Sequence[tuple[str, object]] = ()) -> Hooks:
+def _owner(entry: EntryPoint) -> tuple[str, str]:
+    return (entry.dist.name if entry.dist else "", entry.value)
+
+
+def load(
+    names: Iterable[str],
+    *,
+    extra: Sequence[tuple[str, object]] = (),
+    available: Mapping[str, list[EntryPoint]] | None = None,
+) -> Hooks:
     """Load the named plugins, in that order, into a fresh manager.
 
-    ``extra`` registers objects that are already there (``(name, plugin)``): for tests and in-process users.
+    :param extra: objects that are already there (``(name, plugin)``): for tests and in-process users.
+    :param available: what is installed, where that is known already.
 
     :raises UnknownPluginError: a name is not installed, or twice.
     :raises PluginError: a plugin could not be imported or implements a hook that does not exist.
     """
     manager = pluggy.PluginManager("softreserve")
     manager.add_hookspecs(hookspecs)
-    available = installed()
+    if available is None:
+        available = installed()
     for name in dict.fromkeys(names):
         manager.register(_import(name, available), name=name)
     for name, plugin in extra:
@@ -69,7 +87,7 @@ def load(names: Iterable[str], *, extra: Sequence[tuple[str, object]] = ()) -> H
     return Hooks(manager)
 
 
-def _import(name: str, available: dict[str, list[EntryPoint]]) -> Any:
+def _import(name: str, available: Mapping[str, list[EntryPoint]]) -> Any:
     entries = available.get(name, [])
     if not entries:
         have = ", ".join(sorted(available)) or "none"

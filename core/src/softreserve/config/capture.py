@@ -149,14 +149,13 @@ def _read_kernel2(path: Path, first: Kernel, problems: Problems) -> Kernel | Non
 
 
 def _image(table: Table) -> KernelImage:
-    image = KernelImage(
+    return KernelImage(
         code=table.range("code"),
         rodata=table.range("rodata"),
         data=table.range("data"),
         bss=table.range("bss"),
         initrd=table.range("initrd"),
     )
-    return image
 
 
 # --- steps and kexec
