@@ -1,0 +1,1 @@
+"""ACPI tables: reading, writing, and what the kernel makes of them at boot."""
