@@ -94,11 +94,15 @@ class EfiDescriptor:
 _SP: Final = int(EfiAttribute.SP)
 
 
+def _as_tuple(descriptors: Iterable[EfiDescriptor]) -> tuple[EfiDescriptor, ...]:
+    return tuple(descriptors)
+
+
 @attrs.frozen
 class EfiMemoryMap:
     """Descriptors in the firmware's order. ``desc_size`` is the stride in bytes of the binary form."""
 
-    descriptors: tuple[EfiDescriptor, ...] = attrs.field(converter=tuple)
+    descriptors: tuple[EfiDescriptor, ...] = attrs.field(converter=_as_tuple)
     desc_size: int = 48
 
     def __iter__(self) -> Iterator[EfiDescriptor]:
