@@ -4,8 +4,10 @@
 usage: run_vectors.py FILE.jsonl [--out RESULT.jsonl] [--family NAME] [--show N]
 
 Each line of FILE is a case: ``id``, ``in`` and, unless they were cut off, the result fields. Only ``in`` is handed to the
-computation. ``--out`` writes ``id`` and the result fields as JSON Lines. The last line is ``N passed, M failed``; a case
-without result fields counts as neither. Exit status: 0 all passed, 1 something failed, 2 usage.
+computation. Some files write a question beside its answer (``probes``: an address and what the kernel says of it); a
+family may define ``questions(case)``, which picks the questions, and never an answer, out of a case that has them.
+``--out`` writes ``id`` and the result fields as JSON Lines. The last line is ``N passed, M failed``; a case without result
+fields counts as neither. Exit status: 0 all passed, 1 something failed, 2 usage.
 """
 
 from __future__ import annotations
@@ -67,10 +69,11 @@ def first_difference(want: Any, have: Any, where: str = "") -> str:
 def run(path: Path, family: str, out: Path | None, show: int) -> int:
     """Compute every case of a file; print what differs."""
     module = importlib.import_module(f"families.{family.replace('-', '_')}")
+    questions = getattr(module, "questions", lambda _case: {})
     passed = failed = 0
     results: list[str] = []
     for number, case in cases(path):
-        answer = module.compute(case["in"])
+        answer = module.compute({**case["in"], **questions(case)})
         if out is not None:
             results.append(json.dumps({"id": case.get("id", number - 1), **answer}, separators=(",", ":")))
         want = {key: value for key, value in case.items() if key not in ("id", "in")}

@@ -89,7 +89,7 @@ _start = attrgetter("start")
 
 
 class Resource:
-    """``struct resource``: ``start`` and ``end`` in bytes, ``end`` INCLUSIVE; ``parent`` is ``None`` while it is not linked.
+    """``struct resource``: ``start`` and ``end`` in bytes, ``end`` INCLUSIVE; no ``parent`` while it is not linked.
 
     ``children`` is sorted by start; only the functions of this module change it.
     """
@@ -330,7 +330,7 @@ def release_mem_region_adjustable(root: Resource, start: int, size: int) -> None
 
 
 def reserve_region_with_split(root: Resource, start: int, end: int, name: str, log: EventLog | None = None) -> None:
-    """Fill the parts of ``start`` to ``end`` (INCLUSIVE) that no child of ``root`` covers with busy resources ``name``."""
+    """Fill what no child of ``root`` covers of ``start`` to ``end`` (INCLUSIVE) with busy resources ``name``."""
     if root.start > start or root.end < end:
         if log is not None:
             log.printk(f"resource: requested range [{start:#x}-{end:#x}] not in root {_raw(root)}")
@@ -452,7 +452,7 @@ def _cover(root: Resource, res: Resource, start: int, end: int, flags: int, desc
 
 
 def _find_next_iomem_res(root: Resource, start: int, end: int, flags: int, desc: int) -> Resource | int:
-    """The lowest matching resource that covers part of ``start`` to ``end`` (inclusive), clipped to it, or ``-errno``."""
+    """The lowest matching resource in ``start`` to ``end`` (inclusive), clipped to it, or ``-errno``."""
     if start >= end:
         return -EINVAL
     for res in _onward(root.children, bisect_left(root.children, start, key=_end)):
