@@ -3,11 +3,11 @@
 
 usage: run_vectors.py FILE.jsonl [--out RESULT.jsonl] [--family NAME] [--show N]
 
-Each line of FILE is a case: ``id``, ``in`` and, unless they were cut off, the result fields. Only ``in`` is handed to the
-computation. Some files write a question beside its answer (``probes``: an address and what the kernel says of it); a
-family may define ``questions(case)``, which picks the questions, and never an answer, out of a case that has them.
-``--out`` writes ``id`` and the result fields as JSON Lines. The last line is ``N passed, M failed``; a case without result
-fields counts as neither. Exit status: 0 all passed, 1 something failed, 2 usage.
+Each line of FILE is a case: ``id``, ``in`` and, unless they were cut off, the result fields. Only ``in`` is handed to
+the computation. Some files write a question beside its answer (``probes``: an address and what the kernel says of it);
+a family may define ``questions(case)``, which picks the questions, and never an answer, out of a case that has them.
+``--out`` writes ``id`` and the result fields as JSON Lines. The last line is ``N passed, M failed``; a case without
+result fields counts as neither. Exit status: 0 all passed, 1 something failed, 2 usage.
 """
 
 from __future__ import annotations

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from families._common import both_releases, kernel, number
 from softreserve.events import EventLog
 from softreserve.kernel.memblock import Memblock, MemblockType
+
+from families._common import both_releases, kernel, number
 
 
 def _regions(type_: MemblockType) -> list[dict[str, Any]]:

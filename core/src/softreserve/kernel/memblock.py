@@ -1,8 +1,8 @@
-"""The early memory allocator: what is memory, what of it is in use. Linux: ``mm/memblock.c``, ``include/linux/memblock.h``.
+"""The early memory allocator: what is memory, what of it is in use. Linux: ``mm/memblock.c``.
 
-Two sorted lists of disjoint regions, ``memory`` and ``reserved``. Addresses and sizes are bytes; ranges are given as base
-and size as in the kernel, ends (``Region.end``) are exclusive. A size that would wrap is cut at the top of the address
-space. Methods carry the name of the kernel function without ``memblock_`` and return 0 or ``-errno``.
+Two sorted lists of disjoint regions, ``memory`` and ``reserved``. Addresses and sizes are bytes; ranges are given as
+base and size as in the kernel, ends (``Region.end``) are exclusive. A size that would wrap is cut at the top of the
+address space. Methods carry the name of the kernel function without ``memblock_`` and return 0 or ``-errno``.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _base = attrgetter("base")
 
 
 class Region:
-    """One region: ``base`` and ``size`` in bytes, ``flags`` (MEMBLOCK_*), ``nid``: MAX_NUMNODES where no node is known."""
+    """One region: ``base`` and ``size`` in bytes, ``flags`` (MEMBLOCK_*), ``nid`` (MAX_NUMNODES: not known)."""
 
     __slots__ = ("base", "flags", "nid", "size")
 
@@ -339,7 +339,7 @@ class Memblock:
     # --- limits
 
     def trim_memory(self, align: int) -> None:
-        """Cut memory regions to multiples of ``align`` (a power of two); ``total_size`` of the list is not corrected."""
+        """Cut memory regions to multiples of ``align``, a power of two; ``total_size`` is not corrected."""
         at = 0
         regions = self.memory.regions
         while at < len(regions):
