@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import struct
 from pathlib import Path
 
+from softreserve.acpi.tables import RawTable
 from softreserve.errors import InputError
 
 __all__ = ["read_acpi", "read_table"]
-
-_HEADER = struct.Struct("<4sI")
-_HEADER_LENGTH = 36
 
 
 def read_acpi(directory: Path) -> dict[str, bytes]:
@@ -41,15 +38,7 @@ def read_table(path: Path) -> tuple[str, bytes]:
         data = path.read_bytes()
     except OSError as error:
         raise InputError(error.strerror or str(error), path=path) from None
-    if len(data) < _HEADER_LENGTH:
-        raise InputError(f"no ACPI table: {len(data)} bytes, a header takes {_HEADER_LENGTH}", path=path)
-    signature, length = _HEADER.unpack_from(data)
-    if not signature.isalnum():
-        raise InputError(f"no ACPI table: signature {signature!r}", path=path, place="offset 0")
-    if length < _HEADER_LENGTH or length > len(data):
-        raise InputError(
-            f"the {signature.decode()} is cut off: its header says {length} bytes",
-            path=path,
-            place=f"offset {len(data)}",
-        )
-    return signature.decode(), data[:length]
+    signature = data[:4].decode("latin-1")
+    if len(signature) == 4 and not (signature.isascii() and signature.isalnum()):
+        raise InputError(f"no ACPI table: signature {signature!r}", path=path, place="offset 0x0")
+    return signature, data[: RawTable(data, signature, path).length]

@@ -17,7 +17,7 @@ from softreserve.model.machine import KernelImage, Machine
 from softreserve.model.ranges import PhysRange
 from softreserve.model.scenario import KexecScenario, Scenario, Step
 
-__all__ = ["COMMAND_LINE_MAX", "PAGE_SIZES", "checked_cmdline", "read_capture", "read_steps"]
+__all__ = ["COMMAND_LINE_MAX", "PAGE_SIZES", "checked_cmdline", "read_capture", "read_steps", "scenario_steps"]
 
 #: Bytes of a command line without the final zero. Linux: ``COMMAND_LINE_SIZE`` in ``asm/setup.h`` of x86 and arm64.
 COMMAND_LINE_MAX = 2047
@@ -44,7 +44,7 @@ def read_capture(path: Path, *, with_steps: bool = True) -> Scenario:
     kexec = None
     if with_steps and (directory / "steps.toml").exists() and kernel is not None:
         second = _read_kernel2(directory / "kernel2.toml", kernel, problems)
-        steps, kexec = read_steps(directory / "steps.toml", kernel, second, problems)
+        steps, kexec = scenario_steps(Document(directory / "steps.toml", problems).read(), kernel, second)
     problems.check()
     assert kernel is not None
     machine = Machine(
@@ -161,14 +161,21 @@ def _image(table: Table) -> KernelImage:
 # --- steps and kexec
 
 
-def read_steps(
-    path: Path, kernel: Kernel, second: Kernel | None, problems: Problems
-) -> tuple[tuple[Step, ...], KexecScenario | None]:
-    """``steps.toml``: steps, and the kexec after them. ``second``: the other kernel's build, if any."""
-    top = Document(path, problems).read()
-    kexec_table = top.table("kexec")
-    builds = {kernel.release: kernel}
-    return _steps(top), _kexec(kexec_table, kernel, second, builds) if kexec_table is not None else None
+def read_steps(path: Path, kernel: Kernel) -> tuple[tuple[Step, ...], KexecScenario | None]:
+    """Read a file of steps for a machine with that kernel.
+
+    :raises ConfigError: everything that is wrong with it.
+    """
+    problems = Problems()
+    found = scenario_steps(Document(path, problems).read(), kernel, None)
+    problems.check()
+    return found
+
+
+def scenario_steps(top: Table, kernel: Kernel, second: Kernel | None) -> tuple[tuple[Step, ...], KexecScenario | None]:
+    """``[[step]]``, and ``[kexec]`` after them. ``second``: the other kernel's build, if there is another."""
+    table = top.table("kexec")
+    return _steps(top), _kexec(table, kernel, second, {kernel.release: kernel}) if table is not None else None
 
 
 def _steps(table: Table) -> tuple[Step, ...]:

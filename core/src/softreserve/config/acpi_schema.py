@@ -1,0 +1,253 @@
+"""ACPI tables written out in a machine file, and the bytes that they become. Domains are proximity domains.
+
+Sizes and addresses are bytes; latencies nanoseconds; bandwidths MB/s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NewType
+
+import attrs
+
+from softreserve.acpi.cedt import Cedt, FixedMemoryWindow
+from softreserve.acpi.hmat_tables import Hmat, Locality, MemorySideCache, Proximity
+from softreserve.acpi.layout import Struct
+from softreserve.acpi.madt import GenericInterrupt, LocalX2apic, Madt
+from softreserve.acpi.slit import Slit
+from softreserve.acpi.srat import (
+    ENABLED,
+    HOT_PLUGGABLE,
+    NON_VOLATILE,
+    GenericAffinity,
+    GiccAffinity,
+    MemoryAffinity,
+    RintcAffinity,
+    Srat,
+    X2apicAffinity,
+)
+from softreserve.acpi.tables import Header
+
+__all__ = ["Acpi", "Size", "build_acpi"]
+
+#: Bytes, from ``4096``, ``"0x1000"``, ``"4G"`` or ``"4GiB"``.
+Size = NewType("Size", int)
+
+#: What a locality structure can describe. ACPI 6.5, table 5.146.
+DATA_TYPES = (
+    "access latency",
+    "read latency",
+    "write latency",
+    "access bandwidth",
+    "read bandwidth",
+    "write bandwidth",
+)
+_INDEXING = ("none", "direct", "complex")
+_WRITE_POLICIES = ("none", "back", "through")
+
+#: The largest value of a locality matrix; the one above says "not reachable".
+_LARGEST = 0xFFFE
+_NO_ENTRY = 0xFFFF
+_PICOSECONDS = 1000
+
+
+@attrs.frozen
+class SratCpus:
+    """The next ``count`` CPUs are in a domain."""
+
+    domain: int
+    count: int = attrs.field(validator=attrs.validators.ge(1))
+
+
+@attrs.frozen
+class SratMemory:
+    """A range of memory of a domain."""
+
+    domain: int
+    start: Size
+    size: Size
+    hotplug: bool = False
+    non_volatile: bool = False
+    enabled: bool = True
+
+
+@attrs.frozen
+class SratInitiator:
+    """A generic initiator in a domain, by the first 16 bytes of its device handle in hexadecimal."""
+
+    domain: int
+    handle: str = "00" * 16
+
+
+@attrs.frozen
+class SratTable:
+    """Who is in which domain."""
+
+    cpus: tuple[SratCpus, ...] = ()
+    memory: tuple[SratMemory, ...] = ()
+    initiators: tuple[SratInitiator, ...] = ()
+
+
+@attrs.frozen
+class SlitTable:
+    """Distances between domains 0, 1, ...: one row per domain."""
+
+    distances: tuple[tuple[int, ...], ...] = attrs.field()
+
+    @distances.validator
+    def _check(self, _: object, rows: tuple[tuple[int, ...], ...]) -> None:
+        if any(len(row) != len(rows) for row in rows):
+            raise ValueError("as many columns as rows are wanted")
+        if any(not 0 <= value <= 255 for row in rows for value in row):
+            raise ValueError("a distance is a number from 0 to 255")
+
+
+@attrs.frozen
+class HmatProximity:
+    """The initiator that a memory domain is attached to."""
+
+    memory: int
+    initiator: int | None = None
+
+
+@attrs.frozen
+class HmatLocality:
+    """One kind of latency (ns) or bandwidth (MB/s); a row of ``values`` per initiator, -1 where there is no entry."""
+
+    kind: str = attrs.field(validator=attrs.validators.in_(DATA_TYPES))
+    initiators: tuple[int, ...]
+    targets: tuple[int, ...]
+    values: tuple[tuple[int, ...], ...] = attrs.field()
+
+    @values.validator
+    def _check(self, _: object, rows: tuple[tuple[int, ...], ...]) -> None:
+        if len(rows) != len(self.initiators) or any(len(row) != len(self.targets) for row in rows):
+            raise ValueError(f"wanted {len(self.initiators)} rows of {len(self.targets)} values")
+        self.base(rows)
+
+    def base(self, rows: tuple[tuple[int, ...], ...]) -> int:
+        """The unit in which every value is a 16-bit number.
+
+        :raises ValueError: there is none.
+        """
+        values = [value for row in rows for value in row if value >= 0]
+        for power in range(8):
+            base: int = 10**power
+            if all(value % base == 0 and value // base <= _LARGEST for value in values):
+                return base
+        raise ValueError("no unit of 1, 10, 100 ... makes all of these fit into 16 bits")
+
+    def build(self) -> Locality:
+        """The structure."""
+        base = self.base(self.values)
+        rows = [[value // base if value >= 0 else _NO_ENTRY for value in row] for row in self.values]
+        unit = base * (_PICOSECONDS if "latency" in self.kind else 1)
+        return Locality.build(DATA_TYPES.index(self.kind), unit, self.initiators, self.targets, rows)
+
+
+@attrs.frozen
+class HmatCache:
+    """A cache in front of a memory domain."""
+
+    memory: int
+    size: Size
+    level: int = 1
+    levels: int = 1
+    indexing: str = attrs.field(default="direct", validator=attrs.validators.in_(_INDEXING))
+    write_policy: str = attrs.field(default="back", validator=attrs.validators.in_(_WRITE_POLICIES))
+    line_size: int = 64
+
+    def build(self) -> MemorySideCache:
+        """The structure."""
+        attributes = self.levels | self.level << 4 | _INDEXING.index(self.indexing) << 8
+        attributes |= _WRITE_POLICIES.index(self.write_policy) << 12 | self.line_size << 16
+        return MemorySideCache(memory_pd=self.memory, cache_size=self.size, cache_attributes=attributes)
+
+
+@attrs.frozen
+class HmatTable:
+    """How fast which memory is for whom."""
+
+    proximity: tuple[HmatProximity, ...] = ()
+    locality: tuple[HmatLocality, ...] = ()
+    cache: tuple[HmatCache, ...] = ()
+
+
+@attrs.frozen
+class CxlWindow:
+    """A CXL fixed memory window."""
+
+    start: Size
+    size: Size
+
+
+@attrs.frozen
+class Acpi:
+    """``[acpi]`` of a machine file."""
+
+    srat: SratTable | None = None
+    slit: SlitTable | None = None
+    hmat: HmatTable | None = None
+    windows: tuple[CxlWindow, ...] = ()
+
+
+def build_acpi(acpi: Acpi, arch: str, cpus: int) -> dict[str, bytes]:
+    """Whole tables by signature; the MADT lists ``cpus`` processors wherever another table is there."""
+    tables: dict[str, bytes] = {}
+    if acpi.srat is not None:
+        tables["SRAT"] = Srat(_srat(acpi.srat, arch), header=Header(signature=b"SRAT", revision=3)).sealed()
+    if acpi.slit is not None:
+        tables["SLIT"] = Slit(acpi.slit.distances).sealed()
+    if acpi.hmat is not None:
+        tables["HMAT"] = Hmat(tuple(_hmat(acpi.hmat)), header=Header(signature=b"HMAT", revision=2)).sealed()
+    if acpi.windows:
+        windows = [FixedMemoryWindow(base_hpa=w.start, window_size=w.size) for w in acpi.windows]
+        tables["CEDT"] = Cedt(windows).sealed()
+    if tables:
+        tables["APIC"] = Madt([_processor(arch, number) for number in range(cpus)]).sealed()
+    return tables
+
+
+def _srat(srat: SratTable, arch: str) -> list[Struct]:
+    entries: list[Struct] = []
+    number = 0
+    for cpus in srat.cpus:
+        entries += [_affinity(arch, number + index, cpus.domain) for index in range(cpus.count)]
+        number += cpus.count
+    for memory in srat.memory:
+        flags = ENABLED * memory.enabled | HOT_PLUGGABLE * memory.hotplug | NON_VOLATILE * memory.non_volatile
+        entries.append(
+            MemoryAffinity(proximity_domain=memory.domain, base=memory.start, size_bytes=memory.size, flags=flags)
+        )
+    for initiator in srat.initiators:
+        handle = bytes.fromhex(initiator.handle)[:16].ljust(16, b"\0")
+        entries.append(GenericAffinity(proximity_domain=initiator.domain, device_handle=handle))
+    return entries
+
+
+def _affinity(arch: str, number: int, domain: int) -> Struct:
+    """The kind of entry that ACPI has for a processor of an architecture."""
+    if arch == "arm64":
+        return GiccAffinity(proximity_domain=domain, acpi_processor_uid=number)
+    if arch.startswith("riscv"):
+        return RintcAffinity(proximity_domain=domain, acpi_processor_uid=number)
+    return X2apicAffinity(proximity_domain=domain, apic_id=number)
+
+
+def _processor(arch: str, number: int) -> Struct:
+    if arch == "arm64":
+        mpidr = number // 16 << 8 | number % 16
+        return GenericInterrupt(cpu_interface_number=number, uid=number, arm_mpidr=mpidr)
+    return LocalX2apic(apic_id=number, uid=number)
+
+
+def _hmat(hmat: HmatTable) -> Iterator[Struct]:
+    for item in hmat.proximity:
+        if item.initiator is None:
+            yield Proximity(memory_pd=item.memory, processor_pd=0, flags=0)
+        else:
+            yield Proximity(memory_pd=item.memory, processor_pd=item.initiator)
+    for locality in hmat.locality:
+        yield locality.build()
+    for cache in hmat.cache:
+        yield cache.build()

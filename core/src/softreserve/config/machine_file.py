@@ -1,0 +1,299 @@
+"""Machine files: a machine written by hand, in TOML. The keys are described in ``docs/machines.md``."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any, NewType
+
+import attrs
+from cattrs import ClassValidationError, Converter, transform_error
+from cattrs.errors import ForbiddenExtraKeysError
+
+from softreserve.config.acpi_files import read_acpi
+from softreserve.config.acpi_schema import Acpi, Size, build_acpi
+from softreserve.config.builds import default_config
+from softreserve.config.capture import PAGE_SIZES, checked_cmdline, scenario_steps
+from softreserve.config.reader import Document, Problems, parse_size, read_text
+from softreserve.errors import InputError, MachineError
+from softreserve.model.cmdline import CommandLine
+from softreserve.model.efi import EfiAttribute, EfiDescriptor, EfiMemoryMap, EfiType
+from softreserve.model.efi_text import parse_efi_memmap
+from softreserve.model.kernel import Kernel
+from softreserve.model.machine import E820Entry, KernelImage, Machine
+from softreserve.model.ranges import PhysRange
+from softreserve.model.scenario import Scenario
+from softreserve.units import EFI_PAGE_SIZE
+
+__all__ = ["MachineFile", "read_machine_file"]
+
+MemoryType = NewType("MemoryType", int)
+Attributes = NewType("Attributes", int)
+E820Type = NewType("E820Type", int)
+
+_E820_TYPES = {
+    "usable": 1,
+    "reserved": 2,
+    "acpi data": 3,
+    "acpi nvs": 4,
+    "unusable": 5,
+    "persistent": 7,
+    "soft reserved": 0xEFFFFFFF,
+}
+_DEFAULT_ATTRIBUTES = EfiAttribute.WB | EfiAttribute.WT | EfiAttribute.WC | EfiAttribute.UC
+_STEP_KEYS = ("step", "kexec")
+
+
+@attrs.frozen
+class KernelSection:
+    """``[kernel]``. ``config`` changes single options of Debian's build of that release."""
+
+    release: str = "6.12"
+    arch: str = "x86_64"
+    page_size: int = attrs.field(default=4096, validator=attrs.validators.in_(PAGE_SIZES))
+    config: dict[str, str | int] = attrs.field(factory=dict)
+
+
+@attrs.frozen
+class Descriptor:
+    """``[[efi_map]]``: one descriptor, in the firmware's order."""
+
+    start: Size
+    size: Size = attrs.field()
+    type: MemoryType = MemoryType(EfiType.CONVENTIONAL)
+    attributes: Attributes = Attributes(_DEFAULT_ATTRIBUTES)
+
+    @size.validator
+    def _whole_pages(self, _: object, size: int) -> None:
+        if size % EFI_PAGE_SIZE:
+            raise ValueError(f"{size:#x} is no multiple of an EFI page (4096 bytes)")
+
+
+@attrs.frozen
+class LoaderEntry:
+    """``[[e820]]``: one entry of a boot loader's table."""
+
+    start: Size
+    size: Size
+    type: E820Type = E820Type(1)
+
+
+@attrs.frozen
+class Part:
+    """A part of the kernel image."""
+
+    start: Size
+    size: Size
+
+    def range(self) -> PhysRange | None:
+        """As a range; ``None`` when empty."""
+        return PhysRange.from_size(self.start, self.size) if self.size else None
+
+
+@attrs.frozen
+class Image:
+    """``[image]``."""
+
+    code: Part | None = None
+    rodata: Part | None = None
+    data: Part | None = None
+    bss: Part | None = None
+    initrd: Part | None = None
+
+    def build(self) -> KernelImage:
+        """As the model has it."""
+        parts = {name: part.range() for name, part in attrs.asdict(self, recurse=False).items() if part is not None}
+        return KernelImage(**parts)
+
+
+@attrs.frozen
+class MachineFile:
+    """A machine file without its steps."""
+
+    kernel: KernelSection = attrs.field(factory=KernelSection)
+    words: str = ""
+    name: str | None = None
+    cmdline: str = ""
+    cpus: int | None = attrs.field(default=None, validator=attrs.validators.optional(attrs.validators.ge(1)))
+    efi_map: tuple[Descriptor, ...] = ()
+    efi_map_file: str | None = None
+    e820: tuple[LoaderEntry, ...] = ()
+    acpi: Acpi = attrs.field(factory=Acpi)
+    acpi_dir: str | None = None
+    image: Image = attrs.field(factory=Image)
+    phys_bits: int = attrs.field(default=46, validator=[attrs.validators.ge(32), attrs.validators.le(52)])
+    hypervisor: bool = False
+    plugins: tuple[str, ...] | None = None
+
+
+def read_machine_file(path: Path) -> Scenario:
+    """Read a machine file.
+
+    :raises ConfigError: everything that is wrong with it.
+    """
+    problems = Problems()
+    document = Document(path, problems)
+    top = document.read()
+    problems.check()
+    values = {name: value for name, value in top.values.items() if name not in _STEP_KEYS}
+    try:
+        found = _converter().structure(values, MachineFile)
+    except ClassValidationError as error:
+        for key, message in _explained(error):
+            document.problem(key, message)
+        problems.check()
+        raise
+    machine = _machine(found, path, document)
+    steps, kexec = scenario_steps(top, machine.kernel, None) if machine is not None else ((), None)
+    problems.check()
+    assert machine is not None
+    return Scenario(machine, steps, kexec, plugins=found.plugins, path=path)
+
+
+def _machine(found: MachineFile, path: Path, document: Document) -> Machine | None:
+    problems = document.problems
+    if (found.efi_map_file is not None) + bool(found.efi_map) > 1:
+        document.problem(("efi_map_file",), "give either efi_map or efi_map_file")
+    if not (found.efi_map_file or found.efi_map or found.e820):
+        document.problem((), "no memory map: give efi_map, efi_map_file or e820")
+    kernel = _kernel(found.kernel, document)
+    efi_map = EfiMemoryMap(tuple(_descriptor(item) for item in found.efi_map)) if found.efi_map else None
+    acpi: dict[str, bytes] = {}
+    cmdline = CommandLine()
+    try:
+        cmdline = checked_cmdline(found.cmdline, path)
+        if found.efi_map_file is not None:
+            file = path.parent / found.efi_map_file
+            efi_map = parse_efi_memmap(read_text(file), path=file)
+        if found.acpi_dir is not None:
+            acpi = read_acpi(path.parent / found.acpi_dir)
+    except InputError as error:
+        problems.add(error)
+    if kernel is None:
+        return None
+    cpus = _cpus(found)
+    return Machine(
+        name=found.name or path.stem,
+        kernel=kernel,
+        cmdline=cmdline,
+        efi_map=efi_map,
+        e820=tuple(E820Entry(item.start, item.size, item.type) for item in found.e820) or None,
+        acpi=acpi | build_acpi(found.acpi, kernel.arch, cpus),
+        cpus=cpus,
+        image=found.image.build(),
+        boot="loader" if found.e820 else "stub",
+        phys_bits=found.phys_bits,
+        hypervisor=found.hypervisor,
+    )
+
+
+def _kernel(section: KernelSection, document: Document) -> Kernel | None:
+    try:
+        config = default_config(section.arch, section.release, section.page_size)
+        own = {name.removeprefix("CONFIG_"): value for name, value in section.config.items()}
+        return Kernel(section.release, section.arch, section.page_size, config | own)
+    except MachineError as error:
+        document.problem(("kernel", "release"), str(error))
+        return None
+
+
+def _cpus(found: MachineFile) -> int:
+    in_srat = sum(item.count for item in found.acpi.srat.cpus) if found.acpi.srat is not None else 0
+    return found.cpus or in_srat or 1
+
+
+def _descriptor(item: Descriptor) -> EfiDescriptor:
+    return EfiDescriptor(item.type, item.start, item.size // EFI_PAGE_SIZE, item.attributes)
+
+
+# --- structuring
+
+
+def _converter() -> Converter:
+    converter = Converter(forbid_extra_keys=True, detailed_validation=True)
+    converter.register_structure_hook(Size, lambda value, _: parse_size(value))
+    converter.register_structure_hook(MemoryType, lambda value, _: _memory_type(value))
+    converter.register_structure_hook(E820Type, lambda value, _: _named(value, _E820_TYPES, "e820 type"))
+    converter.register_structure_hook(Attributes, lambda value, _: _attributes(value))
+    converter.register_structure_hook(str | int, lambda value, _: _option(value))
+    for kind, words in ((str, "a string"), (int, "a whole number"), (bool, "true or false")):
+        converter.register_structure_hook(kind, _exactly(kind, words))
+    return converter
+
+
+def _exactly(kind: type, words: str) -> Any:
+    def structure(value: object, _: type) -> object:
+        if type(value) is not kind:
+            raise ValueError(f"wanted {words}, not {value!r}")
+        return value
+
+    return structure
+
+
+def _option(value: object) -> str | int:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise ValueError(f'wanted "y", "m", "n", a number or a string, not {value!r}')
+    return value
+
+
+def _named(value: object, names: dict[str, int], what: str) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        if value.casefold() in names:
+            return names[value.casefold()]
+        near = difflib.get_close_matches(value.casefold(), names, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(names)}"
+        raise ValueError(f"unknown {what} {value!r}{hint}")
+    raise ValueError(f"wanted the name or number of an {what}, not {value!r}")
+
+
+def _memory_type(value: object) -> int:
+    return _named(value, {kind.name.lower().replace("_", " "): int(kind) for kind in EfiType}, "EFI memory type")
+
+
+def _attributes(value: object) -> int:
+    if not isinstance(value, str):
+        return _named(value, {}, "EFI attribute")
+    names = {name.lower(): int(bit) for name, bit in EfiAttribute.__members__.items()}
+    found = 0
+    for word in value.split("|"):
+        found |= _named(word.strip(), names, "EFI attribute")
+    return found
+
+
+# --- explaining
+
+
+def _explained(error: ClassValidationError) -> list[tuple[tuple[str | int, ...], str]]:
+    """What is wrong, each with its key."""
+    found = []
+    for line in transform_error(error, path="", format_exception=_message):
+        message, _, where = line.rpartition(" @ ")
+        found.append((_key(where), message))
+    return found
+
+
+def _message(error: BaseException, _: type | None) -> str:
+    if isinstance(error, ForbiddenExtraKeysError):
+        known = [field.name for field in attrs.fields(error.cl)] if attrs.has(error.cl) else []
+        return f"unknown key {', '.join(sorted(error.extra_fields))}; known: {', '.join(known)}"
+    if isinstance(error, KeyError):
+        return "missing"
+    if isinstance(error, ValueError) and len(error.args) > 1:  # attrs' own validators: the message comes first
+        return str(error.args[0])
+    if isinstance(error, TypeError):
+        return "wanted an array" if "iterable" in str(error) else "wanted a table"
+    return str(error)
+
+
+def _key(where: str) -> tuple[str | int, ...]:
+    """``.efi_map[2].size`` as a key."""
+    parts: list[str | int] = []
+    for part in where.replace("[", ".[").split("."):
+        if part.startswith("["):
+            inner = part[1:-1].strip("'\"")
+            parts.append(int(inner) if inner.isdecimal() else inner)
+        elif part:
+            parts.append(part)
+    return tuple(parts)
