@@ -1,0 +1,67 @@
+"""Numbers as the kernel reads them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from softreserve.units import EINVAL, ERANGE, U64_MAX, kstrtoull, memparse, simple_strtoull
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "rest"),
+    [
+        ("4G", 4 << 30, ""),
+        ("4g@1G", 4 << 30, "@1G"),
+        ("0x10E", 0x10E, ""),  # E is a hexadecimal digit before it is a suffix
+        ("0x10k", 0x4000, ""),
+        ("010K", 8 << 10, ""),  # a leading zero means octal
+        ("08", 0, "8"),
+        ("0x", 0, "x"),  # no digit follows: octal zero, and the x stays
+        ("", 0, ""),
+        ("nopentium", 0, "nopentium"),
+        ("1Kb", 1024, "b"),  # only the suffix letter is consumed
+        ("16E", (16 << 60) & U64_MAX, ""),
+    ],
+)
+def test_memparse_reads_like_the_kernel(text: str, value: int, rest: str) -> None:
+    assert memparse(text) == (value, rest)
+
+
+def test_explicit_base_16_skips_an_optional_prefix() -> None:
+    assert simple_strtoull("0xff-1", 16) == (0xFF, "-1")
+    assert simple_strtoull("ff-1", 16) == (0xFF, "-1")
+
+
+@pytest.mark.parametrize(
+    ("text", "result"),
+    [
+        ("1", 1),
+        ("+1\n", 1),
+        ("0x10", 16),
+        ("010", 8),
+        ("1\n\n", -EINVAL),
+        ("1 ", -EINVAL),
+        ("-1", -EINVAL),
+        ("", -EINVAL),
+        ("\n", -EINVAL),
+        ("1G", -EINVAL),
+        ("0x", -EINVAL),
+        ("18446744073709551615", U64_MAX),
+        ("18446744073709551616", -ERANGE),
+        ("18446744073709551616x", -ERANGE),  # overflow is noticed before the garbage behind it
+    ],
+)
+def test_kstrtoull_takes_a_number_and_one_newline(text: str, result: int) -> None:
+    assert kstrtoull(text) == result
+
+
+@given(st.integers(0, U64_MAX))
+def test_every_64_bit_number_survives_in_each_base(value: int) -> None:
+    assert kstrtoull(str(value)) == kstrtoull(hex(value)) == kstrtoull(f"{value:x}", 16) == value
+
+
+@given(st.text())
+def test_no_text_makes_a_parser_raise(text: str) -> None:
+    assert 0 <= memparse(text)[0] <= U64_MAX
+    assert kstrtoull(text) <= U64_MAX
