@@ -73,7 +73,8 @@ def run(path: Path, family: str, out: Path | None, show: int) -> int:
     passed = failed = 0
     results: list[str] = []
     for number, case in cases(path):
-        answer = module.compute({**case["in"], **questions(case)})
+        asked = questions(case)
+        answer = module.compute({**case["in"], **asked} if asked else case["in"])  # `in` may be a list
         if out is not None:
             results.append(json.dumps({"id": case.get("id", number - 1), **answer}, separators=(",", ":")))
         want = {key: value for key, value in case.items() if key not in ("id", "in")}
