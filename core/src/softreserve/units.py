@@ -7,13 +7,25 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["EFI_PAGE_SIZE", "EINVAL", "ERANGE", "U64_MAX", "kstrtoull", "memparse", "simple_strtoull"]
+__all__ = [
+    "EFI_PAGE_SIZE",
+    "EINVAL",
+    "ERANGE",
+    "U64_MAX",
+    "kstrtobool",
+    "kstrtoint",
+    "kstrtoull",
+    "memparse",
+    "parse_option_str",
+    "simple_strtoull",
+]
 
 U64_MAX: Final = (1 << 64) - 1
 EFI_PAGE_SIZE: Final = 4096
 EINVAL: Final = 22
 ERANGE: Final = 34
 
+_INT_LIMIT: Final = 1 << 31
 _SUFFIXES: Final = "KMGTPE"
 _DIGITS: Final = "0123456789abcdef"
 
@@ -73,10 +85,42 @@ def kstrtoull(text: str, base: int = 0) -> int:
     An optional ``+``, then digits, then at most one newline; nothing else. Too many digits are found before what
     follows them. Linux: ``lib/kstrtox.c: kstrtoull``.
     """
-    if text[:1] == "+":
-        text = text[1:]
+    return _kstrtoull(text[1:] if text[:1] == "+" else text, base)
+
+
+def _kstrtoull(text: str, base: int) -> int:
     radix, skip = _fixup_radix(text, base)
     value, end = _parse_integer(text, skip, radix)
     if value > U64_MAX:
         return -ERANGE
     return value if end > skip and text[end:] in ("", "\n") else -EINVAL
+
+
+def kstrtoint(text: str, base: int = 0) -> tuple[int, int]:
+    """Read a whole string as a signed 32-bit number: ``(0, value)``, or ``(-EINVAL or -ERANGE, 0)``.
+
+    As :func:`kstrtoull`, with a ``-`` allowed in the place of the ``+``. Linux: ``lib/kstrtox.c: kstrtoint``.
+    """
+    negative = text[:1] == "-"
+    magnitude = _kstrtoull(text[1:], base) if negative else kstrtoull(text, base)
+    if magnitude < 0:
+        return magnitude, 0
+    value = -magnitude if negative else magnitude
+    return (0, value) if -_INT_LIMIT <= value < _INT_LIMIT else (-ERANGE, 0)
+
+
+def kstrtobool(text: str) -> bool | None:
+    """Read a boolean by its first one or two characters; ``None`` where it is none (-EINVAL).
+
+    Linux: ``lib/kstrtox.c: kstrtobool``.
+    """
+    if text[:1] in ("y", "Y", "t", "T", "1") or text[:2].lower() == "on":
+        return True
+    if text[:1] in ("n", "N", "f", "F", "0") or text[:2].lower() == "of":
+        return False
+    return None
+
+
+def parse_option_str(text: str, option: str) -> bool:
+    """Whether a comma list holds exactly this word. Linux: ``lib/cmdline.c: parse_option_str``."""
+    return option in text.split(",")
