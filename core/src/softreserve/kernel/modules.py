@@ -120,6 +120,10 @@ class Modules:
         module.live = False
         return 0
 
+    def names(self) -> list[str]:
+        """Names of all modules that this kernel has, built in, loaded or not."""
+        return list(self._modules)
+
     def live(self) -> list[str]:
         """Names of loadable modules that are loaded, newest last."""
         return [m.name for m in self._modules.values() if m.live and not self._builtin(m)]

@@ -1,0 +1,298 @@
+"""The holder of a mount namespace in which ``/sys`` is another machine's; a program of its own, see ``shell.py``.
+
+It is started by path with nothing but the standard library, so that it is one small process with one thread: only
+such a process may enter a new user namespace. It mounts an empty FUSE connection, hands the connection to the process
+that serves it, puts the tree in place, and runs commands when asked. All mounts live in its private namespace: they
+are gone with the last process in there, and it sees to it that this is soon after either end goes away.
+
+Talk: lines of JSON over a stream socket, file descriptors beside them.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import select
+import signal
+import socket
+import stat
+import sys
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+__all__ = ["BELOW_SYS", "main"]
+
+#: What the tree's root carries besides the machine; opened by path, never listed.
+BELOW_SYS = "/sys/.softreserve"
+
+_CLONE_NEWNS, _CLONE_NEWUSER = 0x20000, 0x10000000
+_MS_NOSUID, _MS_NODEV, _MS_BIND, _MS_REC, _MS_PRIVATE = 2, 4, 4096, 16384, 1 << 18
+_PR_SET_PDEATHSIG, _PR_CAPBSET_READ, _PR_CAPBSET_DROP = 1, 23, 24
+#: Loading modules and kernels, rebooting: nothing in here may do that to the host.
+_CAP_SYS_MODULE, _CAP_SYS_BOOT = 16, 22
+_CAPABILITY_VERSION = 0x20080522
+_TOOLS = ("kmod", "modprobe", "insmod", "rmmod", "lsmod", "modinfo", "depmod")
+_PROGRAMS = ("/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/sbin", "/usr/local/bin")
+#: Where libkmod looks for its configuration, besides what is always there.
+_MODPROBE_D = ("/etc/modprobe.d", "/run/modprobe.d", "/usr/local/lib/modprobe.d", "/lib/modprobe.d")
+
+_OURS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+#: A mount namespace: device and inode of ``/proc/PID/ns/mnt``.
+Namespace = tuple[int, int]
+
+
+class Refused(Exception):
+    """The system does not allow this; the message is for the person."""
+
+
+def main() -> NoReturn:
+    """Set up, tell the server, run commands until it hangs up."""
+    server = socket.socket(fileno=int(sys.argv[1]))
+    server.set_inheritable(False)
+    for ignored in (signal.SIGINT, signal.SIGQUIT):
+        signal.signal(ignored, signal.SIG_IGN)
+    for last in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(last, lambda number, frame: os._exit(128 + number))
+    try:
+        own = _enter()
+        for last in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(last, lambda number, frame: _end(own, 128 + number))
+        connection = _mount_fuse()
+        say(server, {"connection": True}, [connection])
+        os.close(connection)
+        # The first look at the tree waits until the server answers it.
+        _bind_tree()
+        drop_capabilities()
+    except Refused as refused:
+        say(server, {"refused": str(refused)})
+        os._exit(1)
+    try:
+        say(server, {"ready": True})
+        _serve(server, own)
+    except OSError:
+        _end(own, 1)  # the server went away in the middle of a word
+    _end(own, 0)
+
+
+# --- talking
+
+
+def say(where: socket.socket, message: dict[str, Any], files: list[int] | None = None) -> None:
+    """Send one message, and file descriptors with it."""
+    data = json.dumps(message).encode() + b"\n"
+    sent = socket.send_fds(where, [data], files or [])
+    if sent < len(data):
+        where.sendall(data[sent:])
+
+
+def hear(where: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
+    """The next message and its file descriptors, which are ours to close; ``None``: the other end is gone."""
+    data, files, _, _ = socket.recv_fds(where, 1 << 16, 3)
+    while data and not data.endswith(b"\n"):
+        more = where.recv(1 << 16)
+        if not more:
+            return None
+        data += more
+    for file in files:
+        os.set_inheritable(file, False)
+    return (json.loads(data), files) if data else None
+
+
+# --- setting up
+
+
+def namespace_of(process: int | str) -> Namespace:
+    """The mount namespace of a process.
+
+    :raises OSError: the process has ended or is none of ours.
+    """
+    found = os.stat(f"/proc/{process}/ns/mnt")
+    return found.st_dev, found.st_ino
+
+
+def _enter() -> Namespace:
+    """A mount namespace of our own; in a user namespace of our own where that is what it takes."""
+    before = namespace_of("self")
+    if _libc.unshare(_CLONE_NEWNS) != 0:
+        uid, gid = os.geteuid(), os.getegid()
+        if _libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNS) != 0:
+            raise Refused(f"a mount namespace needs root or user namespaces ({_reason()})")
+        try:
+            for name, text in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
+                with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
+                    file.write(text)
+        except OSError as error:
+            raise Refused(f"this system restricts user namespaces ({error.strerror})") from error
+    _mount("none", "/", None, _MS_REC | _MS_PRIVATE)
+    own = namespace_of("self")
+    if own == before:
+        raise Refused("this system did not give a mount namespace")
+    return own
+
+
+def _mount_fuse() -> int:
+    """Mount the root of the tree over ``/sys``; nobody serves it yet. The connection is returned."""
+    try:
+        connection = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
+    except OSError as error:
+        raise Refused(f"/dev/fuse cannot be opened ({error.strerror}): modprobe fuse, or ask for access") from error
+    options = f"fd={connection},rootmode=40755,user_id=0,group_id=0,allow_other,default_permissions"
+    # nodev: the machine's device numbers mean other devices here.
+    _mount("softreserve", "/sys", "fuse.softreserve", _MS_NOSUID | _MS_NODEV, options)
+    return connection
+
+
+def _bind_tree() -> None:
+    """From ``/sys/{sys,proc,dev}`` to where programs look."""
+    for name in os.listdir("/sys/proc"):
+        if os.path.exists(f"/proc/{name}"):
+            _bind(f"/sys/proc/{name}", f"/proc/{name}")
+    with os.scandir("/dev") as entries:
+        for entry in entries:
+            if not entry.is_symlink() and os.path.lexists(f"/sys/dev/{entry.name}"):
+                _bind(entry.path, f"/sys/dev/{entry.name}")
+    _bind("/sys/dev", "/dev")
+    _bind("/sys/sys", "/sys")
+    for program in sorted(set(_module_tools())):
+        _bind(f"{BELOW_SYS}/bin/kmod", program)
+    places = [place for place in _MODPROBE_D if os.path.isdir(place)] or [_make_place()]
+    for place in places:
+        _bind(f"{BELOW_SYS}/modprobe.d", place)
+
+
+def _module_tools() -> Iterator[str]:
+    """Real files of the module tools; not those of a program with more in it than that (busybox)."""
+    for directory in (*_PROGRAMS, *os.get_exec_path()):
+        for tool in _TOOLS:
+            path = os.path.realpath(f"{directory}/{tool}")
+            if os.path.basename(path) in _TOOLS and os.path.isfile(path):
+                yield path
+
+
+def _make_place() -> str:
+    """A place for libkmod's configuration where none of its directories exists: shadow one with what it holds."""
+    shadowed = "/usr/local/lib"
+    names = {}
+    with os.scandir(shadowed) as entries:
+        for entry in entries:
+            names[entry.name] = os.open(entry.path, os.O_PATH | os.O_NOFOLLOW)
+    _mount("softreserve", shadowed, "tmpfs", _MS_NOSUID | _MS_NODEV, "mode=755")
+    for name, held in names.items():
+        path = f"{shadowed}/{name}"
+        source = f"/proc/self/fd/{held}"
+        if stat.S_ISLNK(os.fstat(held).st_mode):
+            os.symlink(os.readlink("", dir_fd=held), path)
+        elif stat.S_ISDIR(os.fstat(held).st_mode):
+            os.mkdir(path)
+            _bind(source, path)
+        else:
+            os.close(os.open(path, os.O_CREAT | os.O_WRONLY))
+            _bind(source, path)
+        os.close(held)
+    place = f"{shadowed}/modprobe.d"
+    os.mkdir(place)
+    return place
+
+
+def _bind(source: str, target: str) -> None:
+    _mount(source, target, None, _MS_BIND | _MS_REC)
+
+
+def _mount(source: str, target: str, kind: str | None, flags: int, options: str = "") -> None:
+    words = [None if word is None else os.fsencode(word) for word in (source, target, kind)]
+    if _libc.mount(*words, ctypes.c_ulong(flags), os.fsencode(options)) != 0:
+        raise Refused(f"mounting on {target} is not allowed here ({_reason()})")
+
+
+def drop_capabilities() -> None:
+    """Give up, for us and all that we start, what could load modules or kernels into the host."""
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0)
+    # effective, permitted, inheritable: low words, then high words
+    sets = (ctypes.c_uint32 * 6)()
+    if _libc.capget(header, sets) != 0:
+        raise Refused(f"capabilities cannot be read ({_reason()})")
+    for capability in (_CAP_SYS_MODULE, _CAP_SYS_BOOT):
+        _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
+        if _libc.prctl(_PR_CAPBSET_READ, capability, 0, 0, 0) != 0:
+            raise Refused(f"capabilities cannot be dropped ({_reason()})")
+        for index in range(3):
+            sets[index] &= ~(1 << capability)
+    if _libc.capset(header, sets) != 0:
+        raise Refused(f"capabilities cannot be dropped ({_reason()})")
+
+
+def _reason() -> str:
+    return os.strerror(ctypes.get_errno())
+
+
+# --- running commands
+
+
+def _serve(server: socket.socket, own: Namespace) -> None:
+    while (heard := hear(server)) is not None:
+        request, files = heard
+        child = _start(request, files)
+        for file in files:
+            os.close(file)
+        say(server, {"status": _wait(server, child, own)})
+
+
+def _start(request: dict[str, Any], files: list[int]) -> int:
+    """Start ``argv`` in ``cwd`` with ``env``; ``files`` become its standard input, output and error."""
+    child = os.fork()
+    if child:
+        return child
+    try:
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        for number in (*_OURS, signal.SIGPIPE, signal.SIGXFSZ):
+            signal.signal(number, signal.SIG_DFL)
+        for standard, file in enumerate(files):
+            os.dup2(file, standard)
+        os.chdir(request["cwd"])
+        os.execvpe(request["argv"][0], request["argv"], request["env"])
+    except OSError as error:
+        text = f"softreserve: {request['argv'][0]}: {error.strerror}\n"
+        os.write(2, text.encode())
+        # As shells do.
+        os._exit(127 if isinstance(error, FileNotFoundError) else 126)
+
+
+def _wait(server: socket.socket, child: int, own: Namespace) -> int:
+    """The child's exit code, 128 + n for signal n. A server that hangs up ends everything."""
+    handle = os.pidfd_open(child)
+    while True:
+        ready, _, _ = select.select([handle, server.fileno()], [], [])
+        if handle in ready:
+            break
+        if not server.recv(1, socket.MSG_PEEK):
+            _end(own, 1)
+    os.close(handle)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return code if code >= 0 else 128 - code
+
+
+def kill_all(namespace: Namespace, spare: int) -> None:
+    """Kill every process in a mount namespace but the one with id ``spare``. The first process's is never meant."""
+    if namespace == namespace_of("self") and spare != os.getpid():
+        raise ValueError("this is our own namespace")
+    for name in os.listdir("/proc"):
+        if not name.isdecimal() or int(name) in (1, spare):
+            continue
+        try:
+            if namespace_of(name) == namespace:
+                os.kill(int(name), signal.SIGKILL)
+        except OSError:
+            continue  # it has ended, or is somebody else's
+
+
+def _end(own: Namespace, status: int) -> NoReturn:
+    kill_all(own, os.getpid())
+    os._exit(status)
+
+
+if __name__ == "__main__":
+    main()
