@@ -35,20 +35,31 @@ class DaxDevice(Protocol):
     def target_node(self) -> int:
         """Node that the memory would be, or -1."""
 
+    @property
+    def memmap_on_memory(self) -> bool:
+        """Whether somebody asked for the memory map to lie in the memory itself."""
+
 
 class DaxDriver(Protocol):
-    """A driver of the dax bus. Linux: ``drivers/dax/bus.h: struct dax_device_driver``."""
+    """A driver of the dax bus. Linux: ``drivers/dax/bus.h: struct dax_device_driver``.
+
+    The bus makes the module: whoever brings a driver names the module, its option and its kernel file.
+    """
 
     name: str
     #: The module that registers it; the driver is there while that module is loaded.
     module: str
+    #: The configuration option that builds it, without ``CONFIG_``.
+    option: str
+    #: The kernel file that it stands in; decides the order among built-in drivers.
+    source: str
     #: ``"device"`` or ``"kmem"``. Linux: ``enum dax_driver_type``.
     type: str
     #: Whether it matches every device. Linux before 6.3: ``match_always``.
     match_always: bool
 
     def probe(self, device: DaxDevice) -> int:
-        """Bind: 0 or ``-errno``."""
+        """Bind: 0, or ``-errno`` with everything undone."""
 
     def remove(self, device: DaxDevice) -> None:
         """Unbind; cannot fail."""
