@@ -44,7 +44,8 @@ class Selection:
         entries = entry_points()  # one look at the disk for all three groups
         self._plugins = plugins.by_name(entries.select(group=plugins.GROUP))
         self._arches = self._declared(entries.select(group=ARCHES))
-        self._defaults = sorted(
+        #: Plugins that are wanted on every architecture.
+        self.defaults = sorted(
             {name for names in self._declared(entries.select(group=DEFAULTS)).values() for name in names}
         )
 
@@ -89,7 +90,7 @@ class Selection:
         if self.exactly is not None:
             first: Sequence[str] = self.exactly
         else:
-            first = (self._booting(arch), *self._defaults)
+            first = (self._booting(arch), *self.defaults)
         return tuple(name for name in dict.fromkeys((*first, *self.wanted)) if name not in self.without)
 
     def _booting(self, arch: str) -> str:

@@ -1,0 +1,7 @@
+"""``python -m softreserve``."""
+
+import sys
+
+from softreserve.cli import main
+
+sys.exit(main())

@@ -1,0 +1,115 @@
+"""The command line. Commands are imported when they are called, so that a fast command stays fast.
+
+Exit codes: 0 done; 1 findings or differences; 2 bad usage or bad input, a clear line each; 3 a plugin (or we) failed.
+Emulated commands end with what the real ones end with.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+
+import click
+
+from softreserve import __version__
+from softreserve.errors import ConfigError, SoftReserveError
+
+__all__ = ["COMMANDS", "main"]
+
+#: Where each command is, as ``module:object``; and its line in the list of commands.
+COMMANDS = {
+    "boot": ("softreserve.cli.boot:boot_command", "Boot a machine and show what Linux makes of its memory."),
+    "diff": ("softreserve.cli.diff:diff_command", "Show what another kernel, command line or machine changes."),
+    "explain": ("softreserve.cli.explain:explain_command", "Say why an address is what it is."),
+    "lint": ("softreserve.cli.lint:lint_command", "Find firmware mistakes and surprises for the operator."),
+    "observe": ("softreserve.cli.observe:observe_command", "Boot, run all steps, write what a capture records."),
+    "plugins": ("softreserve.cli.plugins:plugins_command", "List plugins, their versions and their hooks."),
+    "run": ("softreserve.cli.run:run_command", "Boot a machine and carry out a file of steps."),
+}
+
+_INTERRUPTED = 130
+_BROKEN_PIPE = 141
+_OURS = 3
+
+#: When set, a mistake of ours ends in a traceback.
+_TRACEBACK = "SOFTRESERVE_TRACEBACK"
+
+
+class _Commands(click.Group):
+    """The commands of :data:`COMMANDS`, and those that plugins named with ``-p`` bring."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*COMMANDS, *self._of_plugins(ctx)})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in COMMANDS:
+            module, _, name = COMMANDS[cmd_name][0].partition(":")
+            command: click.Command = getattr(import_module(module), name)
+            return command
+        return self._of_plugins(ctx).get(cmd_name)
+
+    def _of_plugins(self, ctx: click.Context) -> Mapping[str, click.Command]:
+        """Commands that the plugins of ``softreserve -p NAME`` add."""
+        names = [name for name in ctx.params.get("plugin", ()) if not name.startswith("no:")]
+        if names and not self.commands:
+            from softreserve.plugins import load
+
+            load(names).cli(self)
+        return self.commands
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        rows = {name: words for name, (_, words) in COMMANDS.items()}
+        rows |= {name: command.get_short_help_str() for name, command in self._of_plugins(ctx).items()}
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(rows.items()))
+
+
+@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, message="softreserve %(version)s")
+@click.option(
+    "-p", "--plugin", multiple=True, metavar="NAME", is_eager=True, help="Load this plugin too; no:NAME leaves one out."
+)
+def cli(plugin: tuple[str, ...]) -> None:
+    """What Linux makes of EFI specific purpose (soft reserved) memory, without a kernel, root or hardware.
+
+    A MACHINE is a capture directory, a TOML machine file, or example:NAME.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the program; returns its exit code."""
+    try:
+        status = cli.main(None if arguments is None else list(arguments), "softreserve", standalone_mode=False)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        return _failed(error.format_message())
+    except (click.Abort, KeyboardInterrupt):
+        return _INTERRUPTED
+    except ConfigError as error:
+        return _failed(*error.problems)
+    except SoftReserveError as error:
+        _failed(str(error))
+        return error.exit_code
+    except BrokenPipeError:
+        # what reads us has gone: keep the interpreter from complaining when it flushes at the end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE
+    except OSError as error:
+        return _failed(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    except Exception as error:
+        if os.environ.get(_TRACEBACK):
+            raise
+        _failed(
+            f"internal error: {type(error).__name__}: {error} (with {_TRACEBACK}=1 it says where; please report it)"
+        )
+        return _OURS
+    return status if isinstance(status, int) else 0
+
+
+def _failed(*messages: str) -> int:
+    for message in messages:
+        print(f"softreserve: {' '.join(message.splitlines())}", file=sys.stderr)
+    return 2

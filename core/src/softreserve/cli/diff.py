@@ -1,0 +1,73 @@
+"""``softreserve diff``."""
+
+from __future__ import annotations
+
+import difflib
+
+import click
+
+from softreserve.boot import boot
+from softreserve.cli.options import Changes, asked, change_options, machine_argument, plugin_option
+from softreserve.emit import EMITTERS, emit
+from softreserve.system import System
+
+__all__ = ["diff_command"]
+
+#: What is compared where nobody says what.
+_USUAL = ("iomem", "firmware-memmap", "nodes", "memory-blocks", "dax", "memory-tiers")
+
+
+@click.command("diff")
+@machine_argument()
+@machine_argument("other", required=False)
+@change_options
+@plugin_option
+@click.option(
+    "--emit", "what", multiple=True, type=click.Choice(list(EMITTERS)), help="Compare this (may be repeated)."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def diff_command(
+    machine: str,
+    other: str | None,
+    arch: str | None,
+    kernel: str | None,
+    cmdline: str | None,
+    page_size: str | None,
+    plugin: tuple[str, ...],
+    what: tuple[str, ...],
+    as_json: bool,
+) -> int:
+    """Compare MACHINE with OTHER, or with itself, under another kernel, command line or architecture.
+
+    The options change the second of the two. Ends with 1 when something differs.
+    """
+    changes = Changes(arch, kernel, cmdline, page_size)
+    if other is None and not changes:
+        raise click.UsageError("nothing to compare with: give OTHER, or an option that changes MACHINE")
+    before, after = _boot(machine, plugin, Changes()), _boot(other or machine, plugin, changes)
+    names = before.machine.name, after.machine.name + _words(changes)
+    found = {name: _difference(before, after, name, names) for name in what or _USUAL}
+    if as_json:
+        from softreserve.cli.output import print_json
+
+        print_json("diff", {"before": names[0], "after": names[1], "differences": found})
+    else:
+        for name, lines in found.items():
+            if lines:
+                print(f"=== {name}")
+                print("\n".join(lines))
+    return 1 if any(found.values()) else 0
+
+
+def _boot(machine: str, plugin: tuple[str, ...], changes: Changes) -> System:
+    scenario, selection = asked(machine, plugin, changes)
+    return boot(scenario.machine, selection.hooks_for(scenario.machine), recording=False)
+
+
+def _difference(before: System, after: System, name: str, names: tuple[str, str]) -> list[str]:
+    return list(difflib.unified_diff(emit(before, name), emit(after, name), *names, n=1, lineterm=""))
+
+
+def _words(changes: Changes) -> str:
+    words = [word for word in (changes.arch, changes.kernel, changes.page_size, changes.cmdline) if word]
+    return f" ({', '.join(words)})" if words else ""

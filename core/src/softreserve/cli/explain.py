@@ -1,0 +1,62 @@
+"""``softreserve explain``."""
+
+from __future__ import annotations
+
+import attrs
+import click
+
+from softreserve.boot import boot
+from softreserve.cli.options import Changes, asked, change_options, machine_argument, plugin_option
+from softreserve.events import Event
+
+__all__ = ["explain_command"]
+
+
+@click.command("explain")
+@machine_argument()
+@click.argument("address")
+@change_options
+@plugin_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def explain_command(
+    machine: str,
+    address: str,
+    arch: str | None,
+    kernel: str | None,
+    cmdline: str | None,
+    page_size: str | None,
+    plugin: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Say what ADDRESS (bytes; 0x240000000, 9G) is to the booted MACHINE, and every decision on the way there."""
+    from softreserve.config.reader import parse_size
+    from softreserve.summary import owners_at, why
+
+    try:
+        at = parse_size(address)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="ADDRESS") from None
+    scenario, selection = asked(machine, plugin, Changes(arch, kernel, cmdline, page_size))
+    system = boot(scenario.machine, selection.hooks_for(scenario.machine))
+    events, owners = why(system, at), owners_at(system, at)
+    node = system.nodes.phys_to_target_node(at)
+    if as_json:
+        from softreserve.cli.output import print_json
+
+        print_json(
+            "explain",
+            {"address": at, "owners": owners, "node": node, "events": [attrs.asdict(event) for event in events]},
+        )
+        return
+    print(f"{at:#x} is {' > '.join(owners) or 'no resource'}" + (f", node {node}" if node >= 0 else ""))
+    for event in events:
+        print(_line(event))
+
+
+def _line(event: Event) -> str:
+    words = f"  {event.stage}: {event.rule}"
+    if event.before or event.after:
+        words += f": {event.before or 'nothing'} -> {event.after or 'nothing'}"
+    if event.start is not None and event.end is not None:
+        words += f" [{event.start:#x}-{event.end - 1:#x}]"
+    return words + (f"\n      {event.function}" if event.function else "")
