@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel.memblock import MEMBLOCK_HOTPLUG, MEMBLOCK_MIRROR
 from softreserve.kernel.zones import Pgdat, Zone, zone_names
-from softreserve.units import memparse, simple_strtoull
+from softreserve.units import memparse, parse_option_str, simple_strtoull
 
 if TYPE_CHECKING:
     from softreserve.model.cmdline import CommandLine
@@ -40,7 +40,7 @@ class _CoreSize:
         for text in cmdline.all(name):
             if text is None:
                 continue
-            if name == "kernelcore" and "mirror" in text.split(","):
+            if name == "kernelcore" and parse_option_str(text, "mirror"):
                 self.mirror = True
                 continue
             percent, rest = simple_strtoull(text)

@@ -30,9 +30,10 @@ _BOOT_ALLOCATIONS: Final = 88 << 20
 def free_area_init(system: System, max_zone_pfns: Mapping[str, int]) -> None:
     """Lay out the zones of every node and print them. Linux: ``mm/mm_init.c: free_area_init``.
 
-    :param max_zone_pfns: zone name (``"DMA"``, ``"DMA32"``, ``"Normal"``) to the first pfn above the zone, for the zones
-        that the kernel is configured with; called by the architecture when nodes are known and ``system.memblock`` is
-        complete.
+    Called by the architecture when nodes are known and ``system.memblock`` is complete.
+
+    :param max_zone_pfns: zone name (``"DMA"``, ``"DMA32"``, ``"Normal"``) to the first pfn above the zone, for the
+        zones that the kernel is configured with.
     """
     system.memory.zones.free_area_init(max_zone_pfns)
 

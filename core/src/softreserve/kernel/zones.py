@@ -66,7 +66,7 @@ class Zone:
 class Pgdat:
     """One node's memory. Linux: ``pg_data_t``."""
 
-    __slots__ = ("nid", "start_pfn", "present_pages", "spanned_pages", "zones")
+    __slots__ = ("nid", "present_pages", "spanned_pages", "start_pfn", "zones")
 
     def __init__(self, nid: int, names: tuple[str, ...]) -> None:
         self.nid = nid
@@ -109,7 +109,10 @@ class Pgdat:
         self.spanned_pages = max((end for _, end in spans), default=0) - self.start_pfn
 
     def reset_for_hotadd(self) -> None:
-        """Make the node ready to come online again; spans stay. Linux: ``mm/mm_init.c: free_area_init_core_hotplug``."""
+        """Make the node ready to come online again; spans stay.
+
+        Linux: ``mm/mm_init.c: free_area_init_core_hotplug``.
+        """
         self.start_pfn = 0
         self.present_pages = 0
         for zone in self.zones:
