@@ -1,4 +1,4 @@
-"""The machine as a plain directory tree, for programs that take another root: ``lsmem -s``, ``lscpu -s``, ``lstopo``."""
+"""The machine as a plain directory tree, for programs that take another root: ``lsmem -s``, ``lstopo`` ..."""
 
 from __future__ import annotations
 

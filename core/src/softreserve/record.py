@@ -33,13 +33,18 @@ class Recorder:
             os.lseek(self._file, 0, os.SEEK_END)
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"cannot record: {_reason(error)}", path=path) from error
-        self._steps = text.count("[[step]]")
+        #: Steps that the file held already.
+        self.resumed = self._steps = text.count("[[step]]\n")
 
     def wrote(self, path: str, data: bytes, result: int) -> None:
         """One write() of ``data`` to ``path`` was answered with ``result``: bytes taken, or ``-errno``."""
         # As in the outputs of steps: a write that was taken whole is 0.
         answer = 0 if result == len(data) else result
-        self._append(f"writes = [[{toml_string(path)}, {_toml_bytes(data)}]]\nresult = {answer}\n")
+        try:
+            value, encoding = data.decode("utf-8"), ""
+        except UnicodeDecodeError:
+            value, encoding = data.decode("latin-1"), 'encoding = "latin-1"\n'
+        self._append(f"writes = [[{toml_string(path)}, {toml_string(value)}]]\n{encoding}result = {answer}\n")
 
     def ran(self, words: str, status: int) -> None:
         """A command that changes modules ended with ``status``."""
@@ -89,14 +94,6 @@ def _escaped(character: str) -> str:
         return "\\n"
     code = ord(character)
     return f"\\u{code:04x}" if code < 0x20 or code == 0x7F else character
-
-
-def _toml_bytes(data: bytes) -> str:
-    """A string; an inline table with hexadecimal digits for what is no text."""
-    try:
-        return toml_string(data.decode("utf-8"))
-    except UnicodeDecodeError:
-        return f'{{ hex = "{data.hex()}" }}'
 
 
 def _reason(error: OSError | UnicodeDecodeError) -> str:

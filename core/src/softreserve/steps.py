@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from softreserve import kmod
 from softreserve.snapshot import state_lines, write_line
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def _run_writes(system: System, step: Step, trace: bool) -> StepResult:
         before = state_lines(system)
         record += ["# 0", *before]
     for number, (path, value) in enumerate(step.writes or (), 1):
-        data = value.encode()
+        data = value.encode("utf-8", "surrogateescape")
         line = write_line(path, value, system.sysfs.write(path, data), len(data))
         output.append(line)
         if trace:
@@ -107,31 +108,14 @@ def _parse(command: str) -> _Action | None:
         program, *arguments = shlex.split(command)
     except ValueError:
         return None
-    if program == "modprobe" and arguments[:1] == ["-r"]:
-        return lambda system: _each(
-            system, arguments[1:], system.modules.unload, "modprobe: FATAL: Module {} is in use."
-        )
-    if program == "rmmod":
-        return lambda system: _each(system, arguments, system.modules.unload, "rmmod: ERROR: Module {} is in use")
-    if program == "modprobe" and arguments and not arguments[0].startswith("-"):
-        name, *rest = arguments
-        pairs = (word.partition("=") for word in rest)
-        parameters = {key: value if eq else None for key, eq, value in pairs}
-        return lambda system: _load(system, name, parameters)
+    if program in kmod.TOOLS:
+        return lambda system: _module_tool(system, [program, *arguments])
     return None
 
 
-def _load(system: System, name: str, parameters: dict[str, str | None]) -> tuple[int, str]:
-    status = system.modules.load(name, parameters)
-    if status == -2:
-        release = system.kernel.release
-        return 1, f"modprobe: FATAL: Module {name} not found in directory /lib/modules/{release}\n"
-    return (1, f"modprobe: ERROR: could not insert '{name}'\n") if status else (0, "")
-
-
-def _each(system: System, names: list[str], call: Callable[[str], int], message: str) -> tuple[int, str]:
-    failed = [name for name in names if call(name)]
-    return (1 if failed else 0), "".join(message.format(name) + "\n" for name in failed)
+def _module_tool(system: System, argv: list[str]) -> tuple[int, str]:
+    reply = kmod.run(system, argv)
+    return reply.status, reply.text
 
 
 def _echo(system: System, path: str, value: str) -> tuple[int, str]:

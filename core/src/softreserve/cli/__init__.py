@@ -23,10 +23,13 @@ COMMANDS = {
     "boot": ("softreserve.cli.boot:boot_command", "Boot a machine and show what Linux makes of its memory."),
     "diff": ("softreserve.cli.diff:diff_command", "Show what another kernel, command line or machine changes."),
     "explain": ("softreserve.cli.explain:explain_command", "Say why an address is what it is."),
+    "export": ("softreserve.cli.export:export_command", "Write a machine's /sys and /proc as a directory."),
     "lint": ("softreserve.cli.lint:lint_command", "Find firmware mistakes and surprises for the operator."),
     "observe": ("softreserve.cli.observe:observe_command", "Boot, run all steps, write what a capture records."),
     "plugins": ("softreserve.cli.plugins:plugins_command", "List plugins, their versions and their hooks."),
     "run": ("softreserve.cli.run:run_command", "Boot a machine and carry out a file of steps."),
+    "serve": ("softreserve.cli.serve:serve_command", "Mount a machine's /sys and /proc, live."),
+    "shell": ("softreserve.cli.shell:shell_command", "Run programs where /sys is the machine's."),
 }
 
 _INTERRUPTED = 130

@@ -190,13 +190,21 @@ def _step(table: Table, number: int) -> Step:
         table.problem("name" if "name" in table else "run", "a step has either run or writes")
     if items is None:
         return Step(name, run=run or "")
+    latin1 = table.get("encoding", str) == "latin-1"
     writes = []
     for index, item in enumerate(items):
         if isinstance(item, list) and [type(part) for part in item] in ([str, str], [str, int]):
-            writes.append((item[0], str(item[1])))
+            writes.append((item[0], _as_written(str(item[1]), latin1)))
         else:
             table.problem("writes", f"write {index + 1}: wanted [path, value], not {item!r}")
     return Step(name, writes=tuple(writes))
+
+
+def _as_written(value: str, latin1: bool) -> str:
+    """The value as UTF-8 can hold it; a record writes bytes that are no text as Latin-1."""
+    if not latin1:
+        return value
+    return value.encode("latin-1", "replace").decode("utf-8", "surrogateescape")
 
 
 def _kexec(table: Table, running: Kernel, second: Kernel | None, builds: dict[str, Kernel]) -> KexecScenario:

@@ -16,7 +16,10 @@ __all__ = ["KexecScenario", "Scenario", "Step"]
 
 @attrs.frozen
 class Step:
-    """One step: either shell words (``run``) or sysfs writes as ``(path, value)``, each value one write()."""
+    """One step: either shell words (``run``) or sysfs writes as ``(path, value)``, each value one write().
+
+    Bytes that are no UTF-8 are in a value as Python's ``surrogateescape`` gives them.
+    """
 
     name: str
     run: str | None = None

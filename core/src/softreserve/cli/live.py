@@ -1,0 +1,49 @@
+"""What ``serve`` and ``shell`` have in common: a system that goes on from its record."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from softreserve.boot import boot
+from softreserve.cli.options import Changes, asked
+from softreserve.record import Recorder
+from softreserve.system import System
+
+__all__ = ["record_option", "recorded_system"]
+
+record_option = click.option(
+    "--record",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write every change here, as steps. What it holds already is done again first.",
+)
+
+
+@contextmanager
+def recorded_system(
+    machine: str, changes: Changes, plugin: tuple[str, ...], record: Path | None
+) -> Iterator[tuple[System, Recorder | None]]:
+    """Boot; carry out what the record holds; record what follows."""
+    scenario, selection = asked(machine, plugin, changes)
+    system = boot(scenario.machine, selection.hooks_for(scenario.machine), recording=False)
+    if record is None:
+        yield system, None
+        return
+    with Recorder(record) as recorder:
+        if recorder.resumed:
+            _repeat(system, record)
+            print(f"softreserve: did {recorder.resumed} recorded steps again", file=sys.stderr)
+        yield system, recorder
+
+
+def _repeat(system: System, record: Path) -> None:
+    from softreserve.config.capture import read_steps
+    from softreserve.steps import run_step
+
+    for step in read_steps(record, system.kernel)[0]:
+        run_step(system, step)

@@ -1,0 +1,43 @@
+"""``softreserve shell``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from softreserve.cli.live import record_option, recorded_system
+from softreserve.cli.options import Changes, change_options, machine_argument, plugin_option
+
+__all__ = ["shell_command"]
+
+
+@click.command("shell")
+@machine_argument()
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+@record_option
+@change_options
+@plugin_option
+def shell_command(
+    machine: str,
+    command: tuple[str, ...],
+    record: Path | None,
+    arch: str | None,
+    kernel: str | None,
+    cmdline: str | None,
+    page_size: str | None,
+    plugin: tuple[str, ...],
+) -> int:
+    """Boot MACHINE and run COMMAND (or a shell) where /sys, /dev/dax* and parts of /proc are the machine's.
+
+    Put -- before a COMMAND with options. The rest of the host stays as it is; modprobe and its relatives mean the
+    machine's modules, and kernels cannot be loaded. Ends with COMMAND's exit code.
+    """
+    from softreserve.shell import Session, interactive_command
+
+    changes = Changes(arch, kernel, cmdline, page_size)
+    with (
+        recorded_system(machine, changes, plugin, record) as (system, recorder),
+        Session(system, recorder=recorder) as session,
+    ):
+        return session.attach(command or interactive_command())
