@@ -1,0 +1,57 @@
+"""Early options: handled in the order of the command line, before memory is set up. Linux: ``init/main.c``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from softreserve.units import EINVAL
+
+if TYPE_CHECKING:
+    from softreserve.events import EventLog
+    from softreserve.kernel.efi import Efi
+    from softreserve.kernel.memblock import Memblock
+    from softreserve.model.cmdline import CommandLine
+
+__all__ = ["Handler", "common_handlers", "parse_early_param"]
+
+#: Takes the value (``None``: given without ``=``) and returns 0, or anything else for "malformed".
+Handler = Callable[["str | None"], int]
+
+
+def parse_early_param(cmdline: CommandLine, handlers: Mapping[str, Handler], log: EventLog) -> None:
+    """Call the handler of every word that has one, once per occurrence. Linux: ``do_early_param``.
+
+    :param handlers: by name, written with ``_``; ``-`` is the same on the command line.
+    """
+    for parameter in cmdline:
+        handler = handlers.get(parameter.canonical)
+        if handler is not None and handler(parameter.value):
+            log.printk(f"Malformed early option '{parameter.name}'", "init/main.c: do_early_param")
+
+
+def common_handlers(efi: Efi, memblock: Memblock) -> dict[str, Handler]:
+    """The early options that every architecture has, as far as they have to do with memory."""
+
+    def kernelcore(value: str | None) -> int:
+        if value is None:
+            return -EINVAL
+        memblock.mirrored_kernelcore |= "mirror" in value.split(",")
+        return 0
+
+    def movable_node(value: str | None) -> int:
+        memblock.movable_node = True
+        return 0
+
+    def memblock_debug(value: str | None) -> int:
+        memblock.debug |= value is not None and "debug" in value
+        return 0
+
+    return {
+        "efi": efi.parse_efi_cmdline,
+        "noefi": efi.setup_noefi,
+        "kernelcore": kernelcore,
+        "movablecore": lambda value: -EINVAL if value is None else 0,
+        "movable_node": movable_node,
+        "memblock": memblock_debug,
+    }
