@@ -1,0 +1,304 @@
+"""The e820 memory map. Linux: ``arch/x86/kernel/e820.c``.
+
+Entries are start and size in bytes, as the kernel keeps them. A table may be unsorted, overlapping and full of emptied
+slots until :meth:`E820Table.update_table` sanitises it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from softreserve.errors import MachineError
+from softreserve.model.kernel import Kernel
+from softreserve.units import U64_MAX
+
+__all__ = [
+    "ACPI",
+    "MAX_ENTRIES_ZEROPAGE",
+    "NVS",
+    "PMEM",
+    "PRAM",
+    "RAM",
+    "RESERVED",
+    "RESERVED_KERN",
+    "SOFT_RESERVED",
+    "UNUSABLE",
+    "E820Table",
+    "Entry",
+    "max_entries",
+    "type_text",
+]
+
+#: Types of entries; any other 32-bit number is possible too. Linux: ``arch/x86/include/asm/e820/types.h``.
+RAM: Final = 1
+RESERVED: Final = 2
+ACPI: Final = 3
+NVS: Final = 4
+UNUSABLE: Final = 5
+PMEM: Final = 7
+PRAM: Final = 12
+RESERVED_KERN: Final = 128
+SOFT_RESERVED: Final = 0xEFFFFFFF
+
+#: Entries that fit into the zero page.
+MAX_ENTRIES_ZEROPAGE: Final = 128
+_PAGE_SHIFT: Final = 12
+#: First pfn that the direct map cannot reach with 4-level paging (MAXMEM). Linux: ``asm/pgtable_64_types.h``.
+MAX_ARCH_PFN: Final = 0x400000000
+
+_TYPE_TEXT: Final = {
+    RAM: "usable",
+    RESERVED_KERN: "usable",
+    RESERVED: "reserved",
+    SOFT_RESERVED: "soft reserved",
+    ACPI: "ACPI data",
+    NVS: "ACPI NVS",
+    UNUSABLE: "unusable",
+    PMEM: "persistent (type 7)",
+    PRAM: "persistent (type 12)",
+}
+
+
+def type_text(e820_type: int) -> str:
+    """A type as the log names it. Linux: ``e820_print_type``."""
+    return _TYPE_TEXT.get(e820_type) or f"type {e820_type}"
+
+
+def max_entries(kernel: Kernel) -> int:
+    """Capacity of the kernel's tables: E820_MAX_ENTRIES."""
+    return MAX_ENTRIES_ZEROPAGE + 3 * kernel.max_numnodes
+
+
+class Entry:
+    """One entry: ``start`` and ``size`` in bytes."""
+
+    __slots__ = ("size", "start", "type")
+
+    def __init__(self, start: int, size: int, e820_type: int) -> None:
+        self.start = start
+        self.size = size
+        self.type = e820_type
+
+    @property
+    def end(self) -> int:
+        """First byte after the entry, modulo 2**64."""
+        return (self.start + self.size) & U64_MAX
+
+    def __repr__(self) -> str:
+        return f"Entry({self.start:#x}, {self.size:#x}, {self.type:#x})"
+
+
+def _mem(start: int, end: int) -> str:
+    """``[mem %#010llx-%#010llx]`` with ``end`` exclusive."""
+    return f"[mem {start:#010x}-{(end - 1) & U64_MAX:#010x}]"
+
+
+class E820Table:
+    """A table of limited capacity.
+
+    ``nomerge`` are the types of which every entry stays an entry of its own when the table is sanitised.
+    """
+
+    __slots__ = ("_printk", "capacity", "entries", "nomerge")
+
+    def __init__(
+        self,
+        capacity: int,
+        printk: Callable[[str], object],
+        *,
+        nomerge: frozenset[int] = frozenset({PRAM, SOFT_RESERVED}),
+    ) -> None:
+        self.capacity = capacity
+        self.entries: list[Entry] = []
+        self.nomerge = nomerge
+        self._printk = printk
+
+    @classmethod
+    def for_kernel(cls, kernel: Kernel, printk: Callable[[str], object]) -> E820Table:
+        """An empty table as this kernel has it."""
+        nomerge = {PRAM, SOFT_RESERVED} if kernel.has("e820-soft-reserved-never-merges") else {PRAM}
+        return cls(max_entries(kernel), printk, nomerge=frozenset(nomerge))
+
+    def copy(self) -> E820Table:
+        """A table of its own with the same entries."""
+        other = E820Table(self.capacity, self._printk, nomerge=self.nomerge)
+        other.entries = [Entry(e.start, e.size, e.type) for e in self.entries]
+        return other
+
+    # --- editing
+
+    def range_add(self, start: int, size: int, e820_type: int) -> None:
+        """Append an entry; a full table ignores it and says so. Linux: ``e820__range_add``."""
+        if len(self.entries) >= self.capacity:
+            self._printk(f"too many entries; ignoring {_mem(start, start + size)}")
+            return
+        self.entries.append(Entry(start, size, e820_type))
+
+    def range_update(self, start: int, size: int, old_type: int, new_type: int) -> int:
+        """Give the parts of a range that have one type another: bytes changed. Linux: ``e820__range_update``.
+
+        :raises MachineError: the types are the same, which the kernel takes for a bug of its own and dies.
+        """
+        if old_type == new_type:
+            raise MachineError("kernel BUG in e820__range_update: old and new type are the same")
+        end = start + min(size, U64_MAX - start)
+        self._printk(f"e820: update {_mem(start, end)} {type_text(old_type)} ==> {type_text(new_type)}")
+        changed = 0
+        # entries are appended on the way and the kernel looks at those too
+        for entry in self.entries:
+            if entry.type != old_type:
+                continue
+            entry_end = entry.end
+            if entry.start >= start and entry_end <= end:
+                entry.type = new_type
+                changed += entry.size
+            elif entry.start < start and entry_end > end:
+                self.range_add(start, end - start, new_type)
+                self.range_add(end, entry_end - end, old_type)
+                entry.size = start - entry.start
+                changed += end - start
+            else:
+                first, last = _cut(entry, start, end)
+                if first < last:
+                    self.range_add(first, last - first, new_type)
+                    changed += last - first
+        return changed & U64_MAX
+
+    def range_remove(self, start: int, size: int, old_type: int, check_type: bool) -> int:
+        """Take a range out, of one type or (without ``check_type``) of all: bytes removed.
+
+        Entries that are wholly inside become empty slots. Linux: ``e820__range_remove``.
+        """
+        end = start + min(size, U64_MAX - start)
+        self._printk(f"e820: remove {_mem(start, end)} {type_text(old_type) if check_type else ''}")
+        removed = 0
+        for entry in self.entries:
+            if check_type and entry.type != old_type:
+                continue
+            entry_end = entry.end
+            if entry.start >= start and entry_end <= end:
+                removed += entry.size
+                entry.start = entry.size = entry.type = 0
+            elif entry.start < start and entry_end > end:
+                self.range_add(end, entry_end - end, entry.type)
+                entry.size = start - entry.start
+                removed += end - start
+            else:
+                first, last = _cut(entry, start, end)
+                removed += max(last - first, 0)
+        return removed & U64_MAX
+
+    def update_table(self) -> int:
+        """Sanitise: sorted, without overlaps; where entries overlap the highest type wins. 0, or -1 when refused.
+
+        A table of one entry, or with an entry that wraps around, is left alone. Linux: ``e820__update_table``.
+        """
+        if len(self.entries) < 2:
+            return -1
+        points: list[tuple[int, int, int]] = []
+        for entry in self.entries:
+            end = entry.start + entry.size
+            if end > U64_MAX:
+                return -1
+            if entry.size:
+                points.append((entry.start, 0, entry.type))
+                points.append((end, 1, entry.type))
+        points.sort()  # starts before ends
+        self.entries = self._sweep(points)
+        return 0
+
+    def _sweep(self, points: list[tuple[int, int, int]]) -> list[Entry]:
+        """The new entries from sorted change points ``(address, 1 where an entry ends, its type)``."""
+        new: list[Entry] = []
+        nomerge = self.nomerge
+        open_types: dict[int, int] = {}
+        last_type = last_addr = 0
+        for addr, is_end, e820_type in points:
+            count = open_types.get(e820_type, 0) + (-1 if is_end else 1)
+            if count:
+                open_types[e820_type] = count
+            else:
+                del open_types[e820_type]
+            current = max(open_types, default=0)
+            if current == last_type and current not in nomerge:
+                continue
+            if last_type and addr > last_addr:
+                new.append(Entry(last_addr, addr - last_addr, last_type))
+                if len(new) >= self.capacity:
+                    break
+            last_type, last_addr = current, addr
+        return new
+
+    # --- asking
+
+    def mapped_any(self, start: int, end: int, e820_type: int) -> bool:
+        """Whether any byte of ``[start, end)`` has the type (0: any type). Linux: ``e820__mapped_any``."""
+        return any((not e820_type or e.type == e820_type) and e.start < end and e.end > start for e in self.entries)
+
+    def mapped_all(self, start: int, end: int, e820_type: int) -> bool:
+        """Whether all of ``[start, end)`` has the type (0: any type); for a sanitised table.
+
+        Linux: ``e820__mapped_all``.
+        """
+        for entry in self.entries:
+            if e820_type and entry.type != e820_type:
+                continue
+            if entry.start >= end or entry.end <= start:
+                continue
+            if entry.start <= start:
+                start = entry.end
+            if start >= end:
+                return True
+        return False
+
+    def end_pfn(self, limit_pfn: int, types: frozenset[int]) -> int:
+        """The highest page number after entries of the types, up to a limit; logged. Linux: ``e820_end_pfn``."""
+        last_pfn = 0
+        for entry in self.entries:
+            if entry.type not in types or entry.start >> _PAGE_SHIFT >= limit_pfn:
+                continue
+            end_pfn = entry.end >> _PAGE_SHIFT
+            if end_pfn > limit_pfn:
+                last_pfn = limit_pfn
+                break
+            last_pfn = max(last_pfn, end_pfn)
+        last_pfn = min(last_pfn, MAX_ARCH_PFN)
+        self._printk(f"last_pfn = {last_pfn:#x} max_arch_pfn = {MAX_ARCH_PFN:#x}")
+        return last_pfn
+
+    def search_gap(self, size: int) -> tuple[int, int] | None:
+        """The largest gap below 4 GiB of at least ``size`` bytes: ``(start, size)``. Linux: ``e820_search_gap``.
+
+        Of gaps of equal size the lowest is taken. For a sanitised table.
+        """
+        found: tuple[int, int] | None = None
+        last = 1 << 32
+        for entry in reversed(self.entries):
+            if last > entry.end and last - entry.end >= size:
+                size = last - entry.end
+                found = (entry.end, size)
+            last = min(last, entry.start)
+        return found
+
+    # --- printing
+
+    def print_table(self, who: str) -> None:
+        """Log every entry. Linux: ``e820__print_table``."""
+        for line in self.lines(who):
+            self._printk(line)
+
+    def lines(self, who: str) -> Iterable[str]:
+        """The lines that the kernel logs for a table."""
+        for e in self.entries:
+            yield f"{who}: [mem {e.start:#018x}-{(e.start + e.size - 1) & U64_MAX:#018x}] {type_text(e.type)}"
+
+
+def _cut(entry: Entry, start: int, end: int) -> tuple[int, int]:
+    """Cut the part that overlaps ``[start, end)`` off an entry that sticks out on one side: the part, maybe empty."""
+    first, last = max(start, entry.start), min(end, entry.end)
+    if first < last:
+        entry.size -= last - first
+        if entry.start >= first:
+            entry.start = last
+    return first, last

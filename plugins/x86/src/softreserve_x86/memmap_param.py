@@ -1,0 +1,113 @@
+"""``mem=`` and ``memmap=``. Linux: ``arch/x86/kernel/e820.c: parse_memopt, parse_memmap_opt``.
+
+Both edit the e820 table as they are met on the command line; nothing is sanitised before
+:meth:`MemmapParameters.finish_early_params`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from softreserve.errors import MachineError
+from softreserve.units import EINVAL, U64_MAX, memparse, simple_strtoull
+
+from softreserve_x86 import e820
+
+__all__ = ["MemmapParameters"]
+
+_U32_MAX: Final = (1 << 32) - 1
+#: ``nn<c>ss`` adds a range of this type.
+_ADDED_TYPE: Final = {"@": e820.RAM, "#": e820.ACPI, "$": e820.RESERVED, "!": e820.PRAM}
+
+
+class MemmapParameters:
+    """What ``mem=`` and ``memmap=`` do to a table, and what they leave behind.
+
+    ``max_mem_size`` (bytes) is the end that hot-added memory must keep to while the kernel boots.
+    """
+
+    __slots__ = ("_printk", "max_mem_size", "table", "userdef")
+
+    def __init__(self, table: e820.E820Table, printk: Callable[[str], object]) -> None:
+        self.table = table
+        self.userdef = False
+        self.max_mem_size = U64_MAX
+        self._printk = printk
+
+    def parse_memopt(self, value: str | None) -> int:
+        """``mem=value``: remove RAM from an address on; 0 or -EINVAL. ``None``: given without ``=``."""
+        if value is None:
+            return -EINVAL
+        if value == "nopentium":
+            self._printk("mem=nopentium ignored! (only supported on x86_32)")
+            return -EINVAL
+        self.userdef = True
+        limit, _ = memparse(value)
+        if limit == 0:
+            return -EINVAL
+        self._remove_ram_from(limit)
+        self.max_mem_size = limit
+        return 0
+
+    def parse_memmap_opt(self, value: str | None) -> int:
+        """``memmap=value``: every element of the comma list on its own; always 0, mistakes are never reported.
+
+        :raises MachineError: an element changes a type into itself, which the kernel does not survive.
+        """
+        for element in value.split(",") if value is not None else ():
+            self._parse_memmap_one(element)
+        return 0
+
+    def finish_early_params(self) -> None:
+        """Sanitise and print what the user made of the table, if anything. Linux: ``e820__finish_early_params``.
+
+        :raises MachineError: fewer than two entries are left or one wraps around: the kernel panics.
+        """
+        if not self.userdef:
+            return
+        if self.table.update_table() < 0:
+            text = "Kernel panic - not syncing: Invalid user supplied memory map"
+            self._printk(text)
+            raise MachineError(text)
+        self._printk("user-defined physical RAM map:")
+        self.table.print_table("user")
+
+    def _parse_memmap_one(self, text: str) -> None:
+        if text.startswith("exactmap"):
+            self.table.entries.clear()
+            self.userdef = True
+            return
+        size, rest = memparse(text)
+        if rest == text:
+            return
+        self.userdef = True
+        sign = rest[:1]
+        if sign in _ADDED_TYPE:
+            start, _ = memparse(rest[1:])
+            self.table.range_add(start, size, _ADDED_TYPE[sign])
+        elif sign == "%":
+            self._retype(size, rest[1:])
+        else:
+            self._remove_ram_from(size)
+
+    def _retype(self, size: int, text: str) -> None:
+        """``ss[-old][+new]``: unlike the other forms, anything that follows makes the element void."""
+        start, rest = memparse(text)
+        old = new = 0
+        if rest[:1] == "-":
+            old, rest = simple_strtoull(rest[1:])
+        if rest[:1] == "+":
+            new, rest = simple_strtoull(rest[1:])
+        if rest:
+            return
+        old, new = old & _U32_MAX, new & _U32_MAX
+        if old and new:
+            self.table.range_update(start, size, old, new)
+        elif new:
+            self.table.range_add(start, size, new)
+        else:
+            self.table.range_remove(start, size, old, check_type=bool(old))
+
+    def _remove_ram_from(self, start: int) -> None:
+        self.table.range_remove(start, U64_MAX - start, e820.RAM, check_type=True)
