@@ -1,0 +1,150 @@
+"""From e820 to memblock, ``/proc/iomem`` and ``/sys/firmware/memmap``. Linux: ``arch/x86/kernel/e820.c``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from softreserve.kernel.resource import (
+    IORES_DESC_ACPI_NV_STORAGE,
+    IORES_DESC_ACPI_TABLES,
+    IORES_DESC_NONE,
+    IORES_DESC_PERSISTENT_MEMORY,
+    IORES_DESC_PERSISTENT_MEMORY_LEGACY,
+    IORES_DESC_RESERVED,
+    IORES_DESC_SOFT_RESERVED,
+    IORESOURCE_BUSY,
+    IORESOURCE_MEM,
+    IORESOURCE_SYSTEM_RAM,
+    Resource,
+    insert_resource,
+    insert_resource_expand_to_fit,
+    reserve_region_with_split,
+)
+from softreserve.units import U64_MAX
+
+from softreserve_x86 import e820
+
+if TYPE_CHECKING:
+    from softreserve.events import EventLog
+    from softreserve.kernel.firmware_memmap import FirmwareMemmap
+    from softreserve.kernel.memblock import Memblock
+
+__all__ = ["E820Resources", "firmware_map_add", "memblock_setup", "setup_pci_gap", "type_to_string"]
+
+_RAM_TYPES: Final = (e820.RAM, e820.RESERVED_KERN)
+#: Resource name and descriptor by e820 type.
+_RESOURCES: Final = {
+    e820.RAM: ("System RAM", IORES_DESC_NONE),
+    e820.RESERVED_KERN: ("System RAM", IORES_DESC_NONE),
+    e820.RESERVED: ("Reserved", IORES_DESC_RESERVED),
+    e820.ACPI: ("ACPI Tables", IORES_DESC_ACPI_TABLES),
+    e820.NVS: ("ACPI Non-volatile Storage", IORES_DESC_ACPI_NV_STORAGE),
+    e820.UNUSABLE: ("Unusable memory", IORES_DESC_NONE),
+    e820.PMEM: ("Persistent Memory", IORES_DESC_PERSISTENT_MEMORY),
+    e820.PRAM: ("Persistent Memory (legacy)", IORES_DESC_PERSISTENT_MEMORY_LEGACY),
+    e820.SOFT_RESERVED: ("Soft Reserved", IORES_DESC_SOFT_RESERVED),
+}
+_UNKNOWN: Final = ("Unknown E820 type", IORES_DESC_NONE)
+#: Drivers may claim these; below 1 MiB (BIOS, ROM shadow) nothing is left to drivers.
+_NOT_BUSY: Final = frozenset({e820.RESERVED, e820.SOFT_RESERVED, e820.PRAM, e820.PMEM})
+_LEGACY_END: Final = 1 << 20
+_SMALLEST_GAP: Final = 4 << 20
+
+
+def type_to_string(e820_type: int) -> str:
+    """A type as resources are named. Linux: ``e820_type_to_string``."""
+    return _RESOURCES.get(e820_type, _UNKNOWN)[0]
+
+
+def memblock_setup(table: e820.E820Table, memblock: Memblock, page_size: int) -> None:
+    """Hand RAM to the early allocator, whole pages only. Linux: ``e820__memblock_setup``.
+
+    Soft reserved memory is reserved and nothing else: it is no memory to the allocator.
+    """
+    memblock.allow_resize()
+    for entry in table.entries:
+        if entry.type == e820.SOFT_RESERVED:
+            memblock.reserve(entry.start, entry.size)
+        elif entry.type in _RAM_TYPES:
+            memblock.add(entry.start, entry.size)
+    memblock.trim_memory(page_size)
+    memblock.dump_all()
+
+
+def firmware_map_add(table: e820.E820Table, firmware_memmap: FirmwareMemmap) -> None:
+    """Show the table as it came from firmware or loader, last part of ``e820__reserve_resources``."""
+    for entry in table.entries:
+        firmware_memmap.add_early(entry.start, (entry.end - 1) & U64_MAX, type_to_string(entry.type))
+
+
+def setup_pci_gap(table: e820.E820Table, max_pfn: int, log: EventLog) -> None:
+    """Find room below 4 GiB for devices that the firmware did not place. Linux: ``e820__setup_pci_gap``."""
+    found = table.search_gap(_SMALLEST_GAP)
+    if found is None:
+        log.printk("Cannot find an available gap in the 32-bit address range")
+        log.printk("PCI devices with unassigned 32-bit BARs may not work!")
+        found = ((max_pfn << 12) + (1 << 20), _SMALLEST_GAP)
+    start, size = found
+    log.printk(f"[mem {start:#010x}-{start + size - 1:#010x}] available for PCI devices")
+
+
+class E820Resources:
+    """One resource per entry of the final table, inserted in two batches.
+
+    What PCI devices might use is inserted late, when they have got theirs.
+    """
+
+    __slots__ = ("_log", "_root", "_table", "resources")
+
+    def __init__(self, table: e820.E820Table, root: Resource, log: EventLog) -> None:
+        self._table = table
+        self._root = root
+        self._log = log
+        self.resources = [_resource(entry) for entry in table.entries]
+
+    def reserve_resources(self) -> None:
+        """Insert what no driver may claim; what does not fit stays out for now. Linux: ``e820__reserve_resources``."""
+        for res in self.resources:
+            if res.flags & IORESOURCE_BUSY:
+                insert_resource(self._root, res)
+
+    def reserve_resources_late(self) -> None:
+        """Insert the rest, made larger where needed, and pad RAM ends. Linux: ``e820__reserve_resources_late``."""
+        for res, entry in zip(self.resources, self._table.entries, strict=True):
+            if res.parent is None and res.end:
+                insert_resource_expand_to_fit(self._root, res, self._log)
+            if entry.type == e820.SOFT_RESERVED:
+                self._log.record(
+                    "soft reserved memory is a resource that drivers may claim",
+                    "arch/x86/kernel/e820.c: e820__reserve_resources_late",
+                    entry.start,
+                    entry.start + entry.size,
+                    after="Soft Reserved",
+                )
+        for entry in self._table.entries:
+            if entry.type == e820.RAM:
+                self._reserve_ram_buffer(entry.end)
+
+    def _reserve_ram_buffer(self, start: int) -> None:
+        """RAM may go on, hidden, to a round address: keep devices away from there."""
+        end = (start - 1) | (_ram_alignment(start) - 1)
+        if start >= end:
+            return
+        self._log.printk(f"e820: reserve RAM buffer [mem {start:#010x}-{end:#010x}]")
+        reserve_region_with_split(self._root, start, end, "RAM buffer", self._log)
+
+
+def _ram_alignment(address: int) -> int:
+    if address < 1 << 20:
+        return 64 << 10
+    if address < 16 << 20:
+        return 1 << 20
+    return 64 << 20
+
+
+def _resource(entry: e820.Entry) -> Resource:
+    name, desc = _RESOURCES.get(entry.type, _UNKNOWN)
+    flags = IORESOURCE_SYSTEM_RAM if entry.type in _RAM_TYPES else IORESOURCE_MEM
+    if entry.start < _LEGACY_END or entry.type not in _NOT_BUSY:
+        flags |= IORESOURCE_BUSY
+    return Resource(entry.start, (entry.end - 1) & U64_MAX, name, flags, desc)

@@ -1,0 +1,113 @@
+"""What x86 does with the EFI memory map. Linux: ``arch/x86/platform/efi/efi.c``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from softreserve.model.efi import EfiAttribute, EfiDescriptor, EfiType
+
+from softreserve_x86 import e820
+from softreserve_x86.efi_memmap import efi_clean_memmap, efi_print_memmap
+from softreserve_x86.stub import USABLE
+
+if TYPE_CHECKING:
+    from softreserve.events import EventLog
+    from softreserve.kernel.efi import Efi
+    from softreserve.kernel.memblock import Memblock
+    from softreserve.model.kernel import Kernel
+
+__all__ = [
+    "do_add_efi_memmap",
+    "do_efi_soft_reserve",
+    "init",
+    "remove_e820_mmio",
+    "reserve_boot_services",
+]
+
+_WB: Final = int(EfiAttribute.WB)
+#: MMIO descriptors of at least this many bytes are taken out of e820.
+_LARGE_MMIO: Final = 256 << 10
+
+#: e820 types of an import; everything that is neither here nor usable is reserved.
+_IMPORTED_TYPES: Final = {
+    int(EfiType.ACPI_RECLAIM): e820.ACPI,
+    int(EfiType.ACPI_NVS): e820.NVS,
+    int(EfiType.UNUSABLE): e820.UNUSABLE,
+    int(EfiType.PERSISTENT): e820.PMEM,
+}
+
+
+def do_efi_soft_reserve(efi: Efi) -> bool:
+    """Whether there is specific purpose memory to set aside: reason enough to import the whole EFI map."""
+    return efi.soft_reserve_enabled and any(
+        d.type == EfiType.CONVENTIONAL and d.is_special_purpose for d in efi.memmap or ()
+    )
+
+
+def do_add_efi_memmap(efi: Efi, table: e820.E820Table, log: EventLog) -> None:
+    """Add every descriptor to the e820 table, and sanitise. Nothing is taken away, the highest type wins.
+
+    Unlike the stub this looks at write-back, and takes unknown types for reserved.
+    """
+    if efi.memmap is None:
+        return
+    for descriptor in efi.memmap:
+        table.range_add(descriptor.start, descriptor.size, _imported_type(descriptor, efi.soft_reserve_enabled))
+        if descriptor.is_special_purpose:
+            log.record(
+                "specific purpose memory is imported from the EFI map",
+                "arch/x86/platform/efi/efi.c: do_add_efi_memmap",
+                descriptor.start,
+                descriptor.start + descriptor.size,
+                after=e820.type_text(_imported_type(descriptor, efi.soft_reserve_enabled)),
+            )
+    table.update_table()
+
+
+def _imported_type(descriptor: EfiDescriptor, soft_reserve: bool) -> int:
+    if descriptor.type not in USABLE:
+        return _IMPORTED_TYPES.get(descriptor.type, e820.RESERVED)
+    if soft_reserve and descriptor.is_special_purpose:
+        return e820.SOFT_RESERVED
+    return e820.RAM if descriptor.attribute & _WB else e820.RESERVED
+
+
+def init(efi: Efi, table: e820.E820Table, kernel: Kernel, log: EventLog) -> None:
+    """Clean and print the map; without runtime services it is unmapped instead. Linux: ``efi_init``.
+
+    An import has taken place before and is not undone.
+    """
+    if efi.memmap is None:
+        return
+    if efi.runtime_disabled:
+        efi.memmap = None
+        return
+    efi.memmap = efi_clean_memmap(efi.memmap, kernel, log)
+    if kernel.has("efi-remove-e820-mmio"):
+        remove_e820_mmio(efi, table, log)
+    if efi.dbg:
+        efi_print_memmap(efi.memmap, kernel, log)
+
+
+def remove_e820_mmio(efi: Efi, table: e820.E820Table, log: EventLog) -> None:
+    """Take large MMIO descriptors out of e820, so that PCI may use the space. Linux: ``efi_remove_e820_mmio``."""
+    for index, descriptor in enumerate(efi.memmap or ()):
+        if descriptor.type != EfiType.MMIO:
+            continue
+        size = descriptor.size
+        what = f"mem{index:02}: MMIO range=[0x{descriptor.start:08x}-0x{descriptor.last:08x}]"
+        if size >= _LARGE_MMIO:
+            log.printk(f"efi: Remove {what} ({size >> 20}MB) from e820 map")
+            table.range_remove(descriptor.start, size, e820.RESERVED, check_type=True)
+        else:
+            log.printk(f"efi: Not removing {what} ({size >> 10}KB) from e820 map")
+
+
+def reserve_boot_services(efi: Efi, memblock: Memblock) -> None:
+    """Keep boot services memory until the firmware has let go of it, specific purpose or not.
+
+    Linux: ``arch/x86/platform/efi/quirks.c: efi_reserve_boot_services``.
+    """
+    for descriptor in efi.memmap or ():
+        if descriptor.type in (EfiType.BOOT_SERVICES_CODE, EfiType.BOOT_SERVICES_DATA):
+            memblock.reserve(descriptor.start, descriptor.size)
