@@ -1,16 +1,70 @@
-"""CPUs in sysfs, and directories that every machine has. Linux: ``drivers/base/{cpu,topology}.c``."""
+"""CPUs in sysfs, and directories that every machine has. Linux: ``drivers/base/{cpu,topology}.c``.
+
+The topology is not part of a machine's description: every node with CPUs is one package of cores without siblings.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+from softreserve.kernel.numa import format_list
+from softreserve.kernel.procfs import bitmap, system_cpus
+from softreserve.sysfs import Attribute, Directory, Link, Node
 
 if TYPE_CHECKING:
     from softreserve.system import System
 
 __all__ = ["publish"]
 
+_CPU = "/sys/devices/system/cpu"
+_DIRECTORIES = (
+    "/sys/bus/cpu/devices",
+    "/sys/bus/platform/devices",
+    "/sys/class",
+    "/sys/dev/block",
+    "/sys/dev/char",
+    "/sys/kernel",
+)
+
 
 def publish(system: System) -> None:
-    """Make ``/sys/devices/system/cpu`` and the empty directories that programs open."""
-    for path in ("/sys/bus/platform/devices", "/sys/class", "/sys/kernel", "/sys/dev/char"):
+    """Make ``/sys/devices/system/cpu``, and the directories that programs open to find nothing in them."""
+    for path in _DIRECTORIES:
         system.sysfs.directory(path)
+    count = system.machine.cpus
+    everyone = _text(format_list(range(count)))
+    for name in ("online", "possible", "present"):
+        system.sysfs.add(f"{_CPU}/{name}", everyone)
+    for name in ("offline", "isolated"):
+        system.sysfs.add(f"{_CPU}/{name}", _text(""))
+    system.sysfs.add(f"{_CPU}/kernel_max", _text(str(system.kernel.number("NR_CPUS", 8192) - 1)))
+    for cpu in range(count):
+        system.sysfs.add(f"{_CPU}/cpu{cpu}", _cpu(system, cpu))
+        system.sysfs.add(f"/sys/bus/cpu/devices/cpu{cpu}", Link(f"{_CPU}/cpu{cpu}"))
+    for name in ("kexec_loaded", "kexec_crash_loaded", "kexec_crash_size"):
+        system.sysfs.add(f"/sys/kernel/{name}", _text("0"))
+
+
+def _cpu(system: System, cpu: int) -> Directory:
+    nid = max(system.nodes.cpu_node(cpu), 0)
+    package = system_cpus(system, nid) or [cpu]
+    topology: dict[str, Node] = {"core_id": _text(str(cpu)), "physical_package_id": _text(str(nid))}
+    for name, group in (
+        ("thread_siblings", [cpu]),
+        ("core_cpus", [cpu]),
+        ("core_siblings", package),
+        ("package_cpus", package),
+    ):
+        topology[name] = _text(bitmap(system, group))
+        topology[f"{name}_list"] = _text(format_list(group))
+    return Directory(
+        {
+            "topology": Directory(topology),
+            "subsystem": Link("/sys/bus/cpu"),
+            f"node{nid}": Link(f"/sys/devices/system/node/node{nid}"),
+        }
+    )
+
+
+def _text(text: str) -> Attribute:
+    return Attribute(0o444, lambda: f"{text}\n")

@@ -1,19 +1,132 @@
-"""Files of ``/proc`` that programs read to learn of memory and CPUs. Linux: ``fs/proc``."""
+"""Files of ``/proc`` that programs read to learn of memory and CPUs, and a node's own counters. Linux: ``fs/proc``.
+
+Everything that is present counts as free: what a kernel allocates is not modelled.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from softreserve.sysfs import Attribute
+from softreserve.sysfs import Attribute, Show
 
 if TYPE_CHECKING:
+    from softreserve.kernel.zones import Zone
     from softreserve.system import System
 
-__all__ = ["files"]
+__all__ = ["files", "node_files"]
+
+_MAX_ORDER = 11
 
 
 def files(system: System) -> Iterator[tuple[str, Attribute]]:
     """Names and files."""
-    yield "iomem", Attribute(0o444, lambda: "".join(f"{line}\n" for line in system.iomem.lines()))
-    yield "cmdline", Attribute(0o444, lambda: f"{system.cmdline.text}\n")
+    shows: dict[str, Show] = {
+        "buddyinfo": lambda: _buddyinfo(system),
+        "cmdline": lambda: f"{system.cmdline.text}\n",
+        "cpuinfo": lambda: _cpuinfo(system),
+        "iomem": lambda: "".join(f"{line}\n" for line in system.iomem.lines()),
+        "meminfo": lambda: _meminfo(system),
+        "modules": lambda: _modules(system),
+        "version": lambda: f"Linux version {system.kernel.release} ({system.kernel.arch})\n",
+        "zoneinfo": lambda: _zoneinfo(system),
+    }
+    for name, show in shows.items():
+        yield name, Attribute(0o444, show)
+
+
+def node_files(system: System, nid: int) -> dict[str, Attribute]:
+    """A node's counters in sysfs. Linux: ``drivers/base/node.c: node_read_meminfo``, ``node_read_numastat``."""
+    return {
+        "cpumap": Attribute(0o444, lambda: bitmap(system, system_cpus(system, nid)) + "\n"),
+        "meminfo": Attribute(0o444, lambda: _node_meminfo(system, nid)),
+        "numastat": Attribute(0o444, lambda: "".join(f"{name} 0\n" for name in _NUMASTAT)),
+    }
+
+
+_NUMASTAT = ("numa_hit", "numa_miss", "numa_foreign", "interleave_hit", "local_node", "other_node")
+
+
+def system_cpus(system: System, nid: int) -> list[int]:
+    """CPUs of a node, ascending."""
+    return [cpu for cpu in range(system.machine.cpus) if system.nodes.cpu_node(cpu) == nid]
+
+
+def bitmap(system: System, cpus: list[int]) -> str:
+    """CPUs as ``%*pb`` prints them: words of 32 bits, the highest first, as wide as there are CPUs."""
+    width = system.machine.cpus
+    mask = sum(1 << cpu for cpu in cpus)
+    words = []
+    for low in range(0, width, 32):
+        digits = (min(32, width - low) + 3) // 4
+        words.append(f"{mask >> low & 0xFFFFFFFF:0{digits}x}")
+    return ",".join(reversed(words))
+
+
+def _populated(system: System) -> list[Zone]:
+    return [zone for zone in system.memory.zones.populated_zones() if zone.name != "Device"]
+
+
+def _kilobytes(system: System, nid: int | None = None) -> int:
+    pages = sum(zone.present_pages for zone in _populated(system) if nid in (None, zone.nid))
+    return pages * system.kernel.page_size >> 10
+
+
+def _meminfo(system: System) -> str:
+    total = _kilobytes(system)
+    rows = {"MemTotal": total, "MemFree": total, "MemAvailable": total}
+    rows |= dict.fromkeys(("Buffers", "Cached", "SwapCached", "Active", "Inactive", "SwapTotal", "SwapFree"), 0)
+    lines = [f"{name + ':':15} {value:8} kB" for name, value in rows.items()]
+    lines += [f"{name + ':':15} {0:8}" for name in ("HugePages_Total", "HugePages_Free")]
+    return "\n".join(
+        [*lines, f"{'Hugepagesize:':15} {system.kernel.page_size * system.kernel.page_size >> 13:8} kB", ""]
+    )
+
+
+def _node_meminfo(system: System, nid: int) -> str:
+    total = _kilobytes(system, nid)
+    rows = {"MemTotal": total, "MemFree": total, "MemUsed": 0, "Active": 0, "Inactive": 0}
+    lines = [f"Node {nid} {name + ':':15} {value:8} kB" for name, value in rows.items()]
+    lines += [f"Node {nid} {name + ':':15} {0:5}" for name in ("HugePages_Total", "HugePages_Free", "HugePages_Surp")]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _zoneinfo(system: System) -> str:
+    lines = []
+    for zone in _populated(system):
+        lines += [
+            f"Node {zone.nid}, zone {zone.name:>8}",
+            f"  pages free     {zone.present_pages}",
+            f"        spanned  {zone.spanned_pages}",
+            f"        present  {zone.present_pages}",
+            f"        managed  {zone.present_pages}",
+            f"  start_pfn:           {zone.start_pfn}",
+        ]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _buddyinfo(system: System) -> str:
+    lines = []
+    for zone in _populated(system):
+        pages, counts = zone.present_pages, []
+        for order in range(_MAX_ORDER - 1):
+            counts.append(pages >> order & 1)
+        counts.append(pages >> _MAX_ORDER - 1)
+        lines.append(f"Node {zone.nid}, zone {zone.name:>8} " + " ".join(f"{count:6}" for count in counts) + " ")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _cpuinfo(system: System) -> str:
+    extra = _CPUINFO.get(system.kernel.arch, "")
+    return "".join(f"processor\t: {cpu}\n{extra}\n" for cpu in range(system.machine.cpus))
+
+
+#: No more than what lets programs tell the architecture.
+_CPUINFO = {
+    "x86_64": "vendor_id\t: GenuineIntel\ncpu family\t: 6\nmodel name\t: emulated\nflags\t\t: fpu lm\n",
+    "arm64": "BogoMIPS\t: 0.00\nCPU implementer\t: 0x41\nCPU architecture: 8\n",
+}
+
+
+def _modules(system: System) -> str:
+    return "".join(f"{name} 16384 0 - Live 0x0000000000000000\n" for name in reversed(system.modules.live()))
