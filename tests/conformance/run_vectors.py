@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Recompute a vector file (outputs of real kernel functions) with this project's functions.
 
-usage: run_vectors.py FILE.jsonl [--out RESULT.jsonl] [--family NAME] [--show N]
+usage: run_vectors.py FILE.jsonl[.xz] [--out RESULT.jsonl] [--family NAME] [--show N]
 
 Each line of FILE is a case: ``id``, ``in`` and, unless they were cut off, the result fields. Only ``in`` is handed to
 the computation. Some files write a question beside its answer (``probes``: an address and what the kernel says of it);
@@ -15,9 +15,11 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import lzma
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -34,7 +36,8 @@ def family_of(path: Path) -> str | None:
 
 def cases(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """(line number, case) of every line that is not blank."""
-    with path.open(encoding="utf-8") as lines:
+    opened = lzma.open if path.suffix == ".xz" else open
+    with opened(path, "rt", encoding="utf-8") as lines:
         for number, line in enumerate(lines, 1):
             if line.strip():
                 try:
@@ -66,27 +69,46 @@ def first_difference(want: Any, have: Any, where: str = "") -> str:
     return f"{where}: expected {want!r}, computed {have!r}"
 
 
+def answer(family: ModuleType, case: dict[str, Any]) -> dict[str, Any]:
+    """The result fields of a case, computed; and as JSON would give them back."""
+    questions = getattr(family, "questions", lambda _case: {})(case)
+    computed = family.compute({**case["in"], **questions} if questions else case["in"])  # `in` may be a list
+    found: dict[str, Any] = json.loads(json.dumps(computed))
+    return found
+
+
+def judge(case: dict[str, Any], have: dict[str, Any]) -> str | None:
+    """How an answer differs from the result fields of its case (``""``: not at all); ``None`` where it has none."""
+    want = {key: value for key, value in case.items() if key not in ("id", "in")}
+    if not want:
+        return None
+    found = {key: have.get(key) for key in want}
+    return "" if want == found else first_difference(want, found)
+
+
+def module_of(family: str) -> ModuleType:
+    """The module that computes a family."""
+    return importlib.import_module(f"families.{family.replace('-', '_')}")
+
+
 def run(path: Path, family: str, out: Path | None, show: int) -> int:
     """Compute every case of a file; print what differs."""
-    module = importlib.import_module(f"families.{family.replace('-', '_')}")
-    questions = getattr(module, "questions", lambda _case: {})
+    module = module_of(family)
     passed = failed = 0
     results: list[str] = []
     for number, case in cases(path):
-        asked = questions(case)
-        answer = module.compute({**case["in"], **asked} if asked else case["in"])  # `in` may be a list
+        have = answer(module, case)
         if out is not None:
-            results.append(json.dumps({"id": case.get("id", number - 1), **answer}, separators=(",", ":")))
-        want = {key: value for key, value in case.items() if key not in ("id", "in")}
-        if not want:
+            results.append(json.dumps({"id": case.get("id", number - 1), **have}, separators=(",", ":")))
+        difference = judge(case, have)
+        if difference is None:
             continue
-        have = json.loads(json.dumps({key: answer.get(key) for key in want}))
-        if want == have:
+        if not difference:
             passed += 1
         else:
             failed += 1
             if failed <= show:
-                print(f"{path.name}: line {number}: id {case.get('id')}: {first_difference(want, have)}")
+                print(f"{path.name}: line {number}: id {case.get('id')}: {difference}")
     if out is not None:
         out.write_text("".join(line + "\n" for line in results), encoding="utf-8")
     print(f"{passed} passed, {failed} failed")

@@ -1,0 +1,54 @@
+"""What functions of real kernels answered, and what ours answer: a sample of every family, or all of it.
+
+Whole files take minutes: ``SOFTRESERVE_VECTORS=all`` runs them, as continuous integration does.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import run_vectors
+
+FILES = sorted((Path(__file__).with_name("data") / "vectors").glob("*.jsonl.xz"))
+WHOLE = os.environ.get("SOFTRESERVE_VECTORS") == "all"
+
+#: Cases per family in a sample, spread over the file.
+SAMPLE = 20
+
+
+def test_there_are_vectors_for_every_family() -> None:
+    assert {run_vectors.family_of(path) for path in FILES} == set(run_vectors.FAMILIES)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name.split(".")[0])
+def test_kernel_functions_are_recomputed(path: Path) -> None:
+    family = run_vectors.family_of(path)
+    assert family is not None
+    try:
+        module = run_vectors.module_of(family)
+    except ModuleNotFoundError as error:
+        pytest.skip(f"needs {error.name}, which is not installed")
+    cases = list(run_vectors.cases(path))
+    step = 1 if WHOLE else max(1, len(cases) // SAMPLE)
+    wrong = {}
+    for number, case in cases[::step]:
+        difference = run_vectors.judge(case, run_vectors.answer(module, case))
+        assert difference is not None, f"line {number} has no result to compare with"
+        if difference:
+            wrong[number] = difference
+    assert not wrong
+
+
+def test_a_result_that_was_cut_off_is_computed_all_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "resource-tree.jsonl"
+    path.write_text('{"id": 7, "in": {"ops": []}}\n')
+    out = tmp_path / "out.jsonl"
+    assert run_vectors.run(path, "resource-tree", out, show=0) == 0
+    assert out.read_text().startswith('{"id":7,"')
+
+
+def test_a_wrong_result_is_reported_with_its_place() -> None:
+    want, have = {"out": [1, {"a": 2}]}, {"out": [1, {"a": 3}]}
+    assert run_vectors.first_difference(want, have) == ".out[1].a: expected 2, computed 3"
