@@ -268,6 +268,42 @@ BEHAVIOURS: Final = (
         None,
         "the memory map can be put on each hot-added block; asking for it where it cannot be is no error",
     ),
+    # --- kmem and memory tiers
+    Behaviour(
+        "memory-tiers",
+        "6.1",
+        None,
+        "nodes are grouped into memory tiers by abstract distance",
+        "mm/demotion: add support for explicit memory tiers",
+    ),
+    Behaviour(
+        "memory-tiers-late",
+        "6.11",
+        None,
+        "nodes get their tier at the end of boot, with the distance that algorithms find",
+        "memory tier: consolidate the initialization of memory tiers",
+    ),
+    Behaviour(
+        "demotion-targets-printed",
+        "6.7",
+        None,
+        "demotion targets are printed whenever they are worked out",
+        known_by="captured",
+    ),
+    Behaviour(
+        "kmem-asks-for-abstract-distance",
+        "6.7",
+        None,
+        "kmem asks the HMAT for the abstract distance of its node",
+        "dax, kmem: calculate abstract distance with general interface",
+    ),
+    Behaviour(
+        "dax-memmap-on-memory",
+        "6.8",
+        None,
+        "dax devices have memmap_on_memory, and kmem obeys it",
+        "dax/kmem: allow kmem to add memory with memmap_on_memory",
+    ),
     # --- arm64
     Behaviour(
         "arm64-soft-reserved-nomap",
@@ -357,11 +393,11 @@ BEHAVIOURS: Final = (
         "6.3",
         None,
         "ranges in CXL windows are left to the CXL driver (CONFIG_CXL_REGION)",
-        "dax: Assign RAM regions to memory-hotplug by default",
+        "cxl/dax: Create dax devices for CXL RAM regions",
     ),
     Behaviour(
         "hmat-generic-ports",
-        "6.7",
+        "6.8",
         None,
         "SRAT generic ports are HMAT targets without ranges; attributes are worked out anew for each access class",
         "acpi: numa: Add setting of generic port system locality attributes",
@@ -422,7 +458,7 @@ BEHAVIOURS: Final = (
         "6.0",
         None,
         "cxl_acpi puts CXL windows (CEDT) into /proc/iomem",
-        "cxl/acpi: Add root decoder resources to iomem",
+        "cxl/acpi: Track CXL resources in iomem_resource",
         known_by="from history",
     ),
 )
