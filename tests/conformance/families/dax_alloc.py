@@ -1,0 +1,104 @@
+"""``dax-alloc``: sharing out a dax region. Linux: ``drivers/dax/bus.c``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from softreserve_hmem.driver_core import Device
+from softreserve_hmem.region import DaxRegion, DevDax, RegionOwner, alloc_dax_region
+
+from families._common import both_releases, kernel, number
+
+_ARCHES = {"x86-64": ("x86_64", 4096), "arm64-4k": ("arm64", 4096), "arm64-64k": ("arm64", 65536)}
+
+
+class _AnyDriver:
+    name = "any"
+    module = "any"
+    type = "device"
+
+
+class _Owner(RegionOwner):
+    def __init__(self) -> None:
+        self.warned = 0
+
+    def warn_once(self, device: DevDax, text: str) -> None:
+        self.warned = 1
+
+
+def _device(device: DevDax) -> dict[str, Any]:
+    return {
+        "name": device.name,
+        "align": device.align,
+        "bound": device.driver is not None,
+        "resource": hex(device.resource),
+        "size": device.size,
+        "ranges": [
+            {"start": hex(s.start), "end": hex(s.end), "page_offset": hex(s.pgoff), "mapping": s.mapping}
+            for s in device.spans
+        ],
+    }
+
+
+def _state(region: DaxRegion) -> dict[str, Any]:
+    return {
+        "devices": [_device(device) for device in region.devices.values()],
+        "available_size": region.available_size,
+        "seed": region.seed.name if region.seed else "",
+        "create": region.youngest.name if region.youngest else "",
+    }
+
+
+def _bind(region: DaxRegion, device: DevDax) -> int:
+    if device.driver is not None:
+        return -16
+    if not device.size:
+        return -6
+    device.driver = _AnyDriver()
+    if region.seed is device:
+        region.seed = None
+    return 0
+
+
+def _run(region: DaxRegion, op: dict[str, Any]) -> int:
+    data = op.get("write", "").encode()
+    kind = op["op"]
+    if kind == "create":
+        status = region.create_store(data)
+    elif kind == "delete":
+        status = region.delete_store(data)
+    else:
+        device = region.devices[op["dev"]]
+        if kind == "bind":
+            return _bind(region, device)
+        if kind == "unbind":
+            status = 0 if device.driver else -19
+            device.driver = None
+            return status
+        store = {"size": device.size_store, "align": device.align_store, "mapping": device.mapping_store}[kind]
+        status = store(data)
+    return 0 if status == len(data) else status
+
+
+def _compute(given: dict[str, Any], release: str) -> dict[str, Any]:
+    arch, page_size = _ARCHES[given["arch"]]
+    owner = _Owner()
+    parent = Device(f"hmem.{given['region_id']}", f"/sys/devices/platform/hmem.{given['region_id']}", -1)
+    span = (number(given["start"]), number(given["end"]))
+    region = alloc_dax_region(kernel(release, arch, page_size), owner, parent, given["region_id"], span, -1)
+    if region is None:
+        return {"probe_rc": -12, "initial": None, "steps": []}
+    region.create_dev_dax(0 if given["region_idle"] else region.res.size)
+    initial = _state(region)
+    steps = []
+    for op in given["ops"]:
+        owner.warned = 0
+        status = _run(region, op)
+        steps.append({"rc": status, **_state(region)} | ({"warn": 1} if owner.warned else {}))
+    tree = [{"start": hex(r.start), "end": hex(r.end), "name": r.name} for r in region.res.children]
+    return {"probe_rc": 0, "initial": initial, "steps": steps, "region_tree": tree}
+
+
+def compute(given: dict[str, Any]) -> dict[str, Any]:
+    """Results for both releases."""
+    return both_releases(lambda release: _compute(given, release))
