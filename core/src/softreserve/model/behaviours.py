@@ -297,13 +297,6 @@ BEHAVIOURS: Final = (
         "kmem asks the HMAT for the abstract distance of its node",
         "dax, kmem: calculate abstract distance with general interface",
     ),
-    Behaviour(
-        "dax-memmap-on-memory",
-        "6.8",
-        None,
-        "dax devices have memmap_on_memory, and kmem obeys it",
-        "dax/kmem: allow kmem to add memory with memmap_on_memory",
-    ),
     # --- arm64
     Behaviour(
         "arm64-soft-reserved-nomap",

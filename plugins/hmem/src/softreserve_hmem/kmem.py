@@ -1,0 +1,174 @@
+"""The kmem driver: a dax device becomes ordinary memory of its target node. Linux: ``drivers/dax/kmem.c``."""
+
+from __future__ import annotations
+
+from errno import EBUSY, EINVAL
+from typing import TYPE_CHECKING, Final
+
+from softreserve.kernel import resource
+from softreserve.kernel.memory_hotplug import MHP_MEMMAP_ON_MEMORY, MHP_NID_IS_MGID
+from softreserve.kernel.resource import IORESOURCE_SYSTEM_RAM, Resource
+
+from softreserve_hmem.memory_tiers import MEMORY_TIERS, MEMTIER_DEFAULT_DAX_ADISTANCE, MemoryType
+
+if TYPE_CHECKING:
+    from softreserve.dax import DaxDevice
+    from softreserve.system import System
+
+__all__ = ["KmemDriver"]
+
+_KMEM_NAME: Final = "System RAM (kmem)"
+_FILE: Final = "drivers/dax/kmem.c"
+
+
+class _Data:
+    """What the driver remembers of a bound device; ``resources`` by number of the range."""
+
+    __slots__ = ("mgid", "resources")
+
+    def __init__(self, mgid: int) -> None:
+        self.mgid = mgid
+        self.resources: dict[int, Resource] = {}
+
+
+class KmemDriver:
+    """``kmem``, a driver of the dax bus; see :class:`softreserve.dax.DaxDriver`."""
+
+    name = "kmem"
+    module = "kmem"
+    option = "DEV_DAX_KMEM"
+    source = _FILE
+    type = "kmem"
+    match_always = False
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self._bound: dict[str, _Data] = {}
+        self._memory_types: list[MemoryType] = []
+
+    # --- binding
+
+    def probe(self, device: DaxDevice) -> int:
+        """Add the device's memory. Linux: ``dev_dax_kmem_probe``."""
+        node = device.target_node
+        if node < 0:
+            self._say(device, f"rejecting DAX region with invalid node: {node}", "dev_dax_kmem_probe")
+            return -EINVAL
+        kept = self._kept_ranges(device)
+        if not kept:
+            self._say(device, "rejecting DAX region without any memory after alignment", "dev_dax_kmem_probe")
+            return -EINVAL
+        kind = self._memory_type(node)
+        tiers = self._system.stash.get(MEMORY_TIERS)
+        if tiers is not None and kind is not None:
+            tiers.init_node_memory_type(node, kind)
+        status = self._add_ranges(device, kept)
+        if status and tiers is not None and kind is not None:
+            tiers.clear_node_memory_type(node, kind)
+        return status
+
+    def _kept_ranges(self, device: DaxDevice) -> dict[int, tuple[int, int]]:
+        """Ranges in bytes, ends inclusive, by number, cut to whole memory blocks; the others are named in the log."""
+        kept = {}
+        for number, (start, end) in enumerate(device.ranges):
+            aligned = self._dax_kmem_range(start, end)
+            if aligned is None:
+                self._say(
+                    device, f"mapping{number}: {start:#x}-{end:#x} too small after alignment", "dev_dax_kmem_probe"
+                )
+            else:
+                kept[number] = aligned
+        return kept
+
+    def _dax_kmem_range(self, start: int, end: int) -> tuple[int, int] | None:
+        """The whole memory blocks of a range (bytes, ends inclusive), or ``None``. Linux: ``dax_kmem_range``."""
+        size = self._system.memory.block_size
+        first, last = -(-start // size) * size, (end + 1) // size * size - 1
+        return (first, last) if first < last else None
+
+    def _memory_type(self, node: int) -> MemoryType | None:
+        tiers = self._system.stash.get(MEMORY_TIERS)
+        if tiers is None:
+            return None
+        adistance = MEMTIER_DEFAULT_DAX_ADISTANCE
+        if self._system.kernel.has("kmem-asks-for-abstract-distance"):
+            adistance = tiers.calc_adistance(node, adistance)
+        return tiers.find_alloc_memory_type(adistance, self._memory_types)
+
+    def _add_ranges(self, device: DaxDevice, kept: dict[int, tuple[int, int]]) -> int:
+        """Add range after range; only when the very first one fails, the device is refused."""
+        memory = self._system.memory
+        page = self._system.kernel.page_size
+        total = sum(last + 1 - first for first, last in kept.values())
+        mgid = memory.memory_group_register_static(device.target_node, -(-total // page))
+        if mgid < 0:
+            return mgid
+        data = _Data(mgid)
+        for number, (first, last) in kept.items():
+            status = self._add_range(device, data, number, first, last)
+            if status and not data.resources:
+                memory.memory_group_unregister(mgid)
+                return status
+        self._bound[device.name] = data
+        return 0
+
+    def _add_range(self, device: DaxDevice, data: _Data, number: int, first: int, last: int) -> int:
+        size = last + 1 - first
+        where = f"mapping{number}: {first:#x}-{last:#x}"
+        res = resource.request_region(self._system.iomem.root, first, size, device.name)
+        if res is None:
+            self._say(device, f"{where} could not reserve region", "dev_dax_kmem_probe")
+            return -EBUSY
+        # Not busy, so that the System RAM can be put inside.
+        res.flags = IORESOURCE_SYSTEM_RAM
+        flags = MHP_NID_IS_MGID
+        if device.memmap_on_memory and self._system.kernel.has("dax-memmap-on-memory"):
+            flags |= MHP_MEMMAP_ON_MEMORY
+        status = self._system.memory.add_memory_driver_managed(data.mgid, first, size, _KMEM_NAME, flags)
+        if status:
+            self._say(device, f"{where} memory add failed", "dev_dax_kmem_probe")
+            resource.remove_resource(res)
+            return status
+        data.resources[number] = res
+        return 0
+
+    # --- unbinding
+
+    def remove(self, device: DaxDevice) -> None:
+        """Take the memory away where all of it is offline; what is not stays until the next reboot.
+
+        Linux: ``dev_dax_kmem_remove``. Without CONFIG_MEMORY_HOTREMOVE everything stays.
+        """
+        data = self._bound.pop(device.name)
+        if not self._system.kernel.builtin("MEMORY_HOTREMOVE"):
+            return
+        done = 0
+        for number, (start, end) in enumerate(device.ranges):
+            aligned = self._dax_kmem_range(start, end)
+            if aligned is None:
+                continue
+            done += self._remove_range(device, data.resources.get(number), number, *aligned)
+        if done < len(device.ranges):
+            return
+        self._system.memory.memory_group_unregister(data.mgid)
+        tiers = self._system.stash.get(MEMORY_TIERS)
+        if tiers is not None:
+            kind = None if self._system.kernel.has("kmem-asks-for-abstract-distance") else self._memory_types[0]
+            tiers.clear_node_memory_type(device.target_node, kind)
+
+    def _remove_range(self, device: DaxDevice, res: Resource | None, number: int, first: int, last: int) -> bool:
+        """Whether nothing of the range is left."""
+        if res is None:
+            return True
+        if self._system.memory.remove_memory(first, last + 1 - first) == 0:
+            resource.remove_resource(res)
+            return True
+        self._say(
+            device,
+            f"mapping{number}: {first:#x}-{last:#x} cannot be hotremoved until the next reboot",
+            "dev_dax_kmem_remove",
+        )
+        return False
+
+    def _say(self, device: DaxDevice, text: str, function: str) -> None:
+        self._system.printk(f"kmem {device.name}: {text}", f"{_FILE}: {function}")

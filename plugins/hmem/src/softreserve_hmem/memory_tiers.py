@@ -1,0 +1,351 @@
+"""Memory tiers: nodes grouped by how far their memory is, and where pages are demoted to. Linux: ``mm/memory-tiers.c``.
+
+An abstract distance is a number; smaller is faster, ordinary DRAM has :data:`MEMTIER_ADISTANCE_DRAM`. A tier is a chunk
+of 128 of them. Nodes get a memory type (a distance) and join a tier when they have memory.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Callable, Iterable
+from errno import EINVAL, EIO, ENOENT
+from operator import attrgetter
+from typing import TYPE_CHECKING, Final, Protocol
+
+from softreserve.initcalls import Initcall, Level
+from softreserve.kernel.numa import format_list
+from softreserve.sysfs import Attribute, Directory, Node
+from softreserve.system import StashKey
+from softreserve.units import kstrtobool
+
+if TYPE_CHECKING:
+    from softreserve.system import System
+
+__all__ = [
+    "MEMORY_TIERS",
+    "MEMTIER_ADISTANCE_DRAM",
+    "MEMTIER_DEFAULT_DAX_ADISTANCE",
+    "Algorithm",
+    "Coordinate",
+    "MemoryTiers",
+    "MemoryType",
+    "setup",
+]
+
+_CHUNK_BITS: Final = 7
+_CHUNK: Final = 1 << _CHUNK_BITS
+#: Linux: ``include/linux/memory-tiers.h``.
+MEMTIER_ADISTANCE_DRAM: Final = 4 * _CHUNK + (_CHUNK >> 1)
+#: Of memory that kmem brings, where nothing better is known. Linux: ``drivers/dax/kmem.c``.
+MEMTIER_DEFAULT_DAX_ADISTANCE: Final = MEMTIER_ADISTANCE_DRAM * 5
+_HOTPLUG_PRIORITY: Final = 100
+_U32: Final = (1 << 32) - 1
+_ROOT: Final = "/sys/devices/virtual/memory_tiering"
+
+#: Gives the abstract distance of a node, or ``None``: unknown.
+Algorithm = Callable[[int], "int | None"]
+
+
+class Coordinate(Protocol):
+    """Performance of a node as seen from CPUs: nanoseconds and MB/s. Linux: ``struct access_coordinate``."""
+
+    read_latency: int
+    write_latency: int
+    read_bandwidth: int
+    write_bandwidth: int
+
+
+class MemoryType:
+    """Memory of one abstract distance, and the nodes in a tier that have it. Linux: ``struct memory_dev_type``."""
+
+    __slots__ = ("adistance", "nodes")
+
+    def __init__(self, adistance: int) -> None:
+        self.adistance = adistance
+        self.nodes: set[int] = set()
+
+
+class _Tier:
+    __slots__ = ("start", "types")
+
+    def __init__(self, start: int) -> None:
+        self.start = start
+        self.types: list[MemoryType] = []
+
+    @property
+    def nodes(self) -> set[int]:
+        return {node for kind in self.types for node in kind.nodes}
+
+
+class MemoryTiers:
+    """All tiers of a system."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self._tiers: list[_Tier] = []
+        self._tier_of_node: dict[int, _Tier] = {}
+        self._type_of_node: dict[int, MemoryType] = {}
+        self._uses: dict[int, int] = {}
+        self._default_types: list[MemoryType] = []
+        self._default_dram_type = self.find_alloc_memory_type(MEMTIER_ADISTANCE_DRAM, self._default_types)
+        self._algorithms: list[Algorithm] = []
+        self._reference: tuple[int, Coordinate, str] | None = None
+        self._reference_broken = False
+        #: Nodes with memory and CPUs when the tiers were set up.
+        self.default_dram_nodes: set[int] = set()
+        self._demotion_enabled = False
+
+    # --- boot
+
+    def init(self) -> None:
+        """Linux: ``memory_tier_init``, subsys initcall."""
+        nodes = self._system.nodes
+        self.default_dram_nodes = nodes.has_memory & nodes.has_cpu
+        if not self._system.kernel.has("memory-tiers-late"):
+            for nid in sorted(nodes.has_memory):
+                self._set_node_memory_tier(nid)
+        self._system.memory.register_memory_notifier(self._hotplug_callback, _HOTPLUG_PRIORITY)
+
+    def late_init(self) -> None:
+        """Give a tier to every node that no driver took care of. Linux: ``memory_tier_late_init``."""
+        for nid in sorted(self._system.nodes.has_memory):
+            if nid not in self._type_of_node:
+                self._set_node_memory_tier(nid)
+        self._establish_demotion_targets()
+
+    def _hotplug_callback(self, action: str, start_pfn: int, nr_pages: int, nid: int) -> None:
+        """Linux: ``memtier_hotplug_callback``."""
+        if nid < 0:
+            return
+        if action == "online":
+            self._set_node_memory_tier(nid)
+            self._establish_demotion_targets()
+        elif self._clear_node_memory_tier(nid):
+            self._establish_demotion_targets()
+
+    # --- memory types
+
+    def find_alloc_memory_type(self, adistance: int, types: list[MemoryType]) -> MemoryType:
+        """The type of that distance in a list, added where missing. Linux: ``mt_find_alloc_memory_type``."""
+        for kind in types:
+            if kind.adistance == adistance:
+                return kind
+        types.insert(0, MemoryType(adistance))
+        return types[0]
+
+    def init_node_memory_type(self, node: int, kind: MemoryType) -> None:
+        """Say what memory a node has; the first to say so wins."""
+        if self._type_of_node.setdefault(node, kind) is kind:
+            self._uses[node] = self._uses.get(node, 0) + 1
+
+    def clear_node_memory_type(self, node: int, kind: MemoryType | None) -> None:
+        """Take back :meth:`init_node_memory_type`; ``None``: whatever type the node has."""
+        if kind is None or self._type_of_node.get(node) is kind:
+            self._uses[node] = self._uses.get(node, 0) - 1
+        if not self._uses.get(node, 0):
+            self._type_of_node.pop(node, None)
+
+    # --- tiers
+
+    def _set_node_memory_tier(self, node: int) -> None:
+        """Put a node with memory into the tier of its type. Linux: ``set_node_memory_tier``."""
+        if node not in self._system.nodes.has_memory:
+            return
+        kind = self._default_dram_type
+        if node not in self._type_of_node and self._system.kernel.has("memory-tiers-late"):
+            adistance = self.calc_adistance(node, MEMTIER_ADISTANCE_DRAM)
+            kind = self.find_alloc_memory_type(adistance, self._default_types)
+        self.init_node_memory_type(node, kind)
+        kind = self._type_of_node[node]
+        kind.nodes.add(node)
+        self._tier_of_node[node] = self._find_create_memory_tier(kind)
+
+    def _find_create_memory_tier(self, kind: MemoryType) -> _Tier:
+        start = kind.adistance & -_CHUNK
+        tier = next((tier for tier in self._tiers if tier.start == start), None)
+        if tier is None:
+            tier = _Tier(start)
+            insort(self._tiers, tier, key=attrgetter("start"))
+        if kind not in tier.types:
+            tier.types.insert(0, kind)
+        return tier
+
+    def _clear_node_memory_tier(self, node: int) -> bool:
+        """Take a node out of its tier; empty tiers vanish. Linux: ``clear_node_memory_tier``."""
+        tier = self._tier_of_node.pop(node, None)
+        if tier is None:
+            return False
+        kind = self._type_of_node[node]
+        kind.nodes.discard(node)
+        if not kind.nodes:
+            tier.types.remove(kind)
+            if not tier.types:
+                self._tiers.remove(tier)
+        return True
+
+    # --- demotion
+
+    def _establish_demotion_targets(self) -> None:
+        """Work out and print to which nodes pages go that a node has no room for."""
+        if not self._system.kernel.has("demotion-targets-printed"):
+            return
+        for node in sorted(self._system.nodes.has_memory):
+            tier = self._tier_of_node.get(node)
+            if tier is None:
+                continue
+            preferred = self._preferred_targets(node, tier)
+            targets = "null"
+            if preferred:
+                targets = f"preferred: {format_list(preferred)}, fallback: {format_list(self._lower_nodes(tier))}"
+            self._system.printk(f"Demotion targets for Node {node}: {targets}", "mm/memory-tiers.c")
+
+    def _preferred_targets(self, node: int, tier: _Tier) -> list[int]:
+        """Equally near nodes of the next tier. Linux: ``establish_demotion_targets``."""
+        below = self._tiers[self._tiers.index(tier) + 1 :]
+        if not below:
+            return []
+        nodes = self._system.nodes
+        used = nodes.has_memory - below[0].nodes
+        preferred: list[int] = []
+        while (target := self._system.memory.zones.find_next_best_node(node, used)) >= 0:
+            if preferred and nodes.distance(node, target) != nodes.distance(node, preferred[0]):
+                break
+            preferred.append(target)
+        return preferred
+
+    def _lower_nodes(self, tier: _Tier) -> set[int]:
+        """Nodes with memory in no tier down to this one."""
+        upper = self._tiers[: self._tiers.index(tier) + 1]
+        return self._system.nodes.has_memory - {node for above in upper for node in above.nodes}
+
+    # --- abstract distances
+
+    def register_mt_adistance_algorithm(self, algorithm: Algorithm) -> None:
+        """Ask ``algorithm`` for abstract distances, before those registered later."""
+        self._algorithms.append(algorithm)
+
+    def calc_adistance(self, node: int, default: int) -> int:
+        """Abstract distance of a node; ``default`` where no algorithm knows. Linux: ``mt_calc_adistance``."""
+        for algorithm in self._algorithms:
+            found = algorithm(node)
+            if found is not None:
+                return found
+        return default
+
+    def mt_set_default_dram_perf(self, nid: int, perf: Coordinate, source: str) -> int:
+        """Give the performance of a node of ordinary DRAM: 0, -EIO, or -EINVAL where it says nothing or differs."""
+        if self._reference_broken:
+            return -EIO
+        if _incomplete(perf):
+            return -EINVAL
+        if self._reference is None:
+            self._reference = (nid, perf, source)
+            return 0
+        if not any(_differs(a, b) for a, b in zip(_values(perf), _values(self._reference[1]), strict=True)):
+            return 0
+        self._reference_broken = True
+        self._print_mismatch(nid, perf, source)
+        return -EINVAL
+
+    def _print_mismatch(self, nid: int, perf: Coordinate, source: str) -> None:
+        assert self._reference is not None
+        reference_nid, reference, reference_source = self._reference
+        for line in (
+            f"memory-tiers: the performance of DRAM node {nid} mismatches that of the reference",
+            f"DRAM node {reference_nid}.",
+            f"  performance of reference DRAM node {reference_nid} from {reference_source}:",
+            _attributes(reference),
+            f"  performance of DRAM node {nid} from {source}:",
+            _attributes(perf),
+            "  disable default DRAM node performance based abstract distance algorithm.",
+        ):
+            self._system.printk(line, "mm/memory-tiers.c: mt_set_default_dram_perf")
+
+    def mt_perf_to_adistance(self, perf: Coordinate) -> tuple[int, int]:
+        """Abstract distance for a performance: ``(0, distance)`` or ``(-errno, 0)``.
+
+        In proportion to latency and against bandwidth, both relative to ordinary DRAM, in whole steps from left to
+        right; sums are 32 bits wide.
+        """
+        if self._reference_broken:
+            return -EIO, 0
+        if _incomplete(perf):
+            return -EINVAL, 0
+        if self._reference is None:
+            return -ENOENT, 0
+        dram = self._reference[1]
+        found = MEMTIER_ADISTANCE_DRAM * _latency(perf) // _latency(dram) * _bandwidth(dram) // _bandwidth(perf)
+        return 0, found & _U32
+
+    # --- sysfs
+
+    def publish(self) -> None:
+        """Show tiers in sysfs; they come and go."""
+        tree = self._system.sysfs
+        tree.add(_ROOT, Directory(names=self._names, lookup=self._lookup))
+        tree.add(
+            "/sys/kernel/mm/numa/demotion_enabled",
+            Attribute(0o644, lambda: f"{str(self._demotion_enabled).lower()}\n", self._store_demotion_enabled),
+        )
+
+    def _names(self) -> Iterable[str]:
+        return [f"memory_tier{tier.start >> _CHUNK_BITS}" for tier in self._tiers]
+
+    def _lookup(self, name: str) -> Node | None:
+        tier = next((tier for tier in self._tiers if name == f"memory_tier{tier.start >> _CHUNK_BITS}"), None)
+        if tier is None:
+            return None
+        return Directory({"nodelist": Attribute(0o444, lambda: f"{format_list(tier.nodes)}\n")})
+
+    def _store_demotion_enabled(self, data: bytes) -> int:
+        wanted = kstrtobool(data.split(b"\0", 1)[0].decode("latin-1"))
+        if wanted is None:
+            return -EINVAL
+        self._demotion_enabled = wanted
+        return len(data)
+
+
+MEMORY_TIERS: Final = StashKey[MemoryTiers]("memory tiers")
+
+
+def setup(system: System) -> list[Initcall]:
+    """Make the tiers of a system that boots; returned are the initcalls that fill them."""
+    kernel = system.kernel
+    if not kernel.has("memory-tiers") or not kernel.builtin("NUMA"):
+        return []
+    tiers = system.stash[MEMORY_TIERS] = MemoryTiers(system)
+    calls = [Initcall(Level.SUBSYS, "mm/memory-tiers.c", "memory_tier_init", tiers.init)]
+    if kernel.has("memory-tiers-late"):
+        calls.append(Initcall(Level.LATE, "mm/memory-tiers.c", "memory_tier_late_init", tiers.late_init))
+    return calls
+
+
+def _values(perf: Coordinate) -> tuple[int, int, int, int]:
+    return perf.read_latency, perf.write_latency, perf.read_bandwidth, perf.write_bandwidth
+
+
+def _latency(perf: Coordinate) -> int:
+    return (perf.read_latency + perf.write_latency) & _U32
+
+
+def _bandwidth(perf: Coordinate) -> int:
+    return (perf.read_bandwidth + perf.write_bandwidth) & _U32
+
+
+def _incomplete(perf: Coordinate) -> bool:
+    return _latency(perf) == 0 or _bandwidth(perf) == 0
+
+
+def _differs(value: int, reference: int) -> bool:
+    """Whether a value is more than a tenth off; in the kernel's 32 bits."""
+    difference = (value - reference) & _U32
+    distance = min(difference, -difference & _U32)
+    return (distance * 10) & _U32 > reference
+
+
+def _attributes(perf: Coordinate) -> str:
+    read_latency, write_latency, read_bandwidth, write_bandwidth = _values(perf)
+    return (
+        f"    read_latency: {read_latency}, write_latency: {write_latency}, "
+        f"read_bandwidth: {read_bandwidth}, write_bandwidth: {write_bandwidth}"
+    )
