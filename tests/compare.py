@@ -126,8 +126,8 @@ def _keeping(patterns: Sequence[str]) -> Callable[[str], list[str]]:
     compiled = [re.compile(pattern) for pattern in patterns]
 
     def keep(text: str) -> list[str]:
-        lines = (line.rstrip() for line in text.splitlines())
-        found = {line for line in lines if any(p.match(line) for p in compiled) and not _NOISE.search(line)}
+        lines = (line for line in text.splitlines() if any(p.match(line) for p in compiled))
+        found = {line.rstrip() for line in lines if not _NOISE.search(line)}
         return sorted(found, key=natural)
 
     return keep
