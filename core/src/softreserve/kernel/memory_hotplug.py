@@ -6,7 +6,7 @@ kernel name return what it returns: 0 or ``-errno``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from errno import E2BIG, EBUSY, EEXIST, EINVAL, EPERM
 from typing import TYPE_CHECKING, Final
 
@@ -102,6 +102,7 @@ class MemoryHotplug:
         page = self._system.kernel.page_size
         for blocks in BootBlocks(self._system, self.block_size // page, self.section_size // page):
             self.blocks.insert(blocks)
+        self._system.nodes.memory_blocks = self
         self._set_default_online_type()
         parse_parameters(self, self._system.cmdline)
         publish(self, self._system)
@@ -345,9 +346,16 @@ class MemoryHotplug:
 
     # --- looking
 
-    def blocks_of_node(self, nid: int) -> list[BlockRange]:
-        """Ranges of blocks that link to a node, lowest first."""
-        return [blocks for blocks in self.blocks if nid in blocks.nodes]
+    def node_block_ids(self, nid: int) -> Iterator[int]:
+        """Numbers of the blocks that link to a node, lowest first."""
+        for blocks in self.blocks:
+            if nid in blocks.nodes:
+                yield from range(blocks.first, blocks.end)
+
+    def node_has_block(self, nid: int, block_id: int) -> bool:
+        """Whether a block links to a node."""
+        blocks = self.blocks.find(block_id)
+        return blocks is not None and nid in blocks.nodes
 
     def _pages(self, first: int, end: int) -> tuple[int, int]:
         """First pfn and number of pages of blocks."""

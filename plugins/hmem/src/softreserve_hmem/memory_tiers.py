@@ -10,9 +10,10 @@ from bisect import insort
 from collections.abc import Callable, Iterable
 from errno import EINVAL, EIO, ENOENT
 from operator import attrgetter
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from softreserve.initcalls import Initcall, Level
+from softreserve.kernel.node import AccessCoordinate
 from softreserve.kernel.numa import format_list
 from softreserve.sysfs import Attribute, Directory, Node
 from softreserve.system import StashKey
@@ -26,9 +27,9 @@ __all__ = [
     "MEMTIER_ADISTANCE_DRAM",
     "MEMTIER_DEFAULT_DAX_ADISTANCE",
     "Algorithm",
-    "Coordinate",
     "MemoryTiers",
     "MemoryType",
+    "publish",
     "setup",
 ]
 
@@ -44,15 +45,6 @@ _ROOT: Final = "/sys/devices/virtual/memory_tiering"
 
 #: Gives the abstract distance of a node, or ``None``: unknown.
 Algorithm = Callable[[int], "int | None"]
-
-
-class Coordinate(Protocol):
-    """Performance of a node as seen from CPUs: nanoseconds and MB/s. Linux: ``struct access_coordinate``."""
-
-    read_latency: int
-    write_latency: int
-    read_bandwidth: int
-    write_bandwidth: int
 
 
 class MemoryType:
@@ -89,7 +81,7 @@ class MemoryTiers:
         self._default_types: list[MemoryType] = []
         self._default_dram_type = self.find_alloc_memory_type(MEMTIER_ADISTANCE_DRAM, self._default_types)
         self._algorithms: list[Algorithm] = []
-        self._reference: tuple[int, Coordinate, str] | None = None
+        self._reference: tuple[int, AccessCoordinate, str] | None = None
         self._reference_broken = False
         #: Nodes with memory and CPUs when the tiers were set up.
         self.default_dram_nodes: set[int] = set()
@@ -232,7 +224,7 @@ class MemoryTiers:
                 return found
         return default
 
-    def mt_set_default_dram_perf(self, nid: int, perf: Coordinate, source: str) -> int:
+    def mt_set_default_dram_perf(self, nid: int, perf: AccessCoordinate, source: str) -> int:
         """Give the performance of a node of ordinary DRAM: 0, -EIO, or -EINVAL where it says nothing or differs."""
         if self._reference_broken:
             return -EIO
@@ -247,7 +239,7 @@ class MemoryTiers:
         self._print_mismatch(nid, perf, source)
         return -EINVAL
 
-    def _print_mismatch(self, nid: int, perf: Coordinate, source: str) -> None:
+    def _print_mismatch(self, nid: int, perf: AccessCoordinate, source: str) -> None:
         assert self._reference is not None
         reference_nid, reference, reference_source = self._reference
         for line in (
@@ -261,7 +253,7 @@ class MemoryTiers:
         ):
             self._system.printk(line, "mm/memory-tiers.c: mt_set_default_dram_perf")
 
-    def mt_perf_to_adistance(self, perf: Coordinate) -> tuple[int, int]:
+    def mt_perf_to_adistance(self, perf: AccessCoordinate) -> tuple[int, int]:
         """Abstract distance for a performance: ``(0, distance)`` or ``(-errno, 0)``.
 
         In proportion to latency and against bandwidth, both relative to ordinary DRAM, in whole steps from left to
@@ -320,19 +312,26 @@ def setup(system: System) -> list[Initcall]:
     return calls
 
 
-def _values(perf: Coordinate) -> tuple[int, int, int, int]:
+def publish(system: System) -> None:
+    """Show the tiers, where the kernel has any."""
+    tiers = system.stash.get(MEMORY_TIERS)
+    if tiers is not None:
+        tiers.publish()
+
+
+def _values(perf: AccessCoordinate) -> tuple[int, int, int, int]:
     return perf.read_latency, perf.write_latency, perf.read_bandwidth, perf.write_bandwidth
 
 
-def _latency(perf: Coordinate) -> int:
+def _latency(perf: AccessCoordinate) -> int:
     return (perf.read_latency + perf.write_latency) & _U32
 
 
-def _bandwidth(perf: Coordinate) -> int:
+def _bandwidth(perf: AccessCoordinate) -> int:
     return (perf.read_bandwidth + perf.write_bandwidth) & _U32
 
 
-def _incomplete(perf: Coordinate) -> bool:
+def _incomplete(perf: AccessCoordinate) -> bool:
     return _latency(perf) == 0 or _bandwidth(perf) == 0
 
 
@@ -343,7 +342,7 @@ def _differs(value: int, reference: int) -> bool:
     return (distance * 10) & _U32 > reference
 
 
-def _attributes(perf: Coordinate) -> str:
+def _attributes(perf: AccessCoordinate) -> str:
     read_latency, write_latency, read_bandwidth, write_bandwidth = _values(perf)
     return (
         f"    read_latency: {read_latency}, write_latency: {write_latency}, "
