@@ -1,1 +1,72 @@
-"""Hooks of the x86 plugin."""
+"""The hooks of the x86-64 architecture: which kernel function answers which question."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from softreserve.hookspecs import hookimpl
+from softreserve.initcalls import Initcall, Level
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from softreserve.boot import Handoff
+    from softreserve.model.machine import Machine
+    from softreserve.system import System
+
+ARCH: Final = "x86_64"
+
+
+@hookimpl
+def softreserve_stub_handoff(machine: Machine) -> Handoff | None:
+    """The zero page, from the EFI stub or from the loader."""
+    if machine.arch != ARCH:
+        return None
+    from softreserve_x86 import stub
+
+    return stub.handoff(machine)
+
+
+@hookimpl
+def softreserve_early_reserve(system: System) -> bool | None:
+    """``setup_arch()`` until memblock is complete."""
+    if system.machine.arch != ARCH:
+        return None
+    from softreserve_x86 import setup
+
+    setup.early_reserve(system)
+    return True
+
+
+@hookimpl
+def softreserve_numa_info(system: System) -> bool | None:
+    """``initmem_init()``, zones, and the CPUs' nodes."""
+    if system.machine.arch != ARCH:
+        return None
+    from softreserve_x86 import setup
+
+    setup.initmem_init(system)
+    return True
+
+
+@hookimpl
+def softreserve_register_resources(system: System) -> Sequence[Initcall] | None:
+    """``e820__reserve_resources()`` now, the late half when PCI has been set up."""
+    if system.machine.arch != ARCH:
+        return None
+    from softreserve_x86 import setup
+
+    late = setup.reserve_resources(system)
+    return [Initcall(Level.SUBSYS, "arch/x86/pci/legacy.c", "pci_subsys_init", late)]
+
+
+@hookimpl
+def softreserve_memory_block_size(system: System) -> int | None:
+    """``memory_block_size_bytes()``."""
+    if system.machine.arch != ARCH:
+        return None
+    from softreserve_x86.init_64 import MemoryBlockSize
+    from softreserve_x86.setup import SETUP
+
+    size = MemoryBlockSize(system.kernel, system.printk)
+    return size.probe_memory_block_size(system.stash[SETUP].max_pfn, system.machine.hypervisor)

@@ -1,0 +1,334 @@
+"""Early boot, from the zero page to memblock. Linux: ``arch/x86/kernel/setup.c: setup_arch``.
+
+:class:`Setup` has the tables and one method per step; :func:`early_reserve` takes the steps in the kernel's order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Final
+
+from softreserve.kernel.early_param import Handler, common_handlers, parse_early_param
+from softreserve.kernel.efi import EFI, Efi
+from softreserve.kernel.page_alloc import free_area_init
+from softreserve.kernel.resource import IORESOURCE_BUSY, IORESOURCE_SYSTEM_RAM, Resource, insert_resource
+from softreserve.kexec import E820_TABLE_KEXEC
+from softreserve.model.machine import E820Entry, KernelImage
+from softreserve.system import StashKey
+from softreserve.units import U64_MAX
+
+from softreserve_x86 import e820, e820_resources, fake_mem
+from softreserve_x86 import efi as x86_efi
+from softreserve_x86.memmap_param import MemmapParameters
+from softreserve_x86.numa_init import apic_ids, numa_setup, x86_numa_init
+
+if TYPE_CHECKING:
+    from softreserve.events import EventLog
+    from softreserve.model.efi import EfiMemoryMap
+    from softreserve.model.kernel import Kernel
+    from softreserve.model.ranges import PhysRange
+    from softreserve.system import System
+
+__all__ = [
+    "SETUP",
+    "Setup",
+    "e820_end_of_low_ram_pfn",
+    "e820_end_of_ram_pfn",
+    "early_reserve",
+    "initmem_init",
+    "reserve_resources",
+]
+
+_PAGE_SIZE: Final = 4096
+_BIOS_BEGIN: Final = 0xA0000
+_BIOS_END: Final = 0x100000
+_MAX_DMA_PFN: Final = 16 << (20 - 12)
+_LOW_PFNS: Final = 1 << (32 - 12)
+#: Bits of a physical address that 4-level paging can reach.
+_MAX_PHYSMEM_BITS: Final = 46
+#: The table that is made up where the loader's is useless: 636 KiB, and nothing known above 1 MiB.
+_LOWMEM_SIZE: Final = 0x9F000
+
+
+def _ram_types(kernel: Kernel) -> frozenset[int]:
+    counts_acpi = kernel.has("e820-end-pfn-counts-acpi")
+    return frozenset({e820.RAM, e820.ACPI} if counts_acpi else {e820.RAM})
+
+
+def e820_end_of_ram_pfn(kernel: Kernel, table: e820.E820Table) -> int:
+    """First page number above RAM; logged. Linux: ``e820__end_of_ram_pfn``."""
+    return table.end_pfn(e820.MAX_ARCH_PFN, _ram_types(kernel))
+
+
+def e820_end_of_low_ram_pfn(kernel: Kernel, table: e820.E820Table) -> int:
+    """First page number above RAM below 4 GiB; logged. Linux: ``e820__end_of_low_ram_pfn``."""
+    return table.end_pfn(_LOW_PFNS, _ram_types(kernel))
+
+
+class Setup:
+    """The three e820 tables and what the command line says about memory.
+
+    ``table`` is what the kernel works with; ``table_kexec`` and ``table_firmware`` keep what it was handed. ``max_pfn``
+    is the first page number above RAM.
+    """
+
+    def __init__(self, kernel: Kernel, log: EventLog) -> None:
+        self.kernel = kernel
+        self.log = log
+        self.table = e820.E820Table.for_kernel(kernel, log.printk)
+        self.table_kexec = self.table.copy()
+        self.table_firmware = self.table.copy()
+        self.efi = Efi(kernel, log)
+        self.add_efi_memmap = False
+        self.fake_mem = fake_mem.FakeMem(kernel, log)
+        self.memmap = MemmapParameters(self.table, log.printk)
+        self.max_pfn = 0
+
+    # --- the table that the kernel is handed
+
+    def e820_memory_setup(self, boot_table: Sequence[E820Entry], ext_entries: int) -> str:
+        """Take the zero page's table over, then the extension node's; the name under which it is printed.
+
+        Linux: ``e820__memory_setup``, ``e820__memory_setup_extended``.
+        """
+        in_zeropage = len(boot_table) - ext_entries
+        who = self._memory_setup_default(boot_table[:in_zeropage])
+        self._remember()
+        self.log.printk("BIOS-provided physical RAM map:")
+        self.table.print_table(who)
+        if ext_entries:
+            self._append(boot_table[in_zeropage:])
+            self.table.update_table()
+            self._remember()
+            self.log.printk("extended physical RAM map:")
+            self.table.print_table("extended")
+        return who
+
+    def _memory_setup_default(self, entries: Sequence[E820Entry]) -> str:
+        who = "BIOS-e820"
+        if len(entries) < 2 or not self._append(entries):
+            who = "BIOS-e801"
+            self.table.entries.clear()
+            self.table.range_add(0, _LOWMEM_SIZE, e820.RAM)
+            self.table.range_add(_BIOS_END, 0, e820.RAM)
+        self.table.update_table()
+        return who
+
+    def _append(self, entries: Iterable[E820Entry]) -> bool:
+        """Append until an entry wraps around: whether none did. Linux: ``__append_e820_table``."""
+        for entry in entries:
+            if entry.start > (entry.start + entry.size - 1) & U64_MAX and entry.size:
+                return False
+            self.table.range_add(entry.start, entry.size, entry.type)
+        return True
+
+    def _remember(self) -> None:
+        self.table_kexec = self.table.copy()
+        self.table_firmware = self.table.copy()
+
+    # --- the command line and what follows from it
+
+    def early_params(self) -> dict[str, Handler]:
+        """Handlers of the early options that edit the memory map, by name."""
+        handlers: dict[str, Handler] = {
+            "mem": self.memmap.parse_memopt,
+            "memmap": self.memmap.parse_memmap_opt,
+            "add_efi_memmap": self._setup_add_efi_memmap,
+        }
+        if fake_mem.available(self.kernel):
+            handlers["efi_fake_mem"] = self.fake_mem.setup_fake_mem
+        return handlers
+
+    def _setup_add_efi_memmap(self, value: str | None) -> int:
+        self.add_efi_memmap = True
+        return 0
+
+    def efi_memblock_x86_reserve_range(self, efi_map: EfiMemoryMap) -> bool:
+        """Map the EFI map, and import it into e820 where that is asked for: whether it was.
+
+        The import comes after the command line was read: RAM that ``mem=`` took away is back afterwards.
+        """
+        self.efi.memmap = efi_map
+        imported = self.add_efi_memmap or x86_efi.do_efi_soft_reserve(self.efi)
+        if imported:
+            x86_efi.do_add_efi_memmap(self.efi, self.table, self.log)
+        self.fake_mem.memmap_early(self.efi, self.table)
+        return imported
+
+    def e820_reserve_setup_data(self, nodes: Sequence[PhysRange], from_kexec: bool) -> None:
+        """Keep the loader's setup_data nodes: RAM of a type of its own. Linux: ``e820__reserve_setup_data``.
+
+        :param from_kexec: the nodes are of kinds that kexec makes anew, so that the next kernel need not keep them.
+        """
+        if not nodes:
+            return
+        both = self.kernel.has("setup-data-kept-for-kexec") and not from_kexec
+        for node in nodes:
+            self.table.range_update(node.start, node.size, e820.RAM, e820.RESERVED_KERN)
+            if both:
+                self.table_kexec.range_update(node.start, node.size, e820.RAM, e820.RESERVED_KERN)
+        self.table.update_table()
+        if self.kernel.has("setup-data-kept-for-kexec"):
+            self.table_kexec.update_table()
+        self.log.printk("extended physical RAM map:")
+        self.table.print_table("reserve setup_data")
+
+    # --- fix-ups
+
+    def e820_add_kernel_range(self, start: int, end: int) -> None:
+        """Make sure that the kernel image (bytes, half open) lies in RAM."""
+        if self.table.mapped_all(start, end, e820.RAM):
+            return
+        self.log.printk(".text .data .bss are not marked as E820_TYPE_RAM!")
+        self.table.range_remove(start, end - start, e820.RAM, check_type=False)
+        self.table.range_add(start, end - start, e820.RAM)
+
+    def trim_bios_range(self) -> None:
+        """Keep the first page and the BIOS area from being RAM; sanitise."""
+        self.table.range_update(0, _PAGE_SIZE, e820.RAM, e820.RESERVED)
+        self.table.range_remove(_BIOS_BEGIN, _BIOS_END - _BIOS_BEGIN, e820.RAM, check_type=True)
+        self.table.update_table()
+
+    def find_max_pfn(self) -> None:
+        """Find where RAM ends, and print it; also for RAM below 4 GiB where there is more."""
+        self.max_pfn = e820_end_of_ram_pfn(self.kernel, self.table)
+        if self.max_pfn > _LOW_PFNS:
+            e820_end_of_low_ram_pfn(self.kernel, self.table)
+
+
+#: The state of early boot, for the later stages.
+SETUP: StashKey[Setup] = StashKey("x86 setup")
+
+
+def _page_align(address: int) -> int:
+    return -(-address // _PAGE_SIZE) * _PAGE_SIZE
+
+
+def image_range(image: KernelImage) -> tuple[int, int] | None:
+    """The kernel image from ``_text`` to its end, bytes, half open; ``None`` where it is not known."""
+    parts = [part for part in (image.code, image.rodata, image.data, image.bss) if part is not None]
+    return (min(p.start for p in parts), max(p.end for p in parts)) if parts else None
+
+
+def kernel_resources(image: KernelImage) -> list[Resource]:
+    """What becomes visible of the image."""
+    parts = {
+        "Kernel code": image.code,
+        "Kernel rodata": image.rodata,
+        "Kernel data": image.data,
+        "Kernel bss": image.bss,
+    }
+    flags = IORESOURCE_BUSY | IORESOURCE_SYSTEM_RAM
+    return [Resource(part.start, part.last, name, flags) for name, part in parts.items() if part is not None]
+
+
+def early_reserve(system: System) -> None:
+    """``setup_arch()`` until memblock is complete.
+
+    :raises MachineError: the command line makes the kernel panic.
+    """
+    setup = Setup(system.kernel, system.log)
+    system.stash[SETUP] = setup
+    system.stash[EFI] = setup.efi
+    _early_reserve_memory(system)
+    system.iomem.limit = (1 << system.machine.phys_bits) - 1
+    setup.e820_memory_setup(system.handoff.e820 or (), system.handoff.ext_entries)
+    parse_early_param(system.cmdline, _handlers(system, setup), system.log)
+    system.memory.max_mem_size = setup.memmap.max_mem_size
+    if system.handoff.efi_map is not None:
+        setup.efi_memblock_x86_reserve_range(system.handoff.efi_map)
+    system.memblock.bottom_up = system.memblock.movable_node
+    setup.e820_reserve_setup_data(system.machine.setup_data, from_kexec=system.machine.boot == "kexec")
+    setup.memmap.finish_early_params()
+    x86_efi.init(setup.efi, setup.table, setup.kernel, setup.log)
+    _settle_table(system, setup)
+    _fill_memblock(system, setup)
+
+
+def _handlers(system: System, setup: Setup) -> dict[str, Handler]:
+    return {
+        **common_handlers(setup.efi, system.memblock),
+        **setup.early_params(),
+        "numa": lambda value: numa_setup(system.nodes, value, system.kernel),
+    }
+
+
+def _early_reserve_memory(system: System) -> None:
+    """Keep what is in use already, before any memory is known. Linux: ``early_reserve_memory``."""
+    image, memblock = system.machine.image, system.memblock
+    whole = image_range(image)
+    if whole is not None:
+        memblock.reserve(whole[0], whole[1] - whole[0])
+    memblock.reserve(0, 64 << 10)
+    if image.initrd is not None:
+        memblock.reserve(image.initrd.start, _page_align(image.initrd.end) - image.initrd.start)
+    for node in system.machine.setup_data:
+        memblock.reserve(node.start, node.size)
+    memblock.reserve(_BIOS_BEGIN, _BIOS_END - _BIOS_BEGIN)
+
+
+def _settle_table(system: System, setup: Setup) -> None:
+    """The kernel's own resources, the last changes of the table, and the end of RAM."""
+    image = system.machine.image
+    for res in kernel_resources(image):
+        insert_resource(system.iomem.root, res)
+    whole = image_range(image)
+    if whole is not None:
+        setup.e820_add_kernel_range(*whole)
+    setup.trim_bios_range()
+    setup.find_max_pfn()
+    system.stash[E820_TABLE_KEXEC] = tuple(E820Entry(e.start, e.size, e.type) for e in setup.table_kexec.entries)
+
+
+def _fill_memblock(system: System, setup: Setup) -> None:
+    memblock = system.memblock
+    e820_resources.memblock_setup(setup.table, memblock, system.kernel.page_size)
+    setup.fake_mem.memmap(setup.efi)
+    setup.efi.find_mirror(memblock)
+    x86_efi.reserve_boot_services(setup.efi, memblock)
+    memblock.reserve(0, _BIOS_END)  # trampoline, and a BIOS that writes there
+
+
+# --- after memblock: nodes and resources
+
+
+def initmem_init(system: System) -> None:
+    """Nodes, zones, and which CPU belongs to which node.
+
+    :raises TableError: SRAT, SLIT or CEDT cannot be read as a table.
+    """
+    setup = system.stash[SETUP]
+    system.memory.physmem_end = (1 << _MAX_PHYSMEM_BITS) - 1
+    initrd = system.machine.image.initrd
+    if initrd is not None:
+        end = _page_align(initrd.end)
+        system.printk(f"RAMDISK: [mem {initrd.start:#010x}-{end - 1:#010x}]", "arch/x86/kernel/setup.c: reserve_initrd")
+    numa = x86_numa_init(system, setup.max_pfn)
+    free_area_init(system, _zone_limits(system.kernel, setup.max_pfn))
+    numa.init_cpu_to_node(apic_ids(system))
+    numa.init_gi_nodes()
+
+
+def _zone_limits(kernel: Kernel, max_pfn: int) -> dict[str, int]:
+    """First pfn above each zone that the kernel has. Linux: ``arch/x86/mm/init.c: zone_sizes_init``."""
+    limits = {"DMA": min(_MAX_DMA_PFN, max_pfn), "DMA32": min(_LOW_PFNS, max_pfn), "Normal": max_pfn}
+    return {zone: limit for zone, limit in limits.items() if kernel.config.get(f"ZONE_{zone}", "y") != "n"}
+
+
+def reserve_resources(system: System) -> Callable[[], None]:
+    """Insert the first batch of resources and publish the firmware's map; what is left to do when PCI is set up."""
+    setup = system.stash[SETUP]
+    resources = e820_resources.E820Resources(setup.table, system.iomem.root, system.log)
+    resources.reserve_resources()
+    if system.kernel.config.get("FIRMWARE_MEMMAP", "y") != "n":
+        e820_resources.firmware_map_add(setup.table_firmware, system.firmware_memmap)
+    e820_resources.setup_pci_gap(setup.table, setup.max_pfn, system.log)
+
+    def pci_subsys_init() -> None:
+        """Without PCI nobody inserts the second batch. Linux: ``arch/x86/pci/common.c: pcibios_init``."""
+        if any("off" in (value or "").split(",") for value in system.cmdline.all("pci")):
+            system.printk("PCI: System does not support PCI", "arch/x86/pci/legacy.c: pci_subsys_init")
+        else:
+            resources.reserve_resources_late()
+
+    return pci_subsys_init

@@ -1,0 +1,37 @@
+"""``arch/x86/mm/init_64.c``: memory block size, from the end of RAM in ``arch/x86/kernel/e820.c``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from softreserve.events import EventLog
+from softreserve_x86.init_64 import MemoryBlockSize
+from softreserve_x86.setup import e820_end_of_low_ram_pfn, e820_end_of_ram_pfn
+
+from families._common import both_releases, kernel
+from families._e820 import Lines, table
+
+
+def compute(in_: dict[str, Any]) -> dict[str, Any]:
+    def one(release: str) -> dict[str, Any]:
+        log = EventLog(recording=False)
+        lines = Lines(log)
+        e820 = table(in_["e820"], release, log)
+        max_pfn = e820_end_of_ram_pfn(kernel(release), e820)
+        last_pfn_log = lines.new()
+        low_ram_pfn = e820_end_of_low_ram_pfn(kernel(release), e820)
+        lines.new()
+        block = MemoryBlockSize(kernel(release), log.printk)
+        order = in_["set_order"]
+        status = None if order is None else block.set_memory_block_size_order(order)
+        size = block.probe_memory_block_size(max_pfn, in_["hypervisor"])
+        return {
+            "max_pfn": hex(max_pfn),
+            "low_ram_pfn": hex(low_ram_pfn),
+            "last_pfn_log": last_pfn_log,
+            "set_order_rc": status,
+            "block_size": hex(size),
+            "log": lines.new(),
+        }
+
+    return both_releases(one)
