@@ -358,6 +358,13 @@ BEHAVIOURS: Final = (
         "arm64: Enable 52-bit virtual addressing for 4k and 16k granule configs",
     ),
     Behaviour(
+        "arm64-gicc-online-capable",
+        "6.11",
+        None,
+        "processors that may come online later are counted too",
+        "irqchip/gic-v3: Add support for ACPI's disabled but 'online capable' CPUs",
+    ),
+    Behaviour(
         "arm64-stub-aligns-after-rng",
         "6.6",
         None,
