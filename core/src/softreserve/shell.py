@@ -102,7 +102,14 @@ class Session:
             # An ordinary user's path often lacks where daxctl's friends live.
             if extra not in path.split(":"):
                 path = f"{path}:{extra}"
-        return {**os.environ, "PATH": f"{BELOW_SYS}/bin:{path}", "SOFTRESERVE_MACHINE": self.name, "PS1": self.prompt}
+        return {
+            # hwloc would ask the CPU that we run on; what follows lets it read the tree only.
+            "HWLOC_COMPONENTS": "-x86",
+            **os.environ,
+            "PATH": f"{BELOW_SYS}/bin:{path}",
+            "SOFTRESERVE_MACHINE": self.name,
+            "PS1": self.prompt,
+        }
 
     @property
     def prompt(self) -> str:

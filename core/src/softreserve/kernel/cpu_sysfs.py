@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from softreserve.kernel.numa import format_list
-from softreserve.kernel.procfs import bitmap, system_cpus
+from softreserve.kernel.numa import format_bitmap, format_list
 from softreserve.sysfs import Attribute, Directory, Link, Node
 
 if TYPE_CHECKING:
@@ -32,11 +31,16 @@ def publish(system: System) -> None:
     for path in _DIRECTORIES:
         system.sysfs.directory(path)
     count = system.machine.cpus
-    everyone = _text(format_list(range(count)))
-    for name in ("online", "possible", "present"):
-        system.sysfs.add(f"{_CPU}/{name}", everyone)
-    for name in ("offline", "isolated"):
-        system.sysfs.add(f"{_CPU}/{name}", _text(""))
+    up = {cpu for nid in system.nodes.online for cpu in system.nodes.cpumask(nid)}
+    groups = {
+        "possible": range(count),
+        "present": range(count),
+        "online": up,
+        "offline": set(range(count)) - up,
+        "isolated": (),
+    }
+    for name, cpus in groups.items():
+        system.sysfs.add(f"{_CPU}/{name}", _text(format_list(cpus)))
     system.sysfs.add(f"{_CPU}/kernel_max", _text(str(system.kernel.number("NR_CPUS", 8192) - 1)))
     for cpu in range(count):
         system.sysfs.add(f"{_CPU}/cpu{cpu}", _cpu(system, cpu))
@@ -47,7 +51,7 @@ def publish(system: System) -> None:
 
 def _cpu(system: System, cpu: int) -> Directory:
     nid = max(system.nodes.cpu_node(cpu), 0)
-    package = system_cpus(system, nid) or [cpu]
+    package = system.nodes.present_cpus(nid) or [cpu]
     topology: dict[str, Node] = {"core_id": _text(str(cpu)), "physical_package_id": _text(str(nid))}
     for name, group in (
         ("thread_siblings", [cpu]),
@@ -55,7 +59,7 @@ def _cpu(system: System, cpu: int) -> Directory:
         ("core_siblings", package),
         ("package_cpus", package),
     ):
-        topology[name] = _text(bitmap(system, group))
+        topology[name] = _text(format_bitmap(group, system.machine.cpus))
         topology[f"{name}_list"] = _text(format_list(group))
     return Directory(
         {

@@ -11,7 +11,8 @@ from errno import EEXIST, ENODEV
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from softreserve.kernel.numa import NumaState, format_list
+from softreserve.kernel.numa import NumaState, format_bitmap, format_list
+from softreserve.kernel.procfs import node_files
 from softreserve.sysfs import Attribute, Directory, Link, Node
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class NodeDevice:
                 "cpumap": Attribute(0o444, lambda: nodes.cpumap(nid) + "\n"),
                 "cpulist": Attribute(0o444, lambda: format_list(nodes.cpumask(nid)) + "\n"),
                 "distance": Attribute(0o444, lambda: nodes.distance_row(nid) + "\n"),
+                **node_files(nodes._system, nid),
             },
             names=self._link_names,
             lookup=self._link,
@@ -194,14 +196,7 @@ class Nodes(NumaState):
 
     def cpumap(self, nid: int) -> str:
         """The CPUs of a node as hexadecimal words of 32 bits."""
-        bits = sum(1 << cpu for cpu in self.cpumask(nid))
-        left = self._system.machine.cpus
-        words: list[str] = []
-        while left > 0:
-            words.append(f"{bits & 0xFFFFFFFF:0{-(-min(left, 32) // 4)}x}")
-            bits >>= 32
-            left -= 32
-        return ",".join(reversed(words))
+        return format_bitmap(self.cpumask(nid), self._system.machine.cpus)
 
     def distance_row(self, nid: int) -> str:
         """Distances from a node to all nodes that are online. Linux: ``node_read_distance``."""

@@ -20,6 +20,7 @@ __all__ = [
     "REMOTE_DISTANCE",
     "AddressToNode",
     "NumaState",
+    "format_bitmap",
     "format_list",
 ]
 
@@ -244,3 +245,13 @@ def format_list(numbers: Iterable[int]) -> str:
         else:
             parts.append([number, number])
     return ",".join(str(low) if low == high else f"{low}-{high}" for low, high in parts)
+
+
+def format_bitmap(numbers: Iterable[int], width: int) -> str:
+    """Numbers as the kernel prints a mask of ``width`` bits with ``%*pb``: hexadecimal words, the highest first."""
+    bits = sum(1 << number for number in numbers)
+    words = []
+    for low in range(0, width, 32):
+        digits = (min(32, width - low) + 3) // 4
+        words.append(f"{bits >> low & 0xFFFFFFFF:0{digits}x}")
+    return ",".join(reversed(words))

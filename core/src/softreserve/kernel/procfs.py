@@ -38,29 +38,12 @@ def files(system: System) -> Iterator[tuple[str, Attribute]]:
 def node_files(system: System, nid: int) -> dict[str, Attribute]:
     """A node's counters in sysfs. Linux: ``drivers/base/node.c: node_read_meminfo``, ``node_read_numastat``."""
     return {
-        "cpumap": Attribute(0o444, lambda: bitmap(system, system_cpus(system, nid)) + "\n"),
         "meminfo": Attribute(0o444, lambda: _node_meminfo(system, nid)),
         "numastat": Attribute(0o444, lambda: "".join(f"{name} 0\n" for name in _NUMASTAT)),
     }
 
 
 _NUMASTAT = ("numa_hit", "numa_miss", "numa_foreign", "interleave_hit", "local_node", "other_node")
-
-
-def system_cpus(system: System, nid: int) -> list[int]:
-    """CPUs of a node, ascending."""
-    return [cpu for cpu in range(system.machine.cpus) if system.nodes.cpu_node(cpu) == nid]
-
-
-def bitmap(system: System, cpus: list[int]) -> str:
-    """CPUs as ``%*pb`` prints them: words of 32 bits, the highest first, as wide as there are CPUs."""
-    width = system.machine.cpus
-    mask = sum(1 << cpu for cpu in cpus)
-    words = []
-    for low in range(0, width, 32):
-        digits = (min(32, width - low) + 3) // 4
-        words.append(f"{mask >> low & 0xFFFFFFFF:0{digits}x}")
-    return ",".join(reversed(words))
 
 
 def _populated(system: System) -> list[Zone]:
