@@ -12,6 +12,7 @@ __all__ = [
     "EINVAL",
     "ERANGE",
     "U64_MAX",
+    "get_option",
     "kstrtobool",
     "kstrtoint",
     "kstrtoull",
@@ -124,3 +125,20 @@ def kstrtobool(text: str) -> bool | None:
 def parse_option_str(text: str, option: str) -> bool:
     """Whether a comma list holds exactly this word. Linux: ``lib/cmdline.c: parse_option_str``."""
     return option in text.split(",")
+
+
+def get_option(text: str) -> tuple[int, int, str]:
+    """Read one number of a list: (what was found, the number as a signed 32-bit one, rest of the text).
+
+    Found: 0 nothing, 1 a number, 2 a number and its comma, 3 a number before a ``-``.
+    Linux: ``lib/cmdline.c: get_option``.
+    """
+    negative = text[:1] == "-"
+    digits = text[1:] if negative else text
+    value, rest = simple_strtoull(digits)
+    if not digits or rest == digits:
+        return 0, 0, text
+    value = ((-value if negative else value) + (1 << 31)) % (1 << 32) - (1 << 31)
+    if rest[:1] == ",":
+        return 2, value, rest[1:]
+    return (3 if rest[:1] == "-" else 1), value, rest

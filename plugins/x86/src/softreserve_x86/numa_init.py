@@ -32,6 +32,7 @@ _MAX_LOCAL_APIC: Final = 32768
 #: The highest APIC id while the CPUs are not in x2APIC mode.
 _MAX_XAPIC_ID: Final = 254
 _SZ_1M: Final = 1 << 20
+_DMA32_END: Final = 1 << 32
 
 
 def numa_setup(state: NumaState, value: str | None, kernel: Kernel) -> int:
@@ -70,7 +71,6 @@ class X86Numa(AcpiNumaArch):
         *,
         cpus: int = 1,
         x2apic: bool = False,
-        emulation: NumaEmulation | None = None,
     ) -> None:
         super().__init__(state)
         self.log: EventLog = state.log
@@ -79,8 +79,22 @@ class X86Numa(AcpiNumaArch):
         self.end_of_ram = max_pfn * self.kernel.page_size
         self.cpus = cpus
         self.x2apic = x2apic
-        self.memblks = NumaMemblks(state, memblock, self.end_of_ram, emulation)
         self.apicid_to_node: dict[int, int] = {}
+        self.memblks = NumaMemblks(state, memblock, self.end_of_ram, self._emulation())
+
+    def _emulation(self) -> NumaEmulation | None:
+        if self.state.emu_cmdline is None:
+            return None
+        from softreserve.kernel.numa_emulation import NumaEmulation
+
+        return NumaEmulation(self.state.emu_cmdline, _DMA32_END, self._update_apic_nodes)
+
+    def _update_apic_nodes(self, emu_nid_to_phys: dict[int, int]) -> None:
+        """Give CPUs the first emulated node of their physical node, or 0. Linux: ``numa_emu_update_cpu_to_node``."""
+        first: dict[int, int] = {}
+        for nid in sorted(emu_nid_to_phys):
+            first.setdefault(emu_nid_to_phys[nid], nid)
+        self.apicid_to_node = {apic_id: first.get(nid, 0) for apic_id, nid in self.apicid_to_node.items()}
 
     # --- methods, one after the other
 
