@@ -40,7 +40,12 @@ class SlotArea:
 
 @attrs.frozen
 class Placement:
-    """Where the image can go (bytes): ``address`` is where it goes (``None``: nowhere), ``align`` the slot distance."""
+    """Where the image can go (bytes): ``address`` is where it goes (``None``: nowhere), ``align`` the slot distance.
+
+    :param areas: every map range in map order; one that is cut by something to avoid gives several.
+    :param fixed: why the seed is not asked; empty where it chooses.
+    :param scaled: how it chooses: its low 32 bits scaled to the number of slots, or else the remainder of a division.
+    """
 
     areas: tuple[SlotArea, ...]
     size: int
@@ -48,11 +53,28 @@ class Placement:
     address: int | None
     virtual: int | None = None
     notes: tuple[str, ...] = ()
+    fixed: str = ""
+    scaled: bool = True
 
     @property
     def slots(self) -> int:
         """All candidate addresses."""
         return sum(area.slots for area in self.areas)
+
+    def slot(self, seed: int) -> int:
+        """The number of the slot that a seed chooses; there must be slots."""
+        return (self.slots * (seed & 0xFFFFFFFF)) >> 32 if self.scaled else seed % self.slots
+
+    def slot_address(self, slot: int) -> int:
+        """The address of a slot, counted through the areas in their order.
+
+        :raises IndexError: there is no such slot.
+        """
+        for area in self.areas:
+            if slot < area.slots and area.first is not None:
+                return area.first + slot * self.align
+            slot -= area.slots
+        raise IndexError(slot)
 
 
 def boot(machine: Machine, hooks: Hooks, *, recording: bool = True) -> System:

@@ -24,6 +24,7 @@ COMMANDS = {
     "diff": ("softreserve.cli.diff:diff_command", "Show what another kernel, command line or machine changes."),
     "explain": ("softreserve.cli.explain:explain_command", "Say why an address is what it is."),
     "export": ("softreserve.cli.export:export_command", "Write a machine's /sys and /proc as a directory."),
+    "kaslr": ("softreserve.cli.kaslr:kaslr_command", "Show where the kernel image may land, where not, and why."),
     "lint": ("softreserve.cli.lint:lint_command", "Find firmware mistakes and surprises for the operator."),
     "observe": ("softreserve.cli.observe:observe_command", "Boot, run all steps, write what a capture records."),
     "plugins": ("softreserve.cli.plugins:plugins_command", "List plugins, their versions and their hooks."),

@@ -20,6 +20,7 @@ __all__ = [
     "count_slots",
     "efi_random_alloc",
     "get_entry_num_slots",
+    "given_back",
     "refusal",
     "scaled",
 ]
@@ -29,6 +30,7 @@ EFI_OUT_OF_RESOURCES: Final = 1 << 63 | 9
 
 _U32_MAX: Final = (1 << 32) - 1
 _CONVENTIONAL: Final = int(EfiType.CONVENTIONAL)
+_LOADER_CODE: Final = int(EfiType.LOADER_CODE)
 _HOT_PLUGGABLE: Final = int(EfiAttribute.HOT_PLUGGABLE)
 _MORE_RELIABLE: Final = int(EfiAttribute.MORE_RELIABLE)
 _SP: Final = int(EfiAttribute.SP)
@@ -159,3 +161,34 @@ def efi_random_alloc(slots: RandomSlots, seed: int, kernel: Kernel) -> tuple[int
     if address is None and kernel.has("efi-random-alloc-reports-failure"):
         return EFI_OUT_OF_RESOURCES, None
     return EFI_SUCCESS, address
+
+
+def given_back(efi_map: EfiMemoryMap, start: int, end: int) -> tuple[EfiMemoryMap, int]:
+    """The map as it was before the stub took memory for the image at ``start`` to before ``end``, and how much it took.
+
+    A map that the kernel prints shows that memory as Loader Code of its own. Like firmware, this joins what is free to
+    the free neighbours. 0 bytes, and the same map, where the map does not show the image.
+    """
+    found = list(efi_map)
+    index = next((number for number, md in enumerate(found) if _holds_image(md, start, end)), None)
+    if index is None:
+        return efi_map, 0
+    md = found[index]
+    free = attrs.evolve(md, type=_CONVENTIONAL)
+    if index + 1 < len(found) and _joinable(free, found[index + 1]):
+        free = attrs.evolve(free, pages=free.pages + found.pop(index + 1).pages)
+    if index > 0 and _joinable(found[index - 1], free):
+        free = attrs.evolve(found[index - 1], pages=found[index - 1].pages + free.pages)
+        del found[index - 1]
+        index -= 1
+    found[index] = free
+    return efi_map.replaced(found), md.pages * EFI_PAGE_SIZE
+
+
+def _holds_image(md: EfiDescriptor, start: int, end: int) -> bool:
+    return md.type == _LOADER_CODE and md.start == start and md.start + md.pages * EFI_PAGE_SIZE >= end
+
+
+def _joinable(low: EfiDescriptor, high: EfiDescriptor) -> bool:
+    alike = low.type == high.type and low.attribute == high.attribute
+    return alike and low.start + low.pages * EFI_PAGE_SIZE == high.start

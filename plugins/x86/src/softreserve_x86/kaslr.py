@@ -152,6 +152,11 @@ class Kaslr:
         """Lowest address that can be chosen (0 before the search)."""
         return self._minimum
 
+    @property
+    def randomizes_nothing(self) -> bool:
+        """Whether ``nokaslr`` is on the command line."""
+        return cmdline_find_option_bool(self.given.cmdline, "nokaslr")
+
     def choose_random_location(self, random: Callable[[str], int]) -> tuple[int, int]:
         """Choose: ``(physical address, virtual address)``; both as the loader wanted where randomising is off.
 
@@ -159,7 +164,7 @@ class Kaslr:
         """
         given = self.given
         output, virtual = given.output, load_physical_addr(given.kernel)
-        if cmdline_find_option_bool(given.cmdline, "nokaslr"):
+        if self.randomizes_nothing:
             self.messages.append("KASLR disabled: 'nokaslr' on cmdline.")
             return output, virtual
         self.options.mem_limit = 1 << given.max_physmem_bits

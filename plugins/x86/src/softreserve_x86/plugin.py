@@ -10,7 +10,7 @@ from softreserve.initcalls import Initcall, Level
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from softreserve.boot import Handoff
+    from softreserve.boot import Handoff, Placement
     from softreserve.model.machine import Machine
     from softreserve.system import System
 
@@ -25,6 +25,16 @@ def softreserve_stub_handoff(machine: Machine) -> Handoff | None:
     from softreserve_x86 import stub
 
     return stub.handoff(machine)
+
+
+@hookimpl
+def softreserve_stub_place_image(machine: Machine, seed: int | None) -> Placement | None:
+    """``efi_decompress_kernel()``, or the decompressor's ``choose_random_location()``."""
+    if machine.arch != ARCH:
+        return None
+    from softreserve_x86 import placement
+
+    return placement.place_image(machine, seed)
 
 
 @hookimpl
@@ -68,5 +78,5 @@ def softreserve_memory_block_size(system: System) -> int | None:
     from softreserve_x86.init_64 import MemoryBlockSize
     from softreserve_x86.setup import SETUP
 
-    size = MemoryBlockSize(system.kernel, system.printk)
+    size = MemoryBlockSize(system.kernel, system.log)
     return size.probe_memory_block_size(system.stash[SETUP].max_pfn, system.machine.hypervisor)

@@ -1,0 +1,177 @@
+"""``softreserve kaslr``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import click
+
+from softreserve.boot import Placement, SlotArea
+from softreserve.cli.options import Changes, asked, change_options, machine_argument, plugin_option
+from softreserve.errors import MachineError
+from softreserve.model.cmdline import CommandLine
+from softreserve.model.machine import Machine
+from softreserve.plugins import Hooks
+from softreserve.sampling import Sample
+
+__all__ = ["kaslr_command"]
+
+_BAR = 40  # characters of the longest bar of the histogram
+_NOKASLR = "nokaslr"
+_ANY_SEED = 1  # for what does not depend on it; 0 means "no randomness" to some architectures
+
+
+def _seed(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+    """A number of up to 64 bits, decimal or with ``0x``."""
+    if value is None:
+        return None
+    try:
+        seed = int(value, 0)
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is not a number") from None
+    if not 0 <= seed < 1 << 64:
+        raise click.BadParameter(f"{value!r} is not a number of 64 bits")
+    return seed
+
+
+@click.command("kaslr")
+@machine_argument()
+@change_options
+@plugin_option
+@click.option("--seed", callback=_seed, metavar="NUMBER", help="Show where these random bits put the kernel image.")
+@click.option("--samples", type=click.IntRange(min=1), metavar="N", help="Draw N times, and count.")
+@click.option(
+    "--sample-seed", type=int, default=0, metavar="NUMBER", help="Draw other numbers; the same ones give the same."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object; numbers are bytes, ends not included.")
+def kaslr_command(
+    machine: str,
+    arch: str | None,
+    kernel: str | None,
+    cmdline: str | None,
+    page_size: str | None,
+    plugin: tuple[str, ...],
+    seed: int | None,
+    samples: int | None,
+    sample_seed: int,
+    as_json: bool,
+) -> None:
+    """Show where KASLR may put the kernel image of MACHINE, where not, and why.
+
+    With nokaslr on the command line it goes to one place only; --seed and --samples show what it would do without.
+    """
+    scenario, selection = asked(machine, plugin, Changes(arch, kernel, cmdline, page_size))
+    described, randomized = scenario.machine, _without_nokaslr(scenario.machine)
+    hooks = selection.hooks_for(described)
+    bits = _ANY_SEED if seed is None else seed
+    placement = _placement(hooks, described, bits)
+    free = placement if randomized is described else _placement(hooks, randomized, bits)
+    drawn = None
+    if samples is not None:
+        from random import Random
+
+        from softreserve.sampling import sample
+
+        drawn = sample(free, samples, Random(sample_seed))
+    if as_json:
+        from softreserve.cli.output import print_json
+
+        print_json("kaslr", _as_json(described, placement, free, seed, drawn))
+        return
+    without = "" if free is placement else f" without {_NOKASLR}"
+    _print(described, placement, free, without)
+    if seed is not None and not free.fixed:
+        print(f"seed {seed:#x}{without}: {_address(free)}" + (f", slot {free.slot(seed)}" if free.slots else ""))
+    if drawn is not None:
+        _print_sample(drawn, without)
+
+
+def _placement(hooks: Hooks, machine: Machine, seed: int) -> Placement:
+    placement = hooks.stub_place_image(machine, seed)
+    if placement is None:
+        loaded = ", ".join(hooks.names) or "none"
+        raise MachineError(f"no loaded plugin places the kernel image of {machine.arch}; loaded: {loaded}")
+    return placement
+
+
+def _without_nokaslr(machine: Machine) -> Machine:
+    """The same machine with its address space randomised, if the kernel can do it."""
+    words = machine.cmdline.text.split(" ")
+    if _NOKASLR not in words:
+        return machine
+    return attrs.evolve(machine, cmdline=CommandLine(" ".join(word for word in words if word != _NOKASLR)))
+
+
+def _as_json(
+    machine: Machine, placement: Placement, free: Placement, seed: int | None, drawn: Sample | None
+) -> dict[str, Any]:
+    """Everything that is printed, and the hits per map range. From ``without_nokaslr`` on: what would be without."""
+    return {
+        "machine": machine.name,
+        "release": machine.kernel.release,
+        "arch": machine.arch,
+        "image_size": free.size,
+        "align": free.align,
+        "fixed": placement.fixed or None,
+        "address": placement.address if placement.fixed else None,
+        "notes": list(placement.notes),
+        "without_nokaslr": free is not placement,
+        "slots": free.slots,
+        "areas": [_area_as_json(area) for area in free.areas],
+        "seed": None if seed is None else {"seed": seed, "address": free.address, "fixed": free.fixed or None},
+        "samples": None
+        if drawn is None
+        else {
+            "count": drawn.count,
+            "areas": [{**_area_as_json(area), "hits": hits} for area, hits in zip(free.areas, drawn.hits, strict=True)],
+            "buckets": [attrs.asdict(bucket) for bucket in drawn.buckets],
+        },
+    }
+
+
+def _area_as_json(area: SlotArea) -> dict[str, Any]:
+    return {
+        "start": area.range.start,
+        "end": area.range.end,
+        "slots": area.slots,
+        "first": area.first,
+        "why": area.why,
+    }
+
+
+def _print(machine: Machine, placement: Placement, free: Placement, without: str) -> None:
+    from softreserve.cli.output import human_size
+
+    size, align = human_size(free.size), human_size(free.align)
+    print(f"{machine.name}: Linux {machine.kernel.release}, {machine.arch}, image of {size}, a slot every {align}")
+    print(f"{'range (last byte included)':33}  {'slots':>10}  why")
+    for area in free.areas:
+        print(f"{_span(area.range.start, area.range.end):33}  {area.slots:>10}  {_why(area)}")
+    print(f"{free.slots} slots{without}")
+    for note in placement.notes:
+        print(note)
+    if placement.fixed:
+        print(f"always at {_address(placement)}: {placement.fixed}")
+
+
+def _address(placement: Placement) -> str:
+    return "nowhere" if placement.address is None else f"{placement.address:#x}"
+
+
+def _span(start: int, end: int) -> str:
+    return f"{start:016x}-{end - 1:016x}"
+
+
+def _why(area: SlotArea) -> str:
+    return area.why if area.first is None else f"{area.why}, from {area.first:#x} on"
+
+
+def _print_sample(drawn: Sample, without: str) -> None:
+    """Hits per piece of the address space, as a histogram."""
+    print(f"{drawn.count:,} samples{without}:" + ("" if drawn.buckets else " no slot to draw from"))
+    most = max((bucket.hits for bucket in drawn.buckets), default=0) or 1
+    for bucket in drawn.buckets:
+        share = 100 * bucket.hits / drawn.count
+        bar = "#" * round(_BAR * bucket.hits / most)
+        print(f"{_span(bucket.start, bucket.end)}  {bucket.hits:>12,}  {share:5.1f} %  {bar}".rstrip())
