@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import errno
+
+import pytest
+from softreserve.kernel.modules import Module
+from softreserve.model.cmdline import CommandLine
+from softreserve.model.kernel import Kernel
+from softreserve.model.machine import Machine
+from softreserve.plugins import load
+from softreserve.sysfs import Attribute, Link
+from softreserve.system import System
+
+
+@pytest.fixture
+def toy() -> System:
+    """A kernel that never booted, with a device to play with: its ``value`` takes anything but ``bad``."""
+    kernel = Kernel("6.1", "x86_64", config={"DEV_DAX": "m", "DEV_DAX_KMEM": "m"})
+    machine = Machine("toy", kernel, CommandLine("quiet toy=1"), acpi={"SRAT": b"SRAT...."}, cpus=2)
+    system = System(machine, load([]))
+    system.modules.add([Module("device_dax", "DEV_DAX", "device.c"), Module("kmem", "DEV_DAX_KMEM", "kmem.c")])
+    held = [b"0\n"]
+
+    def store(data: bytes) -> int:
+        if data.rstrip(b"\n\0") == b"bad":
+            return -errno.EINVAL
+        held[0] = data
+        return len(data)
+
+    for name, attribute in {
+        "value": Attribute(0o644, lambda: held[0], store),
+        "write_only": Attribute(0o200, None, store),
+        "read_only": Attribute(0o444, lambda: "fixed\n"),
+        "refusing": Attribute(0o444, lambda: -errno.ENXIO),
+        "secret": Attribute(0o400, lambda: "for root\n"),
+    }.items():
+        system.sysfs.add(f"/sys/devices/toy0/{name}", attribute)
+    system.sysfs.add("/sys/bus/toy/devices/toy0", Link("/sys/devices/toy0"))
+    system.sysfs.add("/sys/dev/char/251:3", Link("/sys/devices/toy0"))
+    return system

@@ -1,0 +1,101 @@
+"""The module tools. Expected texts: kmod 30 (Debian 12)."""
+
+from __future__ import annotations
+
+import pytest
+from softreserve import kmod
+from softreserve.kernel.modules import Module, Parameter
+from softreserve.model.kernel import Kernel
+from softreserve.model.machine import Machine
+from softreserve.plugins import load
+from softreserve.system import System
+
+
+@pytest.fixture
+def system() -> System:
+    kernel = Kernel("6.1", "x86_64", config={"DAX": "y", "DEV_DAX": "m", "DEV_DAX_HMEM": "m", "DEV_DAX_KMEM": "m"})
+    system = System(Machine("toy", kernel), load([]))
+    system.modules.add(
+        [
+            Module("dax", "DAX", "drivers/dax/super.c"),
+            Module("device_dax", "DEV_DAX", "drivers/dax/device.c"),
+            Module("kmem", "DEV_DAX_KMEM", "drivers/dax/kmem.c", init=lambda: -12),
+            Module(
+                "dax_hmem",
+                "DEV_DAX_HMEM",
+                "drivers/dax/hmem/hmem.c",
+                parameters=(Parameter("region_idle"),),
+                depends=("device_dax",),
+            ),
+        ]
+    )
+    return system
+
+
+def ask(system: System, words: str) -> tuple[int, str]:
+    reply = kmod.run(system, words.split())
+    return reply.status, reply.text
+
+
+def test_a_module_is_loaded_with_what_it_needs_and_listed_with_its_users(system: System) -> None:
+    assert ask(system, "modprobe dax-hmem region_idle=1") == (0, "")
+
+    status, text = ask(system, "/sbin/lsmod")
+
+    assert status == 0
+    assert [line.split() for line in text.splitlines()] == [
+        ["Module", "Size", "Used", "by"],
+        ["dax_hmem", "16384", "0"],
+        ["device_dax", "16384", "1", "dax_hmem"],
+    ]
+    assert system.sysfs.read("/sys/module/dax_hmem/parameters/region_idle") == b"Y\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        ("modprobe nix", "modprobe: FATAL: Module nix not found in directory /lib/modules/6.1\n"),
+        ("modprobe -q nix", ""),
+        ("modprobe kmem", "modprobe: ERROR: could not insert 'kmem': Cannot allocate memory\n"),
+        ("modprobe -r nix", "modprobe: FATAL: Module nix not found.\n"),
+        ("rmmod device_dax", "rmmod: ERROR: Module device_dax is not currently loaded\n"),
+        ("insmod", "insmod: ERROR: missing filename.\n"),
+        ("insmod /tmp/nix.ko", "insmod: ERROR: could not load module /tmp/nix.ko: No such file or directory\n"),
+        ("modinfo nix", "modinfo: ERROR: Module nix not found.\n"),
+        ("kmod remove kmem", "rmmod: ERROR: Module kmem is not currently loaded\n"),
+    ],
+)
+def test_what_cannot_be_done_is_said_as_the_real_tools_say_it(system: System, words: str, text: str) -> None:
+    assert ask(system, words) == (1, text)
+
+
+def test_a_module_in_use_is_not_removed(system: System) -> None:
+    ask(system, "modprobe dax_hmem")
+
+    assert ask(system, "modprobe -r device_dax") == (1, "modprobe: FATAL: Module device_dax is in use.\n")
+    assert ask(system, "rmmod device_dax") == (1, "rmmod: ERROR: Module device_dax is in use by: dax_hmem\n")
+    assert ask(system, "modprobe -r dax_hmem") == (0, "")
+    assert ask(system, "modprobe --remove device_dax") == (0, "")
+    assert system.modules.live() == []
+
+
+def test_a_module_that_is_there_already_is_an_error_for_insmod_only(system: System) -> None:
+    assert ask(system, "insmod /lib/device_dax.ko.xz") == (0, "")
+    assert ask(system, "insmod device_dax.ko") == (
+        1,
+        "insmod: ERROR: could not insert module device_dax.ko: File exists\n",
+    )
+    assert ask(system, "modprobe device_dax") == (0, "")
+
+
+def test_only_words_that_can_change_something_are_marked_for_the_record(system: System) -> None:
+    assert kmod.run(system, ["modprobe", "device_dax"]).changes
+    assert kmod.run(system, ["/sbin/modprobe", "-r", "device_dax"]).words == "modprobe -r device_dax"
+    assert not kmod.run(system, ["lsmod"]).changes
+    assert not kmod.run(system, ["modprobe", "-n", "dax_hmem"]).changes
+    assert system.modules.live() == []
+
+
+def test_modinfo_tells_a_module_from_what_is_built_in(system: System) -> None:
+    assert "filename:       /lib/modules/6.1/kernel/drivers/dax/hmem/hmem.ko" in ask(system, "modinfo dax_hmem")[1]
+    assert "filename:       (builtin)" in ask(system, "modinfo dax")[1]
