@@ -5,7 +5,7 @@ The bus itself lives in a plugin; this module only holds what passes through hoo
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import attrs
 
@@ -40,6 +40,7 @@ class DaxDevice(Protocol):
         """Whether somebody asked for the memory map to lie in the memory itself."""
 
 
+@runtime_checkable
 class DaxDriver(Protocol):
     """A driver of the dax bus. Linux: ``drivers/dax/bus.h: struct dax_device_driver``.
 

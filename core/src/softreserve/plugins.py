@@ -8,12 +8,12 @@ typed method per hook, which checks the answer and names the guilty plugin.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pluggy
 
 from softreserve import hookspecs
+from softreserve.entrypoints import EntryPoint, entry_points
 from softreserve.errors import PluginError, PluginResultError, SoftReserveError, UnknownPluginError
 from softreserve.initcalls import Initcall
 
@@ -37,21 +37,15 @@ GROUP = "softreserve.plugins"
 
 def installed() -> dict[str, list[EntryPoint]]:
     """Installed plugins by name; more than one entry under a name means two distributions claim it."""
-    return by_name(entry_points(group=GROUP))
+    return by_name(entry_points([GROUP]))
 
 
 def by_name(entries: Iterable[EntryPoint]) -> dict[str, list[EntryPoint]]:
-    """Entries by name. The same object found twice on the way (a folder that is on the path twice) counts once."""
+    """Entries by name."""
     found: dict[str, list[EntryPoint]] = {}
     for entry in entries:
-        others = found.setdefault(entry.name, [])
-        if all(_owner(entry) != _owner(other) for other in others):
-            others.append(entry)
+        found.setdefault(entry.name, []).append(entry)
     return found
-
-
-def _owner(entry: EntryPoint) -> tuple[str, str]:
-    return (entry.dist.name if entry.dist else "", entry.value)
 
 
 def load(
@@ -93,7 +87,7 @@ def _import(name: str, available: Mapping[str, list[EntryPoint]]) -> Any:
         have = ", ".join(sorted(available)) or "none"
         raise UnknownPluginError(f"no plugin {name!r} is installed; installed: {have}")
     if len(entries) > 1:
-        owners = ", ".join(sorted(e.dist.name if e.dist else e.value for e in entries))
+        owners = ", ".join(sorted(entry.distribution for entry in entries))
         raise UnknownPluginError(f"plugin {name!r} is installed more than once: {owners}")
     try:
         return entries[0].load()
@@ -158,7 +152,9 @@ class Hooks:
 
     def dax_drivers(self, system: System) -> list[DaxDriver]:
         """See :func:`softreserve.hookspecs.softreserve_dax_drivers`."""
-        return self._all("softreserve_dax_drivers", object, system=system)
+        from softreserve.dax import DaxDriver
+
+        return self._all("softreserve_dax_drivers", DaxDriver, system=system)  # type: ignore[type-abstract]
 
     def memory_block_size(self, system: System) -> int | None:
         """See :func:`softreserve.hookspecs.softreserve_memory_block_size`."""

@@ -10,10 +10,10 @@ whose entries point to the same object as its entry in ``softreserve.plugins``:
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING
 
 from softreserve import plugins
+from softreserve.entrypoints import EntryPoint, entry_points
 from softreserve.errors import MachineError, UnknownPluginError
 
 if TYPE_CHECKING:
@@ -41,13 +41,12 @@ class Selection:
         self.wanted = tuple(name for name in wanted if not name.startswith(WITHOUT))
         self.without = frozenset(name.removeprefix(WITHOUT) for name in wanted if name.startswith(WITHOUT))
         self.exactly = exactly
-        entries = entry_points()  # one look at the disk for all three groups
-        self._plugins = plugins.by_name(entries.select(group=plugins.GROUP))
-        self._arches = self._declared(entries.select(group=ARCHES))
+        entries = entry_points([plugins.GROUP, ARCHES, DEFAULTS])
+        self._plugins = plugins.by_name(entry for entry in entries if entry.group == plugins.GROUP)
+        self._arches = self._declared(entry for entry in entries if entry.group == ARCHES)
         #: Plugins that are wanted on every architecture.
-        self.defaults = sorted(
-            {name for names in self._declared(entries.select(group=DEFAULTS)).values() for name in names}
-        )
+        everywhere = self._declared(entry for entry in entries if entry.group == DEFAULTS)
+        self.defaults = sorted({name for names in everywhere.values() for name in names})
 
     def _declared(self, entries: Iterable[EntryPoint]) -> dict[str, list[str]]:
         """Plugin names by declared name, found through the object that both entries point to."""

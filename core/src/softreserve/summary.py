@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from softreserve.events import Event
+from softreserve.model.efi import EfiType
 
 if TYPE_CHECKING:
     from softreserve.system import System
@@ -98,15 +99,26 @@ def _ranges(system: System) -> list[RangeSummary]:
 
     events = IntervalTree()
     for number, event in enumerate(system.log):
-        if event.start is not None and event.end is not None and event.start < event.end:
-            events.addi(event.start, event.end, (number, event))
+        if event.stage == "numa info" or event.start is None or event.end is None:
+            continue  # which node a range is on is another question
+        if event.start < event.end:
+            events.addi(event.start, event.end, (number, event.rule))
     found = []
     for depth, resource in system.iomem.walk():
         covering = [item.data for item in events.at(resource.start) if item.end > resource.end]
-        reason = max(covering, key=lambda numbered: numbered[0])[1].rule if covering else ""
+        reason = max(covering)[1] if covering else _firmware_says(system, resource.start) if depth == 0 else ""
         node = system.nodes.phys_to_target_node(resource.start)
         found.append(RangeSummary(resource.start, resource.end + 1, resource.name or "", depth, node, reason))
     return found
+
+
+def _firmware_says(system: System, address: int) -> str:
+    """What the firmware's map says of an address."""
+    for descriptor in system.machine.efi_map or ():
+        if descriptor.start <= address <= descriptor.last:
+            name = EfiType(descriptor.type).name if descriptor.type in EfiType else f"type {descriptor.type}"
+            return f"firmware: {name.lower().replace('_', ' ')}"
+    return ""
 
 
 def _devices(system: System, block_size: int) -> list[DaxSummary]:

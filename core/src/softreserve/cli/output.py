@@ -11,6 +11,9 @@ __all__ = ["human_size", "print_json", "print_summary"]
 
 _JSON_VERSION = 1
 
+#: Columns where no terminal says how many there are.
+_WIDTH = 120
+
 
 def print_json(what: str, values: dict[str, Any]) -> None:
     """One object that says what it is: ``schema`` and ``version``, then the values."""
@@ -33,6 +36,8 @@ def print_summary(summary: Summary) -> None:
     from rich.text import Text
 
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _WIDTH
     words = f"{summary.release}, {summary.arch}, {human_size(summary.page_size)} pages"
     console.print(Text(f"{summary.machine}: Linux {words}, nodes {summary.nodes or '-'}", style="bold"))
     console.print(Text(f"plugins: {', '.join(summary.plugins)}", style="dim"))
@@ -41,7 +46,7 @@ def print_summary(summary: Summary) -> None:
     table.add_column("size", justify="right", no_wrap=True)
     table.add_column("owner", no_wrap=True)
     table.add_column("node", justify="right")
-    table.add_column("how it came about", overflow="fold")
+    table.add_column("how it came about", overflow="fold", min_width=20)
     for item in summary.ranges:
         style = "bold magenta" if item.owner == "Soft Reserved" else "green" if item.owner == "System RAM" else ""
         table.add_row(

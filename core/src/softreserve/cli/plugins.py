@@ -41,8 +41,8 @@ def _row(name: str, selection: Selection) -> dict[str, Any]:
     found["arches"] = [arch for arch, names in selection.arches.items() if name in names]
     found["everywhere"] = name in selection.defaults
     entries = selection.installed.get(name, [])
-    if entries and entries[0].dist is not None:
-        found["distribution"], found["version"] = entries[0].dist.name, entries[0].dist.version
+    if entries:
+        found["distribution"], found["version"] = entries[0].distribution, entries[0].version
     try:
         hooks = load([name], available=selection.installed)
     except PluginError as error:

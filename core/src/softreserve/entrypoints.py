@@ -1,0 +1,76 @@
+"""Entry points of installed distributions, read straight from their ``*.dist-info`` folders.
+
+``importlib.metadata`` answers the same question, but importing it (``email``, ``zipfile`` and ``csv`` come with it)
+takes longer than a boot. Format: https://packaging.python.org/en/latest/specifications/entry-points/
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from importlib import import_module
+from typing import Any, NamedTuple
+
+__all__ = ["EntryPoint", "entry_points"]
+
+_FOLDERS = (".dist-info", ".egg-info")
+
+
+class EntryPoint(NamedTuple):
+    """One entry: ``name`` in ``group`` stands for the object ``value`` (``package.module``, ``package.module:name``)."""
+
+    group: str
+    name: str
+    value: str
+    distribution: str
+    version: str
+
+    def load(self) -> Any:
+        """Import the object."""
+        module, _, names = self.value.partition(":")
+        found: Any = import_module(module.strip())
+        for name in filter(None, names.strip().split(".")):
+            found = getattr(found, name)
+        return found
+
+
+def entry_points(groups: Sequence[str], path: Sequence[str] | None = None) -> list[EntryPoint]:
+    """All entries of some groups.
+
+    A distribution that is on the path more than once counts where it is found first, as for an import.
+
+    :param path: where to look; ``sys.path`` where it is not given.
+    """
+    found: list[EntryPoint] = []
+    seen: set[str] = set()
+    for directory in sys.path if path is None else path:
+        for folder in _folders(directory or "."):
+            distribution, _, version = folder.rpartition(".")[0].partition("-")
+            distribution = distribution.replace("_", "-").lower()
+            if distribution not in seen:
+                seen.add(distribution)
+                found += _read(os.path.join(directory, folder, "entry_points.txt"), groups, distribution, version)
+    return found
+
+
+def _folders(directory: str) -> list[str]:
+    try:
+        return sorted(name for name in os.listdir(directory) if name.endswith(_FOLDERS))
+    except OSError:
+        return []
+
+
+def _read(path: str, groups: Sequence[str], distribution: str, version: str) -> Iterator[EntryPoint]:
+    try:
+        with open(path, encoding="utf-8") as file:
+            lines = file.read().splitlines()
+    except OSError:
+        return
+    group = ""
+    for line in map(str.strip, lines):
+        if line.startswith("["):
+            group = line.strip("[] ")
+        elif group in groups and "=" in line and not line.startswith(("#", ";")):
+            name, _, value = line.partition("=")
+            yield EntryPoint(group, name.strip(), value.partition("[")[0].strip(), distribution, version)
