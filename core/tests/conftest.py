@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import errno
+import os
+from collections.abc import Iterator
 
 import pytest
+from softreserve.fuse import FuseError
 from softreserve.kernel.modules import Module
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.kernel import Kernel
 from softreserve.model.machine import Machine
 from softreserve.plugins import load
+from softreserve.shell import Session, SessionError
 from softreserve.sysfs import Attribute, Link
 from softreserve.system import System
 
@@ -38,3 +42,16 @@ def toy() -> System:
     system.sysfs.add("/sys/bus/toy/devices/toy0", Link("/sys/devices/toy0"))
     system.sysfs.add("/sys/dev/char/251:3", Link("/sys/devices/toy0"))
     return system
+
+
+@pytest.fixture
+def session(toy: System) -> Iterator[Session]:
+    """Programs on the toy system; skipped with the reason where this host cannot, unless that is forbidden."""
+    try:
+        found = Session(toy)
+    except (FuseError, SessionError) as error:
+        if os.environ.get("SOFTRESERVE_REQUIRE_CLIENTS"):
+            raise
+        pytest.skip(str(error))
+    with found:
+        yield found
