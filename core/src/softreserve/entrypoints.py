@@ -18,7 +18,7 @@ _FOLDERS = (".dist-info", ".egg-info")
 
 
 class EntryPoint(NamedTuple):
-    """One entry: ``name`` in ``group`` stands for the object ``value`` (``package.module``, ``package.module:name``)."""
+    """One entry: ``name`` in ``group`` stands for the object ``value`` (``package.module`` or ``package.module:x``)."""
 
     group: str
     name: str

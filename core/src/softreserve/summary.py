@@ -116,8 +116,8 @@ def _firmware_says(system: System, address: int) -> str:
     """What the firmware's map says of an address."""
     for descriptor in system.machine.efi_map or ():
         if descriptor.start <= address <= descriptor.last:
-            name = EfiType(descriptor.type).name if descriptor.type in EfiType else f"type {descriptor.type}"
-            return f"firmware: {name.lower().replace('_', ' ')}"
+            known = {kind.value: kind.name.lower().replace("_", " ") for kind in EfiType}
+            return f"firmware: {known.get(descriptor.type, f'type {descriptor.type}')}"
     return ""
 
 
