@@ -11,7 +11,7 @@ PAGE = 0x1000
 
 
 def table(*entries: tuple[int, int, int], capacity: int = 320) -> E820Table:
-    made = E820Table(capacity, EventLog(recording=False).printk)
+    made = E820Table(capacity, EventLog(recording=False))
     for start, end, e820_type in entries:
         made.range_add(start, end - start, e820_type)
     return made
@@ -70,7 +70,7 @@ def test_a_border_of_ram_hidden_under_soft_reserved_memory_cuts_it():
 
 def test_a_full_table_says_what_it_ignores():
     log = EventLog()
-    t = E820Table(1, log.printk)
+    t = E820Table(1, log)
     t.range_add(0, G, e820.RAM)
     t.range_add(G, G, e820.RAM)
     assert log.lines == ["too many entries; ignoring [mem 0x40000000-0x7fffffff]"]

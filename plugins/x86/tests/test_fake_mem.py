@@ -16,7 +16,7 @@ SP = 0x40000
 def fake_mem(release: str = "6.1") -> tuple[FakeMem, Efi, E820Table, EventLog]:
     log = EventLog()
     kernel = Kernel(release, "x86_64", config={"EFI_SOFT_RESERVE": "y", "EFI_FAKE_MEMMAP": "y"})
-    return FakeMem(kernel, log), Efi(kernel, log), E820Table.for_kernel(kernel, log.printk), log
+    return FakeMem(kernel, log), Efi(kernel, log), E820Table.for_kernel(kernel, log), log
 
 
 def test_elements_accumulate_sorted_and_all_of_them_are_printed_each_time():

@@ -16,10 +16,10 @@ EINVAL = 22
 @pytest.fixture
 def parameters() -> MemmapParameters:
     log = EventLog()
-    t = E820Table(320, log.printk)
+    t = E820Table(320, log)
     t.range_add(0, 4 * G, e820.RAM)
     t.range_add(4 * G, G, e820.SOFT_RESERVED)
-    return MemmapParameters(t, log.printk)
+    return MemmapParameters(t, log)
 
 
 def ranges(parameters: MemmapParameters) -> list[tuple[int, int, int]]:
@@ -87,7 +87,7 @@ def test_exactmap_with_one_region_panics(parameters):
 
 def test_nothing_is_sanitised_or_printed_without_a_word_of_the_user():
     log = EventLog()
-    untouched = MemmapParameters(E820Table(320, log.printk), log.printk)
+    untouched = MemmapParameters(E820Table(320, log), log)
     assert untouched.parse_memmap_opt(None) == 0
     untouched.finish_early_params()
     assert log.lines == []
@@ -96,7 +96,7 @@ def test_nothing_is_sanitised_or_printed_without_a_word_of_the_user():
 @given(st.text("0123456789KMGx@#$!%+-,efactmp", max_size=40))
 def test_any_text_is_taken_unless_it_changes_a_type_into_itself(text):
     log = EventLog(recording=False)
-    t = E820Table(320, log.printk)
+    t = E820Table(320, log)
     t.range_add(0, 4 * G, e820.RAM)
     with contextlib.suppress(MachineError):
-        assert MemmapParameters(t, log.printk).parse_memmap_opt(text) == 0
+        assert MemmapParameters(t, log).parse_memmap_opt(text) == 0

@@ -14,7 +14,7 @@ from families._common import kernel, number
 def table(entries: Iterable[dict[str, Any]], release: str = "6.1", log: EventLog | None = None) -> E820Table:
     """A table of the kernel with these entries."""
     log = log if log is not None else EventLog(recording=False)
-    made = E820Table.for_kernel(kernel(release), log.printk)
+    made = E820Table.for_kernel(kernel(release), log)
     for entry in entries:
         made.range_add(number(entry["start"]), number(entry["size"]), entry["type"])
     return made

@@ -19,7 +19,7 @@ def compute(in_: dict[str, Any]) -> dict[str, Any]:
     log = EventLog(recording=False)
     e820 = table(in_["table"], log=log)
     lines = Lines(log)
-    parameters = MemmapParameters(e820, log.printk)
+    parameters = MemmapParameters(e820, log)
     handlers = {"mem": parameters.parse_memopt, "memmap": parameters.parse_memmap_opt}
     steps: list[dict[str, Any]] = []
     for parameter in in_["params"]:

@@ -21,7 +21,7 @@ def compute(in_: dict[str, Any]) -> dict[str, Any]:
         last_pfn_log = lines.new()
         low_ram_pfn = e820_end_of_low_ram_pfn(kernel(release), e820)
         lines.new()
-        block = MemoryBlockSize(kernel(release), log.printk)
+        block = MemoryBlockSize(kernel(release), log)
         order = in_["set_order"]
         status = None if order is None else block.set_memory_block_size_order(order)
         size = block.probe_memory_block_size(max_pfn, in_["hypervisor"])

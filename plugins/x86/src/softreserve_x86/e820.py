@@ -6,10 +6,11 @@ slots until :meth:`E820Table.update_table` sanitises it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterator
 from typing import Final
 
 from softreserve.errors import MachineError
+from softreserve.events import EventLog
 from softreserve.model.kernel import Kernel
 from softreserve.units import U64_MAX
 
@@ -43,6 +44,7 @@ SOFT_RESERVED: Final = 0xEFFFFFFF
 
 #: Entries that fit into the zero page.
 MAX_ENTRIES_ZEROPAGE: Final = 128
+_FILE: Final = "arch/x86/kernel/e820.c"
 _PAGE_SHIFT: Final = 12
 #: First pfn that the direct map cannot reach with 4-level paging (MAXMEM). Linux: ``asm/pgtable_64_types.h``.
 MAX_ARCH_PFN: Final = 0x400000000
@@ -100,29 +102,29 @@ class E820Table:
     ``nomerge`` are the types of which every entry stays an entry of its own when the table is sanitised.
     """
 
-    __slots__ = ("_printk", "capacity", "entries", "nomerge")
+    __slots__ = ("_log", "capacity", "entries", "nomerge")
 
     def __init__(
         self,
         capacity: int,
-        printk: Callable[[str], object],
+        log: EventLog,
         *,
         nomerge: frozenset[int] = frozenset({PRAM, SOFT_RESERVED}),
     ) -> None:
         self.capacity = capacity
         self.entries: list[Entry] = []
         self.nomerge = nomerge
-        self._printk = printk
+        self._log = log
 
     @classmethod
-    def for_kernel(cls, kernel: Kernel, printk: Callable[[str], object]) -> E820Table:
+    def for_kernel(cls, kernel: Kernel, log: EventLog) -> E820Table:
         """An empty table as this kernel has it."""
         nomerge = {PRAM, SOFT_RESERVED} if kernel.has("e820-soft-reserved-never-merges") else {PRAM}
-        return cls(max_entries(kernel), printk, nomerge=frozenset(nomerge))
+        return cls(max_entries(kernel), log, nomerge=frozenset(nomerge))
 
     def copy(self) -> E820Table:
         """A table of its own with the same entries."""
-        other = E820Table(self.capacity, self._printk, nomerge=self.nomerge)
+        other = E820Table(self.capacity, self._log, nomerge=self.nomerge)
         other.entries = [Entry(e.start, e.size, e.type) for e in self.entries]
         return other
 
@@ -131,7 +133,7 @@ class E820Table:
     def range_add(self, start: int, size: int, e820_type: int) -> None:
         """Append an entry; a full table ignores it and says so. Linux: ``e820__range_add``."""
         if len(self.entries) >= self.capacity:
-            self._printk(f"too many entries; ignoring {_mem(start, start + size)}")
+            self._log.printk(f"too many entries; ignoring {_mem(start, start + size)}")
             return
         self.entries.append(Entry(start, size, e820_type))
 
@@ -143,7 +145,9 @@ class E820Table:
         if old_type == new_type:
             raise MachineError("kernel BUG in e820__range_update: old and new type are the same")
         end = start + min(size, U64_MAX - start)
-        self._printk(f"e820: update {_mem(start, end)} {type_text(old_type)} ==> {type_text(new_type)}")
+        old, new = type_text(old_type), type_text(new_type)
+        self._log.printk(f"e820: update {_mem(start, end)} {old} ==> {new}")
+        self._log.record("e820 type changed", f"{_FILE}: e820__range_update", start, end, old, new)
         changed = 0
         # entries are appended on the way and the kernel looks at those too
         for entry in self.entries:
@@ -171,7 +175,9 @@ class E820Table:
         Entries that are wholly inside become empty slots. Linux: ``e820__range_remove``.
         """
         end = start + min(size, U64_MAX - start)
-        self._printk(f"e820: remove {_mem(start, end)} {type_text(old_type) if check_type else ''}")
+        old = type_text(old_type) if check_type else ""
+        self._log.printk(f"e820: remove {_mem(start, end)} {old}")
+        self._log.record("removed from e820", f"{_FILE}: e820__range_remove", start, end, old)
         removed = 0
         for entry in self.entries:
             if check_type and entry.type != old_type:
@@ -264,7 +270,7 @@ class E820Table:
                 break
             last_pfn = max(last_pfn, end_pfn)
         last_pfn = min(last_pfn, MAX_ARCH_PFN)
-        self._printk(f"last_pfn = {last_pfn:#x} max_arch_pfn = {MAX_ARCH_PFN:#x}")
+        self._log.printk(f"last_pfn = {last_pfn:#x} max_arch_pfn = {MAX_ARCH_PFN:#x}")
         return last_pfn
 
     def search_gap(self, size: int) -> tuple[int, int] | None:
@@ -286,9 +292,9 @@ class E820Table:
     def print_table(self, who: str) -> None:
         """Log every entry. Linux: ``e820__print_table``."""
         for line in self.lines(who):
-            self._printk(line)
+            self._log.printk(line)
 
-    def lines(self, who: str) -> Iterable[str]:
+    def lines(self, who: str) -> Iterator[str]:
         """The lines that the kernel logs for a table."""
         for e in self.entries:
             yield f"{who}: [mem {e.start:#018x}-{(e.start + e.size - 1) & U64_MAX:#018x}] {type_text(e.type)}"

@@ -65,6 +65,12 @@ def memblock_setup(table: e820.E820Table, memblock: Memblock, page_size: int) ->
     for entry in table.entries:
         if entry.type == e820.SOFT_RESERVED:
             memblock.reserve(entry.start, entry.size)
+            memblock.log.record(
+                "soft reserved memory is reserved, and no memory to the allocator",
+                "arch/x86/kernel/e820.c: e820__memblock_setup",
+                entry.start,
+                entry.start + entry.size,
+            )
         elif entry.type in _RAM_TYPES:
             memblock.add(entry.start, entry.size)
     memblock.trim_memory(page_size)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
+from softreserve.events import EventLog
 from softreserve.model.kernel import Kernel
 from softreserve.units import EINVAL
 
@@ -20,11 +20,11 @@ _LARGE_BLOCKS_FROM: Final = 64 << 30
 class MemoryBlockSize:
     """The choice, and what a platform asked for before it was made."""
 
-    __slots__ = ("_kernel", "_printk", "_set")
+    __slots__ = ("_kernel", "_log", "_set")
 
-    def __init__(self, kernel: Kernel, printk: Callable[[str], object]) -> None:
+    def __init__(self, kernel: Kernel, log: EventLog) -> None:
         self._kernel = kernel
-        self._printk = printk
+        self._log = log
         self._set = 0
 
     def set_memory_block_size_order(self, order: int) -> int:
@@ -38,7 +38,7 @@ class MemoryBlockSize:
     def probe_memory_block_size(self, max_pfn: int, hypervisor: bool) -> int:
         """Block size in bytes for a machine whose RAM ends at page ``max_pfn``; logged."""
         size = self._set or self._choose(max_pfn << 12, hypervisor)
-        self._printk(f"x86/mm: Memory block size: {size >> 20}MB")
+        self._log.printk(f"x86/mm: Memory block size: {size >> 20}MB")
         return size
 
     def _choose(self, boot_mem_end: int, hypervisor: bool) -> int:

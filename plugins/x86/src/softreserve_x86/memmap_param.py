@@ -6,10 +6,10 @@ Both edit the e820 table as they are met on the command line; nothing is sanitis
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 from softreserve.errors import MachineError
+from softreserve.events import EventLog
 from softreserve.units import EINVAL, U64_MAX, memparse, simple_strtoull
 
 from softreserve_x86 import e820
@@ -27,20 +27,20 @@ class MemmapParameters:
     ``max_mem_size`` (bytes) is the end that hot-added memory must keep to while the kernel boots.
     """
 
-    __slots__ = ("_printk", "max_mem_size", "table", "userdef")
+    __slots__ = ("_log", "max_mem_size", "table", "userdef")
 
-    def __init__(self, table: e820.E820Table, printk: Callable[[str], object]) -> None:
+    def __init__(self, table: e820.E820Table, log: EventLog) -> None:
         self.table = table
         self.userdef = False
         self.max_mem_size = U64_MAX
-        self._printk = printk
+        self._log = log
 
     def parse_memopt(self, value: str | None) -> int:
         """``mem=value``: remove RAM from an address on; 0 or -EINVAL. ``None``: given without ``=``."""
         if value is None:
             return -EINVAL
         if value == "nopentium":
-            self._printk("mem=nopentium ignored! (only supported on x86_32)")
+            self._log.printk("mem=nopentium ignored! (only supported on x86_32)")
             return -EINVAL
         self.userdef = True
         limit, _ = memparse(value)
@@ -68,9 +68,9 @@ class MemmapParameters:
             return
         if self.table.update_table() < 0:
             text = "Kernel panic - not syncing: Invalid user supplied memory map"
-            self._printk(text)
+            self._log.printk(text)
             raise MachineError(text)
-        self._printk("user-defined physical RAM map:")
+        self._log.printk("user-defined physical RAM map:")
         self.table.print_table("user")
 
     def _parse_memmap_one(self, text: str) -> None:
@@ -85,7 +85,7 @@ class MemmapParameters:
         sign = rest[:1]
         if sign in _ADDED_TYPE:
             start, _ = memparse(rest[1:])
-            self.table.range_add(start, size, _ADDED_TYPE[sign])
+            self._add(start, size, _ADDED_TYPE[sign])
         elif sign == "%":
             self._retype(size, rest[1:])
         else:
@@ -105,9 +105,14 @@ class MemmapParameters:
         if old and new:
             self.table.range_update(start, size, old, new)
         elif new:
-            self.table.range_add(start, size, new)
+            self._add(start, size, new)
         else:
             self.table.range_remove(start, size, old, check_type=bool(old))
+
+    def _add(self, start: int, size: int, e820_type: int) -> None:
+        function = "arch/x86/kernel/e820.c: parse_memmap_one"
+        self._log.record("memmap= adds a range", function, start, start + size, after=e820.type_text(e820_type))
+        self.table.range_add(start, size, e820_type)
 
     def _remove_ram_from(self, start: int) -> None:
         self.table.range_remove(start, U64_MAX - start, e820.RAM, check_type=True)

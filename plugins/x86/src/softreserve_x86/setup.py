@@ -75,13 +75,13 @@ class Setup:
     def __init__(self, kernel: Kernel, log: EventLog) -> None:
         self.kernel = kernel
         self.log = log
-        self.table = e820.E820Table.for_kernel(kernel, log.printk)
+        self.table = e820.E820Table.for_kernel(kernel, log)
         self.table_kexec = self.table.copy()
         self.table_firmware = self.table.copy()
         self.efi = Efi(kernel, log)
         self.add_efi_memmap = False
         self.fake_mem = fake_mem.FakeMem(kernel, log)
-        self.memmap = MemmapParameters(self.table, log.printk)
+        self.memmap = MemmapParameters(self.table, log)
         self.max_pfn = 0
 
     # --- the table that the kernel is handed
@@ -92,6 +92,15 @@ class Setup:
         Linux: ``e820__memory_setup``, ``e820__memory_setup_extended``.
         """
         in_zeropage = len(boot_table) - ext_entries
+        for entry in boot_table:
+            if entry.type == e820.SOFT_RESERVED:
+                self.log.record(
+                    "handed over as soft reserved",
+                    "drivers/firmware/efi/libstub/x86-stub.c: setup_e820",
+                    entry.start,
+                    entry.start + entry.size,
+                    after=e820.type_text(entry.type),
+                )
         who = self._memory_setup_default(boot_table[:in_zeropage])
         self._remember()
         self.log.printk("BIOS-provided physical RAM map:")
@@ -153,7 +162,21 @@ class Setup:
         if imported:
             x86_efi.do_add_efi_memmap(self.efi, self.table, self.log)
         self.fake_mem.memmap_early(self.efi, self.table)
+        if not self.efi.soft_reserve_enabled:
+            self._note_ordinary(efi_map)
         return imported
+
+    def _note_ordinary(self, efi_map: EfiMemoryMap) -> None:
+        """Specific purpose memory that nobody sets aside is worth a note."""
+        why = "efi=nosoftreserve" if self.efi.no_soft_reserve else "CONFIG_EFI_SOFT_RESERVE is not set"
+        for descriptor in efi_map:
+            if descriptor.is_special_purpose and descriptor.size:
+                self.log.record(
+                    f"specific purpose memory is ordinary memory: {why}",
+                    "drivers/firmware/efi/efi.c: __efi_soft_reserve_enabled",
+                    descriptor.start,
+                    descriptor.start + descriptor.size,
+                )
 
     def e820_reserve_setup_data(self, nodes: Sequence[PhysRange], from_kexec: bool) -> None:
         """Keep the loader's setup_data nodes: RAM of a type of its own. Linux: ``e820__reserve_setup_data``.
@@ -237,7 +260,6 @@ def early_reserve(system: System) -> None:
     system.memory.max_mem_size = setup.memmap.max_mem_size
     if system.handoff.efi_map is not None:
         setup.efi_memblock_x86_reserve_range(system.handoff.efi_map)
-    system.memblock.bottom_up = system.memblock.movable_node
     setup.e820_reserve_setup_data(system.machine.setup_data, from_kexec=system.machine.boot == "kexec")
     setup.memmap.finish_early_params()
     x86_efi.init(setup.efi, setup.table, setup.kernel, setup.log)

@@ -1,0 +1,141 @@
+import pytest
+from softreserve.events import EventLog
+from softreserve.kernel.memblock import Memblock
+from softreserve.kernel.resource import ResourceTree
+from softreserve.model.efi import EfiDescriptor, EfiMemoryMap
+from softreserve.model.kernel import Kernel
+from softreserve.model.machine import E820Entry
+from softreserve.model.ranges import PhysRange
+from softreserve_x86 import e820
+from softreserve_x86.e820_resources import E820Resources, memblock_setup, setup_pci_gap
+from softreserve_x86.setup import Setup
+from softreserve_x86.stub import extension_entries
+
+G = 1 << 30
+SP, WB = 0x40000, 8
+CONVENTIONAL, UNACCEPTED = 7, 15
+
+
+def kernel(release: str = "6.12") -> Kernel:
+    return Kernel(release, "x86_64", config={"EFI_SOFT_RESERVE": "y"})
+
+
+def setup_with(*entries: tuple[int, int, int], release: str = "6.12") -> Setup:
+    setup = Setup(kernel(release), EventLog())
+    table = [E820Entry(start, end - start, kind) for start, end, kind in entries]
+    setup.e820_memory_setup(table, extension_entries(table))
+    return setup
+
+
+def ranges(table: e820.E820Table) -> list[tuple[int, int, int]]:
+    return [(e.start, e.end, e.type) for e in table.entries if e.size]
+
+
+def test_a_loader_with_a_single_entry_is_not_believed():
+    setup = setup_with((0, G, e820.RAM))
+    assert ranges(setup.table) == [(0, 0x9F000, e820.RAM)]
+    assert setup.log.lines[1] == "BIOS-e801: [mem 0x0000000000000000-0x000000000009efff] usable"
+
+
+def test_the_extension_is_printed_by_itself_and_is_part_of_what_the_firmware_said():
+    setup = setup_with(*((at * G, at * G + 0x1000, e820.RAM) for at in range(130)))
+    assert len(setup.table_firmware.entries) == 130
+    assert setup.log.lines.count("extended physical RAM map:") == 1
+    assert sum(line.startswith("extended: ") for line in setup.log.lines) == 130
+
+
+def test_ram_that_mem_took_away_is_back_after_the_import():
+    """Trap A: the EFI map is imported after the command line was read."""
+    setup = setup_with((0x100000, 8 * G, e820.RAM), (8 * G, 16 * G, e820.SOFT_RESERVED))
+    efi_map = EfiMemoryMap(
+        [
+            EfiDescriptor(CONVENTIONAL, 0x100000, (8 * G - 0x100000) >> 12, WB),
+            EfiDescriptor(CONVENTIONAL, 8 * G, 8 * G >> 12, WB | SP),
+        ]
+    )
+    assert setup.early_params()["mem"]("4G") == 0
+    assert ranges(setup.table)[0] == (0x100000, 4 * G, e820.RAM)
+    assert setup.efi_memblock_x86_reserve_range(efi_map)
+    assert ranges(setup.table) == [(0x100000, 8 * G, e820.RAM), (8 * G, 16 * G, e820.SOFT_RESERVED)]
+
+
+def test_with_nosoftreserve_nothing_is_imported():
+    setup = setup_with((0, 8 * G, e820.RAM), (8 * G, 16 * G, e820.SOFT_RESERVED))
+    setup.efi.parse_efi_cmdline("nosoftreserve")
+    assert not setup.efi_memblock_x86_reserve_range(EfiMemoryMap([EfiDescriptor(CONVENTIONAL, 8 * G, 1, SP)]))
+
+
+def test_an_import_parts_what_the_stub_had_joined_and_reserves_what_is_not_write_back():
+    setup = setup_with((0, G, e820.RAM), (2 * G, 4 * G, e820.SOFT_RESERVED))
+    setup.efi_memblock_x86_reserve_range(
+        EfiMemoryMap(
+            [
+                EfiDescriptor(CONVENTIONAL, 2 * G, G >> 12, WB | SP),
+                EfiDescriptor(CONVENTIONAL, 3 * G, G >> 12, WB | SP),
+                EfiDescriptor(CONVENTIONAL, 5 * G, 1, 0),
+                EfiDescriptor(UNACCEPTED, 6 * G, 1, WB),
+            ]
+        )
+    )
+    assert ranges(setup.table)[1:] == [
+        (2 * G, 3 * G, e820.SOFT_RESERVED),
+        (3 * G, 4 * G, e820.SOFT_RESERVED),
+        (5 * G, 5 * G + 0x1000, e820.RESERVED),
+        (6 * G, 6 * G + 0x1000, e820.RESERVED),
+    ]
+    assert ranges(setup.table_firmware) == [(0, G, e820.RAM), (2 * G, 4 * G, e820.SOFT_RESERVED)]
+
+
+@pytest.mark.parametrize(("release", "kept"), [("6.1", True), ("6.12", False)])
+def test_a_setup_data_node_is_kept_and_in_older_kernels_for_the_next_kernel_too(release, kept):
+    setup = setup_with((0, G, e820.RAM), (G, 2 * G, e820.RESERVED), release=release)
+    setup.e820_reserve_setup_data([PhysRange(0x100000, 0x101000)], from_kexec=False)
+    assert (0x100000, 0x101000, e820.RESERVED_KERN) in ranges(setup.table)
+    assert ((0x100000, 0x101000, e820.RESERVED_KERN) in ranges(setup.table_kexec)) == kept
+    assert "reserve setup_data: [mem 0x0000000000100000-0x0000000000100fff] usable" in setup.log.lines
+
+
+def test_a_kernel_outside_ram_makes_its_place_ram():
+    setup = setup_with((0, G, e820.RAM), (G, 2 * G, e820.RESERVED))
+    setup.e820_add_kernel_range(G, G + 0x1000)
+    setup.trim_bios_range()
+    assert (0x100000, G + 0x1000, e820.RAM) in ranges(setup.table)
+
+
+def test_soft_reserved_memory_is_no_ram_and_does_not_raise_max_pfn():
+    setup = setup_with((0, G, e820.RAM), (4 * G, 8 * G, e820.SOFT_RESERVED))
+    setup.find_max_pfn()
+    memblock = Memblock(setup.log, setup.kernel)
+    memblock_setup(setup.table, memblock, 4096)
+    assert setup.max_pfn == G >> 12
+    assert [(r.base, r.size) for r in memblock.memory] == [(0, G)]
+    assert [(r.base, r.size) for r in memblock.reserved] == [(4 * G, 4 * G)]
+
+
+def test_partial_pages_are_no_memory():
+    setup = setup_with((0x800, 0x3800, e820.RAM), (G, 2 * G, e820.RAM))
+    memblock = Memblock(setup.log, setup.kernel)
+    memblock_setup(setup.table, memblock, 4096)
+    assert memblock.memory.regions[0].base == 0x1000
+    assert memblock.memory.regions[0].size == 0x2000
+
+
+def test_reserved_and_soft_reserved_memory_wait_for_pci_and_suppress_the_ram_buffer():
+    setup = setup_with((0x100000, G, e820.RAM), (G, 2 * G, e820.SOFT_RESERVED), (3 * G, 3 * G + 0x1000, e820.RAM))
+    tree = ResourceTree(setup.log)
+    resources = E820Resources(setup.table, tree.root, setup.log)
+    resources.reserve_resources()
+    assert tree.lines() == ["00100000-3fffffff : System RAM", "c0000000-c0000fff : System RAM"]
+    resources.reserve_resources_late()
+    assert tree.lines() == [
+        "00100000-3fffffff : System RAM",
+        "40000000-7fffffff : Soft Reserved",
+        "c0000000-c0000fff : System RAM",
+        "c0001000-c3ffffff : RAM buffer",
+    ]
+
+
+def test_without_a_gap_below_4_gib_devices_go_above_ram():
+    setup = setup_with((0, 5 * G, e820.RAM), (8 * G, 9 * G, e820.RESERVED))
+    setup_pci_gap(setup.table, 5 * G >> 12, setup.log)
+    assert setup.log.lines[-1] == "[mem 0x140100000-0x1404fffff] available for PCI devices"
