@@ -13,7 +13,7 @@ from softreserve.boot import boot
 from softreserve.kexec import KexecRequest
 from softreserve.model.cmdline import CommandLine
 from softreserve.snapshot import FILES
-from softreserve.steps import Runner, run_step
+from softreserve.steps import Runner, needs_programs, run_step
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,7 +63,7 @@ class _Observer:
 
     def run_all(self, system: System, steps: Sequence[Step], kexec: KexecScenario | None, out: Path) -> None:
         """Run steps one after the other in one session, then cross the kexec if there is one."""
-        session = self.sessions(system) if self.sessions is not None and _needs_shell(system, steps) else None
+        session = self.sessions(system) if self.sessions is not None and _needs_shell(steps) else None
         if session is None:
             self._steps(system, steps, out, None)
         else:
@@ -113,8 +113,8 @@ def request_of(scenario: KexecScenario, system: System) -> KexecRequest:
     )
 
 
-def _needs_shell(system: System, steps: Sequence[Step]) -> bool:
-    return any(step.run is not None for step in steps)
+def _needs_shell(steps: Sequence[Step]) -> bool:
+    return any(step.run is not None and needs_programs(step.run) for step in steps)
 
 
 def _write(path: Path, lines: list[str]) -> None:

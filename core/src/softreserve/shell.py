@@ -7,14 +7,16 @@ starts the commands. Whichever of the two ends first, the other ends what is lef
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from softreserve.record import Recorder
     from softreserve.system import System
 
-__all__ = ["Session", "SessionError", "interactive_command"]
+__all__ = ["Session", "SessionError", "interactive_command", "runner"]
 
 _ENDING = (signal.SIGTERM, signal.SIGHUP)
 
@@ -209,6 +211,31 @@ class Session:
             return b""
         reply = self.live.module_tool(words)
         return f"{reply.status} {2 if reply.status else 1}\n{reply.text}".encode()
+
+
+@contextlib.contextmanager
+def _running(session: Session) -> Iterator[Callable[[str], tuple[int, str]]]:
+    with session:
+        yield session.run
+
+
+def runner(system: System) -> contextlib.AbstractContextManager[Callable[[str], tuple[int, str]]] | None:
+    """Shell words run on a system, for :func:`softreserve.observe.observe`; ``None`` where daxctl or a session lacks.
+
+    Why it is ``None`` is told once on stderr.
+    """
+    try:
+        if shutil.which("daxctl") is None:
+            raise SessionError("steps with daxctl need daxctl: apt install daxctl; other steps run without it")
+        return _running(Session(system))
+    except (FuseError, SessionError) as error:
+        _tell_once(str(error))
+        return None
+
+
+@functools.cache
+def _tell_once(text: str) -> None:
+    print(f"softreserve: {text}", file=sys.stderr)
 
 
 _SHIM = f"""#!/bin/sh

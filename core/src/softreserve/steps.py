@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from softreserve.model.scenario import Step
     from softreserve.system import System
 
-__all__ = ["Runner", "StepResult", "run_step", "run_words"]
+__all__ = ["Runner", "StepResult", "needs_programs", "run_step", "run_words"]
 
 #: Runs shell words on the machine: exit status and output.
 Runner = Callable[[str], tuple[int, str]]
@@ -82,16 +82,26 @@ def run_words(system: System, words: str) -> tuple[int, str] | None:
 
     The status is that of the last command, as in a shell.
     """
-    commands = [part.strip() for part in words.split(";") if part.strip()]
-    parsed = [_parse(command) for command in commands]
-    if not parsed or any(action is None for action in parsed):
+    actions = _parsed(words)
+    if not actions:
         return None
     status, output = 0, ""
-    for action in parsed:
-        assert action is not None
+    for action in actions:
         status, text = action(system)
         output += text
     return status, output
+
+
+def needs_programs(words: str) -> bool:
+    """Whether shell words take more than :func:`run_words` understands."""
+    return not _parsed(words)
+
+
+def _parsed(words: str) -> list[_Action]:
+    """One action per command; none at all where any command is not understood."""
+    actions = [_parse(command.strip()) for command in words.split(";") if command.strip()]
+    understood = [action for action in actions if action is not None]
+    return understood if len(understood) == len(actions) else []
 
 
 _Action = Callable[["System"], tuple[int, str]]
