@@ -396,6 +396,14 @@ BEHAVIOURS: Final = (
         "cxl/dax: Create dax devices for CXL RAM regions",
     ),
     Behaviour(
+        "hmat-cpu-access-class",
+        "5.10",
+        None,
+        "access1 beside access0: the best initiators that have CPUs",
+        "node: Add access1 class to represent CPU to memory characteristics",
+        known_by="from history",
+    ),
+    Behaviour(
         "hmat-generic-ports",
         "6.8",
         None,

@@ -1,0 +1,131 @@
+"""Latency and bandwidth structures of the HMAT: units, lookups, names. Linux: ``drivers/acpi/numa/hmat.c``."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import Final
+
+from softreserve.acpi.hmat_tables import Locality
+from softreserve.acpi.tables import RawTable
+from softreserve.errors import MachineError
+from softreserve.kernel.node import AccessCoordinate
+
+__all__ = ["DataType", "MemoryLocality", "best_value", "hmat_normalize", "updated_coordinate"]
+
+_U32_MAX: Final = (1 << 32) - 1
+_NO_ENTRY: Final = 0xFFFF
+#: How far behind the end of its table a structure may reach before we refuse to guess what a kernel reads there.
+_MAX_OVERHANG: Final = 1 << 20
+
+
+class DataType(IntEnum):
+    """What the matrix of a structure holds. Linux: ``include/acpi/actbl1.h``."""
+
+    ACCESS_LATENCY = 0
+    READ_LATENCY = 1
+    WRITE_LATENCY = 2
+    ACCESS_BANDWIDTH = 3
+    READ_BANDWIDTH = 4
+    WRITE_BANDWIDTH = 5
+
+
+#: Fields of a coordinate that a data type gives.
+_FIELDS: Final[dict[int, tuple[str, ...]]] = {
+    DataType.ACCESS_LATENCY: ("read_latency", "write_latency"),
+    DataType.READ_LATENCY: ("read_latency",),
+    DataType.WRITE_LATENCY: ("write_latency",),
+    DataType.ACCESS_BANDWIDTH: ("read_bandwidth", "write_bandwidth"),
+    DataType.READ_BANDWIDTH: ("read_bandwidth",),
+    DataType.WRITE_BANDWIDTH: ("write_bandwidth",),
+}
+
+
+def _is_latency(data_type: int) -> bool:
+    return data_type <= DataType.WRITE_LATENCY
+
+
+def hmat_normalize(entry: int, base: int, data_type: int, revision: int) -> int:
+    """A matrix entry in nanoseconds or MB/s; 0 where it says nothing or does not fit into 32 bits.
+
+    Revision 1 counts in tenths of the unit; revision 2 has picoseconds and MB/s.
+    """
+    if entry in (0, _NO_ENTRY) or base > _U32_MAX // entry:
+        return 0
+    value = entry * base
+    if revision == 1:
+        return 0 if value < 10 else -(-value // 10)
+    return -(-value // 1000) if _is_latency(data_type) else value
+
+
+def best_value(data_type: int, value: int, best: int) -> bool:
+    """Whether ``value`` is better than ``best``; 0 is no value. Linux: ``hmat_update_best``."""
+    if not value:
+        return False
+    return not best or (value < best if _is_latency(data_type) else value > best)
+
+
+def updated_coordinate(coordinate: AccessCoordinate, data_type: int, value: int) -> AccessCoordinate:
+    """The coordinate with one kind of value replaced. Linux: ``hmat_update_target_access``."""
+    return coordinate._replace(**dict.fromkeys(_FIELDS.get(data_type, ()), value))
+
+
+class MemoryLocality:
+    """A latency or bandwidth structure in memory: initiators by row, targets by column. Both are domains."""
+
+    __slots__ = ("_columns", "_entries", "_revision", "_rows", "base", "data_type", "initiators", "targets")
+
+    def __init__(self, table: RawTable, offset: int) -> None:
+        """Read the structure at ``offset``; what lies behind the table reads as zeros.
+
+        :raises MachineError: it reaches so far behind the table that a kernel would read foreign memory.
+        """
+        header = Locality.read(table.data, offset)
+        begin = offset + Locality.size()
+        end = begin + header.needed_tail
+        if end > table.length + _MAX_OVERHANG:
+            raise MachineError(
+                f"HMAT: the structure at offset {offset:#x} ends {end - table.length} bytes behind the table; "
+                "what a kernel reads there cannot be predicted"
+            )
+        tail = table.data[begin:end].ljust(header.needed_tail, b"\0")
+        rows, columns = header.number_of_initiators, header.number_of_targets
+        self.data_type = header.data_type
+        self.base = header.entry_base_unit
+        self.initiators: Sequence[int] = struct.unpack_from(f"<{rows}I", tail)
+        self.targets: Sequence[int] = struct.unpack_from(f"<{columns}I", tail, 4 * rows)
+        self._entries = struct.unpack_from(f"<{rows * columns}H", tail, 4 * (rows + columns))
+        self._revision = table.revision
+        # The first of several equal domains counts.
+        self._rows = {pxm: row for row, pxm in reversed(list(enumerate(self.initiators)))}
+        self._columns = {pxm: column for column, pxm in reversed(list(enumerate(self.targets)))}
+
+    def value(self, row: int, column: int) -> int:
+        """The entry of a pair, by position, in nanoseconds or MB/s."""
+        entry = self._entries[row * len(self.targets) + column]
+        return hmat_normalize(entry, self.base, self.data_type, self._revision)
+
+    def between(self, initiator: int, target: int) -> int:
+        """The value for two domains; 0 where the structure lacks one of them. Linux: ``hmat_initiator_perf``."""
+        row, column = self._rows.get(initiator), self._columns.get(target)
+        return 0 if row is None or column is None else self.value(row, column)
+
+    @property
+    def type_name(self) -> str:
+        """As the log says it. Linux: ``hmat_data_type``."""
+        if self.data_type not in _FIELDS:
+            return "Reserved"
+        return DataType(self.data_type).name.replace("_", " ").title()
+
+    @property
+    def suffix(self) -> str:
+        """The unit as the log says it, with its blank. Linux: ``hmat_data_type_suffix``."""
+        if self.data_type not in _FIELDS:
+            return ""
+        return " nsec" if _is_latency(self.data_type) else " MB/s"
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Names of the coordinate's fields that it gives."""
+        return _FIELDS.get(self.data_type, ())

@@ -1,0 +1,113 @@
+"""``hmat``: ``hmat_init()`` and what follows when nodes get memory. Linux: ``drivers/acpi/numa/hmat.c``."""
+
+from __future__ import annotations
+
+import base64
+from types import SimpleNamespace
+from typing import Any, cast
+
+from softreserve.events import EventLog
+from softreserve.kernel.node import AccessCoordinate, NodeCache
+from softreserve.kernel.resource import Resource
+from softreserve_hmem.hmat import HmatState
+from softreserve_hmem.memory_tiers import MemoryTiers
+
+from families._common import RELEASES, both_releases, kernel
+
+
+class _Nodes:
+    """Nodes that write down what they are told."""
+
+    srat_disabled = False
+    hmat_disabled = False
+    max_numnodes = 64
+
+    def __init__(self, given: dict[str, Any]) -> None:
+        self.online = set(given["online_nodes"])
+        self.has_cpu = set(given["cpu_nodes"])
+        self._nodes = {int(pxm): nid for pxm, nid in given["pxm_to_node"].items()}
+        self._caches: set[tuple[int, int]] = set()
+        self.told: dict[str, list[dict[str, Any]]] = {"initiator_links": [], "caches": [], "perf": []}
+
+    def pxm_to_node(self, pxm: int) -> int:
+        found: int = self._nodes.get(pxm, -1)
+        return found
+
+    def node_to_pxm(self, nid: int) -> int:
+        return min((pxm for pxm, node in self._nodes.items() if node == nid), default=-1)
+
+    def register_memory_node_under_compute_node(self, mem_nid: int, cpu_nid: int, access: int) -> int:
+        if mem_nid in self.online and cpu_nid in self.online:
+            self.told["initiator_links"].append({"target_node": mem_nid, "initiator_node": cpu_nid, "access": access})
+        return 0
+
+    def node_set_perf_attrs(self, nid: int, coordinate: AccessCoordinate, access: int) -> None:
+        self.told["perf"].append({"node": nid, "access": access} | coordinate._asdict())
+
+    def node_add_cache(self, nid: int, cache: NodeCache) -> None:
+        duplicate = (nid, cache.level) in self._caches
+        self._caches.add((nid, cache.level))
+        self.told["caches"].append({"node": nid} | cache._asdict() | {"duplicate": duplicate})
+
+
+class _Run:
+    """One boot of one release."""
+
+    def __init__(self, given: dict[str, Any], release: str) -> None:
+        self.given = given
+        self.log = EventLog()
+        self._mark = 0
+        self.nodes = _Nodes(given)
+        self.ranges: list[dict[str, Any]] = []
+        system = SimpleNamespace(printk=self.log.printk)
+        tiers = MemoryTiers(cast("Any", system))
+        tiers.default_dram_nodes = set(given["default_dram_nodes"])
+        config = kernel(release, DEV_DAX_HMEM="y")
+        self.hmat = HmatState(config, self.log, self.nodes, self._offer, tiers)
+        tables = {name.upper(): base64.b64decode(given[name]) for name in ("srat", "hmat") if given[name] is not None}
+        self.valid = self.hmat.hmat_init(tables) and bool(self.hmat.targets)
+        self.distances_known = bool(tiers._algorithms)
+        self.init = self._report()
+
+    def _offer(self, nid: int, res: Resource) -> None:
+        self.ranges.append({"node": nid, "start": hex(res.start), "end": hex(res.end)})
+
+    def _report(self) -> dict[str, Any]:
+        """What happened since the last report."""
+        found: dict[str, Any] = {"hmem_ranges": self.ranges[:]}
+        found |= {key: items[:] for key, items in self.nodes.told.items()}
+        # The vectors' build compiled lib/fw_table.c with the prefix of drivers/acpi/tables.c; a 6.12 kernel prints none.
+        found["log"] = ["ACPI: " + x if x.startswith("[HMAT:") else x for x in self.log.lines_since(self._mark)]
+        self.ranges.clear()
+        for items in self.nodes.told.values():
+            items.clear()
+        self._mark = len(self.log)
+        return found
+
+    def online(self) -> list[dict[str, Any]]:
+        """Bring the later nodes online, one after the other."""
+        reports = []
+        for nid in self.given["online_later"]:
+            self.nodes.online.add(nid)
+            self.hmat.callback("online", 0, 0, nid)
+            reports.append({"node": nid, **self._report()})
+        return reports
+
+    def adistances(self) -> list[dict[str, Any]] | None:
+        """Answers for all nodes; ``None`` where nobody would ask."""
+        if not self.distances_known:
+            return None
+        nids = sorted(self.given["pxm_to_node"].values())
+        return [{"node": nid, "adistance": self.hmat.calculate_adistance(nid)} for nid in nids]
+
+
+def compute(given: dict[str, Any]) -> dict[str, Any]:
+    """Results for both releases, and the distances of 6.12."""
+    distances: dict[str, Any] = {}
+
+    def run(release: str) -> dict[str, Any]:
+        boot = _Run(given, release)
+        distances[release] = boot.adistances() if release == RELEASES[-1] else None
+        return {"init": boot.init, "valid": boot.valid, "online": boot.online()}
+
+    return {**both_releases(run), "adistance_6.12": distances[RELEASES[-1]]}
