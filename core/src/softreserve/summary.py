@@ -6,16 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from softreserve.capacity import soft_reserved_capacity
 from softreserve.events import Event
 from softreserve.model.efi import EfiType
 
 if TYPE_CHECKING:
     from softreserve.system import System
 
-__all__ = ["DaxSummary", "Loss", "RangeSummary", "Summary", "owners_at", "summarize", "why"]
-
-_DAX_MODULE = "dax_hmem"
-_DAX_DEVICES = "/sys/bus/dax/devices"
+__all__ = ["CapacitySummary", "RangeSummary", "Summary", "owners_at", "summarize", "why"]
 
 
 @attrs.frozen
@@ -31,22 +29,13 @@ class RangeSummary:
 
 
 @attrs.frozen
-class DaxSummary:
-    """A dax device as it appears when its driver is loaded. ``as_memory``: bytes that fill whole memory blocks."""
+class CapacitySummary:
+    """What is left of a soft reserved range (bytes, half open) for dax devices, and of that as System RAM."""
 
-    name: str
-    size: int
-    node: int
+    start: int
+    end: int
+    as_device: int
     as_memory: int
-
-
-@attrs.frozen
-class Loss:
-    """Soft reserved bytes: all, in dax devices, in whole memory blocks of those."""
-
-    soft_reserved: int
-    in_devices: int
-    in_memory_blocks: int
 
 
 @attrs.frozen
@@ -61,8 +50,7 @@ class Summary:
     nodes: str
     memory_block_size: int
     ranges: tuple[RangeSummary, ...]
-    devices: tuple[DaxSummary, ...]
-    loss: Loss
+    soft_reserved: tuple[CapacitySummary, ...]
 
     def as_json(self) -> dict[str, Any]:
         """For ``--json``: names as here, numbers in bytes."""
@@ -70,12 +58,7 @@ class Summary:
 
 
 def summarize(system: System) -> Summary:
-    """Sum a system up. Loads the module that makes dax devices, as ``modprobe`` would: the system is changed."""
-    ranges = tuple(_ranges(system))
-    if system.modules.get(_DAX_MODULE) is not None:
-        system.modules.load(_DAX_MODULE)
-    block_size = system.memory.block_size
-    devices = tuple(_devices(system, block_size))
+    """Sum a booted system up."""
     return Summary(
         machine=system.machine.name,
         release=system.kernel.release,
@@ -83,13 +66,16 @@ def summarize(system: System) -> Summary:
         page_size=system.kernel.page_size,
         plugins=system.hooks.names,
         nodes=_text(system, "/sys/devices/system/node/online"),
-        memory_block_size=block_size,
-        ranges=ranges,
-        devices=devices,
-        loss=Loss(
-            soft_reserved=sum(r.end - r.start for r in ranges if r.owner == "Soft Reserved"),
-            in_devices=sum(device.size for device in devices),
-            in_memory_blocks=sum(device.as_memory for device in devices),
+        memory_block_size=system.memory.block_size,
+        ranges=tuple(_ranges(system)),
+        soft_reserved=tuple(
+            CapacitySummary(
+                left.range.start,
+                left.range.end,
+                as_device=left.devdax.size if left.devdax else 0,
+                as_memory=left.kmem.size if left.kmem else 0,
+            )
+            for left in soft_reserved_capacity(system)
         ),
     )
 
@@ -119,25 +105,6 @@ def _firmware_says(system: System, address: int) -> str:
             known = {kind.value: kind.name.lower().replace("_", " ") for kind in EfiType}
             return f"firmware: {known.get(descriptor.type, f'type {descriptor.type}')}"
     return ""
-
-
-def _devices(system: System, block_size: int) -> list[DaxSummary]:
-    found = []
-    for name in _names(system, _DAX_DEVICES):
-        where = f"{_DAX_DEVICES}/{name}"
-        whole_blocks = 0
-        for mapping in (part for part in _names(system, where) if part.startswith("mapping")):
-            start, end = (int(_text(system, f"{where}/{mapping}/{side}"), 16) for side in ("start", "end"))
-            first, last = -(-start // block_size), (end + 1) // block_size
-            whole_blocks += max(0, last - first) * block_size
-        size, node = (int(_text(system, f"{where}/{field}")) for field in ("size", "target_node"))
-        found.append(DaxSummary(name, size, node, whole_blocks))
-    return found
-
-
-def _names(system: System, path: str) -> list[str]:
-    names = system.sysfs.listdir(path)
-    return names if isinstance(names, list) else []
 
 
 def _text(system: System, path: str) -> str:

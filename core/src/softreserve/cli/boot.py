@@ -55,17 +55,19 @@ def boot_command(
     if what is not None:
         lines = emit(system, what)
         if as_json:
-            from softreserve.cli.output import print_json
+            from softreserve.cli.jsonout import print_json
 
             print_json("emit", {"what": what, "lines": lines})
         else:
             sys.stdout.write("".join(f"{line}\n" for line in lines))
         return
-    from softreserve.cli.output import print_json, print_summary
+    from softreserve.cli.jsonout import print_json
     from softreserve.summary import summarize
 
     summary = summarize(system)
     if as_json:
         print_json("boot", summary.as_json())
     else:
+        from softreserve.cli.output import print_summary
+
         print_summary(summary)

@@ -48,7 +48,7 @@ def diff_command(
     names = before.machine.name, after.machine.name + _words(changes)
     found = {name: _difference(before, after, name, names) for name in what or _USUAL}
     if as_json:
-        from softreserve.cli.output import print_json
+        from softreserve.cli.jsonout import print_json
 
         print_json("diff", {"before": names[0], "after": names[1], "differences": found})
     else:

@@ -41,7 +41,7 @@ def explain_command(
     events, owners = why(system, at), owners_at(system, at)
     node = system.nodes.phys_to_target_node(at)
     if as_json:
-        from softreserve.cli.output import print_json
+        from softreserve.cli.jsonout import print_json
 
         print_json(
             "explain",

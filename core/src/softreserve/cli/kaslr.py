@@ -75,7 +75,7 @@ def kaslr_command(
 
         drawn = sample(free, samples, Random(sample_seed))
     if as_json:
-        from softreserve.cli.output import print_json
+        from softreserve.cli.jsonout import print_json
 
         print_json("kaslr", _as_json(described, placement, free, seed, drawn))
         return

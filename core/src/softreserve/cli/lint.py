@@ -33,7 +33,7 @@ def lint_command(
     found = hooks.lint(boot(scenario.machine, hooks))
     found.sort(key=lambda f: (_SEVERITIES.index(f.severity), f.start or 0, f.rule))
     if as_json:
-        from softreserve.cli.output import print_json
+        from softreserve.cli.jsonout import print_json
 
         print_json("lint", {"findings": [attrs.asdict(finding) for finding in found]})
     else:

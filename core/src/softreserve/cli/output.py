@@ -1,23 +1,18 @@
-"""Output for people (rich) and for programs (JSON)."""
+"""A machine for people, on a terminal. Imports rich: to be imported late."""
 
 from __future__ import annotations
 
-import json
-from typing import Any
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from softreserve.summary import Summary
 
-__all__ = ["human_size", "print_json", "print_summary"]
-
-_JSON_VERSION = 1
+__all__ = ["human_size", "print_summary"]
 
 #: Columns where no terminal says how many there are.
 _WIDTH = 120
-
-
-def print_json(what: str, values: dict[str, Any]) -> None:
-    """One object that says what it is: ``schema`` and ``version``, then the values."""
-    print(json.dumps({"schema": f"softreserve.{what}", "version": _JSON_VERSION, **values}, indent=1))
 
 
 def human_size(size: int) -> str:
@@ -30,11 +25,6 @@ def human_size(size: int) -> str:
 
 def print_summary(summary: Summary) -> None:
     """A machine as a table of ranges, its dax devices, and what is lost to alignment."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = _WIDTH
@@ -57,23 +47,22 @@ def print_summary(summary: Summary) -> None:
             Text(item.why, style="dim"),
         )
     console.print(table)
-    for device in summary.devices:
-        console.print(
-            f"{device.name}: {human_size(device.size)}, target node {device.node}; "
-            f"{human_size(device.as_memory)} of it fill whole memory blocks"
-        )
-    _print_loss(summary, console)
+    _print_capacity(summary, console)
 
 
-def _print_loss(summary: Summary, console: Any) -> None:
-    loss = summary.loss
-    if not loss.soft_reserved:
+def _print_capacity(summary: Summary, console: Console) -> None:
+    """What can be used of the soft reserved memory, and what alignment takes away."""
+    if not summary.soft_reserved:
         console.print("no soft reserved memory")
         return
-    lost = loss.soft_reserved - loss.in_devices
+    total = sum(item.end - item.start for item in summary.soft_reserved)
     block = human_size(summary.memory_block_size)
-    console.print(
-        f"soft reserved: {human_size(loss.soft_reserved)}; as dax devices {human_size(loss.in_devices)} "
-        f"(lost: {human_size(lost)}); as System RAM in blocks of {block}: {human_size(loss.in_memory_blocks)} "
-        f"(lost: {human_size(loss.soft_reserved - loss.in_memory_blocks)})"
-    )
+    console.print(f"soft reserved: {human_size(total)}")
+    for what, usable in (
+        ("as dax devices", sum(item.as_device for item in summary.soft_reserved)),
+        (f"as System RAM, in memory blocks of {block}", sum(item.as_memory for item in summary.soft_reserved)),
+    ):
+        lost = (
+            Text(f"; lost to alignment: {human_size(total - usable)}", style="bold red") if usable < total else Text()
+        )
+        console.print(Text(f"  {what}: {human_size(usable)}").append_text(lost))

@@ -25,7 +25,7 @@ def plugins_command(plugin: tuple[str, ...], as_json: bool) -> int:
     selection = Selection(plugin)
     rows = [_row(name, selection) for name in selection.wanted or sorted(selection.installed)]
     if as_json:
-        from softreserve.cli.output import print_json
+        from softreserve.cli.jsonout import print_json
 
         print_json("plugins", {"plugins": rows})
     else:
