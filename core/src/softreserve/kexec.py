@@ -10,18 +10,13 @@ import attrs
 from softreserve.errors import MachineError
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.kernel import Kernel
-from softreserve.model.machine import E820Entry, KernelImage, Machine
+from softreserve.model.machine import KernelImage, Machine
 from softreserve.model.ranges import PhysRange
-from softreserve.system import StashKey
 
 if TYPE_CHECKING:
     from softreserve.system import System
 
-__all__ = ["E820_TABLE_KEXEC", "KexecImage", "KexecPolicy", "KexecRequest", "KexecSegment", "load"]
-
-
-#: The e820 table that x86 keeps for the next kernel. Linux: ``arch/x86/kernel/e820.c: e820_table_kexec``.
-E820_TABLE_KEXEC: StashKey[tuple[E820Entry, ...]] = StashKey("e820_table_kexec")
+__all__ = ["KexecImage", "KexecPolicy", "KexecRequest", "KexecSegment", "load"]
 
 
 @attrs.frozen

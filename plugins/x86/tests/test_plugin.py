@@ -4,7 +4,7 @@ import pytest
 from softreserve import plugins
 from softreserve.boot import boot
 from softreserve.errors import MachineError
-from softreserve.kexec import E820_TABLE_KEXEC
+from softreserve.kernel.e820_kexec import E820_TABLE_KEXEC
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.efi import EfiDescriptor, EfiMemoryMap
 from softreserve.model.kernel import Kernel

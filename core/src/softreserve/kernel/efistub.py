@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import attrs
+from typing import NamedTuple
 
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.kernel import Kernel
@@ -11,8 +11,7 @@ from softreserve.units import parse_option_str
 __all__ = ["StubOptions"]
 
 
-@attrs.frozen
-class StubOptions:
+class StubOptions(NamedTuple):
     """What the stub makes of the command line. It compares names exactly: ``-`` and ``_`` are different here."""
 
     nosoftreserve: bool = False

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
+from softreserve.kernel.e820_kexec import E820_TABLE_KEXEC
 from softreserve.kernel.early_param import Handler, common_handlers, parse_early_param
 from softreserve.kernel.efi import EFI, Efi
 from softreserve.kernel.page_alloc import free_area_init
 from softreserve.kernel.resource import IORESOURCE_BUSY, IORESOURCE_SYSTEM_RAM, Resource, insert_resource
-from softreserve.kexec import E820_TABLE_KEXEC
 from softreserve.model.machine import E820Entry, KernelImage
 from softreserve.system import StashKey
 from softreserve.units import U64_MAX
