@@ -25,8 +25,8 @@ def count_immovable_mem_regions(srat: bytes | None, text: str, kernel: Kernel) -
     """
     if srat is None or not kernel.builtin("MEMORY_HOTREMOVE") or cmdline_find_option(text, "acpi") == "off":
         return ()
-    end = struct.unpack_from("<I", srat, 4)[0] if len(srat) >= 8 else 0
-    memory = srat.ljust(end, b"\0") + bytes(_MEMORY.size)  # an entry may claim to reach behind the table
+    end = min(struct.unpack_from("<I", srat, 4)[0], len(srat)) if len(srat) >= 8 else 0
+    memory = srat + bytes(_MEMORY.size)  # an entry may reach behind the table; what is there nobody knows
     found: list[tuple[int, int]] = []
     at = _SRAT_HEADER
     while at + 2 < end:
