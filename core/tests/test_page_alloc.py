@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from softreserve.system import System
+from softreserve.testing.memory import boot_memory
 
 MIB = 1 << 20
 GIB = 1 << 30
-BootMemory = Callable[..., System]
 
 
 def spans(system: System, nid: int) -> dict[str, tuple[int, int]]:
@@ -21,7 +20,7 @@ def spans(system: System, nid: int) -> dict[str, tuple[int, int]]:
     return {zone.name: (zone.start_pfn * 4096, zone.end_pfn * 4096) for zone in zones if zone.populated}
 
 
-def test_zones_are_cut_at_the_limits_of_the_architecture(boot_memory: BootMemory) -> None:
+def test_zones_are_cut_at_the_limits_of_the_architecture() -> None:
     system = boot_memory([(MIB, 2 * GIB, 0), (4 * GIB, 6 * GIB, 0)])
     assert spans(system, 0) == {
         "DMA": (MIB, 16 * MIB),
@@ -31,7 +30,7 @@ def test_zones_are_cut_at_the_limits_of_the_architecture(boot_memory: BootMemory
     assert system.memory.zones.node_data(0).zone("DMA32").present_pages == (2 * GIB - 16 * MIB) // 4096
 
 
-def test_the_report_names_zones_ranges_and_nodes(boot_memory: BootMemory) -> None:
+def test_the_report_names_zones_ranges_and_nodes() -> None:
     lines = boot_memory([(MIB, 2 * GIB, 0)]).log.lines
     assert lines[:10] == [
         "Zone ranges:",
@@ -47,7 +46,7 @@ def test_the_report_names_zones_ranges_and_nodes(boot_memory: BootMemory) -> Non
     ]
 
 
-def test_6_1_announces_offline_nodes_and_lists_them_as_their_own_first_fallback(boot_memory: BootMemory) -> None:
+def test_6_1_announces_offline_nodes_and_lists_them_as_their_own_first_fallback() -> None:
     old, new = (boot_memory(release=release).log.lines for release in ("6.1", "6.12"))
     assert "Initializing node 1 as memoryless" in old
     assert "Fallback order for Node 1: 1 0 " in old
@@ -55,7 +54,7 @@ def test_6_1_announces_offline_nodes_and_lists_them_as_their_own_first_fallback(
     assert "Fallback order for Node 1: 0 " in new
 
 
-def test_the_page_count_at_boot_is_exact(boot_memory: BootMemory) -> None:
+def test_the_page_count_at_boot_is_exact() -> None:
     """6.1 takes the memory map off: 64 bytes for each of 4096 pages make 64 pages, for 524288 - 4096 pages 8128."""
     ranges = [(0, 2 * GIB, 0)]
     assert "Built 1 zonelists, mobility grouping on.  Total pages: 524288" in boot_memory(ranges).log.lines
@@ -64,13 +63,13 @@ def test_the_page_count_at_boot_is_exact(boot_memory: BootMemory) -> None:
     )
 
 
-def test_a_small_machine_does_not_group_pages_by_mobility(boot_memory: BootMemory) -> None:
+def test_a_small_machine_does_not_group_pages_by_mobility() -> None:
     lines = boot_memory([(0, 8 * MIB, 0)]).log.lines
     assert "Built 1 zonelists, mobility grouping off.  Total pages: 2048" in lines
     assert "Policy zone: DMA" in lines
 
 
-def test_nodes_fall_back_on_near_nodes_first_and_take_turns(boot_memory: BootMemory) -> None:
+def test_nodes_fall_back_on_near_nodes_first_and_take_turns() -> None:
     """Three equally far nodes: the one after the asking node comes first, and load moves the next asker on."""
     ranges = [(0, GIB, 0), (GIB, 2 * GIB, 1), (2 * GIB, 3 * GIB, 2)]
     lines = [line for line in boot_memory(ranges, possible=range(3)).log.lines if line.startswith("Fallback")]
@@ -81,7 +80,7 @@ def test_nodes_fall_back_on_near_nodes_first_and_take_turns(boot_memory: BootMem
     ]
 
 
-def test_after_boot_nodes_without_cpus_are_preferred(boot_memory: BootMemory) -> None:
+def test_after_boot_nodes_without_cpus_are_preferred() -> None:
     ranges = [(0, GIB, 0), (GIB, 2 * GIB, 1), (2 * GIB, 3 * GIB, 2)]
     system = boot_memory(ranges, possible=range(3))
     mark = len(system.log)
@@ -89,18 +88,18 @@ def test_after_boot_nodes_without_cpus_are_preferred(boot_memory: BootMemory) ->
     assert system.log.lines_since(mark)[2] == "Fallback order for Node 2: 2 1 0 "
 
 
-def test_movable_node_without_hotpluggable_memory_makes_no_movable_zone(boot_memory: BootMemory) -> None:
+def test_movable_node_without_hotpluggable_memory_makes_no_movable_zone() -> None:
     system = boot_memory(cmdline="movable_node kernelcore=1G")
     assert "Movable" not in spans(system, 0)
 
 
-def test_movablecore_is_rounded_up_to_the_largest_allocation(boot_memory: BootMemory) -> None:
+def test_movablecore_is_rounded_up_to_the_largest_allocation() -> None:
     system = boot_memory(cmdline="movablecore=1000M")
     assert spans(system, 0)["Movable"] == (1048 * MIB, 2 * GIB)
     assert "  Node 0: 0x0000000041800000" in system.log.lines
 
 
-def test_kernelcore_is_spread_evenly_over_nodes(boot_memory: BootMemory) -> None:
+def test_kernelcore_is_spread_evenly_over_nodes() -> None:
     """Movable can only lie in the highest zone that is used, here DMA32: what is below counts as kernel memory."""
     ranges = [(0, GIB, 0), (GIB, 2 * GIB, 1)]
     system = boot_memory(ranges, cmdline="kernelcore=50%")
@@ -108,30 +107,30 @@ def test_kernelcore_is_spread_evenly_over_nodes(boot_memory: BootMemory) -> None
     assert spans(system, 1)["Movable"] == (GIB + 512 * MIB, 2 * GIB)
 
 
-def test_kernelcore_of_all_memory_or_more_makes_no_movable_zone(boot_memory: BootMemory) -> None:
+def test_kernelcore_of_all_memory_or_more_makes_no_movable_zone() -> None:
     assert "Movable" not in spans(boot_memory(cmdline="kernelcore=2G"), 0)
 
 
-def test_kernelcore_mirror_is_refused_without_mirrored_memory_in_6_12_only(boot_memory: BootMemory) -> None:
+def test_kernelcore_mirror_is_refused_without_mirrored_memory_in_6_12_only() -> None:
     refusal = "The system has no mirror memory, ignore kernelcore=mirror."
     assert refusal in boot_memory(cmdline="kernelcore=mirror").log.lines
     assert refusal not in boot_memory(cmdline="kernelcore=mirror", release="6.1").log.lines
 
 
-def test_a_device_mapping_keeps_a_node_spanned(boot_memory: BootMemory) -> None:
+def test_a_device_mapping_keeps_a_node_spanned() -> None:
     zones = boot_memory().memory.zones
     zones.move_pfn_range_to_device_zone(1, 0x100000, 0x200)
     assert (zones.node_data(1).start_pfn, zones.node_data(1).spanned_pages) == (0x100000, 0x200)
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=40)
 @given(
     sizes=st.lists(st.tuples(st.integers(0, 4), st.integers(1, 6)), min_size=1, max_size=4),
     kernelcore=st.integers(0, 3000),
     release=st.sampled_from(["6.1", "6.12"]),
 )
 def test_every_page_of_memory_is_in_exactly_one_zone(
-    boot_memory: BootMemory, sizes: list[tuple[int, int]], kernelcore: int, release: str
+    sizes: list[tuple[int, int]], kernelcore: int, release: str
 ) -> None:
     """Holes of some 256 MiB before each node, then its memory; wherever Movable begins."""
     at, ranges = 0, []
@@ -151,5 +150,5 @@ def test_every_page_of_memory_is_in_exactly_one_zone(
 @pytest.mark.parametrize(
     "text", ["kernelcore=", "kernelcore", "movablecore=x", "kernelcore=100%", "kernelcore=mirror,"]
 )
-def test_odd_core_sizes_do_no_harm(boot_memory: BootMemory, text: str) -> None:
+def test_odd_core_sizes_do_no_harm(text: str) -> None:
     boot_memory(cmdline=text)

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
 from errno import E2BIG, EBUSY, EEXIST, EINVAL, EPERM
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from softreserve.kernel.memory_block import BlockRange, BlockTable
-from softreserve.kernel.memory_hotplug import MHP_MEMMAP_ON_MEMORY, MHP_NID_IS_MGID, MemoryHotplug
+from softreserve.kernel.memory_hotplug import MHP_MEMMAP_ON_MEMORY, MHP_NID_IS_MGID, MemoryHotplug, Notifier
 from softreserve.system import System
+from softreserve.testing.memory import boot_memory
 
 MIB = 1 << 20
 GIB = 1 << 30
 BLOCK = 128 * MIB
 KMEM = "System RAM (kmem)"
-BootMemory = Callable[..., System]
 
 
 def read(system: System, block: int, name: str) -> str:
@@ -46,7 +45,7 @@ def policy(system: System, text: str) -> None:
 # --- boot memory
 
 
-def test_boot_memory_is_online_and_a_block_of_two_zones_names_none(boot_memory: BootMemory) -> None:
+def test_boot_memory_is_online_and_a_block_of_two_zones_names_none() -> None:
     system = boot_memory()
     assert zones(system, 0, 2) == ["none", "DMA32"]
     assert (read(system, 15, "state"), read(system, 15, "phys_index"), read(system, 15, "removable")) == (
@@ -59,7 +58,7 @@ def test_boot_memory_is_online_and_a_block_of_two_zones_names_none(boot_memory: 
     assert system.sysfs.readlink("/sys/devices/system/node/node0/memory3") == "../../memory/memory3"
 
 
-def test_a_block_of_two_nodes_links_to_both_and_names_no_zone(boot_memory: BootMemory) -> None:
+def test_a_block_of_two_nodes_links_to_both_and_names_no_zone() -> None:
     system = boot_memory([(0, GIB + 64 * MIB, 0), (GIB + 64 * MIB, 2 * GIB, 1)])
     block = system.sysfs.listdir("/sys/devices/system/memory/memory8")
     assert isinstance(block, list)
@@ -70,7 +69,7 @@ def test_a_block_of_two_nodes_links_to_both_and_names_no_zone(boot_memory: BootM
 
 @pytest.mark.parametrize(("deferred", "nodes"), [("y", (0, 1)), ("n", (1,))])
 def test_a_hole_in_a_section_belongs_to_the_first_node_or_to_what_follows(
-    boot_memory: BootMemory, deferred: str, nodes: tuple[int, ...]
+    deferred: str, nodes: tuple[int, ...]
 ) -> None:
     """Node 1 has all of block 8 but its first 64 MiB; node 0 spans that block because it has memory above."""
     ranges = [(0, GIB, 0), (GIB + 64 * MIB, 2 * GIB, 1), (2 * GIB, 3 * GIB, 0)]
@@ -80,20 +79,20 @@ def test_a_hole_in_a_section_belongs_to_the_first_node_or_to_what_follows(
     assert blocks.nodes == nodes
 
 
-def test_boot_memory_with_a_hole_cannot_go_offline(boot_memory: BootMemory) -> None:
+def test_boot_memory_with_a_hole_cannot_go_offline() -> None:
     system = boot_memory([(0, 2 * GIB, 0), (4 * GIB, 4 * GIB + 200 * MIB, 0)])
     assert read(system, 33, "valid_zones") == "Normal"
     assert write(system, 33, "offline") == -EINVAL
 
 
-def test_what_memblock_reserved_keeps_a_block_online(boot_memory: BootMemory) -> None:
+def test_what_memblock_reserved_keeps_a_block_online() -> None:
     system = boot_memory()
     system.memblock.reserve(GIB, 4096)
     assert write(system, 8, "offline") == -EBUSY
     assert write(system, 9, "offline") == len("offline")
 
 
-def test_an_architecture_can_refuse_to_take_boot_memory_offline(boot_memory: BootMemory) -> None:
+def test_an_architecture_can_refuse_to_take_boot_memory_offline() -> None:
     system = boot_memory()
     system.memory.boot_memory_stays = True
     assert write(system, 9, "offline") == -EPERM
@@ -103,7 +102,7 @@ def test_an_architecture_can_refuse_to_take_boot_memory_offline(boot_memory: Boo
 # --- adding
 
 
-def test_added_memory_is_offline_on_a_node_that_came_online(boot_memory: BootMemory) -> None:
+def test_added_memory_is_offline_on_a_node_that_came_online() -> None:
     system = boot_memory()
     mark = len(system.log)
     assert add(system) == 0
@@ -139,7 +138,7 @@ def test_added_memory_is_offline_on_a_node_that_came_online(boot_memory: BootMem
     ],
 )
 def test_memory_that_cannot_be_added_leaves_nothing_behind(
-    boot_memory: BootMemory, start: int, size: int, name: str, status: int, line: str | None
+    start: int, size: int, name: str, status: int, line: str | None
 ) -> None:
     system = boot_memory()
     before = system.iomem.lines()
@@ -150,14 +149,14 @@ def test_memory_that_cannot_be_added_leaves_nothing_behind(
     assert system.log.lines_since(mark) == ([line] if line else [])
 
 
-def test_memory_outside_the_direct_map_cannot_be_added(boot_memory: BootMemory) -> None:
+def test_memory_outside_the_direct_map_cannot_be_added() -> None:
     system = boot_memory()
     system.memory.mappable_range = (GIB, 4 * GIB - 1)
     assert add(system) == -E2BIG
     assert system.log.lines[-1].endswith("exceeds maximum addressable range [0x40000000-0xffffffff]")
 
 
-def test_mem_limits_what_is_added_only_while_booting(boot_memory: BootMemory) -> None:
+def test_mem_limits_what_is_added_only_while_booting() -> None:
     system = boot_memory()
     system.memory.max_mem_size = 4 * GIB
     system.booting = True
@@ -166,7 +165,7 @@ def test_mem_limits_what_is_added_only_while_booting(boot_memory: BootMemory) ->
     assert add(system) == 0
 
 
-def test_only_plain_system_ram_goes_into_the_firmware_map(boot_memory: BootMemory) -> None:
+def test_only_plain_system_ram_goes_into_the_firmware_map() -> None:
     system = boot_memory()
     assert add(system) == 0
     assert system.firmware_memmap.lines() == []
@@ -176,13 +175,13 @@ def test_only_plain_system_ram_goes_into_the_firmware_map(boot_memory: BootMemor
     assert system.firmware_memmap.lines() == []
 
 
-def test_a_node_that_is_not_possible_is_refused(boot_memory: BootMemory) -> None:
+def test_a_node_that_is_not_possible_is_refused() -> None:
     system = boot_memory()
     assert add(system, nid=5) == -EINVAL
     assert system.memory.memory_group_register_static(5, 1) == -EINVAL
 
 
-def test_group_numbers_are_the_lowest_free_ones_and_full_groups_stay(boot_memory: BootMemory) -> None:
+def test_group_numbers_are_the_lowest_free_ones_and_full_groups_stay() -> None:
     memory = boot_memory().memory
     assert [memory.memory_group_register_static(1, 100) for _ in range(3)] == [0, 1, 2]
     assert memory.memory_group_unregister(1) == 0
@@ -192,7 +191,7 @@ def test_group_numbers_are_the_lowest_free_ones_and_full_groups_stay(boot_memory
     assert memory.memory_group_unregister(1) == -EBUSY
 
 
-def test_memblock_is_kept_in_step_where_the_kernel_keeps_it(boot_memory: BootMemory) -> None:
+def test_memblock_is_kept_in_step_where_the_kernel_keeps_it() -> None:
     system = boot_memory(config={"ARCH_KEEP_MEMBLOCK": "y"})
     assert add(system) == 0
     region = system.memblock.memory.regions[-1]
@@ -217,14 +216,12 @@ def test_memblock_is_kept_in_step_where_the_kernel_keeps_it(boot_memory: BootMem
         ("6.1", {}, "memhp_default_state=online memhp_default_state=bogus", "online"),
     ],
 )
-def test_the_auto_online_policy_of_a_kernel(
-    boot_memory: BootMemory, release: str, config: dict[str, str], cmdline: str, wanted: str
-) -> None:
+def test_the_auto_online_policy_of_a_kernel(release: str, config: dict[str, str], cmdline: str, wanted: str) -> None:
     system = boot_memory(release=release, config=config, cmdline=cmdline)
     assert system.sysfs.read("/sys/devices/system/memory/auto_online_blocks") == f"{wanted}\n".encode()
 
 
-def test_the_policy_takes_the_four_words_and_nothing_else(boot_memory: BootMemory) -> None:
+def test_the_policy_takes_the_four_words_and_nothing_else() -> None:
     system = boot_memory()
     path = "/sys/devices/system/memory/auto_online_blocks"
     assert system.sysfs.write(path, b"online_movable\n\0") == 16
@@ -233,7 +230,7 @@ def test_the_policy_takes_the_four_words_and_nothing_else(boot_memory: BootMemor
     assert system.sysfs.read(path) == b"online_movable\n"
 
 
-def test_memory_goes_online_as_it_is_added(boot_memory: BootMemory) -> None:
+def test_memory_goes_online_as_it_is_added() -> None:
     system = boot_memory()
     policy(system, "online")
     assert add(system) == 0
@@ -242,7 +239,7 @@ def test_memory_goes_online_as_it_is_added(boot_memory: BootMemory) -> None:
     assert "Fallback order for Node 0: 0 1 " in system.log.lines
 
 
-def test_a_node_whose_memory_is_all_movable_has_no_normal_memory(boot_memory: BootMemory) -> None:
+def test_a_node_whose_memory_is_all_movable_has_no_normal_memory() -> None:
     system = boot_memory()
     policy(system, "online_movable")
     assert add(system) == 0
@@ -250,7 +247,7 @@ def test_a_node_whose_memory_is_all_movable_has_no_normal_memory(boot_memory: Bo
     assert (system.nodes.has_memory, system.nodes.has_normal_memory) == ({0, 1}, {0})
 
 
-def test_blocks_follow_the_zone_that_spans_them(boot_memory: BootMemory) -> None:
+def test_blocks_follow_the_zone_that_spans_them() -> None:
     """Movable at blocks 33 and 38 spans 33 to 38; the block before and the one after are new ground."""
     system = boot_memory()
     assert add(system) == 0
@@ -270,7 +267,7 @@ def test_blocks_follow_the_zone_that_spans_them(boot_memory: BootMemory) -> None
     assert read(system, 35, "valid_zones") == "Movable"
 
 
-def test_where_both_zones_span_a_block_it_goes_to_the_kernel_zone(boot_memory: BootMemory) -> None:
+def test_where_both_zones_span_a_block_it_goes_to_the_kernel_zone() -> None:
     system = boot_memory()
     assert add(system) == 0
     for block, text in ((32, "online_kernel"), (33, "online_movable"), (38, "online_kernel"), (39, "online_movable")):
@@ -278,13 +275,13 @@ def test_where_both_zones_span_a_block_it_goes_to_the_kernel_zone(boot_memory: B
     assert read(system, 35, "valid_zones") == "Normal Movable"
 
 
-def test_with_movable_node_new_ground_is_movable(boot_memory: BootMemory) -> None:
+def test_with_movable_node_new_ground_is_movable() -> None:
     system = boot_memory(cmdline="movable_node")
     assert add(system) == 0
     assert read(system, 32, "valid_zones") == "Movable Normal"
 
 
-def test_auto_movable_wants_kernel_memory_on_the_same_node(boot_memory: BootMemory) -> None:
+def test_auto_movable_wants_kernel_memory_on_the_same_node() -> None:
     """A memory-only node has none; without regard to nodes 2 GiB of boot memory allow 6 GiB and 20 MiB."""
     options = "memory_hotplug.online_policy=auto-movable"
     system = boot_memory(cmdline=options)
@@ -297,7 +294,7 @@ def test_auto_movable_wants_kernel_memory_on_the_same_node(boot_memory: BootMemo
     assert zones(system, 32, 88) == ["Movable"] * 48 + ["Normal"] * 8
 
 
-def test_auto_movable_takes_all_of_a_group_or_nothing(boot_memory: BootMemory) -> None:
+def test_auto_movable_takes_all_of_a_group_or_nothing() -> None:
     options = "memory_hotplug.online_policy=auto-movable memory-hotplug.auto_movable_numa_aware=off"
     system = boot_memory(cmdline=options)
     policy(system, "online")
@@ -309,7 +306,7 @@ def test_auto_movable_takes_all_of_a_group_or_nothing(boot_memory: BootMemory) -
 # --- state and online
 
 
-def test_states_that_are_already_there_are_refused_by_state_but_not_by_online(boot_memory: BootMemory) -> None:
+def test_states_that_are_already_there_are_refused_by_state_but_not_by_online() -> None:
     system = boot_memory()
     assert add(system) == 0
     assert write(system, 32, "offline") == -EINVAL
@@ -321,7 +318,7 @@ def test_states_that_are_already_there_are_refused_by_state_but_not_by_online(bo
     assert (read(system, 32, "state"), read(system, 32, "online")) == ("online", "1")
 
 
-def test_a_refused_word_is_what_online_uses_next(boot_memory: BootMemory) -> None:
+def test_a_refused_word_is_what_online_uses_next() -> None:
     system = boot_memory()
     assert add(system) == 0
     assert write(system, 32, "online") > 0
@@ -334,9 +331,7 @@ def test_a_refused_word_is_what_online_uses_next(boot_memory: BootMemory) -> Non
 @pytest.mark.parametrize(
     ("release", "order"), [("6.1", "Fallback order for Node 0: 0 1 "), ("6.12", "Fallback order for Node 0: 0 ")]
 )
-def test_the_last_block_to_go_offline_leaves_a_node_without_memory(
-    boot_memory: BootMemory, release: str, order: str
-) -> None:
+def test_the_last_block_to_go_offline_leaves_a_node_without_memory(release: str, order: str) -> None:
     system = boot_memory(release=release)
     assert add(system, size=2 * BLOCK) == 0
     write(system, 32, "online_movable")
@@ -350,13 +345,15 @@ def test_the_last_block_to_go_offline_leaves_a_node_without_memory(
     assert system.memory.zones.node_data(1).spanned_pages == 0
 
 
-def test_notifiers_hear_of_blocks_and_of_nodes_that_change_by_priority(boot_memory: BootMemory) -> None:
+def test_notifiers_hear_of_blocks_and_of_nodes_that_change_by_priority() -> None:
     system = boot_memory()
     heard: list[tuple[str, str, int, int]] = []
-    for priority, name in ((2, "late"), (100, "early")):
-        system.memory.register_memory_notifier(
-            lambda action, pfn, pages, nid, name=name: heard.append((name, action, pfn // 32768, nid)), priority
-        )
+
+    def listener(name: str) -> Notifier:
+        return lambda action, pfn, pages, nid: heard.append((name, action, pfn // 32768, nid))
+
+    system.memory.register_memory_notifier(listener("late"), 2)
+    system.memory.register_memory_notifier(listener("early"), 100)
     policy(system, "online")
     assert add(system, size=3 * BLOCK) == 0
     assert heard == [
@@ -378,7 +375,7 @@ def test_notifiers_hear_of_blocks_and_of_nodes_that_change_by_priority(boot_memo
 # --- removing
 
 
-def test_memory_is_removed_only_when_all_of_it_is_offline(boot_memory: BootMemory) -> None:
+def test_memory_is_removed_only_when_all_of_it_is_offline() -> None:
     system = boot_memory()
     assert add(system) == 0
     write(system, 35, "online")
@@ -394,7 +391,7 @@ def test_memory_is_removed_only_when_all_of_it_is_offline(boot_memory: BootMemor
     assert system.nodes.online == {0}
 
 
-def test_a_node_stays_online_while_it_has_blocks_or_spans_memory(boot_memory: BootMemory) -> None:
+def test_a_node_stays_online_while_it_has_blocks_or_spans_memory() -> None:
     system = boot_memory()
     assert add(system) == 0
     assert add(system, 8 * GIB) == 0
@@ -405,7 +402,7 @@ def test_a_node_stays_online_while_it_has_blocks_or_spans_memory(boot_memory: Bo
     assert system.nodes.online == {0, 1}
 
 
-def test_the_memory_map_can_lie_on_the_memory_that_is_added(boot_memory: BootMemory) -> None:
+def test_the_memory_map_can_lie_on_the_memory_that_is_added() -> None:
     """6.1 takes only one block at a time, and gives back no more."""
     options = "memory_hotplug.memmap_on_memory=1"
     for release, status in (("6.1", -EINVAL), ("6.12", 0)):
@@ -423,9 +420,7 @@ def test_the_memory_map_can_lie_on_the_memory_that_is_added(boot_memory: BootMem
     ("mode", "page_size", "supported"),
     [("Y", 4096, True), ("N", 4096, False), ("Y", 65536, False), ("force", 65536, False)],
 )
-def test_when_the_memory_map_fits_on_the_memory(
-    boot_memory: BootMemory, mode: str, page_size: int, supported: bool
-) -> None:
+def test_when_the_memory_map_fits_on_the_memory(mode: str, page_size: int, supported: bool) -> None:
     """128 MiB of 4 KiB pages have a map of 2 MiB, just a PMD; 512 MiB of 64 KiB pages one of 512 KiB, far less."""
     memory = boot_memory(cmdline=f"memory_hotplug.memmap_on_memory={mode}", page_size=page_size).memory
     assert memory.mhp_supports_memmap_on_memory() is supported
@@ -434,7 +429,7 @@ def test_when_the_memory_map_fits_on_the_memory(
 # --- blocks as ranges
 
 
-def test_a_machine_of_64_tib_has_few_ranges(boot_memory: BootMemory) -> None:
+def test_a_machine_of_64_tib_has_few_ranges() -> None:
     system = boot_memory([(0, 2 * GIB, 0), (4 * GIB, 48 << 40, 0)])
     policy(system, "online")
     assert add(system, 48 << 40, 16 << 40) == 0
@@ -486,17 +481,17 @@ class _Blocks(RuleBasedStateMachine):
 
 
 def test_the_table_of_blocks_is_a_dictionary_in_ranges() -> None:
-    run_state_machine_as_test(_Blocks, settings=settings(max_examples=60, stateful_step_count=20, deadline=None))  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(_Blocks, settings=settings(max_examples=60, stateful_step_count=20, deadline=None))
 
 
 class _Hotplug(RuleBasedStateMachine):
     """Onlining many blocks in one go is the same as one by one, and what zones count is what blocks say."""
 
-    boot: BootMemory
+    release = "6.12"
 
     def __init__(self) -> None:
         super().__init__()
-        self.system = type(self).boot([(0, 2 * GIB, 0), (5 * GIB, 5 * GIB + 2 * BLOCK, 1)])
+        self.system = boot_memory([(0, 2 * GIB, 0), (5 * GIB, 5 * GIB + 2 * BLOCK, 1)], release=self.release)
         self.memory: MemoryHotplug = self.system.memory
 
     @rule(
@@ -529,31 +524,19 @@ class _Hotplug(RuleBasedStateMachine):
 
 
 @pytest.mark.parametrize("release", ["6.1", "6.12"])
-def test_zones_and_blocks_agree_whatever_is_done(boot_memory: BootMemory, release: str) -> None:
-    class Machine(_Hotplug):
-        @staticmethod
-        def boot(ranges: object) -> System:  # type: ignore[override]
-            return boot_memory(ranges, release=release)
-
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
-        Machine,
-        settings=settings(
-            max_examples=15,
-            stateful_step_count=25,
-            deadline=None,
-            suppress_health_check=[HealthCheck.function_scoped_fixture],
-        ),
-    )
+def test_zones_and_blocks_agree_whatever_is_done(release: str) -> None:
+    machine = type("Machine", (_Hotplug,), {"release": release})
+    run_state_machine_as_test(machine, settings=settings(max_examples=15, stateful_step_count=25, deadline=None))
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None)
 @given(
     before=st.lists(st.tuples(st.integers(32, 63), st.sampled_from(["online_kernel", "online_movable"])), max_size=6),
     gaps=st.sets(st.integers(33, 62), max_size=4),
     movable_node=st.booleans(),
 )
 def test_many_blocks_at_once_go_where_they_would_go_one_by_one(
-    boot_memory: BootMemory, before: list[tuple[int, str]], gaps: set[int], movable_node: bool
+    before: list[tuple[int, str]], gaps: set[int], movable_node: bool
 ) -> None:
     """Some blocks of 32 to 63 are online already; the others, in runs between them, follow in order."""
     results = []

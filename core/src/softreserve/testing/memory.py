@@ -1,0 +1,79 @@
+"""The memory side of a kernel without an architecture: nodes, zones, memory blocks, System RAM."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from softreserve.initcalls import sorted_initcalls
+from softreserve.kernel.page_alloc import free_area_init
+from softreserve.kernel.resource import IORESOURCE_BUSY, IORESOURCE_SYSTEM_RAM, Resource, insert_resource
+from softreserve.model.cmdline import CommandLine
+from softreserve.model.kernel import Kernel
+from softreserve.model.machine import Machine
+from softreserve.plugins import load
+from softreserve.system import System
+
+__all__ = ["CONFIG", "boot_memory"]
+
+#: Options as a distribution sets them.
+CONFIG: Final[Mapping[str, str]] = {
+    "NUMA": "y",
+    "ZONE_DMA": "y",
+    "ZONE_DMA32": "y",
+    "ZONE_DEVICE": "y",
+    "MEMORY_HOTREMOVE": "y",
+    "MHP_MEMMAP_ON_MEMORY": "y",
+    "DEFERRED_STRUCT_PAGE_INIT": "y",
+}
+
+
+def boot_memory(
+    ranges: Iterable[tuple[int, int, int]] = ((0, 2 << 30, 0),),
+    *,
+    release: str = "6.12",
+    cmdline: str = "",
+    config: Mapping[str, str] | None = None,
+    possible: Iterable[int] = (0, 1),
+    page_size: int = 4096,
+    cpus: int = 2,
+    plugins: Sequence[tuple[str, object]] = (),
+) -> System:
+    """Boot a kernel that has memory and nodes and nothing else.
+
+    :param ranges: System RAM as (first byte, end, node); nodes with memory are online.
+    :param config: options beside :data:`CONFIG`.
+    :param possible: ids of all nodes; node 0 is always online and has the CPUs.
+    :param page_size: bytes.
+    :param plugins: ``(name, plugin)`` that are asked for initcalls and sysfs, but know of no architecture.
+    """
+    kernel = Kernel(release, "x86_64", page_size=page_size, config={**CONFIG, **(config or {})})
+    machine = Machine("test", kernel=kernel, cmdline=CommandLine(cmdline), cpus=cpus)
+    system = System(machine, load([], extra=plugins))
+    _place(system, ranges, possible)
+    top = system.memblock.end_of_dram() // page_size
+    limits = {"DMA": (16 << 20) // page_size, "DMA32": (4 << 30) // page_size, "Normal": top}
+    free_area_init(system, {name: min(pfn, top) for name, pfn in limits.items()})
+    calls = system.hooks.register_resources(system)
+    system.memory.build_all_zonelists_init()
+    system.nodes.smp_init()
+    system.memory.memory_dev_init()
+    system.nodes.node_dev_init()
+    for call in sorted_initcalls(calls):
+        call.call()
+    system.hooks.sysfs(system)
+    system.booting = False
+    return system
+
+
+def _place(system: System, ranges: Iterable[tuple[int, int, int]], possible: Iterable[int]) -> None:
+    """Put memory and nodes where the early boot would have."""
+    system.nodes.possible = set(possible)
+    system.nodes.online = {0}
+    for start, end, nid in ranges:
+        system.memblock.add_node(start, end - start, nid)
+        system.nodes.online.add(nid)
+        ram = Resource(start, end - 1, "System RAM", IORESOURCE_SYSTEM_RAM | IORESOURCE_BUSY)
+        insert_resource(system.iomem.root, ram)
+    for cpu in range(system.machine.cpus):
+        system.nodes.set_cpu_node(cpu, 0)
