@@ -178,7 +178,12 @@ def test_system_ram_can_be_walked_from_the_top() -> None:
     for at in (0x0, 0x4000):
         insert_resource(t.root, Resource(at, at + 0xFFF, "System RAM", RAM))
     seen: list[int] = []
-    assert walk_system_ram_res_rev(t.root, 0, 0xFFFF, lambda res: seen.append(res.start) or 0) == 0
+
+    def collect(res: Resource) -> int:
+        seen.append(res.start)
+        return 0
+
+    assert walk_system_ram_res_rev(t.root, 0, 0xFFFF, collect) == 0
     assert seen == [0x4000, 0x0]
 
 

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from softreserve.lint import Finding
 from softreserve.model.ranges import PhysRange
 
 if TYPE_CHECKING:
     from softreserve.system import System
 
-__all__ = ["Capacity", "Granules", "capacity", "soft_reserved_capacity", "table"]
+__all__ = ["Capacity", "Granules", "capacity", "findings", "soft_reserved_capacity", "table"]
 
 
 @attrs.frozen
@@ -27,6 +28,12 @@ class Granules:
     page: int
     dax_align: int
     memory_block: int
+
+    @classmethod
+    def of(cls, system: System) -> Granules:
+        """Those of a booted system. A PMD maps one page full of 8-byte entries on every architecture here."""
+        page = system.kernel.page_size
+        return cls(page, page * (page // 8), system.memory.block_size)
 
 
 @attrs.frozen
@@ -57,13 +64,36 @@ def capacity(range_: PhysRange, granules: Granules) -> Capacity:
     return Capacity(range_, range_, PhysRange(start, end) if start < end else None)
 
 
-def soft_reserved_capacity(system: System, granules: Granules) -> list[Capacity]:
-    """The capacity of every ``Soft Reserved`` resource, by address."""
+def soft_reserved_capacity(system: System) -> list[Capacity]:
+    """The capacity of every ``Soft Reserved`` resource of a booted system, by address."""
+    granules = Granules.of(system)
     return [
         capacity(PhysRange.from_resource(res.start, res.end), granules)
         for _, res in system.iomem.walk()
         if res.name == "Soft Reserved"
     ]
+
+
+def findings(system: System) -> list[Finding]:
+    """What an operator loses on a booted system: to the two filters, and where hotplug cannot reach."""
+    granules = Granules.of(system)
+    first, last = system.memory.mhp_get_pluggable_range()
+    found = []
+
+    def warn(rule: str, message: str, got: Capacity) -> None:
+        where = f"Soft Reserved {got.range.start:#x}-{got.range.last:#x}"
+        found.append(Finding("warning", rule, f"{where}: {message}", got.range.start, got.range.end))
+
+    for got in soft_reserved_capacity(system):
+        if got.range.start < first or got.range.last > last:
+            warn("beyond-hotplug", f"memory can only be added from {first:#x} to {last:#x}", got)
+        elif got.devdax is None:
+            align = granules.dax_align >> 20
+            warn("dax-alignment", f"no dax device: start or size is no multiple of {align} MiB", got)
+        elif got.lost_kmem:
+            lost, size, block = got.lost_kmem >> 20, got.range.size >> 20, granules.memory_block >> 20
+            warn("kmem-alignment", f"{lost} of {size} MiB cannot be system RAM: memory blocks have {block} MiB", got)
+    return found
 
 
 def table(range_: PhysRange, rows: Iterable[tuple[str, Granules]]) -> Sequence[tuple[str, str, str, str]]:

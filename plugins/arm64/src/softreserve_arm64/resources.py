@@ -34,6 +34,7 @@ __all__ = [
     "reserve_memblock_reserved_regions",
 ]
 
+_STANDARD: Final = "arch/arm64/kernel/setup.c: request_standard_resources"
 _RUNTIME: Final = "drivers/firmware/efi/arm-runtime.c: arm_enable_runtime_services"
 
 
@@ -46,7 +47,10 @@ def request_standard_resources(
             insert_resource(iomem.root, Resource(part.start, part.last, name, IORESOURCE_SYSTEM_RAM))
     resources = [_standard_resource(region, memblock.kernel.page_size) for region in memblock.memory]
     for resource in resources:
-        insert_resource(iomem.root, resource)
+        failed = insert_resource(iomem.root, resource)
+        rule = "memory that cannot be mapped" if resource.name == "reserved" else "memory in memblock"
+        after = "no resource: it overlaps others in part" if failed else resource.name or ""
+        iomem.log.record(rule, _STANDARD, resource.start, resource.end + 1, after=after)
     return resources
 
 

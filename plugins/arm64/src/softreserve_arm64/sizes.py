@@ -53,7 +53,7 @@ def section_size(kernel: Kernel) -> int:
 
 
 def granules(kernel: Kernel) -> Granules:
-    """What the alignment filters of dax and hotplug look at."""
+    """What the alignment filters of dax and hotplug look at, for a kernel that need not be booted."""
     return Granules(kernel.page_size, pmd_size(kernel), section_size(kernel))
 
 
