@@ -26,9 +26,9 @@ EFI_MAP = EfiMemoryMap(
 )
 
 
-def booted(cmdline: str = "nokaslr", release: str = "6.12", **changes: object) -> System:
+def booted(cmdline: str = "", release: str = "6.12", config: dict[str, str] = CONFIG, **changes: object) -> System:
     fields = {"efi_map": EFI_MAP, "image": IMAGE, **changes}
-    machine = Machine("m", Kernel(release, "x86_64", config=CONFIG), CommandLine(cmdline), **fields)
+    machine = Machine("m", Kernel(release, "x86_64", config=config), CommandLine(cmdline), **fields)
     return boot(machine, plugins.load(["x86"]))
 
 
@@ -68,6 +68,12 @@ def test_without_runtime_services_the_map_is_neither_printed_nor_cleaned_of_mmio
     system = booted("efi=debug efi=noruntime")
     assert not any(line.startswith("efi: mem") for line in system.log.lines)
     assert "ffc00000-ffffffff : Reserved" in system.iomem.lines()
+
+
+def test_a_kernel_without_numa_looks_for_no_nodes():
+    system = booted(config={"EFI_SOFT_RESERVE": "y"})
+    assert not any("NUMA" in line for line in system.log.lines)
+    assert {region.nid for region in system.memblock.memory} == {0}
 
 
 def test_without_pci_nothing_is_ever_shown_as_soft_reserved():

@@ -16,6 +16,7 @@ from softreserve.kernel.resource import (
     ResourceTree,
     insert_resource,
 )
+from softreserve.model.efi import EfiMemoryMap
 from softreserve_x86 import efi as x86_efi
 from softreserve_x86.e820_resources import E820Resources, firmware_map_add, memblock_setup
 from softreserve_x86.setup import Setup
@@ -56,19 +57,22 @@ class _Boot:
         self.answer["boot_e820"] = shown(self.setup.table.entries)
         self.setup.efi.no_soft_reserve = not self.in_["kernel_soft_reserve"]
         self.setup.add_efi_memmap = self.in_["add_efi_memmap"]
-        handlers = self.setup.early_params()
-        self.answer["param_rc"] = [
-            handlers[p["name"]](p["value"]) if p["name"] in handlers else None for p in self.in_["params"]
-        ]
-        self.answer["imported"] = self.setup.efi_memblock_x86_reserve_range(memory_map)
         try:
-            self.setup.memmap.finish_early_params()
+            self._command_line(memory_map)
         except MachineError:
             return {**self.answer, "panic": True, "log": self.lines.new()}
         self.answer["panic"] = False
         self._settle()
         self._resources()
         return self.answer
+
+    def _command_line(self, memory_map: EfiMemoryMap) -> None:
+        handlers = self.setup.early_params()
+        self.answer["param_rc"] = [
+            handlers[p["name"]](p["value"]) if p["name"] in handlers else None for p in self.in_["params"]
+        ]
+        self.answer["imported"] = self.setup.efi_memblock_x86_reserve_range(memory_map)
+        self.setup.memmap.finish_early_params()
 
     def _settle(self) -> None:
         setup, in_ = self.setup, self.in_

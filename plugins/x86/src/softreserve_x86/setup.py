@@ -325,8 +325,14 @@ def initmem_init(system: System) -> None:
     if initrd is not None:
         end = _page_align(initrd.end)
         system.printk(f"RAMDISK: [mem {initrd.start:#010x}-{end - 1:#010x}]", "arch/x86/kernel/setup.c: reserve_initrd")
+    zones = _zone_limits(system.kernel, setup.max_pfn)
+    if not system.kernel.builtin("NUMA"):
+        system.memblock.set_node(0, U64_MAX, system.memblock.memory, 0)
+        system.nodes.possible.intersection_update({0})
+        free_area_init(system, zones)
+        return
     numa = x86_numa_init(system, setup.max_pfn)
-    free_area_init(system, _zone_limits(system.kernel, setup.max_pfn))
+    free_area_init(system, zones)
     numa.init_cpu_to_node(apic_ids(system))
     numa.init_gi_nodes()
 
