@@ -56,7 +56,7 @@ class GenericInterrupt(Struct):
     """An arm64 processor: its ACPI UID and its MPIDR. What newer revisions add behind is in ``tail``."""
 
     type: U8 = GENERIC_INTERRUPT
-    length: U8 = 80
+    length: U8 = 76
     reserved: U16 = 0
     cpu_interface_number: U32
     uid: U32

@@ -213,7 +213,7 @@ class _Split:
         return number
 
     def _take(self, block: NumaBlock, nid: int, end: int) -> bool:
-        """Give a block up to ``end`` to an emulated node; False where there are too many. Linux: ``emu_setup_memblk``."""
+        """Give a block up to ``end`` to an emulated node; False: there are too many. Linux: ``emu_setup_memblk``."""
         if len(self.emulated) >= self.max_blocks:
             self._print("NUMA: Too many emulated memblks, failing emulation")
             return False
