@@ -15,7 +15,7 @@ from families._e820 import Lines, shown
 
 
 def _boot(in_: dict[str, Any], release: str, memory_map: EfiMemoryMap) -> tuple[Setup, Lines, dict[str, Any]]:
-    config = {"UNACCEPTED_MEMORY": "y" if in_["config_unaccepted_memory"] else "n"}
+    config: dict[str, str | int] = {"UNACCEPTED_MEMORY": "y" if in_["config_unaccepted_memory"] else "n"}
     log = EventLog(recording=False)
     lines = Lines(log)
     setup = Setup(kernel(release, **config), log)
