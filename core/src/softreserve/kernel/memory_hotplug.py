@@ -192,7 +192,8 @@ class MemoryHotplug:
             return 0, 0
         return first, min(last, self.physmem_end)
 
-    def _mhp_range_allowed(self, start: int, size: int) -> bool:
+    def mhp_range_allowed(self, start: int, size: int) -> bool:
+        """Whether memory with a direct map can be added there; if not, the log says so."""
         first, last = self.mhp_get_pluggable_range()
         end = (start + size) & U64_MAX
         if start < end and start >= first and end - 1 <= last:
@@ -208,7 +209,7 @@ class MemoryHotplug:
         flags = IORESOURCE_SYSTEM_RAM | IORESOURCE_BUSY
         if name != "System RAM":
             flags |= IORESOURCE_SYSRAM_DRIVER_MANAGED
-        if not self._mhp_range_allowed(start, size):
+        if not self.mhp_range_allowed(start, size):
             return -E2BIG
         if start + size > self.max_mem_size and self._system.booting:
             return -E2BIG
