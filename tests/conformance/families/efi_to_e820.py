@@ -15,10 +15,10 @@ from families._e820 import Lines, shown
 
 
 def _boot(in_: dict[str, Any], release: str, memory_map: EfiMemoryMap) -> tuple[Setup, Lines, dict[str, Any]]:
-    config: dict[str, str | int] = {"UNACCEPTED_MEMORY": "y" if in_["config_unaccepted_memory"] else "n"}
+    unaccepted = "y" if in_["config_unaccepted_memory"] else "n"
     log = EventLog(recording=False)
     lines = Lines(log)
-    setup = Setup(kernel(release, **config), log)
+    setup = Setup(kernel(release, UNACCEPTED_MEMORY=unaccepted), log)
     stub = setup_e820(setup.kernel, memory_map.descriptors, in_["stub_soft_reserve"])
     ext_entries = extension_entries(stub)
     answer: dict[str, Any] = {"stub": shown(stub), "ext_entries": ext_entries}
