@@ -554,3 +554,10 @@ def test_many_blocks_at_once_go_where_they_would_go_one_by_one(
                     write(system, block, "online")
         results.append([zones(system, low + 1, high) for low, high in itertools.pairwise(edges)])
     assert results[0] == results[1]
+
+
+def test_a_name_that_is_no_block_leads_nowhere() -> None:
+    system = boot_memory()
+    for name in ("memory16", "memory01", "memory", "memory-1", "memoryx", "memory²"):
+        assert system.sysfs.node(f"/sys/devices/system/memory/{name}") is None
+    assert system.sysfs.readlink("/sys/bus/memory/devices/memory3") == "../../../devices/system/memory/memory3"

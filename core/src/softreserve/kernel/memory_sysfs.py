@@ -12,6 +12,7 @@ from softreserve.sysfs import Attribute, Directory, Link, Node
 from softreserve.units import kstrtobool, kstrtoull
 
 if TYPE_CHECKING:
+    from softreserve.kernel.memory_block import BlockRange
     from softreserve.kernel.memory_hotplug import MemoryHotplug
     from softreserve.model.cmdline import CommandLine
     from softreserve.system import System
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["parse_parameters", "publish"]
 
 _ROOT: Final = "/sys/devices/system/memory"
+_BUS: Final = "/sys/bus/memory"
 _PARAMETERS: Final = "/sys/module/memory_hotplug/parameters"
 _UINT_MAX: Final = (1 << 32) - 1
 
@@ -43,6 +45,7 @@ def publish(memory: MemoryHotplug, system: System) -> None:
     if system.kernel.builtin("ARCH_MEMORY_PROBE"):
         root.children["probe"] = Attribute(0o200, None, lambda data: _store_probe(memory, system, data))
     tree.add(_ROOT, root)
+    tree.add(f"{_BUS}/devices", Directory(names=blocks.names, lookup=blocks.link))
     for name, (mode, show, store) in _parameters(memory).items():
         tree.add(f"{_PARAMETERS}/{name}", _parameter(mode, show, store))
 
@@ -73,24 +76,35 @@ class _Blocks:
         self._hotremove = hotremove
 
     def names(self) -> Iterator[str]:
+        """All names, by number."""
         for blocks in self._memory.blocks:
             yield from (f"memory{block}" for block in range(blocks.first, blocks.end))
 
-    def lookup(self, name: str) -> Node | None:
+    def _find(self, name: str) -> tuple[int, BlockRange] | None:
+        """Number and range of the block with that directory name."""
         number = name.removeprefix("memory")
         if number == name or not number.isdecimal() or number != str(int(number)):
             return None
-        block = int(number)
-        blocks = self._memory.blocks.find(block)
-        if blocks is None:
+        blocks = self._memory.blocks.find(int(number))
+        return None if blocks is None else (int(number), blocks)
+
+    def link(self, name: str) -> Node | None:
+        """What stands for a block on its bus."""
+        return None if self._find(name) is None else Link(f"{_ROOT}/{name}")
+
+    def lookup(self, name: str) -> Node | None:
+        """The directory of a block."""
+        found = self._find(name)
+        if found is None:
             return None
+        block, blocks = found
         children: dict[str, Node] = {
             "phys_index": Attribute(0o444, lambda: f"{block:08x}\n"),
             "state": Attribute(0o644, lambda: self._state(block), lambda data: self._store_state(block, data)),
             "online": Attribute(0o644, lambda: self._online(block), lambda data: self._store_online(block, data)),
             "phys_device": Attribute(0o444, lambda: "0\n"),
             "removable": Attribute(0o444, lambda: f"{int(self._hotremove)}\n"),
-            "subsystem": Link("/sys/bus/memory"),
+            "subsystem": Link(_BUS),
         }
         if self._hotremove:
             children["valid_zones"] = Attribute(0o444, lambda: self._valid_zones(block))
