@@ -175,6 +175,13 @@ def test_without_hotremove_the_driver_leaves_everything() -> None:
     assert system.iomem.lines() == before
 
 
+def test_before_5_8_kmem_memory_is_like_any_other() -> None:
+    system, kmem = kernel("5.5")
+    assert kmem.probe(Device([whole(SOFT_RESERVED_START, GIB)])) == 0
+    assert system.iomem.lines()[-1] == "    100000000-13fffffff : System RAM"
+    assert system.firmware_memmap.lines() == ["0 0x100000000 0x13fffffff System RAM"]
+
+
 def test_the_memory_map_goes_onto_the_memory_only_where_the_device_can_say_so() -> None:
     for release, wanted in (("6.1", False), ("6.12", True)):
         system, kmem = kernel(release)

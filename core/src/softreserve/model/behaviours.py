@@ -270,6 +270,14 @@ BEHAVIOURS: Final = (
     ),
     # --- kmem and memory tiers
     Behaviour(
+        "kmem-driver-managed",
+        "5.8",
+        None,
+        "memory that kmem adds is `System RAM (kmem)` and not in the firmware map",
+        "device-dax: Add memory via add_memory_driver_managed()",
+        known_by="from history",
+    ),
+    Behaviour(
         "memory-tiers",
         "6.1",
         None,

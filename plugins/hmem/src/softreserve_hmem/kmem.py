@@ -124,7 +124,10 @@ class KmemDriver:
         flags = MHP_NID_IS_MGID
         if device.memmap_on_memory and self._system.kernel.has("dax-memmap-on-memory"):
             flags |= MHP_MEMMAP_ON_MEMORY
-        status = self._system.memory.add_memory_driver_managed(data.mgid, first, size, _KMEM_NAME, flags)
+        if self._system.kernel.has("kmem-driver-managed"):
+            status = self._system.memory.add_memory_driver_managed(data.mgid, first, size, _KMEM_NAME, flags)
+        else:
+            status = self._system.memory.add_memory(data.mgid, first, size, flags)
         if status:
             self._say(device, f"{where} memory add failed", "dev_dax_kmem_probe")
             resource.remove_resource(res)
