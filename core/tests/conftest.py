@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import errno
 import os
+import tomllib
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from softreserve.fuse import FuseError
@@ -55,3 +57,24 @@ def session(toy: System) -> Iterator[Session]:
         pytest.skip(str(error))
     with found:
         yield found
+
+
+DEMO = Path(__file__).parents[2] / "examples" / "softreserve-demo"
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Path:
+    """A folder that is like an installed softreserve-demo once it is on the path: its source and its metadata."""
+    project = tomllib.loads((DEMO / "pyproject.toml").read_text())["project"]
+    metadata = tmp_path / f"softreserve_demo-{project['version']}.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
+    )
+    groups = [
+        f"[{group}]\n" + "".join(f"{name} = {value}\n" for name, value in entries.items())
+        for group, entries in project["entry-points"].items()
+    ]
+    (metadata / "entry_points.txt").write_text("\n".join(groups))
+    (tmp_path / "softreserve_demo").symlink_to(DEMO / "src" / "softreserve_demo")
+    return tmp_path

@@ -1,0 +1,1 @@
+"""The contract, run on installed plugins."""

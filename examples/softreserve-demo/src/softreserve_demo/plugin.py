@@ -1,0 +1,68 @@
+"""The hooks. Each answers for one architecture, and imports what it needs when it is called."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from softreserve.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from softreserve.boot import Handoff
+    from softreserve.initcalls import Initcall
+    from softreserve.model.machine import Machine
+    from softreserve.system import System
+
+ARCH = "riscv64"
+
+#: Bytes. Linux: ``arch/riscv/include/asm/sparsemem.h: SECTION_SIZE_BITS``.
+SECTION_SIZE = 1 << 27
+
+
+@hookimpl
+def softreserve_stub_handoff(machine: Machine) -> Handoff | None:
+    """Hand the firmware's map over as it is."""
+    if machine.arch != ARCH:
+        return None
+    from softreserve.boot import Handoff
+
+    return Handoff(machine.efi_map)
+
+
+@hookimpl
+def softreserve_early_reserve(system: System) -> bool | None:
+    """Fill memblock."""
+    if system.machine.arch != ARCH:
+        return None
+    from softreserve_demo import setup
+
+    setup.early_reserve(system)
+    return True
+
+
+@hookimpl
+def softreserve_numa_info(system: System) -> bool | None:
+    """One node for everything."""
+    if system.machine.arch != ARCH:
+        return None
+    from softreserve_demo import setup
+
+    setup.misc_mem_init(system)
+    return True
+
+
+@hookimpl
+def softreserve_register_resources(system: System) -> Sequence[Initcall] | None:
+    """System RAM, the kernel image, and what is soft reserved."""
+    if system.machine.arch != ARCH:
+        return None
+    from softreserve_demo import setup
+
+    setup.init_resources(system)
+    return ()
+
+
+@hookimpl
+def softreserve_memory_block_size(system: System) -> int | None:
+    """One section."""
+    return SECTION_SIZE if system.machine.arch == ARCH else None
