@@ -66,14 +66,15 @@ def load(
     manager.add_hookspecs(hookspecs)
     if available is None:
         available = installed()
-    for name in dict.fromkeys(names):
-        manager.register(_import(name, available), name=name)
-    for name, plugin in extra:
-        manager.register(plugin, name=name)
+    chosen = [(name, _import(name, available)) for name in dict.fromkeys(names)]
+    name = ""
     try:
+        for name, plugin in (*chosen, *extra):
+            manager.register(plugin, name=name)
         manager.check_pending()
     except pluggy.PluginValidationError as error:
-        raise PluginError(f"plugin {manager.get_name(error.plugin)}: {_one_line(error)}") from error
+        guilty = manager.get_name(error.plugin) or name  # one that was refused has no name
+        raise PluginError(f"plugin {guilty}: {_one_line(error)}") from error
     for name, plugin in manager.list_name_plugin():
         for caller in manager.get_hookcallers(plugin) or []:
             if any(impl.wrapper or impl.hookwrapper for impl in caller.get_hookimpls() if impl.plugin is plugin):
