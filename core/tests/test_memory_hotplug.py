@@ -561,3 +561,9 @@ def test_a_name_that_is_no_block_leads_nowhere() -> None:
     for name in ("memory16", "memory01", "memory", "memory-1", "memoryx", "memory²"):
         assert system.sysfs.node(f"/sys/devices/system/memory/{name}") is None
     assert system.sysfs.readlink("/sys/bus/memory/devices/memory3") == "../../../devices/system/memory/memory3"
+
+
+def test_a_kernel_without_hotplug_has_no_blocks() -> None:
+    system = boot_memory(config={"MEMORY_HOTPLUG": "n"})
+    assert system.sysfs.node("/sys/devices/system/memory") is None
+    assert list(system.memory.blocks) == []

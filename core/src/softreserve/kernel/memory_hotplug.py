@@ -94,7 +94,12 @@ class MemoryHotplug:
         self.zones.build_all_zonelists()
 
     def memory_dev_init(self) -> None:
-        """Make the memory blocks of the memory found at boot. Linux: ``drivers/base/memory.c: memory_dev_init``."""
+        """Make the memory blocks of the memory found at boot, where CONFIG_MEMORY_HOTPLUG is on.
+
+        Linux: ``drivers/base/memory.c: memory_dev_init``.
+        """
+        if not self._system.kernel.builtin("MEMORY_HOTPLUG"):
+            return
         from softreserve.kernel.boot_blocks import BootBlocks
         from softreserve.kernel.memory_sysfs import parse_parameters, publish
 

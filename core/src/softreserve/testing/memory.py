@@ -22,6 +22,7 @@ CONFIG: Final[Mapping[str, str]] = {
     "ZONE_DMA": "y",
     "ZONE_DMA32": "y",
     "ZONE_DEVICE": "y",
+    "MEMORY_HOTPLUG": "y",
     "MEMORY_HOTREMOVE": "y",
     "MHP_MEMMAP_ON_MEMORY": "y",
     "DEFERRED_STRUCT_PAGE_INIT": "y",
