@@ -26,6 +26,8 @@ class DaxDevice(Protocol):
     """What a driver sees of a device."""
 
     name: str
+    #: Node that its users are near to, or -1. Linux: ``dev_to_node``.
+    numa_node: int
 
     @property
     def ranges(self) -> list[tuple[int, int]]:

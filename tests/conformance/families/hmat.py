@@ -76,7 +76,7 @@ class _Run:
         """What happened since the last report."""
         found: dict[str, Any] = {"hmem_ranges": self.ranges[:]}
         found |= {key: items[:] for key, items in self.nodes.told.items()}
-        # The vectors' build compiled lib/fw_table.c with the prefix of drivers/acpi/tables.c; a 6.12 kernel prints none.
+        # The build behind the vectors gives lib/fw_table.c a prefix that a 6.12 kernel does not print.
         found["log"] = ["ACPI: " + x if x.startswith("[HMAT:") else x for x in self.log.lines_since(self._mark)]
         self.ranges.clear()
         for items in self.nodes.told.values():

@@ -23,6 +23,15 @@ class Parameter:
     name: str
     value: bool = False
     mode: int = 0o644
+    _default: bool = attrs.field(init=False, repr=False)
+
+    @_default.default
+    def _first_value(self) -> bool:
+        return self.value
+
+    def reset(self) -> None:
+        """Go back to the value that it was made with."""
+        self.value = self._default
 
     def set(self, text: str | None) -> int:
         """Set from text (``None``: given without a value, true): 0 or -EINVAL."""
@@ -59,6 +68,8 @@ class Module:
     level: Level = Level.DEVICE
     parameters: tuple[Parameter, ...] = ()
     depends: tuple[str, ...] = ()
+    #: Modules that are loaded before, where they are to be had, and may go again. Linux: ``MODULE_SOFTDEP("pre: ..")``.
+    soft_depends: tuple[str, ...] = ()
     live: bool = False
 
 
@@ -75,10 +86,15 @@ class Modules:
             if not self._system.kernel.enabled(module.option):
                 continue
             self._modules[module.name] = module
-            for parameter in module.parameters:
-                for value in self._system.cmdline.all(f"{module.name}.{parameter.name}"):
-                    parameter.set(value)
+            self._set_from_cmdline(module)
         self._system.sysfs.add("/sys/module", Directory(names=self._names, lookup=self._lookup))
+
+    def _set_from_cmdline(self, module: Module) -> None:
+        """Give a module fresh parameters: one that was unloaded remembers nothing."""
+        for parameter in module.parameters:
+            parameter.reset()
+            for value in self._system.cmdline.all(f"{module.name}.{parameter.name}"):
+                parameter.set(value)
 
     def initcalls(self) -> list[Initcall]:
         """Initcalls of what is built in."""
@@ -99,8 +115,9 @@ class Modules:
             return -2
         if module.live:
             return 0
-        for needed in module.depends:
+        for needed in (*module.soft_depends, *module.depends):
             self.load(needed)
+        self._set_from_cmdline(module)
         for parameter in module.parameters:
             if parameters and parameter.name in parameters:
                 status = parameter.set(parameters[parameter.name])

@@ -470,11 +470,53 @@ BEHAVIOURS: Final = (
         "a failed probe is printed as `DRIVER DEVICE: probe with driver DRIVER failed`; before, `DRIVER: probe of ..`",
     ),
     Behaviour(
+        "cxl-acpi-tolerates-bad-windows",
+        "6.7",
+        None,
+        "a CXL window that cannot be used is skipped; before, some mistakes made cxl_acpi fail as a whole",
+        "cxl/acpi: Return 'rc' instead of '0' in cxl_parse_cfmws()",
+    ),
+    Behaviour(
+        "cxl-xor-interleave",
+        "6.2",
+        None,
+        "CXL windows with XOR interleave arithmetic are known",
+        "cxl/acpi: Support CXL XOR Interleave Math (CXIMS)",
+    ),
+    Behaviour(
         "cxl-acpi-windows",
         "6.0",
         None,
         "cxl_acpi puts CXL windows (CEDT) into /proc/iomem",
         "cxl/acpi: Track CXL resources in iomem_resource",
         known_by="from history",
+    ),
+    # --- kexec
+    Behaviour(
+        "kexec-file-skips-driver-managed",
+        "5.8",
+        None,
+        "kexec_file_load passes over memory that a driver manages",
+        "kexec_file: don't place kexec images on IORESOURCE_MEM_DRIVER_MANAGED",
+    ),
+    Behaviour(
+        "kexec-file-walks-top-down",
+        "6.8",
+        None,
+        "kexec_file_load looks for a top-down hole in the highest range first; before, in the lowest",
+        "kexec_file: load kernel at top of system RAM if required",
+    ),
+    Behaviour(
+        "kexec-file-exact-top",
+        "6.8",
+        None,
+        "a top-down hole may end at the very end of its range; before, one byte short of it",
+        "kexec: modify the meaning of the end parameter in kimage_is_destination_range()",
+    ),
+    Behaviour(
+        "kexec-file-above-pref-address",
+        "6.12",
+        None,
+        "kexec_file_load puts an x86 kernel no lower than its preferred address",
     ),
 )

@@ -51,9 +51,9 @@ class Device:
         self.numa_node = numa_node
         self.driver: Driver | None = None
 
-    def directory(self) -> Directory:
-        """The directory at :attr:`path`, made anew."""
-        raise AssertionError(f"{type(self).__name__} shows nothing")
+    def driver_string(self, bus: str) -> str:
+        """What begins a message about the device: its driver, or its bus. Linux: ``dev_driver_string``."""
+        return self.driver.name if self.driver is not None else bus
 
 
 class Registration(Generic[D, R]):

@@ -7,27 +7,40 @@ from typing import TYPE_CHECKING
 
 from softreserve.hookspecs import hookimpl
 
-from softreserve_hmem import memory_tiers
+from softreserve_hmem import memory_tiers, wiring
+from softreserve_hmem.device_dax import DeviceDaxDriver
 from softreserve_hmem.kmem import KmemDriver
 
 if TYPE_CHECKING:
     from softreserve.dax import DaxDriver
     from softreserve.initcalls import Initcall
+    from softreserve.kernel.modules import Module
     from softreserve.system import System
 
-__all__ = ["softreserve_dax_drivers", "softreserve_register_resources", "softreserve_sysfs"]
+__all__ = [
+    "softreserve_dax_drivers",
+    "softreserve_modules",
+    "softreserve_register_resources",
+    "softreserve_sysfs",
+]
 
 
 @hookimpl
 def softreserve_register_resources(system: System) -> Sequence[Initcall]:
-    """Set memory tiers up."""
-    return memory_tiers.setup(system)
+    """Set memory tiers, HMAT and the dax bus up."""
+    return [*memory_tiers.setup(system), *wiring.setup(system)]
+
+
+@hookimpl
+def softreserve_modules(system: System) -> Sequence[Module]:
+    """Bring the modules around the dax bus."""
+    return wiring.modules(system)
 
 
 @hookimpl
 def softreserve_dax_drivers(system: System) -> Sequence[DaxDriver]:
-    """Bring kmem."""
-    return [KmemDriver(system)]
+    """Bring device_dax and kmem, in the order in which they are linked."""
+    return [DeviceDaxDriver(system), KmemDriver(system)]
 
 
 @hookimpl

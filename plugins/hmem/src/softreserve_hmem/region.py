@@ -349,9 +349,6 @@ class DevDax(Device):
             return self._shrink(size)
         if size - now > self.region.available_size:
             return -ENOSPC
-        if not self.alloc_is_aligned(size - now):
-            self.region.owner.warn_once(self, f"resize of {size - now:#018x} misaligned")
-            return -ENXIO
         return self._grow(size - now)
 
     # --- store functions

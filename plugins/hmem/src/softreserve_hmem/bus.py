@@ -1,0 +1,136 @@
+"""The dax bus: which driver takes which device, and device numbers. Linux: ``drivers/dax/{bus,super}.c``.
+
+What devices are made of is in :mod:`softreserve_hmem.region`; what they show in :mod:`softreserve_hmem.dax_sysfs`.
+"""
+
+from __future__ import annotations
+
+from errno import EINVAL, ENXIO
+from typing import TYPE_CHECKING, Final
+
+from softreserve.dax import DaxDriver
+from softreserve.sysfs import Attribute, Link, Node
+from softreserve.system import StashKey
+
+from softreserve_hmem.driver_core import Bus, Registration, c_text
+from softreserve_hmem.ida import Ida
+from softreserve_hmem.region import DevDax, RegionOwner
+
+if TYPE_CHECKING:
+    from softreserve.system import System
+
+__all__ = ["DAX_BUS", "DAX_MAJOR", "DaxBus"]
+
+#: Character devices ask for any free major number; this one is free on most machines.
+DAX_MAJOR: Final = 252
+_INT_LIMIT: Final = 1 << 31
+
+
+class DaxBus(Bus[DevDax, DaxDriver], RegionOwner):
+    """The dax bus of a system."""
+
+    def __init__(self, system: System) -> None:
+        super().__init__(system, "dax")
+        self._minors = Ida()
+        self._warned: set[str] = set()
+
+    def publish(self) -> None:
+        """Show the bus in sysfs. Linux: ``dax_bus_init``."""
+        self.system.sysfs.add(self.path, self.directory())
+
+    # --- matching
+
+    def match(self, registration: Registration[DevDax, DaxDriver], device: DevDax) -> bool:
+        """Whether a driver takes a device: by name, or by what the region is for. Linux: ``dax_bus_match``."""
+        if device.name in registration.ids:
+            return True
+        driver = registration.driver
+        if not self.system.kernel.has("dax-match-by-type"):
+            return driver.match_always
+        if driver.type == ("kmem" if device.region.kmem else "device"):
+            return True
+        return driver.type == "device" and not self.system.kernel.enabled("DEV_DAX_KMEM")
+
+    def probe(self, driver: DaxDriver, device: DevDax) -> int:
+        """Bind; a device without memory is refused. Linux: ``dax_bus_probe``."""
+        if not device.size:
+            return -ENXIO
+        status = driver.probe(device)
+        if not status and device.region.seed is device:
+            device.region.seed = None
+        return status
+
+    def remove(self, driver: DaxDriver, device: DevDax) -> None:
+        """Unbind."""
+        driver.remove(device)
+
+    # --- ids given at run time
+
+    def driver_attributes(self, registration: Registration[DevDax, DaxDriver]) -> dict[str, Node]:
+        """``new_id`` and ``remove_id``."""
+        return {
+            "new_id": Attribute(0o200, store=lambda data: self.new_id_store(registration, data)),
+            "remove_id": Attribute(0o200, store=lambda data: self.remove_id_store(registration, data)),
+        }
+
+    def new_id_store(self, registration: Registration[DevDax, DaxDriver], data: bytes) -> int:
+        """Let a driver take a device by name; then offer it *every* device that fits and has no driver."""
+        name = _device_name(data)
+        if name is None:
+            return -EINVAL
+        if name not in registration.ids:
+            registration.ids.append(name)
+        self.driver_attach(registration)
+        return len(data)
+
+    def remove_id_store(self, registration: Registration[DevDax, DaxDriver], data: bytes) -> int:
+        """Take a name back; one that is not there is no error, and nothing is unbound."""
+        name = _device_name(data)
+        if name is None:
+            return -EINVAL
+        if name in registration.ids:
+            registration.ids.remove(name)
+        return len(data)
+
+    # --- devices of regions
+
+    def device_add(self, device: DevDax) -> None:
+        """Give a device its number, and look for a driver."""
+        device.minor = self._minors.alloc()
+        self.system.sysfs.add(f"/sys/dev/char/{DAX_MAJOR}:{device.minor}", Link(device.path))
+        super().device_add(device)
+
+    def device_del(self, device: DevDax) -> None:
+        """Unbind a device and take it off the bus; its number is free again."""
+        super().device_del(device)
+        self.system.sysfs.remove(f"/sys/dev/char/{DAX_MAJOR}:{device.minor}")
+        self._minors.free(device.minor)
+
+    def warn_once(self, device: DevDax, text: str) -> None:
+        """Print a warning of the kernel, the first time."""
+        if text not in self._warned:
+            self._warned.add(text)
+            self.system.printk(f"{device.driver_string(self.name)} {device.name}: {text}", "drivers/dax/bus.c")
+
+    def mhp_supports_memmap_on_memory(self) -> bool:
+        """Whether a memory map can lie in hot-added memory."""
+        return self.system.memory.mhp_supports_memmap_on_memory()
+
+
+def _device_name(data: bytes) -> str | None:
+    """The name in a write to ``new_id``: ``dax%d.%d``, exactly as the kernel would print it. Linux: ``do_id_store``."""
+    text = c_text(data).removesuffix("\n")
+    region, dot, number = text.removeprefix("dax").partition(".")
+    sound = text.startswith("dax") and dot and _is_int(region) and _is_int(number)
+    return text if sound else None
+
+
+def _is_int(text: str) -> bool:
+    """Whether reading a 32-bit number and printing it gives the same text."""
+    digits = text.removeprefix("-")
+    if not digits.isascii() or not digits.isdecimal() or str(int(text)) != text:
+        return False
+    return -_INT_LIMIT <= int(text) < _INT_LIMIT
+
+
+DAX_BUS: Final = StashKey[DaxBus]("dax bus")

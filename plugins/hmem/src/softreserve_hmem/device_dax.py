@@ -1,0 +1,94 @@
+"""The device_dax driver: memory for programs to map through ``/dev/daxR.M``. Linux: ``drivers/dax/device.c``."""
+
+from __future__ import annotations
+
+from errno import EBUSY, EINVAL, ENXIO
+from typing import TYPE_CHECKING, Final
+
+from softreserve.kernel.resource import (
+    IORES_DESC_NONE,
+    IORESOURCE_SYSTEM_RAM,
+    REGION_DISJOINT,
+    Resource,
+    region_intersects,
+    release_resource,
+    request_region,
+)
+
+if TYPE_CHECKING:
+    from softreserve.dax import DaxDevice
+    from softreserve.system import System
+
+__all__ = ["DeviceDaxDriver"]
+
+_FILE: Final = "drivers/dax/device.c"
+_SUBSECTION_SIZE: Final = 2 << 20
+
+
+class DeviceDaxDriver:
+    """``device_dax``, a driver of the dax bus; see :class:`softreserve.dax.DaxDriver`."""
+
+    name = "device_dax"
+    module = "device_dax"
+    option = "DEV_DAX"
+    source = _FILE
+    type = "device"
+    match_always = True
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self._claims: dict[str, list[Resource]] = {}
+
+    def probe(self, device: DaxDevice) -> int:
+        """Claim all ranges and map them. Linux: ``dev_dax_probe``."""
+        claims: list[Resource] = []
+        status = self._claim(device, claims) or self._memremap_pages(device)
+        if status:
+            _release(claims)
+        else:
+            self._claims[device.name] = claims
+        return status
+
+    def remove(self, device: DaxDevice) -> None:
+        """Give everything back; the Device zone keeps its span."""
+        _release(self._claims.pop(device.name))
+
+    def _claim(self, device: DaxDevice, claims: list[Resource]) -> int:
+        for number, (start, end) in enumerate(device.ranges):
+            found = request_region(self._system.iomem.root, start, end + 1 - start, device.name)
+            if found is None:
+                self._system.printk(
+                    f"{self.name} {device.name}: mapping{number}: {start:#x}-{end:#x} could not reserve range",
+                    f"{_FILE}: dev_dax_probe",
+                )
+                return -EBUSY
+            claims.append(found)
+        return 0
+
+    def _memremap_pages(self, device: DaxDevice) -> int:
+        """Make struct pages for the ranges: 0 or ``-errno``. Linux: ``mm/memremap.c: memremap_pages``."""
+        if not self._system.kernel.builtin("ZONE_DEVICE"):
+            return -ENXIO
+        page = self._system.kernel.page_size
+        nid = max(device.numa_node, 0)
+        for start, end in device.ranges:
+            status = self._pagemap_range(start, end + 1 - start)
+            if status:
+                return status
+            self._system.memory.zones.move_pfn_range_to_device_zone(nid, start // page, (end + 1 - start) // page)
+        return 0
+
+    def _pagemap_range(self, start: int, size: int) -> int:
+        """Whether one range (bytes) can be mapped: 0 or ``-errno``. Linux: ``mm/memremap.c: pagemap_range``."""
+        root = self._system.iomem.root
+        if region_intersects(root, start, size, IORESOURCE_SYSTEM_RAM, IORES_DESC_NONE) != REGION_DISJOINT:
+            return -ENXIO
+        if not self._system.memory.mhp_range_allowed(start, size):
+            return -EINVAL
+        # Memory maps come in pieces of this size; only starts can be off, by way of `mapping`.
+        return -EINVAL if (start | size) % _SUBSECTION_SIZE else 0
+
+
+def _release(claims: list[Resource]) -> None:
+    for res in reversed(claims):
+        release_resource(res)

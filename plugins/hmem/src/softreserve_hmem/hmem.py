@@ -1,0 +1,131 @@
+"""The dax_hmem module: regions, and in newer kernels hmem devices too. Linux: ``drivers/dax/hmem/hmem.c``."""
+
+from __future__ import annotations
+
+from errno import ENOMEM
+from typing import TYPE_CHECKING, Final
+
+from softreserve.kernel.modules import Parameter
+from softreserve.kernel.resource import (
+    IORES_DESC_CXL,
+    IORESOURCE_MEM,
+    REGION_DISJOINT,
+    Resource,
+    region_intersects,
+)
+
+from softreserve_hmem.dax_sysfs import region_contents
+from softreserve_hmem.hmem_device import HmemDevice, HmemDevices, memregion_ids
+from softreserve_hmem.platform import PlatformDevice, platform_bus
+from softreserve_hmem.region import DaxRegion, alloc_dax_region
+
+if TYPE_CHECKING:
+    from softreserve.system import System
+
+    from softreserve_hmem.bus import DaxBus
+
+__all__ = ["DaxHmem"]
+
+_FILE: Final = "drivers/dax/hmem/hmem.c"
+
+
+class HmemDriver:
+    """Makes a dax region of an hmem device, with one dax device of all of it."""
+
+    name = "hmem"
+    module = "dax_hmem"
+
+    def __init__(self, system: System, bus: DaxBus, region_idle: Parameter) -> None:
+        self._system = system
+        self._bus = bus
+        self._region_idle = region_idle
+        self._regions: dict[str, DaxRegion] = {}
+
+    def probe(self, device: PlatformDevice) -> int:
+        """Make the region: 0, or -ENOMEM where it is not aligned. Linux: ``dax_hmem_probe``."""
+        if not isinstance(device, HmemDevice):
+            return -ENOMEM
+        idle = self._region_idle.value
+        kernel = self._system.kernel
+        kmem = kernel.has("dax-match-by-type") and not idle
+        region = alloc_dax_region(kernel, self._bus, device, device.id, device.span, device.target_node, kmem=kmem)
+        if region is None:
+            return -ENOMEM
+        self._regions[device.name] = region
+        device.contents = region_contents(self._bus, region)
+        region.create_dev_dax(0 if idle else region.res.size)
+        return 0
+
+    def remove(self, device: PlatformDevice) -> None:
+        """Take the region away with all its devices."""
+        self._regions.pop(device.name).unregister()
+        device.contents = None
+
+
+class HmemPlatformDriver:
+    """Makes an hmem device of every range that was remembered at boot."""
+
+    name = "hmem_platform"
+    module = "dax_hmem"
+
+    def __init__(self, system: System, devices: HmemDevices) -> None:
+        self._system = system
+        self._offered = devices
+        self._made: dict[str, list[HmemDevice]] = {}
+
+    def probe(self, device: PlatformDevice) -> int:
+        """Walk the ranges, lowest first. Linux: ``dax_hmem_platform_probe``."""
+        self._made[device.name] = []
+        for res in list(self._offered.active.children):
+            self._hmem_register_device(device, res)
+        return 0
+
+    def remove(self, device: PlatformDevice) -> None:
+        """Take the devices away, the last one first."""
+        for made in reversed(self._made.pop(device.name)):
+            platform_bus(self._system).platform_device_unregister(made)
+            memregion_ids(self._system).free(made.id)
+
+    def _hmem_register_device(self, host: PlatformDevice, res: Resource) -> None:
+        if self._belongs_to_cxl(res):
+            self._system.log.record(
+                "left to CXL", f"{_FILE}: hmem_register_device", res.start, res.end + 1, "hmem range", "no hmem device"
+            )
+            return
+        if not self._offered.is_soft_reserved(res):
+            return
+        target_nid = res.desc
+        numa_node = self._system.nodes.numa_map_to_online_node(target_nid)
+        number = memregion_ids(self._system).alloc()
+        made = HmemDevice(number, numa_node, (res.start, res.end), target_nid, claims=False)
+        self._made[host.name].append(made)
+        platform_bus(self._system).platform_device_add(made)
+
+    def _belongs_to_cxl(self, res: Resource) -> bool:
+        if not self._system.kernel.has("hmem-defers-to-cxl") or not self._system.kernel.enabled("CXL_REGION"):
+            return False
+        root = self._system.iomem.root
+        return region_intersects(root, res.start, res.size, IORESOURCE_MEM, IORES_DESC_CXL) != REGION_DISJOINT
+
+
+class DaxHmem:
+    """The module: its parameter and both drivers."""
+
+    def __init__(self, system: System, bus: DaxBus, devices: HmemDevices) -> None:
+        self.region_idle = Parameter("region_idle")
+        self._platform = platform_bus(system)
+        self._hmem = HmemDriver(system, bus, self.region_idle)
+        self._hmem_platform = HmemPlatformDriver(system, devices)
+        self._has_platform = system.kernel.has("hmem-platform-device")
+
+    def init(self) -> int:
+        """Register the drivers: 0 or ``-errno``. Linux: ``dax_hmem_init``."""
+        if self._has_platform:
+            self._platform.driver_register(self._hmem_platform)
+        return self._platform.driver_register(self._hmem)
+
+    def exit(self) -> None:
+        """Undo :meth:`init`."""
+        self._platform.driver_unregister(self._hmem)
+        if self._has_platform:
+            self._platform.driver_unregister(self._hmem_platform)

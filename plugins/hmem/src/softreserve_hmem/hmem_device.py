@@ -1,0 +1,136 @@
+"""Which ranges become hmem devices. Linux: ``drivers/dax/hmem/device.c``, ``lib/memregion.c``.
+
+Ranges come from HMAT targets, then from everything soft reserved that is left, then from other plugins. Older kernels
+make a platform device at once, with a line in ``/proc/iomem``; newer ones only remember the range until the dax_hmem
+module asks for it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from softreserve.kernel.modules import Parameter
+from softreserve.kernel.resource import (
+    IORES_DESC_SOFT_RESERVED,
+    IORESOURCE_MEM,
+    REGION_INTERSECTS,
+    Resource,
+    region_intersects,
+    release_region,
+    request_region,
+    walk_iomem_res_desc,
+)
+from softreserve.system import StashKey
+from softreserve.units import U64_MAX
+
+from softreserve_hmem.ida import Ida
+from softreserve_hmem.platform import PlatformDevice, platform_bus
+
+if TYPE_CHECKING:
+    from softreserve.system import System
+
+__all__ = ["HMEM_DEVICES", "MEMREGION_IDS", "HmemDevice", "HmemDevices", "memregion_ids"]
+
+_FILE: Final = "drivers/dax/hmem/device.c"
+
+MEMREGION_IDS: Final = StashKey[Ida]("memregion ids")
+
+
+def memregion_ids(system: System) -> Ida:
+    """Numbers of memory regions, shared by hmem devices and CXL decoders."""
+    found = system.stash.get(MEMREGION_IDS)
+    if found is None:
+        found = system.stash[MEMREGION_IDS] = Ida()
+    return found
+
+
+class HmemDevice(PlatformDevice):
+    """``hmem.N``: a range (bytes, end inclusive) and the node that it would be."""
+
+    __slots__ = ("span", "target_node")
+
+    def __init__(self, number: int, numa_node: int, span: tuple[int, int], target_node: int, *, claims: bool) -> None:
+        """``claims``: the device has a line in ``/proc/iomem``."""
+        resources = (Resource(*span, None, IORESOURCE_MEM, IORES_DESC_SOFT_RESERVED),) if claims else ()
+        super().__init__("hmem", number, numa_node, resources)
+        self.span = span
+        self.target_node = target_node
+
+
+class HmemDevices:
+    """Ranges offered so far."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        #: ``device_hmem.disable``.
+        self.disable = Parameter("disable", mode=0o444)
+        #: One busy child per range; where devices come later, its ``desc`` is the target node.
+        self.active = Resource(0, U64_MAX, "HMEM devices", IORESOURCE_MEM)
+        self._platform_initialized = False
+
+    def hmem_init(self) -> int:
+        """Offer everything soft reserved, lowest first; what HMAT targets took is refused. The answer is 0."""
+        if self._system.kernel.has("hmem-per-soft-reserved-range"):
+            root = self._system.iomem.root
+            walk_iomem_res_desc(root, IORES_DESC_SOFT_RESERVED, IORESOURCE_MEM, 0, U64_MAX, self._register_one)
+        for offer in self._system.hooks.dax_devices(self._system):
+            self.register(offer.target_node, Resource(offer.start, offer.end - 1, None, IORESOURCE_MEM))
+        return 0
+
+    def _register_one(self, res: Resource) -> int:
+        self.register(self._system.nodes.phys_to_target_node(res.start), res)
+        return 0
+
+    def register(self, target_nid: int, res: Resource) -> None:
+        """Offer a range; one that overlaps an earlier one is dropped silently."""
+        if self.disable.value:
+            return
+        if self._system.kernel.has("hmem-platform-device"):
+            self._hmem_register_resource(target_nid, res)
+        else:
+            self._hmem_register_device(target_nid, res)
+
+    def _hmem_register_resource(self, target_nid: int, res: Resource) -> None:
+        """Remember a range; the first one makes the device whose driver will ask for them."""
+        new = request_region(self.active, res.start, res.size, "")
+        if new is None:
+            return
+        new.desc = target_nid
+        self._record(target_nid, res, "range recorded", "hmem_register_resource")
+        if not self._platform_initialized:
+            self._platform_initialized = True
+            platform_bus(self._system).platform_device_add(PlatformDevice("hmem_platform", 0))
+
+    def _hmem_register_device(self, target_nid: int, res: Resource) -> None:
+        """Make a device of a range that is soft reserved and nothing else."""
+        if not self.is_soft_reserved(res):
+            return
+        ids = memregion_ids(self._system)
+        number = ids.alloc()
+        if request_region(self.active, res.start, res.size, f"hmem.{number}") is None:
+            ids.free(number)
+            return
+        numa_node = self._system.nodes.numa_map_to_online_node(target_nid)
+        device = HmemDevice(number, numa_node, (res.start, res.end), target_nid, claims=True)
+        if platform_bus(self._system).platform_device_add(device):
+            where = f"[mem {res.start:#010x}-{res.end:#010x} flags {IORESOURCE_MEM:#x}]"
+            self._system.printk(f"platform {device.name}: device add failed for {where}", _FILE)
+            release_region(self.active, res.start, res.size)
+            ids.free(number)
+            return
+        self._record(target_nid, res, f"{device.name} made", "hmem_register_device")
+
+    def is_soft_reserved(self, res: Resource) -> bool:
+        """Whether a range overlaps soft reserved memory and no other resource beside it."""
+        found = region_intersects(
+            self._system.iomem.root, res.start, res.size, IORESOURCE_MEM, IORES_DESC_SOFT_RESERVED
+        )
+        return found == REGION_INTERSECTS
+
+    def _record(self, target_nid: int, res: Resource, rule: str, function: str) -> None:
+        self._system.log.record(
+            rule, f"{_FILE}: {function}", res.start, res.end + 1, after=f"hmem, target node {target_nid}"
+        )
+
+
+HMEM_DEVICES: Final = StashKey[HmemDevices]("hmem devices")

@@ -1,0 +1,103 @@
+"""Where the parts of this plugin meet: what runs at boot, and which modules there are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from softreserve.initcalls import Initcall, Level
+from softreserve.kernel.modules import Module
+
+from softreserve_hmem.bus import DAX_BUS, DaxBus
+from softreserve_hmem.cxl_acpi import CxlAcpi
+from softreserve_hmem.hmat import HmatState
+from softreserve_hmem.hmem import DaxHmem
+from softreserve_hmem.hmem_device import HMEM_DEVICES, HmemDevices
+from softreserve_hmem.memory_tiers import MEMORY_TIERS
+
+if TYPE_CHECKING:
+    from softreserve.dax import DaxDriver
+    from softreserve.system import System
+
+__all__ = ["modules", "setup"]
+
+#: Linux: ``include/linux/memory.h: HMAT_CALLBACK_PRI``.
+_HMAT_CALLBACK_PRIORITY: Final = 2
+
+
+def setup(system: System) -> list[Initcall]:
+    """Make the dax bus and what is offered to it; returned are the initcalls that fill it."""
+    system.stash[DAX_BUS] = DaxBus(system)
+    system.stash[HMEM_DEVICES] = HmemDevices(system)
+    if not system.kernel.builtin("ACPI_HMAT"):
+        return []
+    level = Level.SUBSYS if system.kernel.has("hmem-platform-device") else Level.DEVICE
+    return [Initcall(level, "drivers/acpi/numa/hmat.c", "hmat_init", lambda: _hmat_init(system))]
+
+
+def _has_hmem_devices(system: System) -> bool:
+    """Whether CONFIG_DEV_DAX_HMEM_DEVICES follows from the options that are chosen: always built in."""
+    return system.kernel.enabled("DEV_DAX_HMEM") and system.kernel.builtin("DAX")
+
+
+def _hmat_init(system: System) -> None:
+    devices = system.stash[HMEM_DEVICES]
+    register = devices.register if _has_hmem_devices(system) else lambda nid, res: None
+    hmat = HmatState(system.kernel, system.log, system.nodes, register, system.stash.get(MEMORY_TIERS))
+    if hmat.hmat_init(system.machine.acpi):
+        system.memory.register_memory_notifier(hmat.callback, _HMAT_CALLBACK_PRIORITY)
+
+
+def modules(system: System) -> list[Module]:
+    """All modules: the bus, hmem devices, dax_hmem, cxl_acpi, and one for every driver that a plugin brings."""
+    kernel = system.kernel
+    bus, devices = system.stash[DAX_BUS], system.stash[HMEM_DEVICES]
+    found = [
+        Module("dax", "DAX", "drivers/dax/super.c", init=lambda: _publish(bus), level=Level.SUBSYS),
+        _dax_hmem(system, bus, devices),
+        *(_driver_module(bus, driver) for driver in system.hooks.dax_drivers(system)),
+    ]
+    if _has_hmem_devices(system):
+        level = Level.DEVICE if kernel.has("hmem-platform-device") else Level.LATE
+        source, parameters = "drivers/dax/hmem/device.c", (devices.disable,)
+        found.append(Module("device_hmem", "DAX", source, devices.hmem_init, level=level, parameters=parameters))
+    if kernel.has("cxl-acpi-windows"):
+        found.append(_cxl_acpi(system))
+    return found
+
+
+def _publish(bus: DaxBus) -> int:
+    bus.publish()
+    return 0
+
+
+def _dax_hmem(system: System, bus: DaxBus, devices: HmemDevices) -> Module:
+    kernel = system.kernel
+    dax_hmem = DaxHmem(system, bus, devices)
+    waits = kernel.has("hmem-defers-to-cxl") and kernel.enabled("CXL_REGION") and kernel.config.get("CXL_ACPI") == "m"
+    return Module(
+        "dax_hmem",
+        "DEV_DAX_HMEM",
+        "drivers/dax/hmem/hmem.c",
+        dax_hmem.init,
+        dax_hmem.exit,
+        parameters=(dax_hmem.region_idle,),
+        depends=("dax",),
+        soft_depends=("cxl_acpi",) if waits else (),
+    )
+
+
+def _driver_module(bus: DaxBus, driver: DaxDriver) -> Module:
+    return Module(
+        driver.module,
+        driver.option,
+        driver.source,
+        lambda: bus.driver_register(driver),
+        lambda: bus.driver_unregister(driver),
+        depends=("dax",),
+    )
+
+
+def _cxl_acpi(system: System) -> Module:
+    cxl = CxlAcpi(system)
+    level = Level.SUBSYS if system.kernel.has("hmem-defers-to-cxl") else Level.DEVICE
+    return Module("cxl_acpi", "CXL_ACPI", "drivers/cxl/acpi.c", cxl.init, cxl.exit, level=level)
