@@ -128,14 +128,19 @@ class SysfsTree:
         return None if isinstance(found, int) else found[0]
 
     def readlink(self, path: str) -> str | int:
-        """The relative target text of a link as the kernel shows it, or ``-errno``."""
+        """The relative target text of a link as the kernel shows it, or ``-errno``.
+
+        The way leads up to where the *parent* of the target branches off, even if the link lies below the target.
+        Linux: ``fs/kernfs/symlink.c: kernfs_get_target_path``.
+        """
         found = self._walk(path, False)
         if isinstance(found, int):
             return found
         where, node = found
         if not isinstance(node, Link):
             return -errno.EINVAL
-        return posixpath.relpath(node.target, posixpath.dirname(where))
+        parent, name = posixpath.split(node.target)
+        return posixpath.normpath(posixpath.join(posixpath.relpath(parent, posixpath.dirname(where)), name))
 
     def listdir(self, path: str) -> list[str] | int:
         """Names in a directory, sorted, or ``-errno``."""
