@@ -12,6 +12,7 @@ from softreserve.model.cmdline import CommandLine
 from softreserve.model.kernel import Kernel
 from softreserve.model.machine import KernelImage, Machine
 from softreserve.model.ranges import PhysRange
+from softreserve.units import U64_MAX
 
 if TYPE_CHECKING:
     from softreserve.system import System
@@ -29,7 +30,14 @@ class KexecSegment:
 
 @attrs.frozen
 class KexecRequest:
-    """What somebody asks for. ``image`` and ``setup_data`` say where the loader put things, where that is known."""
+    """What somebody asks for.
+
+    :param image: where the loader put the next kernel's image, and ``setup_data`` its nodes, where that is known;
+        otherwise a place is found.
+    :param kernel_size: bytes that the next kernel needs while it runs; ``None``: as the running one. ``initrd_size``
+        likewise; 0 means no initrd.
+    :param mem_min: lowest and highest address for segments (kexec-tools' ``--mem-min`` and ``--mem-max``), bytes.
+    """
 
     syscall: str = "kexec_load"
     kernel: Kernel | None = None
@@ -37,11 +45,10 @@ class KexecRequest:
     policy: str = "default"
     image: KernelImage | None = None
     setup_data: tuple[PhysRange, ...] = ()
-    kernel_size: int = 0x3000000
-    initrd_size: int = 0
-    kernel_align: int = 0x200000
+    kernel_size: int | None = None
+    initrd_size: int | None = None
     mem_min: int = 0
-    mem_max: int = (1 << 64) - 1
+    mem_max: int = U64_MAX
 
 
 @attrs.frozen

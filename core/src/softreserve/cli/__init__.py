@@ -25,6 +25,7 @@ COMMANDS = {
     "explain": ("softreserve.cli.explain:explain_command", "Say why an address is what it is."),
     "export": ("softreserve.cli.export:export_command", "Write a machine's /sys and /proc as a directory."),
     "kaslr": ("softreserve.cli.kaslr:kaslr_command", "Show where the kernel image may land, where not, and why."),
+    "kexec": ("softreserve.cli.kexec:kexec_command", "Cross a kexec, or a chain of them."),
     "lint": ("softreserve.cli.lint:lint_command", "Find firmware mistakes and surprises for the operator."),
     "observe": ("softreserve.cli.observe:observe_command", "Boot, run all steps, write what a capture records."),
     "plugins": ("softreserve.cli.plugins:plugins_command", "List plugins, their versions and their hooks."),

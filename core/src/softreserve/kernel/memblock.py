@@ -449,6 +449,15 @@ class Memblock:
             if not self._skipped(region, nid, flags):
                 yield from [(start, end) for _, start, end in self.reserved.gaps(region.base, region.end)][::step]
 
+    def free_mem_ranges(self) -> Iterator[tuple[int, int]]:
+        """Memory that is not reserved, ascending, as (start, end) in bytes, half open; NOMAP and driver-managed left out.
+
+        Linux: ``for_each_free_mem_range`` with ``MEMBLOCK_NONE`` on any node.
+        """
+        for region in self.memory.regions:
+            if not self._skipped(region, NUMA_NO_NODE, 0):
+                yield from ((start, end) for _, start, end in self.reserved.gaps(region.base, region.end))
+
     def _skipped(self, region: Region, nid: int, flags: int) -> bool:
         """Linux: ``should_skip_region``."""
         return (

@@ -1,0 +1,136 @@
+"""Where segments go: kexec-tools' search for ``kexec_load``, the kernel's for ``kexec_file_load``.
+
+Sizes and addresses are bytes.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
+
+from softreserve.units import U64_MAX
+
+from softreserve_kexec.ranges import RAM, MemoryRange
+
+__all__ = ["KernelHoles", "NoHoleError", "ToolHoles"]
+
+_PAGE: Final = 4096
+
+
+class NoHoleError(Exception):
+    """No place for a segment; the text is what the loader prints."""
+
+
+class _Segment(NamedTuple):
+    start: int
+    end: int
+
+
+def _up(value: int, align: int) -> int:
+    return -(-value // align) * align
+
+
+def _down(value: int, align: int) -> int:
+    return value // align * align
+
+
+class ToolHoles:
+    """kexec-tools' view: RAM ranges minus the segments placed so far. kexec-tools: ``kexec.c: locate_hole``.
+
+    A range that is left with one byte does not count, and a buffer never spans two ranges, even if they touch.
+    """
+
+    def __init__(self, ranges: Sequence[MemoryRange], mem_min: int = 0, mem_max: int = U64_MAX) -> None:
+        self._ranges = [found for found in ranges if found.type == RAM]
+        self._mem_min, self._mem_max = mem_min, mem_max
+        self.segments: list[_Segment] = []
+
+    def add(
+        self, size: int, align: int = _PAGE, low: int = 0, high: int = U64_MAX, *, top_down: bool, page: int = _PAGE
+    ) -> int:
+        """Place a buffer of ``size`` bytes and return its address.
+
+        :raises NoHoleError: there is no place for it.
+        """
+        size, align = _up(size, page), max(align, page)
+        base: int | None = None
+        for start, end in self._free():
+            start = _up(max(start, self._mem_min, low), align)
+            end = min(end, self._mem_max, high)
+            if start >= end or start >= self._mem_max or end <= self._mem_min or end - start < size - 1:
+                continue
+            if not top_down:
+                base = start
+                break
+            base = _down(end - size + 1, align)
+        if base is None:
+            raise NoHoleError(f"Could not find a free area of memory of {size:#x} bytes...")
+        if base + size - 1 > high:
+            raise NoHoleError(f"Could not find a free area of memory below: {high:#x}...")
+        insort(self.segments, _Segment(base, base + size))
+        return base
+
+    def _free(self) -> Iterable[tuple[int, int]]:
+        pending = iter(self.segments)
+        segment = next(pending, None)
+        for start, end, _ in self._ranges:
+            while segment is not None and segment.start <= end:
+                if start < segment.start:
+                    yield start, segment.start - 1
+                start = segment.end
+                segment = next(pending, None)
+            if start < end:
+                yield start, end
+
+
+class KernelHoles:
+    """The kernel's view: busy System RAM, driver-managed memory left out. Linux: ``kernel/kexec_file.c``.
+
+    ``ranges`` are (start, last byte) pairs in the order of the walk, which depends on the release.
+    """
+
+    def __init__(self, ranges: Iterable[tuple[int, int]], *, exact_top: bool) -> None:
+        self._ranges = list(ranges)
+        #: Whether the top-down search begins at the very end; older kernels are one byte short of it.
+        self._exact_top = exact_top
+        self.segments: list[_Segment] = []
+
+    def add(self, size: int, align: int = _PAGE, low: int = 0, high: int = U64_MAX, *, top_down: bool) -> int:
+        """Place a buffer of ``size`` bytes and return its address. Linux: ``kexec_add_buffer``.
+
+        :raises NoHoleError: there is no place for it (the kernel returns -EADDRNOTAVAIL).
+        """
+        size, align = _up(size, _PAGE), max(align, _PAGE)
+        for start, end in self._ranges:
+            if end - start + 1 < size or end < low or start > high:
+                continue
+            search = self._top_down if top_down else self._bottom_up
+            base = search(start, min(end, high), size, align, low)
+            if base is not None:
+                insort(self.segments, _Segment(base, base + size))
+                return base
+        raise NoHoleError("Cannot assign requested address")
+
+    def _overlaps(self, base: int, size: int) -> bool:
+        return any(s.start < base + size and base < s.end for s in self.segments)
+
+    def _top_down(self, start: int, end: int, size: int, align: int, low: int) -> int | None:
+        base = end - size + (1 if self._exact_top else 0)
+        while True:
+            base = _down(base, align)
+            if base < start or base < low:
+                return None
+            if not self._overlaps(base, size):
+                return base
+            base -= _PAGE
+
+    def _bottom_up(self, start: int, end: int, size: int, align: int, low: int) -> int | None:
+        base = max(start, low)
+        while True:
+            base = _up(base, align)
+            if base + size - 1 > end:
+                return None
+            if not self._overlaps(base, size):
+                return base
+            base += _PAGE
