@@ -207,9 +207,7 @@ def test_the_heap_sort_sorts(items: list[tuple[int, int]], pairs: bool) -> None:
 
 @pytest.mark.parametrize(("pairs", "expected"), [(False, ["b", "c", "a"]), (True, ["c", "b", "a"])])
 def test_equal_elements_end_up_where_each_variant_puts_them(pairs: bool, expected: list[str]) -> None:
-    """By hand: both swap the first to the end; the older variant swaps the remaining two as well, the newer one
-    only if the first is larger.
-    """
+    """By hand: both swap the first to the end; the older one swaps the other two as well, the newer one does not."""
     items = ["a", "b", "c"]
     sort(items, lambda _: 0, pairs=pairs)
     assert items == expected

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from softreserve.errors import MachineError
 from softreserve.kernel.memblock import Memblock
 from softreserve.kernel.numa import LOCAL_DISTANCE, NUMA_NO_NODE, REMOTE_DISTANCE, NumaState
 from softreserve.kernel.numa_memblks import NumaBlock, NumaMemblks
@@ -33,7 +34,10 @@ class NumaEmulation:
         self._update_cpus = update_cpus
 
     def numa_emulation(self, memblks: NumaMemblks) -> None:
-        """Replace the physical nodes of ``memblks`` by emulated ones; they stay where that fails."""
+        """Replace the physical nodes of ``memblks`` by emulated ones; they stay where that fails.
+
+        :raises MachineError: the kernel dies: without a SLIT, some domain has no emulated node (6.12).
+        """
         state = memblks.state
         physical = set(state.parsed)
         state.emu_nid_to_phys.clear()
@@ -67,7 +71,7 @@ class NumaEmulation:
         """Make the emulated nodes the nodes; False where the proximity domains cannot follow."""
         state = memblks.state
         count = state.distance_count
-        physical = {(i, j): state.distance(i, j) for i in range(count) for j in range(count)}
+        physical = [state.distance(i, j) for i in range(count) for j in range(count)]
         emu = split.emu_nid_to_phys
         max_nid = max(emu, default=0)
         default = emu[min(emu)] if emu else NUMA_NO_NODE
@@ -84,27 +88,41 @@ class NumaEmulation:
         self._set_distances(state, max_nid, physical, count)
         return True
 
-    def _set_distances(self, state: NumaState, max_nid: int, physical: dict[tuple[int, int], int], count: int) -> None:
-        """Distances of the emulated nodes: those given in the text, else those of their physical nodes."""
+    def _set_distances(self, state: NumaState, max_nid: int, physical: list[int], count: int) -> None:
+        """Distances of the emulated nodes: those given in the text, else those of their physical nodes.
+
+        :param physical: distances of the physical nodes, row after row of ``count``.
+        :raises MachineError: the kernel dies here.
+        """
         emu = state.emu_nid_to_phys
         state.numa_reset_distance()
         for i in range(max_nid + 1):
             for j in range(max_nid + 1):
                 found, distance, self.text = get_option(self.text)
                 if found != 2:
-                    default = LOCAL_DISTANCE if emu[i] == emu[j] else REMOTE_DISTANCE
-                    distance = physical.get((emu[i], emu[j]), default)
+                    distance = LOCAL_DISTANCE if emu[i] == emu[j] else REMOTE_DISTANCE
+                    if emu[i] < count and emu[j] < count:
+                        distance = physical[emu[i] * count + emu[j]]
                 state.numa_set_distance(i, j, distance)
-        if not state.kernel.has("numa-memblks-generic"):
-            return
+        if state.kernel.has("numa-memblks-generic"):
+            self._set_other_distances(state, max_nid, physical, count)
+
+    @staticmethod
+    def _set_other_distances(state: NumaState, max_nid: int, physical: list[int], count: int) -> None:
+        """Distances of the ids that domains without an emulated node have got.
+
+        Where the kernel reads behind its copy of the physical distances, the default distance stays here.
+        """
+        emu = state.emu_nid_to_phys
         for i in range(state.distance_count):
             for j in range(state.distance_count):
                 if i in emu and j in emu:
                     continue
-                pair = emu.get(i, i - max_nid), emu.get(j, j - max_nid)
-                # Where the kernel reads outside its copy of the table, the default distance stays here.
-                if count and pair in physical:
-                    state.numa_set_distance(i, j, physical[pair])
+                if not physical:
+                    raise MachineError("kernel panic: numa=fake= reads physical distances that there are none of")
+                at = emu.get(i, i - max_nid) * count + emu.get(j, j - max_nid)
+                if at < len(physical):
+                    state.numa_set_distance(i, j, physical[at])
 
 
 class _Split:
