@@ -1,0 +1,407 @@
+"""Machines from capture directories, machine files and kernel logs; and what is said of bad ones."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from softreserve.acpi.hmat_tables import Hmat, Locality
+from softreserve.acpi.slit import Slit
+from softreserve.acpi.srat import MemoryAffinity, Srat
+from softreserve.config import examples, load
+from softreserve.config.builds import default_config, rebuilt
+from softreserve.config.dmesg import parse_dmesg
+from softreserve.config.reader import line_of, parse_size
+from softreserve.errors import ConfigError, InputError, MachineError
+from softreserve.model.kernel import Kernel
+from softreserve.model.ranges import PhysRange
+
+MAP = (
+    "efi: mem00: [Conventional|   |  |  |  |  |  |  |  |  |  |   |WB|WT|WC|UC] range=[0x0000000000000000-"
+    "0x000000000009ffff] (0MB)\n"
+)
+KERNEL = 'release = "6.12"\narch = "x86_64"\n'
+MACHINE = '[kernel]\narch = "x86_64"\n[[efi_map]]\nstart = 0\nsize = "4G"\n'
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Path:
+    """A capture directory with nothing wrong."""
+    directory = tmp_path / "case" / "input"
+    directory.mkdir(parents=True)
+    (directory / "efi-memmap.txt").write_text(MAP)
+    (directory / "cmdline.txt").write_text("quiet\n")
+    (directory / "kernel.toml").write_text(KERNEL)
+    return directory
+
+
+def problems(path: Path) -> list[str]:
+    """What is said of a machine, without its path."""
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    return [problem.replace(f"{path}/", "").replace(f"{path}: ", "") for problem in caught.value.problems]
+
+
+def machine_file(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "machine.toml"
+    path.write_text(text)
+    return path
+
+
+# ---------------------------------------------------------------------------------------------------------------- sizes
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        (4096, 4096),
+        ("4096", 4096),
+        ("0x1000", 4096),
+        ("4K", 4096),
+        ("4k", 4096),
+        ("4KiB", 4096),
+        ("1 GiB", 1 << 30),
+        ("16E", None),
+        ("4G", 4 << 30),
+        ("0x10G", 16 << 30),
+    ],
+)
+def test_sizes_are_read_in_powers_of_1024(text: object, size: int | None) -> None:
+    if size is None:
+        with pytest.raises(ValueError, match="does not fit into 64 bits"):
+            parse_size(text)
+    else:
+        assert parse_size(text) == size
+
+
+def test_a_decimal_unit_is_refused_with_a_hint() -> None:
+    with pytest.raises(ValueError, match="powers of 1024 here; write 4G or 4GiB"):
+        parse_size("4GB")
+
+
+@pytest.mark.parametrize("value", [-1, "-4K", "", "K", "4.5G", "four", None, True, 1.5, [], "0x"])
+def test_what_is_no_size_is_refused(value: object) -> None:
+    with pytest.raises(ValueError, match=r"negative|wanted a size"):
+        parse_size(value)
+
+
+@given(st.text(max_size=12))
+def test_any_text_is_a_size_or_a_value_error(text: str) -> None:
+    with suppress(ValueError):
+        assert 0 <= parse_size(text) < 1 << 64
+
+
+# --------------------------------------------------------------------------------------------------------------- lines
+
+
+def test_keys_are_found_in_tables_arrays_and_inline() -> None:
+    text = 'a = 1\n[t]\nb.c = 2\n[[x]]\nk = 1\n[[x]]\nk = [\n  1,\n]\n[x.sub]\nz = "=]"\n# k = 9\n'
+    assert line_of(text, ("a",)) == 1
+    assert line_of(text, ("t", "b", "c")) == 3
+    assert line_of(text, ("x", 0, "k")) == 5
+    assert line_of(text, ("x", 1, "k", 0)) == 7
+    assert line_of(text, ("x", 1, "sub", "z")) == 11
+    assert line_of(text, ("nowhere",)) is None
+
+
+# ------------------------------------------------------------------------------------------------- capture directories
+
+
+def test_a_case_and_its_input_are_the_same_machine(case: Path) -> None:
+    assert load(case).machine == load(case.parent).machine
+    machine = load(case.parent).machine
+    assert (machine.name, machine.kernel.base, machine.cmdline.text, machine.cpus) == ("case", "6.12", "quiet", 1)
+
+
+def test_everything_of_a_case_is_read(case: Path) -> None:
+    (case / "kernel.toml").write_text(
+        KERNEL
+        + '[config]\nDAX = "y"\nNODES_SHIFT = 10\n[cpus]\ncount = 4\n'
+        + '[image]\ncode = { start = "0x1000", size = "0x20" }\n'
+    )
+    (case / "kernel2.toml").write_text('[config]\nDAX = "m"\n')
+    (case / "steps.toml").write_text(
+        '[[step]]\nname = "01-load"\nrun = "modprobe dax"\n'
+        '[[step]]\nname = "02-write"\nwrites = [["/sys/a", "1"], ["/sys/b", 4096]]\n'
+        '[kexec]\nsyscall = "kexec_file_load"\nkernel = "6.1.0"\nsetup_data = [["0x1000", "0x1fff"]]\n'
+        'append = "x"\n[[kexec.step]]\nrun = "true"\n[kexec.kexec]\nkernel = "6.12"\n'
+    )
+    scenario = load(case)
+    assert scenario.machine.cpus == 4
+    assert scenario.machine.image.code == PhysRange(0x1000, 0x1020)
+    assert scenario.machine.kernel.number("NODES_SHIFT", 0) == 10
+    load_step, write_step = scenario.steps
+    assert (load_step.name, load_step.run) == ("01-load", "modprobe dax")
+    assert write_step.writes == (("/sys/a", "1"), ("/sys/b", "4096"))
+    kexec = scenario.kexec
+    assert kexec is not None
+    assert (kexec.syscall, kexec.kernel.base, kexec.append) == ("kexec_file_load", "6.1", "x")
+    assert kexec.kernel.enabled("DAX")
+    assert not kexec.kernel.builtin("DAX")
+    assert kexec.setup_data == (PhysRange(0x1000, 0x2000),)
+    assert kexec.steps[0].run == "true"
+    assert kexec.kexec is not None
+    assert kexec.kexec.kernel.builtin("DAX"), "the first kernel again, as it was built"
+
+
+def test_a_boot_does_not_read_the_steps(case: Path) -> None:
+    (case / "steps.toml").write_text("broken")
+    assert load(case, with_steps=False).steps == ()
+
+
+def test_the_page_size_follows_from_the_configuration(case: Path) -> None:
+    (case / "kernel.toml").write_text('release = "6.1"\narch = "arm64"\n[config]\nARM64_64K_PAGES = "y"\n')
+    assert load(case).machine.kernel.page_size == 65536
+
+
+def test_missing_and_empty_files_are_all_named_at_once(case: Path) -> None:
+    (case / "kernel.toml").write_text("")
+    (case / "cmdline.txt").unlink()
+    (case / "efi-memmap.txt").write_text("\n\n")
+    assert problems(case) == [
+        "efi-memmap.txt: the file is empty",
+        "cmdline.txt: No such file or directory",
+        "kernel.toml: the file is empty",
+    ]
+
+
+def test_an_empty_directory_is_no_machine(tmp_path: Path) -> None:
+    assert "efi-memmap.txt: No such file or directory" in problems(tmp_path)
+
+
+def test_a_line_that_is_no_descriptor_is_named_by_its_number(case: Path) -> None:
+    (case / "efi-memmap.txt").write_text(MAP + "hello\n")
+    (found,) = problems(case)
+    assert found.startswith("efi-memmap.txt: line 2: ")
+
+
+def test_a_command_line_beyond_the_kernels_buffer_is_refused(case: Path) -> None:
+    (case / "cmdline.txt").write_text("x" * 10_000_000)
+    assert problems(case) == ["cmdline.txt: a command line of 10000000 characters; the kernel takes 2047"]
+
+
+def test_a_table_that_was_cut_is_named_with_the_offset(case: Path) -> None:
+    (case / "acpi").mkdir()
+    whole = Srat([MemoryAffinity(proximity_domain=0, base=0, size_bytes=4096)]).sealed()
+    (case / "acpi" / "SRAT.bin").write_bytes(whole[:60])
+    (found,) = problems(case)
+    assert found.startswith("acpi/SRAT.bin: offset 0x3c: SRAT cut off: ")
+    assert "88 bytes" in found
+
+
+@pytest.mark.parametrize("data", [b"", b"SRAT", b"\0" * 64, b"\xff" * 100, os.urandom(4)])
+def test_what_is_no_table_is_refused(case: Path, data: bytes) -> None:
+    (case / "acpi").mkdir()
+    (case / "acpi" / "SRAT.bin").write_bytes(data)
+    assert problems(case)[0].startswith("acpi/SRAT.bin: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('release = "6.11"\narch = "x86_64"\n', "line 1: release: unknown kernel release '6.11'; known: 5.5, 5.8"),
+        ('release = "6.1"\n', "arch: missing"),
+        ("release = 6\narch = 7\n", "line 1: release: wanted a string, not 6"),
+        (KERNEL + "page_size = 5\n", "line 3: page_size: no page size of Linux: 5"),
+        (KERNEL + "[cpus]\ncount = 0\n", "line 4: cpus.count: there is at least one CPU"),
+        (KERNEL + "[image]\ncode = { start = 0, size = -1 }\n", "line 4: image.code.size: -1 is negative"),
+        (KERNEL + "[image]\ncode = { start = 0 }\n", "line 4: image.code.size: missing"),
+        (KERNEL + "[config]\nDAX = true\n", 'line 4: config.DAX: wanted "y", "m", "n", a number or a string'),
+        (KERNEL + "oops", "Expected '=' after a key"),
+    ],
+)
+def test_mistakes_in_kernel_toml_are_named_by_line_and_key(case: Path, text: str, said: str) -> None:
+    (case / "kernel.toml").write_text(text)
+    assert problems(case)[0].startswith(f"kernel.toml: {said}")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[[step]]\n", "line 1: step[0].run: a step has either run or writes"),
+        ('[[step]]\nrun = "a"\nwrites = []\n', "line 2: step[0].run: a step has either run or writes"),
+        ("step = 3\n", "line 1: step: wanted an array, not 3"),
+        ("step = [1]\n", "line 1: step[0]: wanted a table, not 1"),
+        ('[[step]]\nwrites = [["a"]]\n', "line 2: step[0].writes: write 1: wanted [path, value], not ['a']"),
+        ('[kexec]\nsyscall = "reboot"\n', "line 2: kexec.syscall: unknown system call 'reboot'"),
+        ('[kexec]\nkernel = "7.9"\n', "line 2: kexec.kernel: unknown kernel release '7.9'"),
+        ("[kexec]\nsetup_data = [[1, 2]]\n", "line 2: kexec.setup_data: range 1: wanted"),
+    ],
+)
+def test_mistakes_in_steps_are_named_by_line_and_key(case: Path, text: str, said: str) -> None:
+    (case / "steps.toml").write_text(text)
+    assert problems(case)[0].startswith(f"steps.toml: {said}")
+
+
+# ------------------------------------------------------------------------------------------------------- machine files
+
+
+@pytest.mark.parametrize("name", examples())
+def test_a_bundled_example_is_read(name: str) -> None:
+    scenario = load(f"example:{name}")
+    assert scenario.machine.name == name
+    assert any(descriptor.is_special_purpose for descriptor in scenario.machine.efi_map or ())
+
+
+def test_an_unknown_example_is_answered_with_the_nearest() -> None:
+    with pytest.raises(InputError, match=r"bundled: .*two-node.*; did you mean two-node\?"):
+        load("example:two-nodes")
+
+
+def test_a_machine_without_more_is_small(tmp_path: Path) -> None:
+    machine = load(machine_file(tmp_path, MACHINE)).machine
+    assert (machine.name, machine.cpus, machine.boot, machine.kernel.base) == ("machine", 1, "stub", "6.12")
+    assert machine.kernel.builtin("EFI_SOFT_RESERVE")
+
+
+def test_tables_are_built_as_written(tmp_path: Path) -> None:
+    text = MACHINE + (
+        "[acpi.srat]\ncpus = [{ domain = 0, count = 3 }]\nmemory = [{ domain = 1, start = 0, size = 4096 }]\n"
+        "[acpi.slit]\ndistances = [[10, 20], [20, 10]]\n"
+        '[[acpi.hmat.locality]]\nkind = "read bandwidth"\ninitiators = [0]\ntargets = [0, 1]\nvalues = [[100000, -1]]\n'
+    )
+    machine = load(machine_file(tmp_path, text)).machine
+    assert machine.cpus == 3
+    *_, memory = Srat.parse(machine.acpi["SRAT"]).entries
+    assert isinstance(memory, MemoryAffinity)
+    assert (memory.proximity_domain, memory.size_bytes) == (1, 4096)
+    assert Slit.parse(machine.acpi["SLIT"]).rows == (bytes([10, 20]), bytes([20, 10]))
+    (locality,) = Hmat.parse(machine.acpi["HMAT"]).entries
+    assert isinstance(locality, Locality)
+    assert [locality.entry_base_unit * value for value in locality.entries] == [100000, 10 * 0xFFFF]
+
+
+def test_a_machine_of_a_boot_loader_has_a_table_of_its_own(tmp_path: Path) -> None:
+    text = (
+        '[kernel]\narch = "x86_64"\n[[e820]]\nstart = 0\nsize = "1M"\n'
+        '[[e820]]\nstart = "1M"\nsize = "1M"\ntype = "soft reserved"\n'
+    )
+    machine = load(machine_file(tmp_path, text)).machine
+    assert machine.boot == "loader"
+    assert machine.efi_map is None
+    assert [entry.type for entry in machine.e820 or ()] == [1, 0xEFFFFFFF]
+
+
+def test_files_are_looked_for_beside_the_machine_file(tmp_path: Path) -> None:
+    (tmp_path / "map.txt").write_text(MAP)
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "SLIT").write_bytes(Slit([[10]]).sealed())
+    text = 'efi_map_file = "map.txt"\nacpi_dir = "tables"\n[kernel]\narch = "x86_64"\n'
+    machine = load(machine_file(tmp_path, text)).machine
+    assert machine.efi_map is not None
+    assert len(machine.efi_map) == 1
+    assert list(machine.acpi) == ["SLIT"]
+
+
+def test_all_mistakes_are_shown_together_each_with_its_place(tmp_path: Path) -> None:
+    text = (
+        "name = 3\nextra = 1\n[kernel]\nrelease = '6.12'\npage_size = 5\n"
+        "[[efi_map]]\nstart = '4GB'\nsize = 5\ntype = 'convntional'\nattributes = 'SP|XX'\ncolour = 1\n"
+    )
+    found = problems(machine_file(tmp_path, text))
+    assert any(problem.startswith("line 1: name: wanted a string, not 3") for problem in found)
+    assert any("unknown key extra; known: kernel, words" in problem for problem in found)
+    assert any(problem.startswith("line 3: kernel: 'page_size' must be in") for problem in found)
+    assert "line 7: efi_map[0].start: '4GB': units are powers of 1024 here; write 4G or 4GiB" in found
+    assert any("did you mean 'conventional'?" in problem for problem in found)
+    assert any(problem.startswith("line 10: efi_map[0].attributes: unknown EFI attribute 'XX'") for problem in found)
+    assert any(problem.startswith("line 6: efi_map[0]: unknown key colour") for problem in found)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "the file is empty"),
+        ("x", "Expected '=' after a key"),
+        ('[kernel]\nrelease = "6.12"\n', "no memory map: give efi_map, efi_map_file or e820"),
+        (MACHINE.replace('"4G"', "4097"), "line 3: efi_map[0]: 0x1001 is no multiple of an EFI page"),
+        (MACHINE + "[acpi.slit]\ndistances = [[1]]\n[acpi.what]\n", "unknown key what"),
+        (MACHINE + "[acpi.slit]\ndistances = [[10, 1]]\n", "as many columns as rows are wanted"),
+        (MACHINE + "[kernel2]\nx = 1\n", "unknown key kernel2"),
+        (MACHINE.replace("x86_64", 'x86_64"\nrelease = "9.9'), "line 3: kernel.release: unknown kernel release '9.9'"),
+        ('efi_map_file = "nowhere"\n[kernel]\n', "No such file or directory"),
+        (f'cmdline = "{"x" * 3000}"\n' + MACHINE, "a command line of 3000 characters"),
+    ],
+)
+def test_a_mistake_in_a_machine_file_is_one_line(tmp_path: Path, text: str, said: str) -> None:
+    found = problems(machine_file(tmp_path, text))
+    assert any(said in problem for problem in found)
+    assert all("\n" not in problem for problem in found)
+
+
+@given(st.binary(max_size=80))
+def test_any_bytes_are_a_machine_or_said_to_be_none(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+    path = tmp_path_factory.mktemp("any") / "machine.toml"
+    path.write_bytes(data)
+    with pytest.raises(ConfigError):
+        load(path)
+
+
+# ------------------------------------------------------------------------------------------------------------- kernels
+
+
+def test_another_release_of_the_same_kind_keeps_the_options() -> None:
+    kernel = Kernel("6.1.0", "arm64", config={"DAX": "y", "ARM64_4K_PAGES": "y"})
+    same = rebuilt(kernel, release="6.1.192", page_size=65536)
+    assert (same.config["DAX"], same.config["ARM64_64K_PAGES"], same.config["ARM64_4K_PAGES"]) == ("y", "y", "n")
+    assert rebuilt(kernel, release="6.12").config == default_config("arm64", "6.12")
+
+
+def test_another_architecture_starts_with_small_pages() -> None:
+    kernel = Kernel("6.1.0", "arm64", 65536)
+    assert rebuilt(kernel, arch="x86_64").page_size == 4096
+
+
+def test_older_releases_have_the_oldest_options_known() -> None:
+    assert default_config("x86_64", "5.8")["NUMA_MEMBLKS"] == "n"
+    with pytest.raises(MachineError, match=r"nearest: 6\.12"):
+        default_config("x86_64", "6.13")
+
+
+# --------------------------------------------------------------------------------------------------------- kernel logs
+
+
+DMESG = """\
+[    0.000000] Linux version 6.1.0-56-amd64 (debian-kernel@lists.debian.org)
+[    0.000000] Command line: BOOT_IMAGE=/vmlinuz quiet
+[    0.000000] BIOS-e820: [mem 0x0000000000000000-0x000000000009fbff] usable
+[    0.000000] BIOS-e820: [mem 0x0000000100000000-0x000000013fffffff] soft reserved
+[    0.000000] Hypervisor detected: KVM
+[    0.010000] ACPI: SRAT: Node 0 PXM 0 [mem 0x00000000-0x0009ffff]
+[    0.010000] ACPI: SRAT: Node 1 PXM 1 [mem 0x100000000-0x13fffffff] hotplug
+[    0.010000] SRAT: PXM 0 -> APIC 0x00 -> Node 0
+[    0.100000] smp: Brought up 1 node, 4 CPUs
+"""
+
+
+def test_a_log_without_an_efi_map_gives_the_loaders_table() -> None:
+    machine = parse_dmesg(DMESG)
+    assert (machine.arch, machine.boot, machine.cpus, machine.hypervisor) == ("x86_64", "loader", 4, True)
+    assert machine.cmdline.text == "BOOT_IMAGE=/vmlinuz quiet"
+    assert [(entry.start, entry.size, entry.type) for entry in machine.e820 or ()] == [
+        (0, 0x9FC00, 1),
+        (4 << 30, 1 << 30, 0xEFFFFFFF),
+    ]
+    memory = [entry for entry in Srat.parse(machine.acpi["SRAT"]).entries if isinstance(entry, MemoryAffinity)]
+    assert [(entry.proximity_domain, entry.base) for entry in memory] == [(0, 0), (1, 4 << 30)]
+
+
+def test_a_log_with_efi_debug_gives_the_firmwares_map() -> None:
+    machine = parse_dmesg(DMESG + "[    0.000000] " + MAP)
+    assert machine.boot == "stub"
+    assert machine.e820 is None
+    assert machine.efi_map is not None
+
+
+def test_tables_at_hand_are_taken_instead_of_what_the_log_says() -> None:
+    assert parse_dmesg(DMESG, {"SLIT": b""}).acpi == {"SLIT": b""}
+
+
+@pytest.mark.parametrize("text", ["", "hello\n", "Linux version 6.1.0\n", "Linux version 9.9\n" + MAP])
+def test_what_is_no_log_of_a_boot_is_refused(text: str) -> None:
+    with pytest.raises((InputError, MachineError)):
+        parse_dmesg(text)
