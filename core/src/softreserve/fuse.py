@@ -69,6 +69,8 @@ class LiveFiles:
         self._files: dict[int, _Open] = {}
         self._next = 1
         self._born = time.time_ns()
+        #: Whether the kernel has spoken to us.
+        self.started = False
         self._uid, self._gid = 0, 0
 
     def owned_by(self, uid: int, gid: int) -> LiveFiles:
@@ -78,6 +80,7 @@ class LiveFiles:
 
     def init(self, path: str) -> None:
         """The kernel knows us."""
+        self.started = True
         self._on_start()
 
     # --- looking
@@ -290,8 +293,10 @@ def serve_at(files: LiveFiles, where: str, **options: Any) -> None:
             **options,
         )
     except RuntimeError as error:
-        # libfuse has said why on stderr.
-        raise FuseError(f"cannot mount at {where}") from error
+        # A signal that ends the service is an error to libfuse, too.
+        if not files.started:
+            # It has said why on stderr.
+            raise FuseError(f"cannot mount at {where}") from error
 
 
 def mount(live: LiveSystem, directory: Path, on_start: Callable[[], object] = lambda: None) -> None:
