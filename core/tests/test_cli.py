@@ -1,0 +1,270 @@
+"""The command line, with the demo's architecture as the only one that is sure to be there."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from softreserve import __version__, config
+from softreserve.cli import COMMANDS, main
+
+MACHINE = """
+name = "small"
+cmdline = "quiet"
+[kernel]
+arch = "riscv64"
+[[efi_map]]
+start = "2G"
+size = "2G"
+[[efi_map]]
+start = "4G"
+size = "1G"
+attributes = "SP|WB"
+[[step]]
+name = "01-look"
+run = "echo online > /sys/devices/system/memory/auto_online_blocks"
+"""
+
+
+@pytest.fixture
+def machine(demo: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A machine file of an architecture that an installed plugin boots."""
+    monkeypatch.syspath_prepend(str(demo))
+    path = demo / "small.toml"
+    path.write_text(MACHINE)
+    return str(path)
+
+
+def run(*arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    """Exit code, standard output, standard error."""
+    status = main([str(argument) for argument in arguments])
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+def test_the_version_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--version", capsys=capsys) == (0, f"softreserve {__version__}\n", "")
+
+
+def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run("--help", capsys=capsys)
+    assert status == 0
+    assert all(f"\n  {name} " in out for name in COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run(name, "--help", capsys=capsys)
+    assert status == 0
+    assert out.startswith(f"Usage: softreserve {name}")
+
+
+def test_a_machine_is_summed_up(machine: str, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = run("boot", machine, capsys=capsys)
+    assert (status, err) == (0, "")
+    assert "000100000000-00013fffffff" in out
+    assert "Soft Reserved" in out
+    assert "as dax devices: 1 GiB" in out
+
+
+def test_a_kernels_file_is_printed_and_no_more(machine: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("boot", machine, "--emit", "iomem", capsys=capsys)[:2] == (
+        0,
+        "80000000-ffffffff : System RAM\n100000000-13fffffff : Soft Reserved\n",
+    )
+
+
+def test_json_says_what_it_is(machine: str, capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run("boot", machine, "--json", capsys=capsys)
+    found = json.loads(out)
+    assert (found["schema"], found["version"], found["arch"]) == ("softreserve.boot", 1, "riscv64")
+    assert found["soft_reserved"] == [{"start": 4 << 30, "end": 5 << 30, "as_device": 1 << 30, "as_memory": 1 << 30}]
+    _, out, _ = run("boot", machine, "--json", "--emit", "iomem", capsys=capsys)
+    assert len(json.loads(out)["lines"]) == 2
+
+
+def test_the_command_line_is_replaced_or_appended_to(machine: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for text in ("+efi=nosoftreserve", "efi=nosoftreserve"):
+        _, out, _ = run("boot", machine, "--cmdline", text, "--emit", "iomem", capsys=capsys)
+        assert "Soft Reserved" not in out
+
+
+def test_hook_calls_are_traced(machine: str, capsys: pytest.CaptureFixture[str]) -> None:
+    _, _, err = run("boot", machine, "--emit", "iomem", "--trace", capsys=capsys)
+    assert "softreserve_early_reserve demo -> True" in err
+
+
+def test_a_log_can_come_from_standard_input(
+    demo: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stdin = io.TextIOWrapper(io.BytesIO(b"no log\n"))
+    monkeypatch.setattr("sys.stdin", stdin)
+    assert run("boot", "--from-dmesg", "-", capsys=capsys)[0] == 2
+
+
+def test_a_difference_is_exit_code_1(machine: str, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run("diff", machine, "--cmdline", "+efi=nosoftreserve", capsys=capsys)
+    assert status == 1
+    assert "-100000000-13fffffff : Soft Reserved" in out
+    assert run("diff", machine, machine, capsys=capsys) == (0, "", "")
+    status, out, _ = run("diff", machine, "--cmdline", "+x", "--emit", "iomem", "--json", capsys=capsys)
+    assert (status, json.loads(out)["differences"]) == (0, {"iomem": []})
+
+
+def test_an_address_is_explained(machine: str, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run("explain", machine, "4G", capsys=capsys)
+    assert status == 0
+    assert out.startswith("0x100000000 is Soft Reserved")
+    assert "specific purpose memory is set aside" in out
+    assert "drivers/firmware/efi/efi-init.c: reserve_regions" in out
+    assert "0x0 is no resource" in run("explain", machine, "0", capsys=capsys)[1]
+    assert json.loads(run("explain", machine, "4G", "--json", capsys=capsys)[1])["owners"] == ["Soft Reserved"]
+
+
+def test_nothing_to_find_is_exit_code_0(machine: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("lint", machine, capsys=capsys)[0] == 0
+
+
+def test_steps_are_carried_out(machine: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    auto = "/sys/devices/system/memory/auto_online_blocks = online\n"
+    assert auto in run("run", machine, "--emit", "memory-blocks", capsys=capsys)[1]
+    steps = tmp_path / "steps.toml"
+    steps.write_text('[[step]]\nname = "one"\nwrites = [["/sys/nowhere", "1"]]\n')
+    status, out, _ = run("run", machine, str(steps), capsys=capsys)
+    assert (status, out) == (0, "# one: 0\n/sys/nowhere <- 1 : -ENOENT\n")
+    assert "same\n" in run("run", machine, str(steps), "--trace", capsys=capsys)[1]
+
+
+def test_a_case_is_observed(machine: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run("observe", machine, "--out", str(tmp_path / "out"), capsys=capsys)
+    assert (status, out) == (0, "")
+    assert "Soft Reserved" in (tmp_path / "out" / "iomem.txt").read_text()
+    assert (tmp_path / "out" / "steps" / "01-look" / "status").read_text() == "0\n"
+
+
+def test_plugins_are_listed_with_hooks(machine: str, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run("plugins", "-p", "demo", capsys=capsys)
+    assert status == 0
+    assert out.startswith("demo  (softreserve-demo 0.1.0; loaded for: riscv64)\n    softreserve_early_reserve\n")
+    found = json.loads(run("plugins", "-p", "demo", "--json", capsys=capsys)[1])
+    assert found["plugins"][0]["arches"] == ["riscv64"]
+
+
+def test_a_broken_plugin_is_exit_code_3(machine: str, demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = demo / "broken-1.0.dist-info"
+    folder.mkdir()
+    (folder / "entry_points.txt").write_text("[softreserve.plugins]\nbroken = broken_plugin\n")
+    (demo / "broken_plugin.py").write_text("1 / 0")
+    status, out, _ = run("plugins", "-p", "broken", capsys=capsys)
+    assert status == 3
+    assert "broken: plugin 'broken' (broken_plugin) cannot be imported: ZeroDivisionError" in out
+    status, _, err = run("boot", machine, "-p", "broken", capsys=capsys)
+    assert status == 3
+    assert err.startswith("softreserve: plugin 'broken'")
+
+
+def test_plugins_bring_commands(
+    demo: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(str(demo))
+    folder = demo / "greeter-1.0.dist-info"
+    folder.mkdir()
+    (folder / "entry_points.txt").write_text("[softreserve.plugins]\ngreeter = greeter_plugin\n")
+    (demo / "greeter_plugin.py").write_text(
+        "import click\nfrom softreserve.hookspecs import hookimpl\n"
+        "@hookimpl\ndef softreserve_cli(group):\n"
+        "    @group.command()\n    def greet():\n        'Say hello.'\n        print('hello')\n"
+    )
+    assert run("-p", "greeter", "greet", capsys=capsys) == (0, "hello\n", "")
+    assert "greet" in run("-p", "greeter", "--help", capsys=capsys)[1]
+
+
+BAD = [
+    (["boot"], "give either MACHINE or --from-dmesg FILE"),
+    (["boot", "nowhere"], "nowhere: no such machine"),
+    (["boot", "example:two-nod"], "did you mean two-node?"),
+    (["boot", "{machine}", "--acpi", "x"], "--acpi goes with --from-dmesg"),
+    (["boot", "{machine}", "--emit", "xomem"], "xomem"),
+    (
+        ["boot", "{machine}", "--kernel", "6.13"],
+        "unknown kernel release '6.13'; known: 5.5, 5.8, 5.10, 6.1, 6.12; nearest",
+    ),
+    (["boot", "{machine}", "--kernel", "-1"], "unknown kernel release '-1'"),
+    (["boot", "{machine}", "--arch", "vax"], "no installed plugin boots architecture 'vax'; known: "),
+    (["boot", "{machine}", "--page-size", "5K"], "Linux has no pages of 5K"),
+    (["boot", "{machine}", "--page-size", "-4K"], "is negative"),
+    (["boot", "{machine}", "--cmdline", "x" * 10_000_000], "the kernel takes 2047"),
+    (["boot", "{machine}", "-p", "nothing"], "no plugin 'nothing' is installed; installed: "),
+    (["boot", "{machine}", "-p", "no:demo"], "every plugin that boots riscv64 was left out"),
+    (["boot", "--from-dmesg", "nowhere.log"], "nowhere.log: No such file or directory"),
+    (["explain", "{machine}", "here"], "wanted a size"),
+    (["diff", "{machine}"], "nothing to compare with"),
+    (["run", "{machine}", "nowhere.toml"], "nowhere.toml: No such file or directory"),
+    (["wot"], "No such command 'wot'"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "said"), BAD, ids=range(len(BAD)))
+def test_bad_usage_is_one_line_and_exit_code_2(
+    machine: str, arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, out, err = run(*(argument.format(machine=machine) for argument in arguments), capsys=capsys)
+    assert (status, out) == (2, "")
+    assert said in err
+    assert err.startswith("softreserve: ")
+    assert err.count("\n") == 1
+
+
+def test_every_mistake_of_a_machine_file_is_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_text('[kernel]\nrelease = "1.0"\n[[efi_map]]\nstart = "1GB"\nsize = 1\n')
+    status, _, err = run("boot", str(path), capsys=capsys)
+    assert status == 2
+    assert all(line.startswith(f"softreserve: {path}: line ") for line in err.splitlines())
+
+
+def test_a_mistake_of_ours_is_one_line_and_exit_code_3(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise KeyError("oops")
+
+    monkeypatch.setattr(config, "load", broken)
+    status, _, err = run("boot", "x", capsys=capsys)
+    assert status == 3
+    assert err.startswith("softreserve: internal error: KeyError: 'oops'")
+    assert err.count("\n") == 1
+    monkeypatch.setenv("SOFTRESERVE_TRACEBACK", "1")
+    with pytest.raises(KeyError):
+        main(["boot", "x"])
+
+
+def test_a_reader_that_has_gone_is_no_traceback() -> None:
+    code = "import sys; from softreserve.cli import main; sys.exit(main(['--help']))"
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    assert b"Traceback" not in process.stderr.read()
+    process.stderr.close()
+    process.wait()
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["boot", "{case}", "--emit", "iomem"], ["plugins", "-p", "demo"]])
+def test_fast_commands_import_nothing_slow(machine: str, demo: Path, arguments: list[str]) -> None:
+    case = demo / "case"
+    case.mkdir()
+    (case / "cmdline.txt").write_text("quiet\n")
+    (case / "kernel.toml").write_text('release = "6.12"\narch = "riscv64"\n')
+    (case / "efi-memmap.txt").write_text("efi:   0x000080000000-0x0000ffffffff [Conventional|   |WB|  |  |  ]\n")
+    code = (
+        f"import sys; sys.path.insert(0, {str(demo)!r}); from softreserve.cli import main; "
+        "status = main(sys.argv[1:]); print(*sys.modules, file=sys.stderr); sys.exit(status)"
+    )
+    command = [sys.executable, "-c", code, *(argument.format(case=case) for argument in arguments)]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert not {"rich", "jinja2", "cattrs", "intervaltree", "importlib.metadata"} & set(run.stderr.split())
