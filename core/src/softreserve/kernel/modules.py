@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import attrs
@@ -99,7 +100,7 @@ class Modules:
     def initcalls(self) -> list[Initcall]:
         """Initcalls of what is built in."""
         return [
-            Initcall(module.level, module.source, f"{module.name}_init", lambda m=module: self._start(m))
+            Initcall(module.level, module.source, f"{module.name}_init", partial(self._start_builtin, module))
             for module in self._modules.values()
             if self._builtin(module)
         ]
@@ -147,6 +148,9 @@ class Modules:
 
     def _builtin(self, module: Module) -> bool:
         return self._system.kernel.builtin(module.option)
+
+    def _start_builtin(self, module: Module) -> None:
+        self._start(module)
 
     def _start(self, module: Module) -> int:
         module.live = True
