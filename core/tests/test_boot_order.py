@@ -1,0 +1,156 @@
+"""A plugin that implements every hook sees them called in boot order."""
+
+from __future__ import annotations
+
+from softreserve import hookspecs
+from softreserve.boot import Handoff, Placement, boot
+from softreserve.hookspecs import hookimpl
+from softreserve.initcalls import Initcall, Level
+from softreserve.kernel.modules import Module
+from softreserve.kernel.page_alloc import free_area_init
+from softreserve.kexec import KexecImage, KexecPolicy, KexecRequest
+from softreserve.lint import Finding
+from softreserve.model.machine import Machine
+from softreserve.plugins import Hooks, load
+from softreserve.system import System
+from softreserve.testing.machines import sample_machine
+
+
+class EveryHook:
+    """Implements all hooks; initcalls and modules say when they run."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    @hookimpl
+    def softreserve_stub_handoff(self, machine: Machine) -> Handoff:
+        return Handoff(machine.efi_map)
+
+    @hookimpl
+    def softreserve_stub_place_image(self, machine: Machine) -> Placement:
+        return Placement((), 0, 1, None)
+
+    @hookimpl
+    def softreserve_early_reserve(self, system: System) -> bool:
+        for descriptor in system.handoff.efi_map or ():
+            if not descriptor.is_special_purpose:
+                system.memblock.add(descriptor.start, descriptor.size)
+        return True
+
+    @hookimpl
+    def softreserve_numa_info(self, system: System) -> bool:
+        memblock = system.memblock
+        memblock.set_node(0, 1 << 52, memblock.memory, 0)
+        free_area_init(system, {"Normal": memblock.end_of_dram() // system.kernel.page_size})
+        return True
+
+    @hookimpl
+    def softreserve_register_resources(self, system: System) -> list[Initcall]:
+        def late() -> None:
+            self.calls.append("late initcall")
+
+        def early() -> None:
+            self.calls.append("early initcall")
+
+        return [Initcall(Level.LATE, "mm/x.c", "late", late), Initcall(Level.EARLY, "mm/x.c", "early", early)]
+
+    @hookimpl
+    def softreserve_modules(self, system: System) -> list[Module]:
+        def init() -> int:
+            self.calls.append("module init")
+            system.hooks.dax_devices(system)
+            return 0
+
+        return [Module("every", "DAX", "drivers/dax/every.c", init)]
+
+    @hookimpl
+    def softreserve_dax_devices(self, system: System) -> None:
+        return None
+
+    @hookimpl
+    def softreserve_dax_drivers(self, system: System) -> None:
+        return None
+
+    @hookimpl
+    def softreserve_memory_block_size(self, system: System) -> int:
+        return 1 << 27
+
+    @hookimpl
+    def softreserve_online_policy(self, system: System) -> str:
+        return "offline"
+
+    @hookimpl
+    def softreserve_sysfs(self, system: System) -> None:
+        return None
+
+    @hookimpl
+    def softreserve_kexec_policies(self, system: System) -> list[KexecPolicy]:
+        return [KexecPolicy("default", "nothing changes")]
+
+    @hookimpl
+    def softreserve_kexec_load(self, system: System) -> KexecImage:
+        return KexecImage(system.machine)
+
+    @hookimpl
+    def softreserve_lint(self, system: System) -> list[Finding]:
+        return []
+
+    @hookimpl
+    def softreserve_cli(self) -> None:
+        return None
+
+
+def everything() -> tuple[list[str], Hooks]:
+    """The calls, as they will be made, and the hooks."""
+    every = EveryHook()
+    hooks = load([], extra=[("every", every)])
+    hooks.trace = lambda line: every.calls.append(line.split()[0])
+    return every.calls, hooks
+
+
+def test_every_hook_is_implemented_here() -> None:
+    _, hooks = everything()
+    found = hooks.manager.get_hookcallers(hooks.manager.get_plugin("every"))
+    assert {caller.name for caller in found or ()} == {n for n in vars(hookspecs) if n.startswith("softreserve_")}
+
+
+def test_a_boot_asks_in_boot_order() -> None:
+    calls, hooks = everything()
+    system = boot(sample_machine("x86_64"), hooks)
+    assert not system.booting
+    assert calls == [
+        "softreserve_stub_handoff",
+        "softreserve_early_reserve",
+        "softreserve_numa_info",
+        "softreserve_register_resources",
+        "softreserve_modules",
+        "softreserve_memory_block_size",
+        "softreserve_online_policy",
+        "early initcall",
+        "module init",
+        "softreserve_dax_devices",
+        "late initcall",
+        "softreserve_sysfs",
+    ]
+
+
+def test_the_rest_is_asked_on_request() -> None:
+    calls, hooks = everything()
+    system = boot(sample_machine("x86_64"), hooks)
+    del calls[:]
+    system.kexec(KexecRequest())
+    hooks.lint(system)
+    hooks.stub_place_image(system.machine, None)
+    assert calls == [
+        "softreserve_kexec_policies",
+        "softreserve_kexec_load",
+        "softreserve_lint",
+        "softreserve_stub_place_image",
+    ]
+
+
+def test_stages_are_recorded_in_order() -> None:
+    _, hooks = everything()
+    system = boot(sample_machine("x86_64"), hooks)
+    stages = [event.stage for event in system.log]
+    assert list(dict.fromkeys(stages)) == sorted(set(stages), key=["numa info", "resources", "dax bus"].index)
