@@ -1,0 +1,25 @@
+"""The wheels of this repository, as their metadata says."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+
+#: Folders with a distribution in them.
+FOLDERS = sorted(path.parent for path in [*ROOT.glob("core/pyproject.toml"), *ROOT.glob("plugins/*/pyproject.toml")])
+EXAMPLES = sorted(path.parent for path in ROOT.glob("examples/*/pyproject.toml"))
+
+
+def project(folder: Path) -> dict[str, Any]:
+    """The ``[project]`` table of a folder."""
+    table: dict[str, Any] = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    return table
+
+
+def package(folder: Path) -> Path:
+    """The package of a folder."""
+    (found,) = (folder / "src").iterdir() if (folder / "src").is_dir() else ()
+    return found
