@@ -8,7 +8,6 @@ from __future__ import annotations
 from errno import EINVAL, ENXIO
 from typing import TYPE_CHECKING, Final
 
-from softreserve.dax import DaxDriver
 from softreserve.sysfs import Attribute, Link, Node
 from softreserve.system import StashKey
 
@@ -17,6 +16,7 @@ from softreserve_hmem.ida import Ida
 from softreserve_hmem.region import DevDax, RegionOwner
 
 if TYPE_CHECKING:
+    from softreserve.dax import DaxDriver
     from softreserve.system import System
 
 __all__ = ["DAX_BUS", "DAX_MAJOR", "DaxBus"]
@@ -26,7 +26,7 @@ DAX_MAJOR: Final = 252
 _INT_LIMIT: Final = 1 << 31
 
 
-class DaxBus(Bus[DevDax, DaxDriver], RegionOwner):
+class DaxBus(Bus["DevDax", "DaxDriver"], RegionOwner):
     """The dax bus of a system."""
 
     def __init__(self, system: System) -> None:

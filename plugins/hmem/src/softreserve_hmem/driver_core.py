@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from errno import EBUSY, ENODEV, ENXIO
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from softreserve.sysfs import Attribute, Directory, Link, Node
 
 if TYPE_CHECKING:
     from softreserve.system import System
 
-__all__ = ["Bus", "Device", "Driver", "Registration", "c_text", "sysfs_streq"]
+    from softreserve_hmem.protocols import Driver
+
+__all__ = ["Bus", "Device", "Registration", "c_text", "sysfs_streq"]
 
 
 def c_text(data: bytes) -> str:
@@ -28,16 +30,8 @@ def sysfs_streq(a: str, b: str) -> bool:
     return a.removesuffix("\n") == b.removesuffix("\n")
 
 
-class Driver(Protocol):
-    """What every driver has."""
-
-    name: str
-    #: The module that registers it.
-    module: str
-
-
 D = TypeVar("D", bound="Device")
-R = TypeVar("R", bound=Driver)
+R = TypeVar("R", bound="Driver")
 
 
 class Device:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from errno import EINVAL
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from softreserve.acpi.hmat_tables import (
     CACHE,
@@ -41,7 +41,10 @@ from softreserve.units import U64_MAX
 
 from softreserve_hmem.hmat_locality import MemoryLocality, best_value, updated_coordinate
 
-__all__ = ["HmatNodes", "HmatState", "HmatTiers", "MemoryTarget"]
+if TYPE_CHECKING:
+    from softreserve_hmem.protocols import HmatNodes, HmatTiers
+
+__all__ = ["HmatState", "MemoryTarget"]
 
 _FILE: Final = "drivers/acpi/numa/hmat.c"
 #: Domains are unsigned here, so that "none" is a number that a table can name.
@@ -55,46 +58,6 @@ _LOCALITY_TYPES: Final = ("write_latency", "read_latency", "write_bandwidth", "r
 _INDEXING: Final = {1: 0, 2: 1}
 _WRITE_POLICY: Final = {1: 0, 2: 1}
 _OTHER: Final = 2
-
-
-class HmatNodes(Protocol):
-    """What the HMAT asks nodes and tells them; see :class:`softreserve.kernel.node.Nodes`."""
-
-    online: set[int]
-    has_cpu: set[int]
-    max_numnodes: int
-    srat_disabled: bool
-    hmat_disabled: bool
-
-    def pxm_to_node(self, pxm: int) -> int:
-        """Node of a proximity domain, or -1."""
-
-    def node_to_pxm(self, nid: int) -> int:
-        """Proximity domain of a node, or -1."""
-
-    def register_memory_node_under_compute_node(self, mem_nid: int, cpu_nid: int, access: int) -> int:
-        """Link a memory node and an initiator."""
-
-    def node_set_perf_attrs(self, nid: int, coordinate: AccessCoordinate, access: int) -> None:
-        """Show performance values."""
-
-    def node_add_cache(self, nid: int, cache: NodeCache) -> None:
-        """Show a cache."""
-
-
-class HmatTiers(Protocol):
-    """What the HMAT tells memory tiers; see :class:`softreserve_hmem.memory_tiers.MemoryTiers`."""
-
-    default_dram_nodes: set[int]
-
-    def mt_set_default_dram_perf(self, nid: int, perf: AccessCoordinate, source: str) -> int:
-        """Give the performance of ordinary DRAM."""
-
-    def mt_perf_to_adistance(self, perf: AccessCoordinate) -> tuple[int, int]:
-        """Turn performance into an abstract distance."""
-
-    def register_mt_adistance_algorithm(self, algorithm: Callable[[int], int | None]) -> None:
-        """Ask us for abstract distances."""
 
 
 class MemoryTarget:

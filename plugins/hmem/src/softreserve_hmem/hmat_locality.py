@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from enum import IntEnum
 from typing import Final
 
 from softreserve.acpi.hmat_tables import Locality
@@ -12,7 +11,7 @@ from softreserve.acpi.tables import RawTable
 from softreserve.errors import MachineError
 from softreserve.kernel.node import AccessCoordinate
 
-__all__ = ["DataType", "MemoryLocality", "best_value", "hmat_normalize", "updated_coordinate"]
+__all__ = ["MemoryLocality", "best_value", "hmat_normalize", "updated_coordinate"]
 
 _U32_MAX: Final = (1 << 32) - 1
 _NO_ENTRY: Final = 0xFFFF
@@ -20,30 +19,22 @@ _NO_ENTRY: Final = 0xFFFF
 _MAX_OVERHANG: Final = 1 << 20
 
 
-class DataType(IntEnum):
-    """What the matrix of a structure holds. Linux: ``include/acpi/actbl1.h``."""
-
-    ACCESS_LATENCY = 0
-    READ_LATENCY = 1
-    WRITE_LATENCY = 2
-    ACCESS_BANDWIDTH = 3
-    READ_BANDWIDTH = 4
-    WRITE_BANDWIDTH = 5
-
-
-#: Fields of a coordinate that a data type gives.
-_FIELDS: Final[dict[int, tuple[str, ...]]] = {
-    DataType.ACCESS_LATENCY: ("read_latency", "write_latency"),
-    DataType.READ_LATENCY: ("read_latency",),
-    DataType.WRITE_LATENCY: ("write_latency",),
-    DataType.ACCESS_BANDWIDTH: ("read_bandwidth", "write_bandwidth"),
-    DataType.READ_BANDWIDTH: ("read_bandwidth",),
-    DataType.WRITE_BANDWIDTH: ("write_bandwidth",),
+_WRITE_LATENCY: Final = 2
+#: What the matrix of a structure holds, by its data type: the name in the log, and the fields of a coordinate that it
+#: gives. Linux: ``include/acpi/actbl1.h``.
+_DATA_TYPES: Final[dict[int, tuple[str, tuple[str, ...]]]] = {
+    0: ("Access Latency", ("read_latency", "write_latency")),
+    1: ("Read Latency", ("read_latency",)),
+    _WRITE_LATENCY: ("Write Latency", ("write_latency",)),
+    3: ("Access Bandwidth", ("read_bandwidth", "write_bandwidth")),
+    4: ("Read Bandwidth", ("read_bandwidth",)),
+    5: ("Write Bandwidth", ("write_bandwidth",)),
 }
+_UNKNOWN: Final[tuple[str, tuple[str, ...]]] = ("Reserved", ())
 
 
 def _is_latency(data_type: int) -> bool:
-    return data_type <= DataType.WRITE_LATENCY
+    return data_type <= _WRITE_LATENCY
 
 
 def hmat_normalize(entry: int, base: int, data_type: int, revision: int) -> int:
@@ -68,7 +59,7 @@ def best_value(data_type: int, value: int, best: int) -> bool:
 
 def updated_coordinate(coordinate: AccessCoordinate, data_type: int, value: int) -> AccessCoordinate:
     """The coordinate with one kind of value replaced. Linux: ``hmat_update_target_access``."""
-    return coordinate._replace(**dict.fromkeys(_FIELDS.get(data_type, ()), value))
+    return coordinate._replace(**dict.fromkeys(_DATA_TYPES.get(data_type, _UNKNOWN)[1], value))
 
 
 class MemoryLocality:
@@ -114,18 +105,16 @@ class MemoryLocality:
     @property
     def type_name(self) -> str:
         """As the log says it. Linux: ``hmat_data_type``."""
-        if self.data_type not in _FIELDS:
-            return "Reserved"
-        return DataType(self.data_type).name.replace("_", " ").title()
+        return _DATA_TYPES.get(self.data_type, _UNKNOWN)[0]
 
     @property
     def suffix(self) -> str:
         """The unit as the log says it, with its blank. Linux: ``hmat_data_type_suffix``."""
-        if self.data_type not in _FIELDS:
+        if self.data_type not in _DATA_TYPES:
             return ""
         return " nsec" if _is_latency(self.data_type) else " MB/s"
 
     @property
     def kinds(self) -> tuple[str, ...]:
         """Names of the coordinate's fields that it gives."""
-        return _FIELDS.get(self.data_type, ())
+        return _DATA_TYPES.get(self.data_type, _UNKNOWN)[1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel.resource import Resource, insert_resource, release_resource
 from softreserve.sysfs import Attribute, Directory, Link, Node
@@ -13,7 +13,9 @@ from softreserve_hmem.driver_core import Bus, Device, Registration, c_text
 if TYPE_CHECKING:
     from softreserve.system import System
 
-__all__ = ["PLATFORM_BUS", "PlatformBus", "PlatformDevice", "PlatformDriver", "platform_bus"]
+    from softreserve_hmem.protocols import PlatformDriver
+
+__all__ = ["PLATFORM_BUS", "PlatformBus", "PlatformDevice", "platform_bus"]
 
 _ROOT: Final = "/sys/devices/platform"
 
@@ -34,20 +36,7 @@ class PlatformDevice(Device):
         self.contents: Directory | None = None
 
 
-class PlatformDriver(Protocol):
-    """A driver of platform devices."""
-
-    name: str
-    module: str
-
-    def probe(self, device: PlatformDevice) -> int:
-        """Bind: 0, or ``-errno`` with everything undone."""
-
-    def remove(self, device: PlatformDevice) -> None:
-        """Unbind; cannot fail."""
-
-
-class PlatformBus(Bus[PlatformDevice, PlatformDriver]):
+class PlatformBus(Bus["PlatformDevice", "PlatformDriver"]):
     """The platform bus, as far as devices of this plugin are on it."""
 
     def __init__(self, system: System) -> None:

@@ -12,7 +12,6 @@ from __future__ import annotations
 from errno import EBUSY, EINVAL, ENOMEM, ENOSPC, ENXIO, EOPNOTSUPP
 from typing import Final
 
-import attrs
 from softreserve.kernel.resource import (
     IORESOURCE_MEM,
     Resource,
@@ -34,30 +33,27 @@ _SUBSECTION_SIZE: Final = 2 << 20
 _PTE_SIZE: Final = 8
 
 
-@attrs.frozen
 class DaxLimits:
-    """What the memory management allows. Sizes in bytes; ``pud_size`` is 0 where an align of that size is refused."""
+    """What the memory management of a kernel allows; sizes in bytes. ``aligns`` are those that a device may have.
 
-    page_size: int
-    pmd_size: int
-    pud_size: int
-    compat_align: int = _SUBSECTION_SIZE
-    huge_pages: bool = True
+    Linux: ``drivers/dax/dax-private.h: dax_align_valid``.
+    """
 
-    @classmethod
-    def of(cls, kernel: Kernel) -> DaxLimits:
-        """The limits of a kernel: each level of page tables maps as many entries as fit into a page."""
-        entries = kernel.page_size // _PTE_SIZE
-        pmd = kernel.page_size * entries
-        has_pud = kernel.config.get("HAVE_ARCH_TRANSPARENT_HUGEPAGE_PUD", "y" if kernel.arch == "x86_64" else "n")
-        huge = kernel.config.get("TRANSPARENT_HUGEPAGE", "y") == "y"
-        return cls(kernel.page_size, pmd, pmd * entries if has_pud == "y" else 0, huge_pages=huge)
+    __slots__ = ("aligns", "compat_align", "page_size", "pmd_size")
 
-    def dax_align_valid(self, align: int) -> bool:
-        """Whether a device may have this align (bytes)."""
-        if align == self.page_size:
-            return True
-        return self.huge_pages and align != 0 and align in (self.pmd_size, self.pud_size)
+    def __init__(self, kernel: Kernel) -> None:
+        page = kernel.page_size
+        # Each level of page tables maps as many entries as fit into a page.
+        entries = page // _PTE_SIZE
+        self.page_size = page
+        self.pmd_size = page * entries
+        self.compat_align = _SUBSECTION_SIZE
+        self.aligns = {page}
+        if kernel.config.get("TRANSPARENT_HUGEPAGE", "y") == "y":
+            self.aligns.add(self.pmd_size)
+            default = "y" if kernel.arch == "x86_64" else "n"
+            if kernel.config.get("HAVE_ARCH_TRANSPARENT_HUGEPAGE_PUD", default) == "y":
+                self.aligns.add(self.pmd_size * entries)
 
 
 class DaxRange:
@@ -117,7 +113,7 @@ class DaxRegion:
         ``kmem``: devices go to the kmem driver unless told otherwise (IORESOURCE_DAX_KMEM).
         """
         self.owner = owner
-        self.limits = DaxLimits.of(kernel)
+        self.limits = DaxLimits(kernel)
         self.subdivides = kernel.has("dax-subdivision")
         self.mapping_ignores_misaligned = kernel.has("dax-mapping-ignores-misaligned")
         self.parent = parent
@@ -234,7 +230,7 @@ def alloc_dax_region(
 
     For the parameters see :class:`DaxRegion`.
     """
-    align = DaxLimits.of(kernel).pmd_size
+    align = DaxLimits(kernel).pmd_size
     if (span[0] | (span[1] + 1 - span[0])) & (align - 1):
         return None
     return DaxRegion(kernel, owner, parent, region_id, span, target_node, kmem=kmem)
@@ -383,7 +379,7 @@ class DevDax(Device):
         value = kstrtoull(c_text(data))
         if value < 0:
             return -ENXIO
-        if not self.region.limits.dax_align_valid(value):
+        if value not in self.region.limits.aligns:
             return -EINVAL
         if self.driver is not None:
             return -EBUSY

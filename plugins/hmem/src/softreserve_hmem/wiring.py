@@ -8,8 +8,6 @@ from softreserve.initcalls import Initcall, Level
 from softreserve.kernel.modules import Module
 
 from softreserve_hmem.bus import DAX_BUS, DaxBus
-from softreserve_hmem.cxl_acpi import CxlAcpi
-from softreserve_hmem.hmat import HmatState
 from softreserve_hmem.hmem import DaxHmem
 from softreserve_hmem.hmem_device import HMEM_DEVICES, HmemDevices
 from softreserve_hmem.memory_tiers import MEMORY_TIERS
@@ -40,6 +38,11 @@ def _has_hmem_devices(system: System) -> bool:
 
 
 def _hmat_init(system: System) -> None:
+    # Without SRAT nothing happens, and what reads HMATs need not be imported.
+    if "SRAT" not in system.machine.acpi:
+        return
+    from softreserve_hmem.hmat import HmatState
+
     devices = system.stash[HMEM_DEVICES]
     register = devices.register if _has_hmem_devices(system) else lambda nid, res: None
     hmat = HmatState(system.kernel, system.log, system.nodes, register, system.stash.get(MEMORY_TIERS))
@@ -98,6 +101,12 @@ def _driver_module(bus: DaxBus, driver: DaxDriver) -> Module:
 
 
 def _cxl_acpi(system: System) -> Module:
-    cxl = CxlAcpi(system)
     level = Level.SUBSYS if system.kernel.has("hmem-defers-to-cxl") else Level.DEVICE
-    return Module("cxl_acpi", "CXL_ACPI", "drivers/cxl/acpi.c", cxl.init, cxl.exit, level=level)
+    source = "drivers/cxl/acpi.c"
+    # A machine without CEDT is taken to have no device that the module binds to.
+    if "CEDT" not in system.machine.acpi:
+        return Module("cxl_acpi", "CXL_ACPI", source, level=level)
+    from softreserve_hmem.cxl_acpi import CxlAcpi
+
+    cxl = CxlAcpi(system)
+    return Module("cxl_acpi", "CXL_ACPI", source, cxl.init, cxl.exit, level=level)
