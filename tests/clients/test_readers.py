@@ -1,0 +1,194 @@
+"""Programs that only look: on an exported tree where they take another root, else in the machine's namespace."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import struct
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hosts import Host, booted, need
+from softreserve.export import export
+
+pytestmark = pytest.mark.clients
+
+TABLES = ("SRAT", "SLIT", "HMAT")
+#: All that a machine description can hold.
+FULL = "example:two-node"
+
+
+def run(*argv: str, **environment: str) -> str:
+    return subprocess.run(
+        argv, env={**os.environ, **environment}, check=True, capture_output=True, text=True, stdin=subprocess.DEVNULL
+    ).stdout
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """Node 1's memory is in system-ram mode: 10 of its blocks online, 6 offline."""
+    system = booted(FULL, cmdline="memhp_default_state=offline")
+    for module in ("dax_hmem", "device_dax", "kmem"):
+        assert system.modules.load(module) == 0
+    for block in range(32, 42):
+        assert system.sysfs.write(f"/sys/devices/system/memory/memory{block}/state", b"online_movable") > 0
+    export(system, tmp_path / "root")
+    return tmp_path / "root"
+
+
+def test_lsmem_lists_the_blocks(tree: Path) -> None:
+    need("lsmem")
+
+    found = json.loads(run("lsmem", "-s", str(tree), "-J", "-b", "-o", "RANGE,SIZE,STATE,NODE,ZONES"))
+
+    assert found == {
+        "memory": [
+            {
+                "range": "0x0000000000000000-0x0000000007ffffff",
+                "size": 1 << 27,
+                "state": "online",
+                "node": 0,
+                "zones": "None",
+            },
+            {
+                "range": "0x0000000008000000-0x000000007fffffff",
+                "size": 15 << 27,
+                "state": "online",
+                "node": 0,
+                "zones": "DMA32",
+            },
+            {
+                "range": "0x0000000100000000-0x000000014fffffff",
+                "size": 10 << 27,
+                "state": "online",
+                "node": 1,
+                "zones": "Movable",
+            },
+            {
+                "range": "0x0000000150000000-0x000000017fffffff",
+                "size": 6 << 27,
+                "state": "offline",
+                "node": 1,
+                "zones": "Normal/Movable",
+            },
+        ]
+    }
+
+
+def test_lscpu_counts_cpus_and_nodes(tree: Path) -> None:
+    need("lscpu")
+
+    rows = {row["field"]: row["data"] for row in json.loads(run("lscpu", "-s", str(tree), "-J"))["lscpu"]}
+
+    assert rows["CPU(s):"] == "2"
+    assert rows["NUMA node(s):"] == "2"
+    assert rows["NUMA node0 CPU(s):"] == "0,1"
+
+
+def lstopo(root: Path) -> str:
+    return run(
+        "lstopo-no-graphics", "-v", "--of", "console",
+        HWLOC_FSROOT=str(root), HWLOC_COMPONENTS="linux,stop", HWLOC_THISSYSTEM="0",
+    )  # fmt: skip
+
+
+def test_lstopo_shows_the_node_of_specific_purpose_memory(tree: Path) -> None:
+    need("lstopo-no-graphics")
+
+    shown = lstopo(tree)
+
+    assert re.search(r"NUMANode.*\(P#1.*DAXDevice=dax0.0.*DAXParent=.*hmem\.0", shown)
+    assert re.search(r"NUMANode.*P#1.*SPM", shown)
+
+
+def test_lstopo_shows_a_dax_device_and_the_numbers_of_the_hmat(tmp_path: Path) -> None:
+    need("lstopo-no-graphics")
+    system = booted(FULL, "6.1.0-56-amd64")
+    for module in ("dax_hmem", "device_dax"):
+        assert system.modules.load(module) == 0
+    export(system, tmp_path / "root")
+
+    shown = lstopo(tmp_path / "root")
+
+    assert re.search(r"Block\(.*SPM.*\).*dax0\.0", shown)
+    attributes = run(
+        "lstopo-no-graphics", "--memattrs",
+        HWLOC_FSROOT=str(tmp_path / "root"), HWLOC_COMPONENTS="linux,stop", HWLOC_THISSYSTEM="0",
+    )  # fmt: skip
+    assert "Bandwidth" in attributes
+    assert "Latency" in attributes
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_iasl_reads_the_tables_and_writes_the_same_ones(tree: Path, tmp_path: Path, table: str) -> None:
+    need("iasl")
+    original = (tree / f"sys/firmware/acpi/tables/{table}").read_bytes()
+    (tmp_path / "table.aml").write_bytes(original)
+
+    run("iasl", "-p", str(tmp_path / "table"), "-d", str(tmp_path / "table.aml"))
+    said = run("iasl", "-p", str(tmp_path / "again"), str(tmp_path / "table.dsl"))
+
+    assert "Compilation successful. 0 Errors, 0 Warnings" in said.replace(
+        "Compilation complete", "Compilation successful"
+    )
+    assert _without_compiler((tmp_path / "again.aml").read_bytes()) == _without_compiler(original)
+
+
+def _without_compiler(table: bytes) -> bytes:
+    """A table but for its checksum and who compiled it."""
+    return table[:9] + table[10:28] + table[36:]
+
+
+@pytest.mark.fuse
+def test_numactl_and_numastat_show_node_sizes(hosts: Callable[..., Host]) -> None:
+    need("numactl", "numastat")
+    host = hosts(FULL, modules="dax_hmem device_dax kmem", cmdline="memhp_default_state=online_movable")
+
+    shown = host.ok("numactl -H")
+
+    assert "available: 2 nodes (0-1)" in shown
+    assert "node 1 cpus:\nnode 1 size: 2048 MB" in shown
+    assert re.search(r"^  1:  20  10 *$", shown, re.MULTILINE)
+    assert re.search(r"^MemTotal +\S+ +2048.00 ", host.ok("numastat -m"), re.MULTILINE)
+
+
+@pytest.mark.fuse
+def test_chmem_sets_blocks_online_and_offline(new: Host) -> None:
+    need("chmem")
+
+    new.ok("chmem -e -b 32-35 -z Movable")
+    assert "0x0000000100000000-0x000000011fffffff" in new.ok("lsmem -o RANGE,STATE | grep online")
+    new.ok("chmem -d -b 32-33")
+    assert [new.sysfs(f"/sys/devices/system/memory/memory{block}/state") for block in (32, 33, 34)] == [
+        "offline",
+        "offline",
+        "online",
+    ]
+    assert new.run("chmem -e -b 99")[0] == 1
+
+
+@pytest.mark.fuse
+def test_kexec_takes_its_memory_map_from_the_machine_and_never_loads(old: Host, tmp_path: Path) -> None:
+    need("kexec")
+    kernel = tmp_path / "kernel"
+    kernel.write_bytes(static_elf())
+
+    status, output = old.run(f"kexec -d -l --type=elf-x86_64 {kernel}")
+
+    assert status != 0
+    assert "0000000100000000-000000017fffffff (1)" in output  # soft reserved: not memory to use
+    assert "Unknown type (Soft Reserved) while parsing /sys/firmware/memmap/" in output
+    # A host without kexec says the second.
+    assert re.search("kexec_load failed: (Operation not permitted|Function not implemented)", output)
+
+
+def static_elf() -> bytes:
+    """The smallest ELF program that kexec takes for a kernel: one page of zeros at 16 MiB."""
+    entry = 16 << 20
+    ident = b"\x7fELF\x02\x01\x01".ljust(16, b"\0")
+    header = struct.pack("<HHIQQQIHHHHHH", 2, 62, 1, entry, 64, 0, 0, 64, 56, 1, 0, 0, 0)
+    segment = struct.pack("<IIQQQQQQ", 1, 5, 4096, entry, entry, 4096, 4096, 4096)
+    return (ident + header + segment).ljust(8192, b"\0")

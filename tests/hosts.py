@@ -1,0 +1,113 @@
+"""Emulated machines for unmodified Debian programs to run on."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from typing import Any
+
+import attrs
+import pytest
+from softreserve.boot import boot
+from softreserve.config import load
+from softreserve.config.builds import rebuilt
+from softreserve.errors import MachineError
+from softreserve.model.machine import Machine
+from softreserve.selection import Selection
+from softreserve.shell import Session
+from softreserve.system import System
+
+#: Set where nothing may be skipped (CI).
+REQUIRED = "SOFTRESERVE_REQUIRE_CLIENTS"
+
+PACKAGES = {
+    "chmem": "util-linux",
+    "daxctl": "daxctl",
+    "iasl": "acpica-tools",
+    "kexec": "kexec-tools",
+    "lscpu": "util-linux",
+    "lsmem": "util-linux",
+    "lstopo-no-graphics": "hwloc-nox",
+    "numactl": "numactl",
+    "numastat": "numactl",
+}
+
+
+def need(*programs: str) -> None:
+    """Skip where a program is missing, and say what to install; fail where nothing may be skipped."""
+    missing = [name for name in programs if shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None]
+    if missing:
+        unavailable(f"needs {', '.join(missing)}: apt install {' '.join(sorted({PACKAGES[name] for name in missing}))}")
+
+
+def unavailable(reason: str) -> None:
+    """Skip, or fail where nothing may be skipped."""
+    if os.environ.get(REQUIRED):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def booted(spec: str, release: str | None = None, cmdline: str = "") -> System:
+    """Boot a machine, with another kernel and more on its command line where asked."""
+    machine: Machine = load(spec).machine
+    if release is not None:
+        machine = attrs.evolve(machine, kernel=rebuilt(machine.kernel, release=release))
+    if cmdline:
+        machine = attrs.evolve(machine, cmdline=machine.cmdline.appended(cmdline))
+    try:
+        return boot(machine, Selection().hooks_for(machine))
+    except MachineError as error:
+        pytest.skip(str(error))
+
+
+class Host:
+    """A session with words for what the tests ask most."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.system = session.live.system
+
+    def run(self, words: str) -> tuple[int, str]:
+        """Exit status and both outputs."""
+        return self.session.run(words)
+
+    def ok(self, words: str) -> str:
+        """Output of words that must succeed."""
+        status, output = self.session.run(words)
+        assert status == 0, f"{words}: {status}\n{output}"
+        return output
+
+    def json(self, words: str) -> Any:
+        """What a program says on its standard output, as JSON; nothing at all is an empty list."""
+        output = self.ok(f"{words} 2>/dev/null")
+        return json.loads(output) if output.strip() else []
+
+    def devices(self, *options: str) -> dict[str, dict[str, Any]]:
+        """``daxctl list``: devices by name."""
+        return {device["chardev"]: device for device in self.json(f"daxctl list {' '.join(options)}")}
+
+    def region(self) -> dict[str, Any]:
+        """``daxctl list -R``: region 0."""
+        found: list[dict[str, Any]] = self.json("daxctl list -R -r 0")
+        return found[0]
+
+    def available(self) -> int:
+        """Free bytes of region 0; daxctl leaves the key out where there are none."""
+        return int(self.region().get("available_size", 0))
+
+    def sysfs(self, path: str) -> str:
+        """A value, read beside the clients."""
+        with self.session.live.lock:
+            value = self.system.sysfs.read(path)
+        assert isinstance(value, bytes), f"{path}: {value}"
+        return value.decode().rstrip("\n")
+
+    def mappings(self, device: str) -> list[tuple[int, int, int]]:
+        """(start, end, page offset) of each mapping, ends inclusive."""
+        path, found = f"/sys/bus/dax/devices/{device}", []
+        with self.session.live.lock:
+            while self.system.sysfs.node(f"{path}/mapping{len(found)}", follow=True) is not None:
+                files = (f"{path}/mapping{len(found)}/{name}" for name in ("start", "end", "page_offset"))
+                found.append(tuple(int(self.sysfs(file), 0) for file in files))
+        return found  # type: ignore[return-value]
