@@ -39,6 +39,7 @@ def boot_memory(
     page_size: int = 4096,
     cpus: int = 2,
     plugins: Sequence[tuple[str, object]] = (),
+    acpi: Mapping[str, bytes] | None = None,
 ) -> System:
     """Boot a kernel that has memory and nodes and nothing else.
 
@@ -46,10 +47,11 @@ def boot_memory(
     :param config: options beside :data:`CONFIG`.
     :param possible: ids of all nodes; node 0 is always online and has the CPUs.
     :param page_size: bytes.
-    :param plugins: ``(name, plugin)`` that are asked for initcalls and sysfs, but know of no architecture.
+    :param plugins: ``(name, plugin)`` that are asked for initcalls, modules and sysfs, but know of no architecture.
+    :param acpi: tables, by signature.
     """
     kernel = Kernel(release, "x86_64", page_size=page_size, config={**CONFIG, **(config or {})})
-    machine = Machine("test", kernel=kernel, cmdline=CommandLine(cmdline), cpus=cpus)
+    machine = Machine("test", kernel=kernel, cmdline=CommandLine(cmdline), cpus=cpus, acpi=acpi or {})
     system = System(machine, load([], extra=plugins))
     _place(system, ranges, possible)
     top = system.memblock.end_of_dram() // page_size
@@ -58,9 +60,10 @@ def boot_memory(
     calls = system.hooks.register_resources(system)
     system.memory.build_all_zonelists_init()
     system.nodes.smp_init()
+    system.modules.add(system.hooks.modules(system))
     system.memory.memory_dev_init()
     system.nodes.node_dev_init()
-    for call in sorted_initcalls(calls):
+    for call in sorted_initcalls([*calls, *system.modules.initcalls()]):
         call.call()
     system.hooks.sysfs(system)
     system.booting = False
