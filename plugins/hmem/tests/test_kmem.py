@@ -84,6 +84,11 @@ def test_memory_is_added_in_whole_blocks_inside_a_resource_of_the_device() -> No
     assert not dax.flags & IORESOURCE_BUSY
     assert dax.children[0].flags & IORESOURCE_BUSY
     assert list(system.memory.node_block_ids(1)) == list(range(33, 40))
+    lost = [(event.start, event.end) for event in system.log if event.function.endswith("dax_kmem_range")]
+    assert lost == [
+        (SOFT_RESERVED_START + 2 * MIB, SOFT_RESERVED_START + 128 * MIB),
+        (5 * GIB, 5 * GIB + 2 * MIB),
+    ]
 
 
 def test_a_device_without_a_node_is_rejected() -> None:

@@ -432,6 +432,12 @@ class MemoryHotplug:
         nodes.has_memory.add(zone.nid)
         if rebuild:
             self.zones.build_all_zonelists()
+        self._system.log.record(
+            f"online in zone {zone.name} of node {zone.nid}",
+            "mm/memory_hotplug.c: online_pages",
+            first * self.block_size,
+            end * self.block_size,
+        )
         self._notify("online", start_pfn, nr_pages, status_change_nid)
 
     def _adjust_present(self, zone: Zone, blocks: BlockRange, nr_pages: int) -> None:

@@ -47,6 +47,8 @@ def publish(memory: MemoryHotplug, system: System) -> None:
     tree.add(_ROOT, root)
     tree.add(f"{_BUS}/devices", Directory(names=blocks.names, lookup=blocks.link))
     for name, (mode, show, store) in _parameters(memory).items():
+        if name == "memmap_on_memory" and not system.kernel.builtin("MHP_MEMMAP_ON_MEMORY"):
+            continue
         tree.add(f"{_PARAMETERS}/{name}", _parameter(mode, show, store))
 
 

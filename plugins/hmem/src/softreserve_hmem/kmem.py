@@ -78,7 +78,15 @@ class KmemDriver:
                 )
             else:
                 kept[number] = aligned
+                self._record_loss(start, aligned[0])
+                self._record_loss(aligned[1] + 1, end + 1)
         return kept
+
+    def _record_loss(self, start: int, end: int) -> None:
+        """Note what is cut off without a word in the log (bytes, half open; may be empty)."""
+        if start < end:
+            rule = "no whole memory block: stays with the device, unused"
+            self._system.log.record(rule, f"{_FILE}: dax_kmem_range", start, end)
 
     def _dax_kmem_range(self, start: int, end: int) -> tuple[int, int] | None:
         """The whole memory blocks of a range (bytes, ends inclusive), or ``None``. Linux: ``dax_kmem_range``."""
