@@ -38,6 +38,7 @@ class _TiersOnly:
 class Device:
     ranges: list[tuple[int, int]]
     target_node: int = 1
+    numa_node: int = 0
     memmap_on_memory: bool = False
     name: str = "dax0.0"
 
