@@ -40,7 +40,7 @@ class BehaviourTable(Directive):
 
 
 def _cells(behaviour: Behaviour) -> tuple[str, ...]:
-    applies = ("yes" if behaviour.applies_to(release) else "–" for release in RELEASES)
+    applies = ("yes" if behaviour.applies_to(release) else "-" for release in RELEASES)
     return (behaviour.name, behaviour.words, *applies, behaviour.known_by, behaviour.change)
 
 
