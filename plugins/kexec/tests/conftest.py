@@ -1,6 +1,7 @@
 """Machines to kexec from. An architecture that is not installed here skips, and says so."""
 
 import pytest
+from softreserve.acpi.srat import MemoryAffinity, Srat
 from softreserve.boot import boot
 from softreserve.config.builds import default_config
 from softreserve.model.cmdline import CommandLine
@@ -25,6 +26,13 @@ def need(*names):
 
 def conventional(start, end, attribute=CACHEABLE):
     return EfiDescriptor(int(EfiType.CONVENTIONAL), start, (end - start) >> 12, attribute)
+
+
+def srat(*ranges):
+    """Memory of domain 0, 1 ...: a (start, end) in bytes each."""
+    return Srat(
+        [MemoryAffinity(proximity_domain=pxm, base=start, size_bytes=end - start) for pxm, start, end in ranges]
+    ).sealed()
 
 
 class Lab:
@@ -64,6 +72,7 @@ class Lab:
             efi_map=efi_map,
             e820=entries,
             boot=boot_way,
+            acpi={"SRAT": srat((0, 0, 9 * G), (1, 9 * G, 17 * G), (0, 17 * G, 20 * G))},
             image=KernelImage(code=PhysRange(16 * M, 64 * M)),
         )
 
@@ -84,9 +93,15 @@ class Lab:
         efi_map = EfiMemoryMap((conventional(1 * G, 5 * G), conventional(34 * G, 50 * G, CACHEABLE | SP)))
         return Machine(
             name="arm64",
-            kernel=Kernel(release, "arm64", config=default_config("arm64", release)),
+            # Debian's 6.1 makes no hmem devices on arm64; one that does exists (64K build)
+            kernel=Kernel(
+                release,
+                "arm64",
+                config={**default_config("arm64", release), "DAX": "y", "ZONE_DEVICE": "y"},
+            ),
             cmdline=CommandLine(cmdline),
             efi_map=efi_map,
+            acpi={"SRAT": srat((0, 1 * G, 5 * G), (1, 34 * G, 50 * G))},
             image=KernelImage(code=PhysRange(G + 2 * M, G + 32 * M), data=PhysRange(G + 37 * M, G + 41 * M)),
         )
 

@@ -46,6 +46,8 @@ def claim(system, use):
     if use != "unclaimed":
         if system.modules.get("dax_hmem") is None:
             pytest.skip("not installed here: softreserve-hmem")
+        # blocks that are online keep a driver's memory in place when it is unbound
+        system.sysfs.write("/sys/devices/system/memory/auto_online_blocks", b"offline")
         for module in ("dax_hmem", "device_dax", "kmem"):
             assert system.modules.load(module) == 0
         wanted, other = ("kmem", "device_dax") if use == "kmem" else ("device_dax", "kmem")
