@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["CapacitySummary", "RangeSummary", "Summary", "owners_at", "summarize", "why"]
 
+#: Stages that decide whose a range is; the others say on which node it is, and who may use it.
+_OWNING = ("efi stub", "early reservation", "resources")
+
 
 @attrs.frozen
 class RangeSummary:
@@ -85,8 +88,8 @@ def _ranges(system: System) -> list[RangeSummary]:
 
     events = IntervalTree()
     for number, event in enumerate(system.log):
-        if event.stage == "numa info" or event.start is None or event.end is None:
-            continue  # which node a range is on is another question
+        if event.stage not in _OWNING or event.start is None or event.end is None:
+            continue
         if event.start < event.end:
             events.addi(event.start, event.end, (number, event.rule))
     found = []
