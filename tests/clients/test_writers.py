@@ -1,0 +1,145 @@
+"""Many clients at once: nothing hangs, nothing acknowledged is lost, and a record gives the same system again."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hosts import Host, booted
+from softreserve.config.capture import read_steps
+from softreserve.record import Recorder
+from softreserve.snapshot import FILES
+from softreserve.steps import run_step
+from softreserve.sysfs import SysfsTree
+from softreserve.system import System
+
+pytestmark = [pytest.mark.clients, pytest.mark.fuse]
+
+#: Set to 60 for the whole test.
+SECONDS = float(os.environ.get("SOFTRESERVE_STRESS_SECONDS", "3"))
+CLIENTS = 8
+WRITER = Path(__file__).with_name("writer.py")
+MACHINE, RELEASE = "example:two-node", "6.1.0-56-amd64"
+BASE, SIZE = 4 << 30, 2 << 30
+
+Answer = tuple[str, str, int]
+
+
+def answered(logs: Iterable[Path]) -> Counter[Answer]:
+    """What all writers were told. The last line of one that was killed may be torn."""
+    found: Counter[Answer] = Counter()
+    for log in logs:
+        for line in log.read_text().splitlines(keepends=True):
+            if line.endswith("\n"):
+                path, value, result = json.loads(line)
+                found[path, value, result] += 1
+    return found
+
+
+def recorded(record: Path) -> Counter[Answer]:
+    """What the record holds of sysfs writes."""
+    steps = tomllib.loads(record.read_text())["step"]
+    return Counter((*step["writes"][0], step["result"]) for step in steps if "writes" in step)
+
+
+def replayed(record: Path) -> System:
+    """The machine after all that is in the record."""
+    system = booted(MACHINE, RELEASE)
+    for step in read_steps(record, system.kernel)[0]:
+        assert run_step(system, step).status is not None
+    return system
+
+
+def state(system: System) -> dict[str, list[str]]:
+    return {name: lines(system) for name, lines in FILES.items()} | {"log": system.log.lines}
+
+
+def number(tree: SysfsTree, path: str) -> int:
+    value = tree.read(path)
+    assert isinstance(value, bytes), f"{path}: {value}"
+    return int(value, 0)
+
+
+def ranges(tree: SysfsTree, device: str) -> Iterator[tuple[int, int]]:
+    """(start, end) of the device's mappings, half open."""
+    for name in tree.listdir(device) or ():  # type: ignore[union-attr]
+        if name.startswith("mapping") and name != "mapping":
+            yield number(tree, f"{device}/{name}/start"), number(tree, f"{device}/{name}/end") + 1
+
+
+def check_invariants(system: System) -> None:
+    """What is true of any state of the machine, however it was reached."""
+    tree = system.sysfs
+    region = "/sys/devices/platform/hmem.0"
+    names = tree.listdir(region)
+    assert isinstance(names, list)
+    taken = []
+    for name in names:
+        if name.startswith("dax0."):
+            own = list(ranges(tree, f"{region}/{name}"))
+            assert number(tree, f"{region}/{name}/size") == sum(end - start for start, end in own)
+            taken += own
+    taken.sort()
+    assert all(BASE <= start < end <= BASE + SIZE for start, end in taken)
+    assert all(one[1] <= other[0] for one, other in pairwise(taken))
+    assert number(tree, f"{region}/dax_region/available_size") == SIZE - sum(end - start for start, end in taken)
+
+    states = [tree.read(f"/sys/devices/system/memory/memory{block}/state") for block in range(32, 48)]
+    assert {state for state in states if isinstance(state, bytes)} <= {b"online\n", b"offline\n"}
+    assert (b"online\n" in states) == (1 in system.nodes.has_memory)
+
+
+def test_eight_clients_write_at_random(hosts: Callable[..., Host], tmp_path: Path) -> None:
+    record = tmp_path / "steps.toml"
+    with Recorder(record) as recorder:
+        host = hosts(MACHINE, RELEASE, recorder=recorder)
+        host.ok("modprobe -a dax_hmem device_dax kmem")
+        logs = [tmp_path / f"{client}.log" for client in range(CLIENTS)]
+        starts = " ".join(f"{sys.executable} {WRITER} {number} {SECONDS} {log} &" for number, log in enumerate(logs))
+
+        began = time.monotonic()
+        host.ok(f"{starts} wait")
+        took = time.monotonic() - began
+
+        assert took < SECONDS + 10
+        check_invariants(host.system)
+        answers = answered(logs)
+        assert answers.total() > 20 * SECONDS
+        assert recorded(record) == answers
+        assert {result for *_, result in answers} >= {0, -16, -22}
+        assert state(replayed(record)) == state(host.system)
+
+
+SHELL = [sys.executable, "-c", "import sys; from softreserve.cli import main; sys.exit(main())", "shell", MACHINE]
+
+
+def test_a_server_that_was_killed_goes_on_from_its_record(hosts: Callable[..., Host], tmp_path: Path) -> None:
+    hosts(MACHINE).ok("true")  # skips where there are no sessions
+    record, logs = tmp_path / "steps.toml", [tmp_path / "0.log", tmp_path / "1.log"]
+    writers = " ".join(f"{sys.executable} {WRITER} {number} 60 {log} &" for number, log in enumerate(logs))
+    command = [*SHELL, "--kernel", RELEASE, "--record", str(record), "--", "sh", "-c"]
+    with subprocess.Popen([*command, f"modprobe -a dax_hmem device_dax kmem; {writers} wait"]) as server:
+        while not (logs[1].exists() and logs[1].read_text().count("\n") > 50):
+            assert server.poll() is None
+            time.sleep(0.02)
+        server.send_signal(signal.SIGKILL)
+    time.sleep(0.2)  # the writers are being ended
+
+    answers, kept = answered(logs), recorded(record)
+    assert not answers - kept
+    assert (kept - answers).total() <= len(logs)  # recorded, and not answered any more
+
+    before = state(replayed(record))
+    shown = subprocess.run([*command, "cat /proc/iomem"], check=True, capture_output=True, text=True)
+    assert shown.stdout.splitlines() == before["iomem.txt"]
+    assert f"did {kept.total() + 1} recorded steps again" in shown.stderr
