@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["CapacitySummary", "RangeSummary", "Summary", "owners_at", "summarize", "why"]
 
-#: Stages that decide whose a range is; the others say on which node it is, and who may use it.
+#: Stages that decide whose a range is, and sources that do not though they run then: they say who may use it.
 _OWNING = ("efi stub", "early reservation", "resources")
+_USERS = ("drivers/acpi/", "drivers/dax/")
 
 
 @attrs.frozen
@@ -88,9 +89,9 @@ def _ranges(system: System) -> list[RangeSummary]:
 
     events = IntervalTree()
     for number, event in enumerate(system.log):
-        if event.stage not in _OWNING or event.start is None or event.end is None:
+        if event.stage not in _OWNING or event.function.startswith(_USERS):
             continue
-        if event.start < event.end:
+        if event.start is not None and event.end is not None and event.start < event.end:
             events.addi(event.start, event.end, (number, event.rule))
     found = []
     for depth, resource in system.iomem.walk():
