@@ -1,0 +1,27 @@
+"""Recorded boots whose steps take the real daxctl: everything must come out as it was recorded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cases
+import pytest
+from hosts import need, unavailable
+from softreserve.config import load
+from softreserve.observe import observe
+from softreserve.selection import Selection
+from softreserve.shell import runner
+
+pytestmark = [pytest.mark.clients, pytest.mark.fuse, pytest.mark.slow]
+
+
+@pytest.mark.parametrize("name", cases.names())
+def test_a_recorded_course_is_repeated_by_the_real_programs(name: str, tmp_path: Path) -> None:
+    need("daxctl")
+    case = cases.unpack(name, tmp_path)
+    scenario = load(case)
+    not_run = observe(scenario, tmp_path / "out", Selection().hooks_for, runner)
+    if not_run:
+        unavailable("; ".join(not_run))
+    wrong = cases.differences(case, tmp_path / "out", [])
+    assert not wrong, "\n".join(map(str, wrong))
