@@ -37,6 +37,11 @@ _PROGRAMS = ("/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/sbin", "/usr/
 #: Where libkmod looks for its configuration, besides what is always there.
 _MODPROBE_D = ("/etc/modprobe.d", "/run/modprobe.d", "/usr/local/lib/modprobe.d", "/lib/modprobe.d")
 
+#: Which of the switches there is depends on the distribution.
+_WHAT_IT_TAKES = (
+    "root, or user namespaces for everybody (sysctl kernel.unprivileged_userns_clone=1,"
+    " kernel.apparmor_restrict_unprivileged_userns=0)"
+)
 _OURS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -120,13 +125,15 @@ def _enter() -> Namespace:
     if _libc.unshare(_CLONE_NEWNS) != 0:
         uid, gid = os.geteuid(), os.getegid()
         if _libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNS) != 0:
-            raise Refused(f"a mount namespace needs root or user namespaces ({_reason()})")
+            raise Refused(f"a mount namespace needs {_WHAT_IT_TAKES} ({_reason()})")
         try:
             for name, text in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
                 with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
                     file.write(text)
         except OSError as error:
-            raise Refused(f"this system restricts user namespaces ({error.strerror})") from error
+            raise Refused(
+                f"user namespaces are restricted here; it takes {_WHAT_IT_TAKES} ({error.strerror})"
+            ) from error
     _mount("none", "/", None, _MS_REC | _MS_PRIVATE)
     own = namespace_of("self")
     if own == before:

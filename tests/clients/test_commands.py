@@ -1,0 +1,183 @@
+"""``softreserve export``, ``serve``, ``shell`` and ``run`` as a person calls them."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from hosts import Host, need, unavailable
+
+pytestmark = [pytest.mark.clients, pytest.mark.fuse]
+
+SOFTRESERVE = [sys.executable, "-c", "import sys; from softreserve.cli import main; sys.exit(main())"]
+MACHINE = "example:two-node"
+OLD = ["--kernel", "6.1.0-56-amd64"]
+POLICY = "sys/devices/system/memory/auto_online_blocks"
+PATIENCE = 10
+
+
+def softreserve(*arguments: str, before: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*before, *SOFTRESERVE, *arguments], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    )
+
+
+@pytest.fixture(autouse=True)
+def _able(hosts: Callable[..., Host]) -> None:
+    """Skip, or fail, where there are no sessions."""
+    hosts(MACHINE).ok("true")
+
+
+def mounted(directory: Path) -> bool:
+    return f" {directory} " in Path("/proc/self/mounts").read_text()
+
+
+@contextmanager
+def serving(directory: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
+    directory.mkdir(exist_ok=True)
+    command = [*SOFTRESERVE, "serve", MACHINE, str(directory), *options]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stderr is not None
+        lines = []
+        for line in server.stderr:
+            lines.append(line)
+            if "is at" in line:
+                break
+        else:
+            unavailable("".join(lines))
+        try:
+            yield server
+        finally:
+            server.terminate()
+            server.wait(PATIENCE)
+    end = time.monotonic() + PATIENCE
+    while mounted(directory):
+        assert time.monotonic() < end, f"{directory} is still mounted"
+        time.sleep(0.02)
+
+
+def test_shell_ends_with_the_command_s_status() -> None:
+    assert softreserve("shell", MACHINE, "--", "sh", "-c", "exit 9").returncode == 9
+    assert softreserve("shell", MACHINE, "--", "sh", "-c", "kill -9 $$").returncode == 137
+    found = softreserve("shell", MACHINE, "no-such-program")
+    assert (found.returncode, found.stderr) == (127, "softreserve: no-such-program: No such file or directory\n")
+
+
+def test_shell_runs_daxctl_on_the_machine_that_was_asked_for() -> None:
+    need("daxctl")
+    words = "modprobe dax_hmem && modprobe device_dax && daxctl list"
+
+    assert '"mode":"devdax"' in softreserve("shell", MACHINE, *OLD, "--", "sh", "-c", words).stdout
+
+
+def test_shell_works_without_privileges_where_user_namespaces_do() -> None:
+    before = ()
+    if os.geteuid() == 0:
+        before = ("setpriv", "--bounding-set", "-sys_admin", "--inh-caps", "-sys_admin")
+    words = "modprobe -a dax_hmem device_dax; echo offline > /sys/bus/dax/devices/dax0.0/size; ls -d /dev/dax0.0; id -u"
+
+    found = softreserve("shell", MACHINE, *OLD, "--", "sh", "-c", words, before=before)
+
+    if "user namespaces" in found.stderr:
+        unavailable(found.stderr)
+    assert (found.returncode, found.stdout) == (0, "/dev/dax0.0\n0\n")
+
+
+def test_an_interactive_shell_says_where_one_is() -> None:
+    terminal, theirs = pty.openpty()
+    # setsid -c makes the terminal the one that signals come from
+    command = ["setsid", "-c", *SOFTRESERVE, "shell", MACHINE]
+    environment = {**os.environ, "SHELL": "/bin/sh"}
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment) as shell:
+        os.close(theirs)
+        assert "(two-node: 6.12.117+deb12-amd64) # " in _said(terminal, "# ")
+        os.write(terminal, b"sleep 1000\n")
+        time.sleep(0.3)
+        os.write(terminal, b"\x03")  # only what runs is interrupted
+        os.write(terminal, b"exit 5\n")
+        _said(terminal, None)
+        assert shell.wait(PATIENCE) == 5
+    os.close(terminal)
+
+
+def _said(terminal: int, until: str | None) -> str:
+    """What is printed up to some text, or to the end."""
+    text = ""
+    while select.select([terminal], [], [], PATIENCE)[0]:
+        try:
+            text += os.read(terminal, 4096).decode()
+        except OSError:
+            return text  # nobody has it open any more
+        if until is not None and until in text:
+            return text
+    raise AssertionError(f"nothing more was said after {text!r}")
+
+
+def test_serve_is_live_and_ends_with_its_signal(tmp_path: Path) -> None:
+    with serving(tmp_path / "root"):
+        policy = tmp_path / "root" / POLICY
+        assert policy.read_text() == "online\n"
+        policy.write_text("offline")
+        assert policy.read_text() == "offline\n"
+        with pytest.raises(OSError, match="Invalid argument"):
+            policy.write_text("nonsense")
+        assert (tmp_path / "root/proc/cmdline").read_text().startswith("console=ttyS0")
+
+
+def test_serve_ends_when_its_directory_is_unmounted(tmp_path: Path) -> None:
+    with serving(tmp_path / "root") as server:
+        program = ["umount"] if os.geteuid() == 0 else ["fusermount3", "-u"]
+        subprocess.run([*program, str(tmp_path / "root")], check=True)
+        assert server.wait(PATIENCE) == 0
+
+
+def test_a_killed_server_leaves_no_mount_and_goes_on_from_its_record(tmp_path: Path) -> None:
+    root, record = tmp_path / "root", tmp_path / "steps.toml"
+    with serving(root, "--record", str(record)) as server:
+        (root / POLICY).write_text("online_movable")
+        server.send_signal(signal.SIGKILL)
+        server.wait(PATIENCE)
+
+    with serving(root, "--record", str(record)):
+        assert (root / POLICY).read_text() == "online_movable\n"
+    assert softreserve("run", MACHINE, str(record)).returncode == 0
+
+
+def test_serve_wants_a_directory(tmp_path: Path) -> None:
+    found = softreserve("serve", MACHINE, str(tmp_path / "absent"))
+
+    assert found.returncode == 2
+    assert found.stderr == f"softreserve: {tmp_path}/absent: is no directory; make it first\n"
+
+
+def test_export_writes_what_lsmem_reads(tmp_path: Path) -> None:
+    need("lsmem")
+    assert softreserve("export", MACHINE, str(tmp_path / "root")).returncode == 0
+
+    found = subprocess.run(["lsmem", "-s", str(tmp_path / "root")], check=True, capture_output=True, text=True)
+
+    assert "Total online memory:       2G" in found.stdout
+    again = softreserve("export", MACHINE, str(tmp_path / "root"))
+    assert again.returncode == 2
+    assert again.stderr == f"softreserve: {tmp_path}/root: is there already; --replace takes its place\n"
+
+
+def test_a_record_of_a_session_is_run_again(tmp_path: Path) -> None:
+    need("daxctl")
+    record = tmp_path / "steps.toml"
+    words = "modprobe -a dax_hmem device_dax && daxctl disable-device dax0.0 && daxctl reconfigure-device -s 1G dax0.0"
+    softreserve("shell", MACHINE, *OLD, "--record", str(record), "--", "sh", "-c", words)
+
+    found = softreserve("run", MACHINE, str(record), *OLD, "--emit", "dax")
+
+    assert found.returncode == 0
+    assert "/sys/devices/platform/hmem.0/dax0.0/size = 1073741824" in found.stdout
