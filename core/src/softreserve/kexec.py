@@ -36,6 +36,7 @@ class KexecRequest:
         otherwise a place is found.
     :param kernel_size: bytes that the next kernel needs while it runs; ``None``: as the running one. ``initrd_size``
         likewise; 0 means no initrd.
+    :param noefi: the loader's ``--noefi``: the next kernel is told nothing of EFI (x86).
     :param mem_min: lowest and highest address for segments (kexec-tools' ``--mem-min`` and ``--mem-max``), bytes.
     """
 
@@ -47,6 +48,7 @@ class KexecRequest:
     setup_data: tuple[PhysRange, ...] = ()
     kernel_size: int | None = None
     initrd_size: int | None = None
+    noefi: bool = False
     mem_min: int = 0
     mem_max: int = U64_MAX
 

@@ -5,6 +5,7 @@ The output has the layout of a capture's ``expected/``.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from softreserve.kexec import KexecRequest
 from softreserve.model.cmdline import CommandLine
 from softreserve.snapshot import FILES
 from softreserve.steps import Runner, needs_programs, run_step
+from softreserve.units import U64_MAX, simple_strtoull
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -93,6 +95,9 @@ class _Observer:
         self.state(system, load, mark, boot=False)
         (load / "status").write_text(f"{image.status}\n")
         _write(load / "output.txt", list(image.output))
+        if image.status:
+            self.skipped.append(f"kexec: {image.output[-1] if image.output else f'status {image.status}'}")
+            return
         following = boot(image.machine, self.hooks_for(image.machine))
         self.state(following, out, 0)
         self.run_all(following, scenario.steps, scenario.kexec, out)
@@ -104,13 +109,30 @@ def request_of(scenario: KexecScenario, system: System) -> KexecRequest:
     if cmdline is None:
         cmdline = CommandLine(system.cmdline.text if scenario.reuse_cmdline else "")
         cmdline = cmdline.appended(scenario.append) if scenario.append else cmdline
+    options = _loader_options(scenario.load)
     return KexecRequest(
+        noefi="--noefi" in options,
+        mem_min=_number(options.get("--mem-min"), 0),
+        mem_max=_number(options.get("--mem-max"), U64_MAX),
         syscall=scenario.syscall,
         kernel=scenario.kernel,
         cmdline=cmdline,
         image=scenario.image,
         setup_data=scenario.setup_data,
     )
+
+
+def _loader_options(command: str) -> dict[str, str]:
+    """Long options of a kexec command that decide what is handed over; the last of each counts."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return {}
+    return {name: value for name, _, value in (word.partition("=") for word in words if word.startswith("--"))}
+
+
+def _number(text: str | None, default: int) -> int:
+    return default if text is None else simple_strtoull(text)[0]
 
 
 def _needs_shell(steps: Sequence[Step]) -> bool:

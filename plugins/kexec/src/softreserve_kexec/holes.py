@@ -87,11 +87,13 @@ class ToolHoles:
 class KernelHoles:
     """The kernel's view: busy System RAM, driver-managed memory left out. Linux: ``kernel/kexec_file.c``.
 
-    ``ranges`` are (start, last byte) pairs in the order of the walk, which depends on the release.
+    ``ranges`` are (start, last byte) pairs in the order of the walk, which depends on the release; where memblock is
+    walked, a search from the top goes through them backwards (``both_ways``).
     """
 
-    def __init__(self, ranges: Iterable[tuple[int, int]], *, exact_top: bool) -> None:
+    def __init__(self, ranges: Iterable[tuple[int, int]], *, exact_top: bool, both_ways: bool = False) -> None:
         self._ranges = list(ranges)
+        self._both_ways = both_ways
         #: Whether the top-down search begins at the very end; older kernels are one byte short of it.
         self._exact_top = exact_top
         self.segments: list[_Segment] = []
@@ -102,7 +104,7 @@ class KernelHoles:
         :raises NoHoleError: there is no place for it (the kernel returns -EADDRNOTAVAIL).
         """
         size, align = _up(size, _PAGE), max(align, _PAGE)
-        for start, end in self._ranges:
+        for start, end in self._ranges[::-1] if self._both_ways and top_down else self._ranges:
             if end - start + 1 < size or end < low or start > high:
                 continue
             search = self._top_down if top_down else self._bottom_up

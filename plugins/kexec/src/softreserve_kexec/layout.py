@@ -1,25 +1,27 @@
-"""The second kernel's image: how large its parts are, and where they come to lie."""
+"""What a loader puts where: segments, the next kernel's image, and its setup_data nodes."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 import attrs
 from softreserve.boot import placed
 from softreserve.errors import MachineError
 from softreserve.kexec import KexecSegment
-from softreserve.model.machine import KernelImage
+from softreserve.model.machine import KernelImage, Machine
 from softreserve.model.ranges import PhysRange
 
 if TYPE_CHECKING:
     from softreserve.kexec import KexecRequest
     from softreserve.system import System
 
-__all__ = ["KERNEL_ALIGN", "Sizes", "image_at", "segment", "sizes_of"]
+__all__ = ["KERNEL_ALIGN", "Layout", "Plan", "Sizes", "moved_image", "next_machine", "recorded_layout", "sizes_of"]
 
 KERNEL_ALIGN: Final = 2 << 20
+_PAGE: Final = 4096
+#: Where neither the request nor the running kernel says how large an image is.
 _DEFAULT_KERNEL: Final = 48 << 20
-_DEFAULT_INITRD: Final = 0
 
 
 @attrs.frozen
@@ -30,32 +32,80 @@ class Sizes:
     initrd: int
 
 
+@attrs.frozen
+class Layout:
+    """Segments (whole pages), image, and setup_data nodes in list order."""
+
+    segments: tuple[KexecSegment, ...]
+    image: KernelImage
+    setup_data: tuple[PhysRange, ...] = ()
+
+
+class Plan:
+    """Segments as they are placed one after the other by ``add(size, ...) -> address``."""
+
+    def __init__(self, add: Callable[..., int]) -> None:
+        self._add = add
+        self.segments: list[KexecSegment] = []
+
+    def place(self, what: str, size: int, *args: int, top_down: bool, **options: int) -> PhysRange:
+        """Place ``size`` bytes (arguments as of the search); the exact range of the buffer."""
+        address = self._add(size, *args, top_down=top_down, **options)
+        self.segments.append(_segment(address, size, what))
+        return PhysRange.from_size(address, size)
+
+
+def _segment(address: int, size: int, what: str) -> KexecSegment:
+    return KexecSegment(PhysRange.from_size(address, -(-size // _PAGE) * _PAGE), what)
+
+
+def _span(image: KernelImage) -> PhysRange | None:
+    parts = [part for part in (image.code, image.rodata, image.data, image.bss) if part is not None]
+    return PhysRange(min(p.start for p in parts), max(p.end for p in parts)) if parts else None
+
+
 def sizes_of(system: System, request: KexecRequest) -> Sizes:
     """What the request says; else what the running kernel's image takes.
 
     :raises MachineError: a size that is no size.
     """
-    image = request.image or system.machine.image
-    parts = [part for part in (image.code, image.rodata, image.data, image.bss) if part is not None]
-    span = max(p.end for p in parts) - min(p.start for p in parts) if parts else _DEFAULT_KERNEL
-    kernel = request.kernel_size if request.kernel_size is not None else span
+    image = system.machine.image
+    span = _span(image)
+    kernel = request.kernel_size
+    if kernel is None:
+        kernel = span.size if span is not None else _DEFAULT_KERNEL
     initrd = request.initrd_size
     if initrd is None:
-        initrd = image.initrd.size if image.initrd is not None else _DEFAULT_INITRD
+        initrd = image.initrd.size if image.initrd is not None else 0
     if kernel <= 0 or initrd < 0:
         raise MachineError(f"kexec: a kernel of {kernel} bytes with an initrd of {initrd} bytes cannot be loaded")
     return Sizes(kernel, initrd)
 
 
-def image_at(system: System, request: KexecRequest, kernel: int, initrd: int | None, sizes: Sizes) -> KernelImage:
-    """The image at its new place: as the request says, else the running one's parts moved to ``kernel``."""
-    if request.image is not None:
-        return request.image
-    moved = placed(system.machine.image, kernel)
-    at = None if initrd is None or not sizes.initrd else PhysRange.from_size(initrd, sizes.initrd)
-    return attrs.evolve(moved, initrd=at)
+def moved_image(system: System, kernel: PhysRange, initrd: PhysRange | None) -> KernelImage:
+    """The running kernel's image, moved to where the next one goes."""
+    return attrs.evolve(placed(system.machine.image, kernel.start), initrd=initrd)
 
 
-def segment(address: int, size: int, what: str) -> KexecSegment:
-    """A segment of whole pages."""
-    return KexecSegment(PhysRange.from_size(address, -(-size // 4096) * 4096), what)
+def recorded_layout(request: KexecRequest) -> Layout | None:
+    """Where the loader put things, where the request knows; ``None``: a place is to be found."""
+    image = request.image
+    span = None if image is None else _span(image)
+    if image is None or span is None:
+        return None
+    segments = [_segment(span.start, span.size, "kernel")]
+    if image.initrd is not None:
+        segments.append(_segment(image.initrd.start, image.initrd.size, "initrd"))
+    return Layout(tuple(segments), image, request.setup_data)
+
+
+def next_machine(system: System, request: KexecRequest, layout: Layout) -> Machine:
+    """What the next kernel sees, as far as it is the same on every architecture."""
+    return attrs.evolve(
+        system.machine,
+        kernel=request.kernel or system.kernel,
+        cmdline=system.cmdline if request.cmdline is None else request.cmdline,
+        image=layout.image,
+        setup_data=layout.setup_data,
+        boot="kexec",
+    )

@@ -8,19 +8,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import attrs
-from softreserve.kexec import KexecImage, KexecSegment
+from softreserve.kexec import KexecImage
 from softreserve.model.efi import EfiMemoryMap
 from softreserve.model.machine import E820Entry
-from softreserve.model.ranges import PhysRange
 
 from softreserve_kexec import ranges
 from softreserve_kexec.efi_runtime import as_listed, runtime_map
 from softreserve_kexec.holes import NoHoleError, ToolHoles
-from softreserve_kexec.layout import KERNEL_ALIGN, Sizes, image_at, segment, sizes_of
+from softreserve_kexec.layout import (
+    KERNEL_ALIGN,
+    Layout,
+    Plan,
+    moved_image,
+    next_machine,
+    recorded_layout,
+    sizes_of,
+)
 
 if TYPE_CHECKING:
     from softreserve.kexec import KexecRequest
-    from softreserve.model.machine import Machine
+    from softreserve.model.ranges import PhysRange
     from softreserve.system import System
 
 __all__ = ["arm64_load", "x86_load"]
@@ -38,6 +45,10 @@ _SETUP_EFI: Final = 0x70
 _RNG_SEED: Final = 0x30
 _DTB: Final = 0x1000
 _FAILED: Final = 255
+_SETUP_DATA: Final = 16
+_E820_ENTRY: Final = 20
+_PAGE: Final = 4096
+_MIB: Final = 1 << 20
 _GIB: Final = 1 << 30
 
 
@@ -49,54 +60,39 @@ def x86_load(system: System, request: KexecRequest) -> KexecImage:
     """
     output: list[str] = []
     found = ranges.x86_ranges(system, output)
-    sizes = sizes_of(system, request)
-    efi_map = runtime_map(system)
-    holes = ToolHoles(found, request.mem_min, request.mem_max)
-    try:
-        segments, setup_data, kernel, initrd = _x86_segments(holes, sizes, efi_map)
-    except NoHoleError as error:
-        return _failed(system, output, str(error))
+    efi_map = None if request.noefi else runtime_map(system)
     entries = tuple(E820Entry(r.start, r.end - r.start + 1, _E820_TYPES.get(r.type, _E820_RESERVED)) for r in found)
-    output += _e820_lines(entries)
+    try:
+        layout = recorded_layout(request) or _x86_layout(system, request, found, efi_map)
+    except NoHoleError as error:
+        return _failed(system, output, str(error), "locate_hole failed")
     machine = attrs.evolve(
-        system.machine,
-        kernel=request.kernel or system.kernel,
-        cmdline=system.cmdline if request.cmdline is None else request.cmdline,
+        next_machine(system, request, layout),
         efi_map=None if efi_map is None else EfiMemoryMap(as_listed(efi_map), _DESC_SIZE),
         e820=entries,
-        image=image_at(system, request, kernel, initrd, sizes),
-        setup_data=request.setup_data if request.image is not None else setup_data,
-        boot="kexec",
     )
-    return KexecImage(machine, tuple(segments), 0, tuple(output))
+    return KexecImage(machine, layout.segments, 0, (*output, *_e820_lines(entries)))
 
 
-def _x86_segments(
-    holes: ToolHoles, sizes: Sizes, efi_map: EfiMemoryMap | None
-) -> tuple[list[KexecSegment], tuple[PhysRange, ...], int, int | None]:
-    """Segments in the order of placing; setup_data nodes in list order; addresses of kernel and initrd."""
-    found: list[KexecSegment] = []
-
-    def high(size: int, what: str, align: int, low: int) -> int:
-        address = holes.add(size, align, low, top_down=True)
-        found.append(segment(address, size, what))
-        return address
-
-    def low(size: int, what: str) -> PhysRange:
-        address = holes.add(size, 4096, 0x100000, top_down=False)
-        found.append(segment(address, size, what))
-        return PhysRange.from_size(address, size)
-
-    high(_PURGATORY, "purgatory", 4096, 0x3000)
-    high(_SETUP, "setup and command line", 16, 0x3000)
-    kernel = high(sizes.kernel, "kernel", KERNEL_ALIGN, 0x100000)
-    initrd = high(sizes.initrd, "initrd", 4096, 0x1000) if sizes.initrd else None
+def _x86_layout(
+    system: System, request: KexecRequest, found: list[ranges.MemoryRange], efi_map: EfiMemoryMap | None
+) -> Layout:
+    """Big segments from the top of RAM down, setup_data from 1 MiB up; new nodes go to the list's head."""
+    sizes = sizes_of(system, request)
+    plan = Plan(ToolHoles(found, request.mem_min, request.mem_max).add)
+    plan.place("purgatory", _PURGATORY, _PAGE, 0x3000, top_down=True)
+    plan.place("setup and command line", _SETUP, 16, 0x3000, top_down=True)
+    kernel = plan.place("kernel", sizes.kernel, KERNEL_ALIGN, _MIB, top_down=True)
+    initrd = plan.place("initrd", sizes.initrd, _PAGE, 0x1000, top_down=True) if sizes.initrd else None
     nodes: list[PhysRange] = []
     if efi_map is not None and len(efi_map):
-        nodes.append(low(_SETUP_EFI, "setup_data: EFI"))
-        low(len(efi_map) * _DESC_SIZE, "EFI map")
-    nodes.append(low(_RNG_SEED, "setup_data: RNG seed"))
-    return found, tuple(reversed(nodes)), kernel, initrd
+        nodes.append(plan.place("setup_data: EFI", _SETUP_EFI, _PAGE, _MIB, top_down=False))
+        plan.place("EFI map", len(efi_map) * _DESC_SIZE, _PAGE, _MIB, top_down=False)
+    if len(found) > _ZEROPAGE_ENTRIES:
+        size = _SETUP_DATA + (len(found) - _ZEROPAGE_ENTRIES) * _E820_ENTRY
+        nodes.append(plan.place("setup_data: e820", size, _PAGE, _MIB, top_down=False))
+    nodes.append(plan.place("setup_data: RNG seed", _RNG_SEED, _PAGE, _MIB, top_down=False))
+    return Layout(tuple(plan.segments), moved_image(system, kernel, initrd), tuple(reversed(nodes)))
 
 
 def _e820_lines(entries: tuple[E820Entry, ...]) -> list[str]:
@@ -113,46 +109,31 @@ def arm64_load(system: System, request: KexecRequest) -> KexecImage:
     """Load on arm64: the next kernel is given the firmware's own map, so that it sees what a cold boot sees."""
     output: list[str] = []
     found = sorted(ranges.arm64_ranges(system.iomem.lines(), output))
-    sizes = sizes_of(system, request)
-    holes = ToolHoles(found, request.mem_min, request.mem_max)
     try:
-        segments, kernel, initrd = _arm64_segments(holes, sizes, system.kernel.page_size)
+        layout = recorded_layout(request) or _arm64_layout(system, request, found)
     except NoHoleError as error:
+        return _failed(system, output, str(error), "locate_hole failed")
+    except _TooBigError as error:
         return _failed(system, output, str(error))
-    if initrd is not None and _window(kernel, initrd + sizes.initrd) > 32 * _GIB:
-        return _failed(system, output, "kexec: Error: image + initrd too big.")
-    return KexecImage(arm64_machine(system, request, kernel, initrd, sizes), tuple(segments), 0, tuple(output))
+    return KexecImage(next_machine(system, request, layout), layout.segments, 0, tuple(output))
 
 
-def _window(start: int, end: int) -> int:
-    return -(-end // _GIB) * _GIB - start // _GIB * _GIB
+class _TooBigError(Exception):
+    """Kernel and initrd do not fit the window that the kernel can map."""
 
 
-def _arm64_segments(holes: ToolHoles, sizes: Sizes, page: int) -> tuple[list[KexecSegment], int, int | None]:
-    kernel = holes.add(sizes.kernel, KERNEL_ALIGN, top_down=False, page=page)
-    found = [segment(kernel, sizes.kernel, "kernel")]
-
-    def after(size: int, what: str) -> int:
-        address = holes.add(size, 0, kernel + sizes.kernel, top_down=False, page=page)
-        found.append(segment(address, size, what))
-        return address
-
-    initrd = after(sizes.initrd, "initrd") if sizes.initrd else None
-    after(_DTB, "device tree")
-    after(_PURGATORY, "purgatory")
-    return found, kernel, initrd
+def _arm64_layout(system: System, request: KexecRequest, found: list[ranges.MemoryRange]) -> Layout:
+    """Everything as low as possible, the others behind the kernel."""
+    sizes, page = sizes_of(system, request), system.kernel.page_size
+    plan = Plan(ToolHoles(found, request.mem_min, request.mem_max).add)
+    kernel = plan.place("kernel", sizes.kernel, KERNEL_ALIGN, top_down=False, page=page)
+    initrd = plan.place("initrd", sizes.initrd, 0, kernel.end, top_down=False, page=page) if sizes.initrd else None
+    if initrd is not None and -(-initrd.end // _GIB) * _GIB - kernel.start // _GIB * _GIB > 32 * _GIB:
+        raise _TooBigError("kexec: Error: image + initrd too big.")
+    plan.place("device tree", _DTB, 0, kernel.end, top_down=False, page=page)
+    plan.place("purgatory", _PURGATORY, 0, kernel.end, top_down=False, page=page)
+    return Layout(tuple(plan.segments), moved_image(system, kernel, initrd))
 
 
-def arm64_machine(system: System, request: KexecRequest, kernel: int, initrd: int | None, sizes: Sizes) -> Machine:
-    """What the next arm64 kernel sees: everything as the firmware left it, another image and command line."""
-    return attrs.evolve(
-        system.machine,
-        kernel=request.kernel or system.kernel,
-        cmdline=system.cmdline if request.cmdline is None else request.cmdline,
-        image=image_at(system, request, kernel, initrd, sizes),
-        boot="kexec",
-    )
-
-
-def _failed(system: System, output: list[str], message: str) -> KexecImage:
-    return KexecImage(system.machine, (), _FAILED, (*output, message, "locate_hole failed"))
+def _failed(system: System, output: list[str], *messages: str) -> KexecImage:
+    return KexecImage(system.machine, (), _FAILED, (*output, *messages))
