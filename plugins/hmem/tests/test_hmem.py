@@ -1,0 +1,287 @@
+"""Hmem devices. Expected values: recorded boots, and by hand from ``drivers/dax/hmem/{device,hmem}.c``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from softreserve.acpi.cedt import Cedt, FixedMemoryWindow
+from softreserve.acpi.hmat_tables import Hmat, Proximity
+from softreserve.acpi.srat import CpuAffinity, MemoryAffinity, Srat
+from softreserve.acpi.tables import Header
+from softreserve.dax import DaxOffer
+from softreserve.system import System
+
+Boot = Callable[..., System]
+MIB = 1 << 20
+GIB = 1 << 30
+ALL = ("dax_hmem", "device_dax", "kmem")
+SP = "240000000-43fffffff"
+
+
+def hmem_names(system: System) -> list[str]:
+    names = system.sysfs.listdir("/sys/devices/platform")
+    return [name for name in names if name.startswith("hmem")] if isinstance(names, list) else []
+
+
+def read(system: System, path: str) -> str:
+    value = system.sysfs.read(path)
+    assert isinstance(value, bytes), (path, value)
+    return value.decode().rstrip("\n")
+
+
+def write(system: System, path: str, text: str) -> int:
+    return system.sysfs.write(path, text.encode())
+
+
+def above_ram(system: System) -> list[str]:
+    lines = system.iomem.lines()
+    return lines[next(i for i, line in enumerate(lines) if line.startswith("240000000")) :]
+
+
+def tables(*memory: tuple[int, int, int]) -> dict[str, bytes]:
+    """SRAT with ranges (domain, start, end), and an HMAT that names their domains."""
+    cpu = CpuAffinity(proximity_domain_lo=0, apic_id=0)
+    ranges = [MemoryAffinity(proximity_domain=pxm, base=start, size_bytes=end - start) for pxm, start, end in memory]
+    domains = dict.fromkeys(pxm for pxm, _, _ in memory)
+    proximities = [Proximity(flags=0, processor_pd=0, memory_pd=pxm) for pxm in domains]
+    srat = Srat([cpu, *ranges], header=Header(signature=b"SRAT", revision=3))
+    hmat = Hmat(proximities, header=Header(signature=b"HMAT", revision=2))
+    return {"SRAT": srat.sealed(), "HMAT": hmat.sealed()}
+
+
+# --- nesting in /proc/iomem
+
+
+def test_older_kernels_put_the_device_around_the_range_that_it_is_made_of(boot_hmem: Boot) -> None:
+    system = boot_hmem("6.1")
+    assert above_ram(system) == [f"{SP} : hmem.0", f"  {SP} : Soft Reserved"]
+    for name in ALL:
+        assert system.modules.load(name) == 0
+    assert above_ram(system) == [f"{SP} : hmem.0", f"  {SP} : Soft Reserved", f"    {SP} : dax0.0"]
+
+
+def test_newer_kernels_show_no_hmem_device_and_kmem_takes_the_memory(boot_hmem: Boot) -> None:
+    system = boot_hmem("6.12")
+    assert above_ram(system) == [f"{SP} : Soft Reserved"]
+    assert hmem_names(system) == ["hmem_platform.0"]
+    for name in ALL:
+        assert system.modules.load(name) == 0
+    assert above_ram(system) == [f"{SP} : Soft Reserved", f"  {SP} : dax0.0", f"    {SP} : System RAM (kmem)"]
+
+
+def test_a_range_split_by_the_srat_lies_around_its_devices(boot_hmem: Boot) -> None:
+    acpi = tables((0, 0, 2 * GIB), (1, 9 * GIB, 13 * GIB), (2, 13 * GIB, 17 * GIB))
+    system = boot_hmem("6.1", acpi=acpi, pxms={0: 0, 1: 1, 2: 2}, modules=ALL)
+    assert above_ram(system) == [
+        f"{SP} : Soft Reserved",
+        "  240000000-33fffffff : hmem.0",
+        "    240000000-33fffffff : dax0.0",
+        "  340000000-43fffffff : hmem.1",
+        "    340000000-43fffffff : dax1.0",
+    ]
+
+
+def test_a_range_larger_than_what_is_reserved_makes_a_device_that_cannot_be_bound(boot_hmem: Boot) -> None:
+    acpi = tables((1, 9 * GIB, 18 * GIB))
+    old = boot_hmem("6.1", acpi=acpi, modules=ALL)
+    assert above_ram(old) == ["240000000-47fffffff : hmem.0", f"  {SP} : Soft Reserved"]
+    new = boot_hmem("6.12", acpi=acpi, modules=ALL)
+    assert above_ram(new) == [f"{SP} : Soft Reserved"]
+    assert "device_dax dax0.0: mapping0: 0x240000000-0x47fffffff could not reserve range" in old.log.lines
+    assert "device_dax: probe of dax0.0 failed with error -16" in old.log.lines
+    assert "kmem dax0.0: probe with driver kmem failed with error -16" in new.log.lines
+
+
+# --- who gets a device
+
+
+def test_numbers_follow_the_srat_in_older_kernels_and_addresses_in_newer_ones(boot_hmem: Boot) -> None:
+    acpi = tables((2, 13 * GIB, 17 * GIB), (1, 9 * GIB, 13 * GIB))
+    old = boot_hmem("6.1", acpi=acpi, pxms={0: 0, 1: 1, 2: 2}, modules=["dax_hmem"])
+    new = boot_hmem("6.12", acpi=acpi, pxms={0: 0, 1: 1, 2: 2}, modules=["dax_hmem"])
+    assert read(old, "/sys/bus/dax/devices/dax0.0/resource") == hex(13 * GIB)
+    assert read(new, "/sys/bus/dax/devices/dax0.0/resource") == hex(9 * GIB)
+
+
+def test_an_srat_range_with_ram_beside_takes_the_device_away_in_newer_kernels_only(boot_hmem: Boot) -> None:
+    ram, acpi = ((0, 2 * GIB, 0), (8 * GIB, 9 * GIB, 1)), tables((1, 8 * GIB, 17 * GIB))
+    assert hmem_names(boot_hmem("6.1", ram=ram, acpi=acpi)) == ["hmem.0"]
+    assert hmem_names(boot_hmem("6.12", ram=ram, acpi=acpi, modules=["dax_hmem"])) == ["hmem_platform.0"]
+
+
+@pytest.mark.parametrize("release", ["6.1", "6.12"])
+def test_an_srat_range_over_a_part_leaves_the_rest_without_device(boot_hmem: Boot, release: str) -> None:
+    system = boot_hmem(release, acpi=tables((1, 9 * GIB, 13 * GIB)), modules=["dax_hmem"])
+    assert read(system, "/sys/bus/dax/devices/dax0.0/size") == str(4 * GIB)
+    assert system.sysfs.listdir("/sys/bus/dax/devices") == ["dax0.0"]
+
+
+def test_without_hmat_old_profiles_have_no_device_and_later_ones_one_per_range(boot_hmem: Boot) -> None:
+    srat_only = {"SRAT": tables((1, 9 * GIB, 17 * GIB))["SRAT"]}
+    assert hmem_names(boot_hmem("5.5", acpi=srat_only)) == []
+    assert hmem_names(boot_hmem("5.5", acpi=tables((1, 9 * GIB, 17 * GIB)))) == ["hmem.0"]
+    assert hmem_names(boot_hmem("5.10", acpi=srat_only)) == ["hmem.0"]
+
+
+def test_an_old_profile_shares_nothing_out(boot_hmem: Boot) -> None:
+    system = boot_hmem("5.5", acpi=tables((1, 9 * GIB, 17 * GIB)), modules=ALL)
+    assert system.sysfs.listdir("/sys/devices/platform/hmem.0/dax_region") == ["align", "id", "size"]
+    shown = system.sysfs.listdir("/sys/devices/platform/hmem.0/dax0.0")
+    assert isinstance(shown, list)
+    assert not {"mapping", "mapping0", "align"} & set(shown)
+    assert write(system, "/sys/bus/dax/devices/dax0.0/size", "0") < 0
+
+
+def test_one_parameter_turns_everything_off(boot_hmem: Boot) -> None:
+    system = boot_hmem("6.1", acpi=tables((1, 9 * GIB, 17 * GIB)), cmdline="device_hmem.disable=1")
+    assert hmem_names(system) == []
+    assert read(system, "/sys/module/device_hmem/parameters/disable") == "Y"
+
+
+def test_a_range_off_the_size_of_large_pages_keeps_its_device_without_region(boot_hmem: Boot) -> None:
+    ranges = [(9 * GIB + 4096, 10 * GIB, 1), (12 * GIB, 13 * GIB, 1)]
+    old, new = (boot_hmem(release, ranges, modules=["dax_hmem"]) for release in ("6.1", "6.12"))
+    assert "hmem: probe of hmem.0 failed with error -12" in old.log.lines
+    assert "hmem hmem.0: probe with driver hmem failed with error -12" in new.log.lines
+    for system in (old, new):
+        assert system.sysfs.node("/sys/devices/platform/hmem.0/driver") is None
+        assert system.sysfs.listdir("/sys/bus/dax/devices") == ["dax1.0"]
+
+
+def test_a_range_that_another_plugin_offers_gets_a_device_if_it_is_soft_reserved(boot_hmem: Boot) -> None:
+    ranges = [(9 * GIB, 17 * GIB, 1)]
+    acpi = tables((1, 9 * GIB, 10 * GIB))  # the rest is blocked for the walk, not for an offer
+    offers = [DaxOffer(12 * GIB, 13 * GIB, 1, "test"), DaxOffer(40 * GIB, 41 * GIB, 1, "test")]
+    system = boot_hmem("6.1", ranges, acpi=acpi, offers=offers, modules=["dax_hmem"])
+    assert system.sysfs.listdir("/sys/bus/dax/devices") == ["dax0.0", "dax1.0"]
+
+
+# --- nodes
+
+
+def test_the_device_is_near_to_an_online_node_and_keeps_its_target(boot_hmem: Boot) -> None:
+    system = boot_hmem("6.12", modules=["dax_hmem"])
+    assert read(system, "/sys/devices/platform/hmem.0/numa_node") == "0"
+    assert read(system, "/sys/bus/dax/devices/dax0.0/numa_node") == "0"
+    assert read(system, "/sys/bus/dax/devices/dax0.0/target_node") == "1"
+    assert system.sysfs.node("/sys/devices/platform/hmem_platform.0/numa_node") is None
+
+
+def test_memory_of_no_node_shows_no_target_and_kmem_rejects_it(boot_hmem: Boot) -> None:
+    system = boot_hmem("6.12", [(9 * GIB, 17 * GIB, -1)], modules=ALL)
+    assert system.sysfs.node("/sys/devices/platform/hmem.0/dax0.0/target_node") is None
+    assert read(system, "/sys/bus/dax/devices/dax0.0/numa_node") == "-1"
+    assert "kmem dax0.0: rejecting DAX region with invalid node: -1" in system.log.lines
+
+
+# --- the module
+
+
+@pytest.mark.parametrize("release", ["6.1", "6.12"])
+def test_idle_regions_begin_with_an_empty_device_for_device_dax(boot_hmem: Boot, release: str) -> None:
+    system = boot_hmem(release)
+    assert system.modules.load("dax_hmem", {"region_idle": "1"}) == 0
+    for name in ALL[1:]:
+        assert system.modules.load(name) == 0
+    assert read(system, "/sys/bus/dax/devices/dax0.0/size") == "0"
+    assert read(system, "/sys/devices/platform/hmem.0/dax_region/available_size") == str(8 * GIB)
+    assert read(system, "/sys/devices/platform/hmem.0/dax_region/seed") == ""
+    assert write(system, "/sys/bus/dax/devices/dax0.0/size", "0x40000000") > 0
+    assert write(system, "/sys/bus/dax/drivers/device_dax/bind", "dax0.0") > 0
+
+
+def test_a_module_that_goes_takes_devices_and_numbers_along(boot_hmem: Boot) -> None:
+    system = boot_hmem("6.12", [(9 * GIB, 10 * GIB, 1), (12 * GIB, 13 * GIB, 1)], modules=["dax_hmem", "device_dax"])
+    assert system.modules.load("dax_hmem") == 0
+    assert hmem_names(system) == ["hmem.0", "hmem.1", "hmem_platform.0"]
+    assert system.modules.unload("dax_hmem") == 0
+    assert hmem_names(system) == ["hmem_platform.0"]
+    assert system.sysfs.listdir("/sys/bus/dax/devices") == []
+    assert system.sysfs.listdir("/sys/dev/char") == []
+    assert system.modules.load("dax_hmem", {"region_idle": None}) == 0
+    assert hmem_names(system) == ["hmem.0", "hmem.1", "hmem_platform.0"]
+    assert read(system, "/sys/bus/dax/devices/dax1.0/size") == "0"
+    assert system.modules.unload("dax_hmem") == 0
+    assert system.modules.load("dax_hmem") == 0
+    assert read(system, "/sys/bus/dax/devices/dax1.0/size") == str(GIB)
+
+
+def test_rebinding_the_platform_driver_makes_the_region_anew(boot_hmem: Boot) -> None:
+    system = boot_hmem("6.1", modules=ALL)
+    hmem = "/sys/bus/platform/drivers/hmem"
+    region = "/sys/devices/platform/hmem.0/dax_region"
+    assert write(system, "/sys/bus/dax/drivers/device_dax/unbind", "dax0.0") > 0
+    assert write(system, "/sys/bus/dax/devices/dax0.0/size", "0x40000000") > 0
+    assert write(system, f"{region}/create", "1") == 1
+    assert write(system, f"{hmem}/unbind", "hmem.0") > 0
+    assert system.sysfs.node(region) is None
+    assert system.sysfs.listdir("/sys/bus/dax/devices") == []
+    assert write(system, f"{hmem}/bind", "hmem.0") > 0
+    assert system.sysfs.listdir("/sys/bus/dax/devices") == ["dax0.0"]
+    assert read(system, "/sys/bus/dax/devices/dax0.0/size") == str(8 * GIB)
+    assert above_ram(system)[-1] == f"    {SP} : dax0.0"
+
+
+def test_built_in_modules_start_in_the_order_in_which_they_are_linked(boot_hmem: Boot) -> None:
+    config = {"DEV_DAX": "y", "DEV_DAX_HMEM": "y", "DEV_DAX_KMEM": "y"}
+    old, new = (boot_hmem(release, config=config) for release in ("6.1", "6.12"))
+    assert above_ram(old)[-1] == f"    {SP} : dax0.0"
+    assert above_ram(new)[-1] == f"    {SP} : System RAM (kmem)"
+    assert old.modules.unload("device_dax") < 0
+
+
+# --- CXL
+
+
+def cedt(*windows: tuple[int, int], ways: int = 0) -> dict[str, bytes]:
+    """A CEDT with windows (start, size), each with one interleave target."""
+    entries = []
+    for start, size in windows:
+        window = FixedMemoryWindow(base_hpa=start, window_size=size, interleave_ways=ways)
+        window.tail = bytes(4)
+        entries.append(window)
+    return {"CEDT": Cedt(entries, header=Header(signature=b"CEDT")).sealed()}
+
+
+def test_newer_kernels_leave_ranges_in_cxl_windows_to_cxl(boot_hmem: Boot) -> None:
+    ranges = [(9 * GIB, 10 * GIB, 1), (12 * GIB, 13 * GIB, 1)]
+    acpi = cedt((12 * GIB, 4 * GIB))
+    new = boot_hmem("6.12", ranges, acpi=acpi, modules=["dax_hmem"])
+    assert set(new.modules.live()) == {"cxl_acpi", "dax_hmem"}
+    # The decoder of the window has taken number 0.
+    assert hmem_names(new) == ["hmem.1", "hmem_platform.0"]
+    assert new.iomem.lines()[-2:] == ["300000000-3ffffffff : CXL Window 0", "  300000000-33fffffff : Soft Reserved"]
+    without = boot_hmem("6.12", ranges, acpi=acpi, config={"CXL_REGION": "n"}, modules=["dax_hmem"])
+    assert hmem_names(without) == ["hmem.0", "hmem.1", "hmem_platform.0"]
+    old = boot_hmem("6.1", ranges, acpi=acpi, modules=["dax_hmem", "cxl_acpi"])
+    assert hmem_names(old) == ["hmem.0", "hmem.1"]
+    assert new.modules.unload("cxl_acpi") == 0
+    assert not any("CXL" in line for line in new.iomem.lines())
+
+
+def test_a_window_grows_over_what_it_cuts_and_the_next_one_loses_that(boot_hmem: Boot) -> None:
+    system = boot_hmem("6.12", acpi=cedt((8 * GIB, 2 * GIB), (10 * GIB, 8 * GIB)), modules=["cxl_acpi"])
+    assert system.iomem.lines()[1:] == [
+        "200000000-43fffffff : CXL Window 0",
+        f"  {SP} : Soft Reserved",
+        "440000000-47fffffff : CXL Window 1",
+    ]
+
+
+@pytest.mark.parametrize(("release", "windows"), [("6.1", 0), ("6.12", 1)])
+def test_a_window_that_overlaps_another_is_fatal_for_older_kernels(boot_hmem: Boot, release: str, windows: int) -> None:
+    acpi = cedt((32 * GIB, 4 * GIB), (34 * GIB, 4 * GIB))
+    system = boot_hmem(release, acpi=acpi, modules=["cxl_acpi"])
+    assert sum("CXL Window" in line for line in system.iomem.lines()) == windows
+
+
+def test_a_window_off_the_grid_is_named_in_the_log(boot_hmem: Boot) -> None:
+    acpi = cedt((32 * GIB + MIB, 4 * GIB))
+    old, new = (boot_hmem(release, acpi=acpi, modules=["cxl_acpi"]) for release in ("6.1", "6.12"))
+    reason = "cxl_acpi ACPI0017:00: CFMWS Base HPA not 256MB aligned"
+    assert old.log.lines[-2:] == [reason, "cxl_acpi ACPI0017:00: CFMWS range 0x800100000-0x9000fffff not registered"]
+    assert new.log.lines[-2:] == [
+        reason,
+        "cxl_acpi ACPI0017:00: Failed to add decode range: [0x800100000 - 0x9000fffff] (-22)",
+    ]
