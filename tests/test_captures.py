@@ -8,7 +8,7 @@ from pathlib import Path
 import cases
 import pytest
 from softreserve.config import load
-from softreserve.model.scenario import KexecScenario, Step
+from softreserve.model.steps import KexecScenario, Step
 from softreserve.observe import observe
 from softreserve.selection import Selection
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from softreserve.config.capture import read_steps
+from softreserve.config.steps import read_steps
 from softreserve.errors import InputError
 from softreserve.model.kernel import Kernel
 from softreserve.record import Recorder, toml_string, whole_steps

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from softreserve.model.machine import Machine
-    from softreserve.model.scenario import KexecScenario, Scenario, Step
+    from softreserve.model.scenario import Scenario
+    from softreserve.model.steps import KexecScenario, Step
     from softreserve.plugins import Hooks
     from softreserve.system import System
 

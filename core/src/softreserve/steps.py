@@ -17,7 +17,7 @@ from softreserve import kmod
 from softreserve.snapshot import state_lines, write_line
 
 if TYPE_CHECKING:
-    from softreserve.model.scenario import Step
+    from softreserve.model.steps import Step
     from softreserve.system import System
 
 __all__ = ["Runner", "StepResult", "needs_programs", "run_step", "run_words"]

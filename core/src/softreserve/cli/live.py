@@ -42,7 +42,7 @@ def recorded_system(
 
 
 def _repeat(system: System, record: Path) -> None:
-    from softreserve.config.capture import read_steps
+    from softreserve.config.steps import read_steps
     from softreserve.steps import run_step
 
     for step in read_steps(record, system.kernel)[0]:

@@ -36,7 +36,7 @@ def run_command(
 
     Ends with the status of the last step.
     """
-    from softreserve.config.capture import read_steps
+    from softreserve.config.steps import read_steps
     from softreserve.steps import run_step
 
     scenario, selection = asked(machine, plugin, Changes(arch, kernel, cmdline, page_size), with_steps=steps is None)

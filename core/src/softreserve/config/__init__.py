@@ -5,7 +5,6 @@ Three forms: a capture directory, a TOML machine file, ``example:NAME``.
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 
 from softreserve.errors import InputError
@@ -50,6 +49,8 @@ def _example(spec: str) -> Path:
     name = spec.removeprefix(EXAMPLE)
     names = examples()
     if name not in names:
+        import difflib
+
         near = difflib.get_close_matches(name, names, 1)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise InputError(f"no such example; bundled: {', '.join(names)}{hint}", path=spec)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from softreserve.config.acpi_files import read_acpi
 from softreserve.config.reader import Document, Problems, Table, read_text
@@ -14,10 +14,12 @@ from softreserve.model.efi import EfiMemoryMap
 from softreserve.model.efi_text import parse_efi_memmap
 from softreserve.model.kernel import Kernel
 from softreserve.model.machine import KernelImage, Machine
-from softreserve.model.ranges import PhysRange
-from softreserve.model.scenario import KexecScenario, Scenario, Step
+from softreserve.model.scenario import Scenario
 
-__all__ = ["COMMAND_LINE_MAX", "PAGE_SIZES", "checked_cmdline", "read_capture", "read_steps", "scenario_steps"]
+if TYPE_CHECKING:
+    from softreserve.model.steps import KexecScenario, Step
+
+__all__ = ["COMMAND_LINE_MAX", "PAGE_SIZES", "checked_cmdline", "image_parts", "read_capture"]
 
 #: Bytes of a command line without the final zero. Linux: ``COMMAND_LINE_SIZE`` in ``asm/setup.h`` of x86 and arm64.
 COMMAND_LINE_MAX = 2047
@@ -26,7 +28,6 @@ COMMAND_LINE_MAX = 2047
 PAGE_SIZES = (4096, 16384, 65536)
 
 _PAGE_SIZE_OPTIONS = {"ARM64_4K_PAGES": 4096, "ARM64_16K_PAGES": 16384, "ARM64_64K_PAGES": 65536}
-_SYSCALLS = ("kexec_load", "kexec_file_load")
 
 
 def read_capture(path: Path, *, with_steps: bool = True) -> Scenario:
@@ -41,8 +42,10 @@ def read_capture(path: Path, *, with_steps: bool = True) -> Scenario:
     acpi = _collected(problems, read_acpi, directory / "acpi") or {}
     kernel, cpus, image = _read_kernel_toml(directory / "kernel.toml", problems)
     steps: tuple[Step, ...] = ()
-    kexec = None
+    kexec: KexecScenario | None = None
     if with_steps and (directory / "steps.toml").exists() and kernel is not None:
+        from softreserve.config.steps import scenario_steps
+
         second = _read_kernel2(directory / "kernel2.toml", kernel, problems)
         steps, kexec = scenario_steps(Document(directory / "steps.toml", problems).read(), kernel, second)
     problems.check()
@@ -103,7 +106,7 @@ def _read_kernel_toml(path: Path, problems: Problems) -> tuple[Kernel | None, in
         if cpus < 1:
             cpus_table.problem("count", "there is at least one CPU")
     image_table = top.table("image")
-    image = _image(image_table) if image_table is not None else KernelImage()
+    image = image_parts(image_table) if image_table is not None else KernelImage()
     return kernel, cpus, image
 
 
@@ -148,7 +151,8 @@ def _read_kernel2(path: Path, first: Kernel, problems: Problems) -> Kernel | Non
     return _kernel(Document(path, problems).read(), first) if path.exists() else None
 
 
-def _image(table: Table) -> KernelImage:
+def image_parts(table: Table) -> KernelImage:
+    """``code``, ``rodata``, ``data``, ``bss`` and ``initrd``, each ``{ start, size }``."""
     return KernelImage(
         code=table.range("code"),
         rodata=table.range("rodata"),
@@ -156,98 +160,3 @@ def _image(table: Table) -> KernelImage:
         bss=table.range("bss"),
         initrd=table.range("initrd"),
     )
-
-
-# --- steps and kexec
-
-
-def read_steps(path: Path, kernel: Kernel) -> tuple[tuple[Step, ...], KexecScenario | None]:
-    """Read a file of steps for a machine with that kernel.
-
-    :raises ConfigError: everything that is wrong with it.
-    """
-    problems = Problems()
-    found = scenario_steps(Document(path, problems).read(), kernel, None)
-    problems.check()
-    return found
-
-
-def scenario_steps(top: Table, kernel: Kernel, second: Kernel | None) -> tuple[tuple[Step, ...], KexecScenario | None]:
-    """``[[step]]``, and ``[kexec]`` after them. ``second``: the other kernel's build, if there is another."""
-    table = top.table("kexec")
-    return _steps(top), _kexec(table, kernel, second, {kernel.release: kernel}) if table is not None else None
-
-
-def _steps(table: Table) -> tuple[Step, ...]:
-    return tuple(_step(item, index) for index, item in enumerate(table.tables("step"), 1))
-
-
-def _step(table: Table, number: int) -> Step:
-    name = table.get("name", str) or f"{number:02d}"
-    run = table.get("run", str)
-    items = table.get("writes", list)
-    if (run is None) == (items is None):
-        table.problem("name" if "name" in table else "run", "a step has either run or writes")
-    if items is None:
-        return Step(name, run=run or "")
-    latin1 = table.get("encoding", str) == "latin-1"
-    writes = []
-    for index, item in enumerate(items):
-        if isinstance(item, list) and [type(part) for part in item] in ([str, str], [str, int]):
-            writes.append((item[0], _as_written(str(item[1]), latin1)))
-        else:
-            table.problem("writes", f"write {index + 1}: wanted [path, value], not {item!r}")
-    return Step(name, writes=tuple(writes))
-
-
-def _as_written(value: str, latin1: bool) -> str:
-    """The value as UTF-8 can hold it; a record writes bytes that are no text as Latin-1."""
-    if not latin1:
-        return value
-    return value.encode("latin-1", "replace").decode("utf-8", "surrogateescape")
-
-
-def _kexec(table: Table, running: Kernel, second: Kernel | None, builds: dict[str, Kernel]) -> KexecScenario:
-    syscall = table.get("syscall", str, "kexec_load") or "kexec_load"
-    if syscall not in _SYSCALLS:
-        table.problem("syscall", f"unknown system call {syscall!r}; known: {', '.join(_SYSCALLS)}")
-    kernel = _next_kernel(table, running, second, builds)
-    text = table.get("command_line", str)
-    image_table = table.table("image")
-    next_table = table.table("kexec")
-    return KexecScenario(
-        syscall=syscall,
-        kernel=kernel,
-        cmdline=None if text is None else CommandLine(text),
-        load=table.get("load", str, "") or "",
-        reuse_cmdline=bool(table.get("reuse_cmdline", bool, True)),
-        append=table.get("append", str, "") or "",
-        image=_image(image_table) if image_table is not None else KernelImage(),
-        setup_data=_setup_data(table),
-        steps=_steps(table),
-        kexec=_kexec(next_table, kernel, second, builds) if next_table is not None else None,
-    )
-
-
-def _next_kernel(table: Table, running: Kernel, second: Kernel | None, builds: dict[str, Kernel]) -> Kernel:
-    """The kernel that is started. ``builds`` has the kernels of the chain by release; a new release is ``second``."""
-    release = table.get("kernel", str) or running.release
-    if release not in builds:
-        built = second or running
-        try:
-            builds[release] = Kernel(release, built.arch, built.page_size, built.config)
-        except MachineError as error:
-            table.problem("kernel", str(error))
-            return running
-    return builds[release]
-
-
-def _setup_data(table: Table) -> tuple[PhysRange, ...]:
-    found = []
-    for index, item in enumerate(table.get("setup_data", list) or []):
-        try:
-            first, last = item
-            found.append(PhysRange.from_resource(int(first, 0), int(last, 0)))
-        except (TypeError, ValueError):
-            table.problem("setup_data", f'range {index + 1}: wanted ["0xFIRST", "0xLAST"], not {item!r}')
-    return tuple(found)

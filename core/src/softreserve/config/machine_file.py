@@ -13,8 +13,9 @@ from cattrs.errors import ForbiddenExtraKeysError
 from softreserve.config.acpi_files import read_acpi
 from softreserve.config.acpi_schema import Acpi, Size, build_acpi
 from softreserve.config.builds import default_config
-from softreserve.config.capture import PAGE_SIZES, checked_cmdline, scenario_steps
+from softreserve.config.capture import PAGE_SIZES, checked_cmdline
 from softreserve.config.reader import Document, Problems, parse_size, read_text
+from softreserve.config.steps import scenario_steps
 from softreserve.errors import InputError, MachineError
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.efi import EfiAttribute, EfiDescriptor, EfiMemoryMap, EfiType

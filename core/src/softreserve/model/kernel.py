@@ -5,7 +5,6 @@ Code asks for a behaviour by name (``kernel.has("hmem-per-soft-reserved-range")`
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 
@@ -31,6 +30,8 @@ def base_release(release: str) -> str:
         wanted = (int(found[1]), int(found[2]))
         nearest = min(RELEASES, key=lambda r: _distance(_version(r), wanted))
     else:
+        import difflib
+
         nearest = (difflib.get_close_matches(short, RELEASES, 1, 0.0) or [RELEASES[-1]])[0]
     raise MachineError(f"unknown kernel release {release!r}; known: {known}; nearest: {nearest}")
 

@@ -3,50 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import attrs
 
-from softreserve.model.cmdline import CommandLine
-from softreserve.model.kernel import Kernel
-from softreserve.model.machine import KernelImage, Machine
-from softreserve.model.ranges import PhysRange
+from softreserve.model.machine import Machine
 
-__all__ = ["KexecScenario", "Scenario", "Step"]
+if TYPE_CHECKING:
+    from softreserve.model.steps import KexecScenario, Step
 
-
-@attrs.frozen
-class Step:
-    """One step: either shell words (``run``) or sysfs writes as ``(path, value)``, each value one write().
-
-    Bytes that are no UTF-8 are in a value as Python's ``surrogateescape`` gives them.
-    """
-
-    name: str
-    run: str | None = None
-    writes: tuple[tuple[str, str], ...] | None = None
-
-
-@attrs.frozen
-class KexecScenario:
-    """A kexec, the steps in the kernel that it starts, and the next kexec of a chain.
-
-    :param syscall: ``"kexec_load"`` or ``"kexec_file_load"``.
-    :param kernel: the kernel that is started, as built.
-    :param cmdline: its whole command line; ``None``: made from the running one by ``reuse_cmdline`` and ``append``.
-    :param load: the loader's whole command, for people.
-    :param setup_data: ranges (bytes) of the setup_data nodes of the loader, in list order (x86).
-    """
-
-    syscall: str
-    kernel: Kernel
-    cmdline: CommandLine | None = None
-    load: str = ""
-    reuse_cmdline: bool = True
-    append: str = ""
-    image: KernelImage = KernelImage()
-    setup_data: tuple[PhysRange, ...] = ()
-    steps: tuple[Step, ...] = ()
-    kexec: KexecScenario | None = None
+__all__ = ["Scenario"]
 
 
 @attrs.frozen
