@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from hosts import Host, booted
-from softreserve.config.capture import read_steps
+from softreserve.config.steps import read_steps
 from softreserve.record import Recorder
 from softreserve.snapshot import FILES
 from softreserve.steps import run_step
