@@ -105,9 +105,12 @@ class Host:
 
     def mappings(self, device: str) -> list[tuple[int, int, int]]:
         """(start, end, page offset) of each mapping, ends inclusive."""
-        path, found = f"/sys/bus/dax/devices/{device}", []
+        path = f"/sys/bus/dax/devices/{device}"
+        found: list[tuple[int, int, int]] = []
         with self.session.live.lock:
             while self.system.sysfs.node(f"{path}/mapping{len(found)}", follow=True) is not None:
-                files = (f"{path}/mapping{len(found)}/{name}" for name in ("start", "end", "page_offset"))
-                found.append(tuple(int(self.sysfs(file), 0) for file in files))
-        return found  # type: ignore[return-value]
+                start, end, offset = (
+                    int(self.sysfs(f"{path}/mapping{len(found)}/{name}"), 0) for name in ("start", "end", "page_offset")
+                )
+                found.append((start, end, offset))
+        return found

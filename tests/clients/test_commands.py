@@ -80,7 +80,7 @@ def test_shell_runs_daxctl_on_the_machine_that_was_asked_for() -> None:
 
 
 def test_shell_works_without_privileges_where_user_namespaces_do() -> None:
-    before = ()
+    before: tuple[str, ...] = ()
     if os.geteuid() == 0:
         before = ("setpriv", "--bounding-set", "-sys_admin", "--inh-caps", "-sys_admin")
     words = "modprobe -a dax_hmem device_dax; echo offline > /sys/bus/dax/devices/dax0.0/size; ls -d /dev/dax0.0; id -u"
