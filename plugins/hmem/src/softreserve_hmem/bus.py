@@ -56,9 +56,20 @@ class DaxBus(Bus["DevDax", "DaxDriver"], RegionOwner):
         if not device.size:
             return -ENXIO
         status = driver.probe(device)
-        if not status and device.region.seed is device:
+        if status:
+            return status
+        if device.region.seed is device:
             device.region.seed = None
-        return status
+        for start, end in device.ranges:
+            self.system.log.record(
+                "bound to a driver",
+                "drivers/dax/bus.c: dax_bus_probe",
+                start,
+                end + 1,
+                device.name,
+                f"{device.name}, {driver.name}",
+            )
+        return 0
 
     def remove(self, driver: DaxDriver, device: DevDax) -> None:
         """Unbind."""

@@ -11,6 +11,7 @@ from functools import partial
 from softreserve.sysfs import Attribute, Directory, Link, Node
 
 from softreserve_hmem.bus import DAX_MAJOR, DaxBus
+from softreserve_hmem.driver_core import uevent_store
 from softreserve_hmem.region import DaxRange, DaxRegion, DevDax
 
 __all__ = ["region_contents"]
@@ -57,7 +58,7 @@ def _device_directory(bus: DaxBus, device: DevDax) -> Directory:
         "resource": Attribute(0o400, lambda: f"{device.resource:#x}\n"),
         "size": Attribute(0o644 if subdivides else 0o444, lambda: f"{device.size}\n", device.size_store),
         "subsystem": Link(bus.path),
-        "uevent": Attribute(0o644, lambda: _uevent(device), len),
+        "uevent": Attribute(0o644, lambda: _uevent(device), uevent_store),
     }
     if subdivides:
         children["align"] = Attribute(0o644, lambda: f"{device.align}\n", device.align_store)
@@ -88,7 +89,7 @@ def _mapping_directory(device: DevDax, span: DaxRange) -> Directory:
             "start": Attribute(0o400, partial(show, "start")),
             "end": Attribute(0o400, partial(show, "end")),
             "page_offset": Attribute(0o400, partial(show, "pgoff")),
-            "uevent": Attribute(0o644, lambda: "", len),
+            "uevent": Attribute(0o644, lambda: "", uevent_store),
         }
     )
 

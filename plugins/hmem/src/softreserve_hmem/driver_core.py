@@ -7,7 +7,7 @@ the bus: subclasses of :class:`Bus` say so.
 from __future__ import annotations
 
 from collections.abc import Callable
-from errno import EBUSY, ENODEV, ENXIO
+from errno import EBUSY, EINVAL, ENODEV, ENXIO
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from softreserve.sysfs import Attribute, Directory, Link, Node
@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
     from softreserve_hmem.protocols import Driver
 
-__all__ = ["Bus", "Device", "Registration", "c_text", "sysfs_streq"]
+__all__ = ["Bus", "Device", "Registration", "c_text", "uevent_store"]
+
+
+#: Linux: ``lib/kobject_uevent.c: kobject_actions``.
+_ACTIONS = frozenset({"add", "remove", "change", "move", "online", "offline", "bind", "unbind"})
 
 
 def c_text(data: bytes) -> str:
@@ -25,9 +29,9 @@ def c_text(data: bytes) -> str:
     return data.split(b"\0", 1)[0].decode("latin-1")
 
 
-def sysfs_streq(a: str, b: str) -> bool:
-    """Equal but for one newline at the end of either. Linux: ``lib/string_helpers.c: sysfs_streq``."""
-    return a.removesuffix("\n") == b.removesuffix("\n")
+def uevent_store(data: bytes) -> int:
+    """Write to ``uevent``: the name of an event, perhaps with arguments. Linux: ``kobject_synth_uevent``."""
+    return len(data) if c_text(data).removesuffix("\n").split(" ", 1)[0] in _ACTIONS else -EINVAL
 
 
 D = TypeVar("D", bound="Device")
@@ -220,7 +224,7 @@ class Bus(Generic[D, R]):
                     0o644, lambda: f"{int(self.drivers_autoprobe)}\n", self._autoprobe_store
                 ),
                 "drivers_probe": Attribute(0o200, store=self.drivers_probe_store),
-                "uevent": Attribute(0o200, store=len),
+                "uevent": Attribute(0o200, store=uevent_store),
             }
         )
 
@@ -235,7 +239,7 @@ class Bus(Generic[D, R]):
         children: dict[str, Node] = {
             "bind": Attribute(0o200, store=_bound_store(self.bind_store, registration)),
             "unbind": Attribute(0o200, store=_bound_store(self.unbind_store, registration)),
-            "uevent": Attribute(0o200, store=len),
+            "uevent": Attribute(0o200, store=uevent_store),
             "module": Link(f"/sys/module/{registration.driver.module}"),
         }
         children |= self.driver_attributes(registration)

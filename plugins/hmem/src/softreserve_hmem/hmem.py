@@ -50,6 +50,14 @@ class HmemDriver:
         kmem = kernel.has("dax-match-by-type") and not idle
         region = alloc_dax_region(kernel, self._bus, device, device.id, device.span, device.target_node, kmem=kmem)
         if region is None:
+            self._system.log.record(
+                "no region: not aligned to large pages",
+                f"{_FILE}: dax_hmem_probe",
+                device.span[0],
+                device.span[1] + 1,
+                device.name,
+                "no dax device",
+            )
             return -ENOMEM
         self._regions[device.name] = region
         device.contents = region_contents(self._bus, region)

@@ -8,7 +8,7 @@ from softreserve.kernel.resource import Resource, insert_resource, release_resou
 from softreserve.sysfs import Attribute, Directory, Link, Node
 from softreserve.system import StashKey
 
-from softreserve_hmem.driver_core import Bus, Device, Registration, c_text
+from softreserve_hmem.driver_core import Bus, Device, Registration, c_text, uevent_store
 
 if TYPE_CHECKING:
     from softreserve.system import System
@@ -99,7 +99,7 @@ class PlatformBus(Bus["PlatformDevice", "PlatformDriver"]):
             ),
             "modalias": Attribute(0o444, lambda: f"platform:{device.kind}\n"),
             "subsystem": Link(self.path),
-            "uevent": Attribute(0o644, lambda: _uevent(device), len),
+            "uevent": Attribute(0o644, lambda: _uevent(device), uevent_store),
         }
         if device.numa_node >= 0:
             found["numa_node"] = Attribute(0o444, lambda: f"{device.numa_node}\n")
