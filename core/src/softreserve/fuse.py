@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import stat
 import sys
 import time
@@ -302,7 +303,8 @@ def serve_at(files: LiveFiles, where: str, **options: Any) -> None:
 def mount(live: LiveSystem, directory: Path, on_start: Callable[[], object] = lambda: None) -> None:
     """Serve a live system at ``directory`` until it is unmounted or a signal comes.
 
-    The mount goes away even if this process is killed: ``fusermount3`` waits for its end.
+    The mount goes away even if this process is killed: ``fusermount3`` waits for its end. Without that program only
+    root can mount, and has to unmount what a killed server leaves.
 
     :raises FuseError: something that mounting needs is missing, or the directory cannot be mounted on.
     """
@@ -310,9 +312,11 @@ def mount(live: LiveSystem, directory: Path, on_start: Callable[[], object] = la
     if not directory.is_dir():
         raise FuseError(f"{directory}: is no directory; make it first")
     files = LiveFiles(live, on_start)
-    options: dict[str, Any] = {"auto_unmount": True}
+    options: dict[str, Any] = {"auto_unmount": shutil.which("fusermount3") is not None}
     if os.geteuid() == 0:
         options["allow_other"] = True
-    else:
+    elif options["auto_unmount"]:
         files.owned_by(os.getuid(), os.getgid())
+    else:
+        raise FuseError(f"mounting needs fusermount3 for all but root: apt install fuse3; {WITHOUT}")
     serve_at(files, str(directory.resolve()), **options)
