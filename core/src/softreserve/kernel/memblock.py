@@ -450,7 +450,9 @@ class Memblock:
                 yield from [(start, end) for _, start, end in self.reserved.gaps(region.base, region.end)][::step]
 
     def free_mem_ranges(self) -> Iterator[tuple[int, int]]:
-        """Memory that is not reserved, ascending, as (start, end) in bytes, half open; NOMAP and driver-managed left out.
+        """Memory that is not reserved, ascending, as (start, end) in bytes, half open.
+
+        Memory that is not mapped or belongs to a driver is left out.
 
         Linux: ``for_each_free_mem_range`` with ``MEMBLOCK_NONE`` on any node.
         """
