@@ -17,18 +17,16 @@ if TYPE_CHECKING:
 __all__ = ["Module", "Modules", "Parameter"]
 
 
-@attrs.define
 class Parameter:
     """A bool parameter of a module. Linux: ``kernel/params.c: param_set_bool``."""
 
-    name: str
-    value: bool = False
-    mode: int = 0o644
-    _default: bool = attrs.field(init=False, repr=False)
+    __slots__ = ("_default", "mode", "name", "value")
 
-    @_default.default
-    def _first_value(self) -> bool:
-        return self.value
+    def __init__(self, name: str, value: bool = False, mode: int = 0o644) -> None:
+        self.name = name
+        self.value = value
+        self.mode = mode
+        self._default = value
 
     def reset(self) -> None:
         """Go back to the value that it was made with."""
@@ -80,6 +78,8 @@ class Modules:
     def __init__(self, system: System) -> None:
         self._system = system
         self._modules: dict[str, Module] = {}
+        #: In the order of loading.
+        self._started: list[Module] = []
 
     def add(self, modules: Sequence[Module]) -> None:
         """Make modules known, and give them the parameters of the command line (``module.parameter=value``)."""
@@ -126,6 +126,14 @@ class Modules:
                     return status
         return self._start(module)
 
+    def coldplug(self) -> None:
+        """Load every loadable module, as udev does on a machine that has the devices for them.
+
+        A module without a device for its drivers changes nothing, so that who is there need not be asked.
+        """
+        for name in self.names():
+            self.load(name)
+
     def unload(self, name: str) -> int:
         """``rmmod NAME``: 0, -ENOENT where it is not loaded, -EBUSY where it is built in or another needs it."""
         module = self.get(name)
@@ -135,7 +143,7 @@ class Modules:
         if self._builtin(module) or users:
             return -16
         module.exit()
-        module.live = False
+        self._stop(module)
         return 0
 
     def names(self) -> list[str]:
@@ -144,7 +152,7 @@ class Modules:
 
     def live(self) -> list[str]:
         """Names of loadable modules that are loaded, newest last."""
-        return [m.name for m in self._modules.values() if m.live and not self._builtin(m)]
+        return [m.name for m in self._started if not self._builtin(m)]
 
     def _builtin(self, module: Module) -> bool:
         return self._system.kernel.builtin(module.option)
@@ -154,10 +162,15 @@ class Modules:
 
     def _start(self, module: Module) -> int:
         module.live = True
+        self._started.append(module)
         status = module.init()
         if status:
-            module.live = False
+            self._stop(module)
         return status
+
+    def _stop(self, module: Module) -> None:
+        module.live = False
+        self._started.remove(module)
 
     # --- /sys/module
 

@@ -257,7 +257,7 @@ class MemoryTiers:
         """Abstract distance for a performance: ``(0, distance)`` or ``(-errno, 0)``.
 
         In proportion to latency and against bandwidth, both relative to ordinary DRAM, in whole steps from left to
-        right; sums are 32 bits wide.
+        right; every sum and product wraps at 32 bits.
         """
         if self._reference_broken:
             return -EIO, 0
@@ -266,8 +266,8 @@ class MemoryTiers:
         if self._reference is None:
             return -ENOENT, 0
         dram = self._reference[1]
-        found = MEMTIER_ADISTANCE_DRAM * _latency(perf) // _latency(dram) * _bandwidth(dram) // _bandwidth(perf)
-        return 0, found & _U32
+        by_latency = (MEMTIER_ADISTANCE_DRAM * _latency(perf) & _U32) // _latency(dram)
+        return 0, (by_latency * _bandwidth(dram) & _U32) // _bandwidth(perf)
 
     # --- sysfs
 
