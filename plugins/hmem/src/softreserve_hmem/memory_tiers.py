@@ -257,7 +257,7 @@ class MemoryTiers:
         """Abstract distance for a performance: ``(0, distance)`` or ``(-errno, 0)``.
 
         In proportion to latency and against bandwidth, both relative to ordinary DRAM, in whole steps from left to
-        right; every sum and product wraps at 32 bits.
+        right: sums are 32 bits wide, products 64 (the constant is a long), and what is stored is 32 again.
         """
         if self._reference_broken:
             return -EIO, 0
@@ -266,8 +266,8 @@ class MemoryTiers:
         if self._reference is None:
             return -ENOENT, 0
         dram = self._reference[1]
-        by_latency = (MEMTIER_ADISTANCE_DRAM * _latency(perf) & _U32) // _latency(dram)
-        return 0, (by_latency * _bandwidth(dram) & _U32) // _bandwidth(perf)
+        found = MEMTIER_ADISTANCE_DRAM * _latency(perf) // _latency(dram) * _bandwidth(dram) // _bandwidth(perf)
+        return 0, found & _U32
 
     # --- sysfs
 
