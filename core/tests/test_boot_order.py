@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from softreserve import hookspecs
-from softreserve.boot import Handoff, Placement, boot
+from softreserve.boot import Handoff, boot
 from softreserve.hookspecs import hookimpl
 from softreserve.initcalls import Initcall, Level
 from softreserve.kernel.modules import Module
@@ -11,6 +11,7 @@ from softreserve.kernel.page_alloc import free_area_init
 from softreserve.kexec import KexecImage, KexecPolicy, KexecRequest
 from softreserve.lint import Finding
 from softreserve.model.machine import Machine
+from softreserve.placement import Placement
 from softreserve.plugins import Hooks, load
 from softreserve.system import System
 from softreserve.testing.machines import sample_machine

@@ -5,8 +5,8 @@ import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from softreserve.boot import Placement, SlotArea
 from softreserve.model.ranges import PhysRange
+from softreserve.placement import Placement, SlotArea
 from softreserve.sampling import sample
 
 M = 1 << 20

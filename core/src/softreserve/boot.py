@@ -7,12 +7,11 @@ import attrs
 from softreserve.errors import MachineError
 from softreserve.initcalls import Initcall, Level, sorted_initcalls
 from softreserve.model.efi import EfiMemoryMap
-from softreserve.model.machine import E820Entry, KernelImage, Machine
-from softreserve.model.ranges import PhysRange
+from softreserve.model.machine import E820Entry, Machine
 from softreserve.plugins import Hooks
 from softreserve.system import System
 
-__all__ = ["Handoff", "Placement", "SlotArea", "boot"]
+__all__ = ["Handoff", "boot"]
 
 
 @attrs.frozen
@@ -26,55 +25,6 @@ class Handoff:
     efi_map: EfiMemoryMap | None
     e820: tuple[E820Entry, ...] | None = None
     ext_entries: int = 0
-
-
-@attrs.frozen
-class SlotArea:
-    """One range of the map as a place for the image: ``slots`` addresses from ``first`` on; why, or why not."""
-
-    range: PhysRange
-    slots: int
-    first: int | None
-    why: str
-
-
-@attrs.frozen
-class Placement:
-    """Where the image can go (bytes): ``address`` is where it goes (``None``: nowhere), ``align`` the slot distance.
-
-    :param areas: every map range in map order; one that is cut by something to avoid gives several.
-    :param fixed: why the seed is not asked; empty where it chooses.
-    :param scaled: how it chooses: its low 32 bits scaled to the number of slots, or else the remainder of a division.
-    """
-
-    areas: tuple[SlotArea, ...]
-    size: int
-    align: int
-    address: int | None
-    virtual: int | None = None
-    notes: tuple[str, ...] = ()
-    fixed: str = ""
-    scaled: bool = True
-
-    @property
-    def slots(self) -> int:
-        """All candidate addresses."""
-        return sum(area.slots for area in self.areas)
-
-    def slot(self, seed: int) -> int:
-        """The number of the slot that a seed chooses; there must be slots."""
-        return (self.slots * (seed & 0xFFFFFFFF)) >> 32 if self.scaled else seed % self.slots
-
-    def slot_address(self, slot: int) -> int:
-        """The address of a slot, counted through the areas in their order.
-
-        :raises IndexError: there is no such slot.
-        """
-        for area in self.areas:
-            if slot < area.slots and area.first is not None:
-                return area.first + slot * self.align
-            slot -= area.slots
-        raise IndexError(slot)
 
 
 def boot(machine: Machine, hooks: Hooks, *, recording: bool = True) -> System:
@@ -126,18 +76,3 @@ def _late(system: System) -> None:
     system.log.stage = "running"
     system.firmware_memmap.publish(system.sysfs)
     system.hooks.sysfs(system)
-
-
-def placed(image: KernelImage, address: int) -> KernelImage:
-    """The image moved so that its first part begins at ``address`` (bytes)."""
-    parts = [part for part in (image.code, image.rodata, image.data, image.bss) if part is not None]
-    if not parts:
-        return image
-    shift = address - min(part.start for part in parts)
-
-    def moved(part: PhysRange | None) -> PhysRange | None:
-        return None if part is None else PhysRange(part.start + shift, part.end + shift)
-
-    return attrs.evolve(
-        image, code=moved(image.code), rodata=moved(image.rodata), data=moved(image.data), bss=moved(image.bss)
-    )

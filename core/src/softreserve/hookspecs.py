@@ -14,13 +14,14 @@ import pluggy
 if TYPE_CHECKING:
     import click
 
-    from softreserve.boot import Handoff, Placement
+    from softreserve.boot import Handoff
     from softreserve.dax import DaxDriver, DaxOffer
     from softreserve.initcalls import Initcall
     from softreserve.kernel.modules import Module
     from softreserve.kexec import KexecImage, KexecPolicy, KexecRequest
     from softreserve.lint import Finding
     from softreserve.model.machine import Machine
+    from softreserve.placement import Placement
     from softreserve.system import System
 
 __all__ = ["hookimpl", "hookspec"]

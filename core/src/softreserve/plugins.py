@@ -20,12 +20,13 @@ from softreserve.initcalls import Initcall
 if TYPE_CHECKING:
     import click
 
-    from softreserve.boot import Handoff, Placement
+    from softreserve.boot import Handoff
     from softreserve.dax import DaxDriver, DaxOffer
     from softreserve.kernel.modules import Module
     from softreserve.kexec import KexecImage, KexecPolicy, KexecRequest
     from softreserve.lint import Finding
     from softreserve.model.machine import Machine
+    from softreserve.placement import Placement
     from softreserve.system import System
 
 T = TypeVar("T")
@@ -123,7 +124,7 @@ class Hooks:
 
     def stub_place_image(self, machine: Machine, seed: int | None) -> Placement | None:
         """See :func:`softreserve.hookspecs.softreserve_stub_place_image`."""
-        from softreserve.boot import Placement
+        from softreserve.placement import Placement
 
         return self._first("softreserve_stub_place_image", Placement, machine=machine, seed=seed)
 

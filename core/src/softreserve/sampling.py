@@ -1,4 +1,4 @@
-"""Where many boots would put the kernel image: draws from a :class:`~softreserve.boot.Placement`, only counted.
+"""Where many boots would put the kernel image: draws from a :class:`~softreserve.placement.Placement`, only counted.
 
 Nothing grows with the number of draws: every map range is cut at the borders of a few address buckets, and a draw
 only adds one to the count of its piece.
@@ -15,7 +15,7 @@ from random import Random
 
 import attrs
 
-from softreserve.boot import Placement, SlotArea
+from softreserve.placement import Placement, SlotArea
 
 __all__ = ["Bucket", "Sample", "sample"]
 

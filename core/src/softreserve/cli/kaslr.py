@@ -7,11 +7,11 @@ from typing import Any
 import attrs
 import click
 
-from softreserve.boot import Placement, SlotArea
 from softreserve.cli.options import Changes, asked, change_options, machine_argument, plugin_option
 from softreserve.errors import MachineError
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.machine import Machine
+from softreserve.placement import Placement, SlotArea
 from softreserve.plugins import Hooks
 from softreserve.sampling import Sample
 

@@ -15,11 +15,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from softreserve.boot import Placement, boot
+from softreserve.boot import boot
 from softreserve.errors import SoftReserveError
 from softreserve.kernel.resource import Resource
 from softreserve.model.machine import KernelImage, Machine
 from softreserve.model.ranges import PhysRange
+from softreserve.placement import Placement
 from softreserve.plugins import Hooks, load
 from softreserve.selection import Selection
 from softreserve.system import System

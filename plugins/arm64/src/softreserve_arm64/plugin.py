@@ -9,10 +9,11 @@ from softreserve.hookspecs import hookimpl
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from softreserve.boot import Handoff, Placement
+    from softreserve.boot import Handoff
     from softreserve.initcalls import Initcall
     from softreserve.lint import Finding
     from softreserve.model.machine import Machine
+    from softreserve.placement import Placement
     from softreserve.system import System
 
 ARCH: Final = "arm64"

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from softreserve.boot import Placement, SlotArea
 from softreserve.errors import MachineError
 from softreserve.kernel.efistub import StubOptions
 from softreserve.kernel.randomalloc import count_slots, efi_random_alloc, refusal
 from softreserve.model.ranges import PhysRange
+from softreserve.placement import Placement, SlotArea
 from softreserve.units import U64_MAX
 
 from softreserve_arm64.memblock import Layout

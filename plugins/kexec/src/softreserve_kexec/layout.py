@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 import attrs
-from softreserve.boot import placed
 from softreserve.errors import MachineError
 from softreserve.kexec import KexecSegment
 from softreserve.model.machine import KernelImage, Machine
 from softreserve.model.ranges import PhysRange
+from softreserve.placement import placed
 
 if TYPE_CHECKING:
     from softreserve.kexec import KexecRequest

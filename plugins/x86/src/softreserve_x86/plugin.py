@@ -10,8 +10,9 @@ from softreserve.initcalls import Initcall, Level
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from softreserve.boot import Handoff, Placement
+    from softreserve.boot import Handoff
     from softreserve.model.machine import Machine
+    from softreserve.placement import Placement
     from softreserve.system import System
 
 ARCH: Final = "x86_64"
