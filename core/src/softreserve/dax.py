@@ -5,19 +5,16 @@ The bus itself lives in a plugin; this module only holds what passes through hoo
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
-
-import attrs
+from typing import NamedTuple, Protocol, runtime_checkable
 
 __all__ = ["DaxDevice", "DaxDriver", "DaxOffer"]
 
 
-@attrs.frozen
-class DaxOffer:
+class DaxOffer(NamedTuple):
     """A range (bytes, half open) offered to the bus; ``target_node`` is -1 where there is none."""
 
-    start: int = attrs.field(repr=hex)
-    end: int = attrs.field(repr=hex)
+    start: int
+    end: int
     target_node: int
     source: str
 

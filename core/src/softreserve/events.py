@@ -6,8 +6,7 @@ The kernel log, ``explain``, the report and ``lint`` are views of it.
 from __future__ import annotations
 
 from collections.abc import Iterator
-
-import attrs
+from typing import NamedTuple
 
 __all__ = ["STAGES", "Event", "EventLog"]
 
@@ -15,8 +14,7 @@ __all__ = ["STAGES", "Event", "EventLog"]
 STAGES = ("efi stub", "early reservation", "numa info", "resources", "dax bus", "running", "kexec")
 
 
-@attrs.frozen
-class Event:
+class Event(NamedTuple):
     """One decision, or one printed line (``text``). ``start`` and ``end`` are bytes, half open; ``None``: no range."""
 
     stage: str

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from enum import IntEnum
-
-import attrs
+from typing import NamedTuple
 
 __all__ = ["Initcall", "Level", "link_rank", "sorted_initcalls"]
 
@@ -58,14 +57,13 @@ def link_rank(source: str) -> int:
     return best
 
 
-@attrs.frozen
-class Initcall:
+class Initcall(NamedTuple):
     """One initcall: ``source`` is the kernel file that it stands in, which decides its place within a level."""
 
     level: Level
     source: str
     name: str
-    call: Callable[[], None] = attrs.field(repr=False, eq=False)
+    call: Callable[[], None]
 
 
 def sorted_initcalls(calls: Iterable[Initcall]) -> list[Initcall]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import attrs
 import click
 
 from softreserve.boot import boot
@@ -45,7 +44,7 @@ def explain_command(
 
         print_json(
             "explain",
-            {"address": at, "owners": owners, "node": node, "events": [attrs.asdict(event) for event in events]},
+            {"address": at, "owners": owners, "node": node, "events": [event._asdict() for event in events]},
         )
         return
     print(f"{at:#x} is {' > '.join(owners) or 'no resource'}" + (f", node {node}" if node >= 0 else ""))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import attrs
 import click
@@ -44,8 +44,7 @@ def change_options(function: F) -> F:
     return function
 
 
-@attrs.frozen
-class Changes:
+class Changes(NamedTuple):
     """What is to be different from the machine as described. ``None``: nothing."""
 
     arch: str | None = None
@@ -54,7 +53,7 @@ class Changes:
     page_size: str | None = None
 
     def __bool__(self) -> bool:
-        return any(value is not None for value in attrs.astuple(self))
+        return any(value is not None for value in self)
 
     def apply(self, machine: Machine, selection: Selection) -> Machine:
         """The machine with the changes.

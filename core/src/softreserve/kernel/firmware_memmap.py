@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import attrs
+from typing import NamedTuple
 
 from softreserve.sysfs import Attribute, Directory, Node, SysfsTree
 
 __all__ = ["FirmwareMemmap", "FirmwareMemmapEntry"]
 
 
-@attrs.frozen
-class FirmwareMemmapEntry:
+class FirmwareMemmapEntry(NamedTuple):
     """One entry, in bytes; ``end`` is inclusive as the kernel shows it; ``number`` is its directory."""
 
     number: int
-    start: int = attrs.field(repr=hex)
-    end: int = attrs.field(repr=hex)
+    start: int
+    end: int
     type: str
 
 

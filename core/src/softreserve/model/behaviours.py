@@ -7,9 +7,7 @@ the releases of :data:`RELEASES` whose stable branch (as pinned) carries it alth
 from __future__ import annotations
 
 from functools import cache
-from typing import Final
-
-import attrs
+from typing import Final, NamedTuple
 
 __all__ = ["BEHAVIOURS", "RELEASES", "Behaviour"]
 
@@ -21,8 +19,7 @@ def _key(release: str) -> tuple[int, ...]:
     return tuple(int(part) for part in release.split("."))
 
 
-@attrs.frozen
-class Behaviour:
+class Behaviour(NamedTuple):
     """One named behaviour: there from ``since`` on (inclusive) until ``until`` (exclusive, ``None``: still there)."""
 
     name: str

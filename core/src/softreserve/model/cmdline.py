@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import attrs
 
@@ -11,8 +12,7 @@ __all__ = ["CommandLine", "Parameter", "next_arg"]
 _SPACE = " \t\n\v\f\r\xa0"
 
 
-@attrs.frozen
-class Parameter:
+class Parameter(NamedTuple):
     """One word of the command line. ``value`` is ``None`` where there was no ``=``."""
 
     name: str
