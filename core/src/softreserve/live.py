@@ -40,10 +40,9 @@ class LiveSystem:
         """One write() to an open file: bytes taken, or ``-errno``. A longer one is cut at a page, as in the kernel."""
         data = data[: self.system.kernel.page_size]
         with self.lock:
-            if self.rootfs.tree.node(path) is None:
-                # The attribute went away while it was open. Linux: fs/kernfs/file.c: kernfs_get_active.
-                return -errno.ENODEV
-            result = guarded(lambda: self.rootfs.tree.write(path, data), path)
+            # An attribute can go away while it is open. Linux: fs/kernfs/file.c: kernfs_get_active.
+            gone = self.rootfs.tree.node(path) is None
+            result = -errno.ENODEV if gone else guarded(lambda: self.rootfs.tree.write(path, data), path)
             if self.recorder is not None and data:
                 self.recorder.wrote(path, data, result)
             return result

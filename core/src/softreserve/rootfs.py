@@ -69,6 +69,7 @@ class RootFs:
             sys = _with_hidden(sys, hidden)
         #: Placeholders in ``/dev`` for devices of the host, which stay usable beside the machine's.
         self.host_devices: dict[str, Node] = {}
+        self._numbers: dict[str, str] = {}
         self.tree = SysfsTree()
         self.tree.root.children = {
             "sys": sys,
@@ -106,24 +107,35 @@ class RootFs:
 
     # --- /dev: what /sys/dev/char names
 
-    def _numbers(self) -> dict[str, tuple[int, int]]:
+    def _links(self) -> Directory:
         char = self.system.sysfs.node("/sys/dev/char")
-        if not isinstance(char, Directory):
-            return {}
-        found = {}
-        for name in char.listing():
-            link = char.get(name)
-            if isinstance(link, Link):
-                major, _, minor = name.partition(":")
-                found[posixpath.basename(link.target)] = (int(major), int(minor))
-        return found
+        assert isinstance(char, Directory)
+        return char
+
+    def _find_devices(self) -> dict[str, str]:
+        """Names of device nodes to their ``major:minor``."""
+        links = self._links()
+        found = ((link, number) for number in links.listing() if isinstance(link := links.get(number), Link))
+        self._numbers = {posixpath.basename(link.target): number for link, number in found}
+        return self._numbers
+
+    def _is_still(self, name: str, number: str) -> bool:
+        link = self._links().get(number)
+        return isinstance(link, Link) and posixpath.basename(link.target) == name
 
     def _devices(self) -> list[str]:
-        return [*self._numbers(), *self.host_devices]
+        return [*self._find_devices(), *self.host_devices]
 
     def _device(self, name: str) -> Node | None:
-        number = self._numbers().get(name)
-        return self.host_devices.get(name) if number is None else DeviceNode(*number)
+        if name in self.host_devices:
+            return self.host_devices[name]
+        number = self._numbers.get(name)
+        if number is None or not self._is_still(name, number):
+            number = self._find_devices().get(name)
+        if number is None:
+            return None
+        major, _, minor = number.partition(":")
+        return DeviceNode(int(major), int(minor))
 
 
 def _with_hidden(directory: Directory, hidden: Mapping[str, Node]) -> Directory:
