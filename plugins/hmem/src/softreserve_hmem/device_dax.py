@@ -38,15 +38,29 @@ class DeviceDaxDriver:
     def __init__(self, system: System) -> None:
         self._system = system
         self._claims: dict[str, list[Resource]] = {}
+        #: Devices whose last probe failed: they still point to the page map of that time.
+        self._left_behind: set[DaxDevice] = set()
 
     def probe(self, device: DaxDevice) -> int:
-        """Claim all ranges and map them. Linux: ``dev_dax_probe``."""
+        """Claim all ranges and map them; a device that failed here once fails ever after. Linux: ``dev_dax_probe``.
+
+        Only a successful probe arranges for the device to forget its page map (``kill_dev_dax``).
+        """
+        if device in self._left_behind:
+            self._system.printk(
+                f"{self.name} {device.name}: dynamic-dax with pre-populated page map", f"{_FILE}: dev_dax_probe"
+            )
+            return -EINVAL
         claims: list[Resource] = []
         status = self._claim(device, claims) or self._memremap_pages(device)
         if status:
             _release(claims)
+            self._left_behind.add(device)
         else:
             self._claims[device.name] = claims
+            for start, end in device.ranges:
+                rule, after = "mapped by device_dax", f"/dev/{device.name}"
+                self._system.log.record(rule, f"{_FILE}: dev_dax_probe", start, end + 1, device.name, after)
         return status
 
     def remove(self, device: DaxDevice) -> None:

@@ -37,6 +37,7 @@ from softreserve.events import EventLog
 from softreserve.kernel.node import AccessCoordinate, NodeCache
 from softreserve.kernel.resource import IORESOURCE_MEM, Resource, request_region
 from softreserve.model.kernel import Kernel
+from softreserve.system import StashKey
 from softreserve.units import U64_MAX
 
 from softreserve_hmem.hmat_locality import MemoryLocality, best_value, updated_coordinate
@@ -44,9 +45,11 @@ from softreserve_hmem.hmat_locality import MemoryLocality, best_value, updated_c
 if TYPE_CHECKING:
     from softreserve_hmem.protocols import HmatNodes, HmatTiers
 
-__all__ = ["HmatState", "MemoryTarget"]
+__all__ = ["HMAT", "VALUE_LOST", "HmatState", "MemoryTarget"]
 
 _FILE: Final = "drivers/acpi/numa/hmat.c"
+#: The rule under which the log keeps values that do not fit.
+VALUE_LOST: Final = "HMAT value lost"
 #: Domains are unsigned here, so that "none" is a number that a table can name.
 _PXM_INVAL: Final = (1 << 32) - 1
 _U32: Final = (1 << 32) - 1
@@ -240,6 +243,9 @@ class HmatState:
             for column, pxm in enumerate(locality.targets):
                 value = locality.value(row, column)
                 self._print(f"  Initiator-Target[{initiator}-{pxm}]:{value}{locality.suffix}", "hmat_parse_locality")
+                if not value and locality.is_lost(row, column):
+                    after = f"{locality.type_name} from domain {initiator} to {pxm}: none"
+                    self._log.record(VALUE_LOST, f"{_FILE}: hmat_normalize", after=after)
                 if first_level:
                     self._update_own_initiator(pxm, initiator, locality.data_type, value)
         if first_level:
@@ -412,3 +418,7 @@ class HmatState:
 
     def _print(self, text: str, function: str) -> None:
         self._log.printk(f"acpi/hmat: {text}", f"{_FILE}: {function}")
+
+
+#: The state, where an HMAT is in use.
+HMAT: StashKey[HmatState] = StashKey("hmat")

@@ -97,6 +97,11 @@ class MemoryLocality:
         entry = self._entries[row * len(self.targets) + column]
         return hmat_normalize(entry, self.base, self.data_type, self._revision)
 
+    def is_lost(self, row: int, column: int) -> bool:
+        """Whether the table has a value for a pair, by position, that the kernel cannot hold and takes for none."""
+        entry = self._entries[row * len(self.targets) + column]
+        return entry not in (0, _NO_ENTRY) and not self.value(row, column)
+
     def between(self, initiator: int, target: int) -> int:
         """The value for two domains; 0 where the structure lacks one of them. Linux: ``hmat_initiator_perf``."""
         row, column = self._rows.get(initiator), self._columns.get(target)

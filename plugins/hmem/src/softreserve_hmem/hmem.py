@@ -15,7 +15,7 @@ from softreserve.kernel.resource import (
 )
 
 from softreserve_hmem.dax_sysfs import region_contents
-from softreserve_hmem.hmem_device import HmemDevice, HmemDevices, memregion_ids
+from softreserve_hmem.hmem_device import NOT_SOFT_RESERVED, HmemDevice, HmemDevices, memregion_ids
 from softreserve_hmem.platform import PlatformDevice, platform_bus
 from softreserve_hmem.region import DaxRegion, alloc_dax_region
 
@@ -24,9 +24,12 @@ if TYPE_CHECKING:
 
     from softreserve_hmem.bus import DaxBus
 
-__all__ = ["DaxHmem"]
+__all__ = ["LEFT_TO_CXL", "DaxHmem"]
 
 _FILE: Final = "drivers/dax/hmem/hmem.c"
+
+#: The rule under which the log keeps ranges that get no device because they lie in a CXL window.
+LEFT_TO_CXL: Final = "left to CXL"
 
 
 class HmemDriver:
@@ -50,19 +53,17 @@ class HmemDriver:
         kmem = kernel.has("dax-match-by-type") and not idle
         region = alloc_dax_region(kernel, self._bus, device, device.id, device.span, device.target_node, kmem=kmem)
         if region is None:
-            self._system.log.record(
-                "no region: not aligned to large pages",
-                f"{_FILE}: dax_hmem_probe",
-                device.span[0],
-                device.span[1] + 1,
-                device.name,
-                "no dax device",
-            )
+            self._record(device, "no region: not aligned to large pages", "no dax device")
             return -ENOMEM
+        self._record(device, "dax region made", f"region {device.id}, for {'kmem' if kmem else 'device_dax'}")
         self._regions[device.name] = region
         device.contents = region_contents(self._bus, region)
         region.create_dev_dax(0 if idle else region.res.size)
         return 0
+
+    def _record(self, device: HmemDevice, rule: str, after: str) -> None:
+        start, last = device.span
+        self._system.log.record(rule, f"{_FILE}: dax_hmem_probe", start, last + 1, device.name, after)
 
     def remove(self, device: PlatformDevice) -> None:
         """Take the region away with all its devices."""
@@ -96,18 +97,22 @@ class HmemPlatformDriver:
 
     def _hmem_register_device(self, host: PlatformDevice, res: Resource) -> None:
         if self._belongs_to_cxl(res):
-            self._system.log.record(
-                "left to CXL", f"{_FILE}: hmem_register_device", res.start, res.end + 1, "hmem range", "no hmem device"
-            )
+            self._note(res, LEFT_TO_CXL, "no hmem device")
             return
         if not self._offered.is_soft_reserved(res):
+            self._note(res, NOT_SOFT_RESERVED, "no hmem device")
             return
         target_nid = res.desc
         numa_node = self._system.nodes.numa_map_to_online_node(target_nid)
         number = memregion_ids(self._system).alloc()
         made = HmemDevice(number, numa_node, (res.start, res.end), target_nid, claims=False)
+        self._note(res, f"{made.name} made", f"target node {target_nid}")
         self._made[host.name].append(made)
         platform_bus(self._system).platform_device_add(made)
+
+    def _note(self, res: Resource, rule: str, after: str) -> None:
+        function = f"{_FILE}: hmem_register_device"
+        self._system.log.record(rule, function, res.start, res.end + 1, "hmem range", after)
 
     def _belongs_to_cxl(self, res: Resource) -> bool:
         if not self._system.kernel.has("hmem-defers-to-cxl") or not self._system.kernel.enabled("CXL_REGION"):

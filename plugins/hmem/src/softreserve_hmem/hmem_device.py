@@ -29,9 +29,21 @@ from softreserve_hmem.platform import PlatformDevice, platform_bus
 if TYPE_CHECKING:
     from softreserve.system import System
 
-__all__ = ["HMEM_DEVICES", "MEMREGION_IDS", "HmemDevice", "HmemDevices", "memregion_ids"]
+__all__ = [
+    "HMEM_DEVICES",
+    "MEMREGION_IDS",
+    "NOT_SOFT_RESERVED",
+    "OVERLAPS_AN_OFFER",
+    "HmemDevice",
+    "HmemDevices",
+    "memregion_ids",
+]
 
 _FILE: Final = "drivers/dax/hmem/device.c"
+
+#: Rules under which the log keeps ranges that were refused without a word of the kernel.
+OVERLAPS_AN_OFFER: Final = "refused: part of it was offered before"
+NOT_SOFT_RESERVED: Final = "refused: not soft reserved memory alone"
 
 MEMREGION_IDS: Final = StashKey[Ida]("memregion ids")
 
@@ -64,7 +76,7 @@ class HmemDevices:
         self._system = system
         #: ``device_hmem.disable``.
         self.disable = Parameter("disable", mode=0o444)
-        #: One busy child per range; where devices come later, its ``desc`` is the target node.
+        #: One busy child per range that was taken; its ``desc`` is the target node.
         self.active = Resource(0, U64_MAX, "HMEM devices", IORESOURCE_MEM)
         self._platform_initialized = False
 
@@ -94,6 +106,7 @@ class HmemDevices:
         """Remember a range; the first one makes the device whose driver will ask for them."""
         new = request_region(self.active, res.start, res.size, "")
         if new is None:
+            self._refuse(res, OVERLAPS_AN_OFFER, "hmem_register_resource")
             return
         new.desc = target_nid
         self._record(target_nid, res, "range recorded", "hmem_register_resource")
@@ -104,12 +117,16 @@ class HmemDevices:
     def _hmem_register_device(self, target_nid: int, res: Resource) -> None:
         """Make a device of a range that is soft reserved and nothing else."""
         if not self.is_soft_reserved(res):
+            self._refuse(res, NOT_SOFT_RESERVED, "hmem_register_device")
             return
         ids = memregion_ids(self._system)
         number = ids.alloc()
-        if request_region(self.active, res.start, res.size, f"hmem.{number}") is None:
+        claimed = request_region(self.active, res.start, res.size, f"hmem.{number}")
+        if claimed is None:
             ids.free(number)
+            self._refuse(res, OVERLAPS_AN_OFFER, "hmem_register_device")
             return
+        claimed.desc = target_nid
         numa_node = self._system.nodes.numa_map_to_online_node(target_nid)
         device = HmemDevice(number, numa_node, (res.start, res.end), target_nid, claims=True)
         if platform_bus(self._system).platform_device_add(device):
@@ -126,6 +143,9 @@ class HmemDevices:
             self._system.iomem.root, res.start, res.size, IORESOURCE_MEM, IORES_DESC_SOFT_RESERVED
         )
         return found == REGION_INTERSECTS
+
+    def _refuse(self, res: Resource, rule: str, function: str) -> None:
+        self._system.log.record(rule, f"{_FILE}: {function}", res.start, res.end + 1, after="no hmem device")
 
     def _record(self, target_nid: int, res: Resource, rule: str, function: str) -> None:
         self._system.log.record(

@@ -53,6 +53,9 @@ class KmemDriver:
         node = device.target_node
         if node < 0:
             self._say(device, f"rejecting DAX region with invalid node: {node}", "dev_dax_kmem_probe")
+            for start, end in device.ranges:
+                rule = "refused by kmem: it has no target node"
+                self._system.log.record(rule, f"{_FILE}: dev_dax_kmem_probe", start, end + 1, device.name)
             return -EINVAL
         kept = self._kept_ranges(device)
         if not kept:
@@ -141,6 +144,8 @@ class KmemDriver:
             resource.remove_resource(res)
             return status
         data.resources[number] = res
+        after = f"memory of node {device.target_node}"
+        self._system.log.record("taken by kmem", f"{_FILE}: dev_dax_kmem_probe", first, last + 1, device.name, after)
         return 0
 
     # --- unbinding

@@ -41,12 +41,13 @@ def _hmat_init(system: System) -> None:
     # Without SRAT nothing happens, and what reads HMATs need not be imported.
     if "SRAT" not in system.machine.acpi:
         return
-    from softreserve_hmem.hmat import HmatState
+    from softreserve_hmem.hmat import HMAT, HmatState
 
     devices = system.stash[HMEM_DEVICES]
     register = devices.register if _has_hmem_devices(system) else lambda nid, res: None
     hmat = HmatState(system.kernel, system.log, system.nodes, register, system.stash.get(MEMORY_TIERS))
     if hmat.hmat_init(system.machine.acpi):
+        system.stash[HMAT] = hmat
         system.memory.register_memory_notifier(hmat.callback, _HMAT_CALLBACK_PRIORITY)
 
 
