@@ -34,6 +34,11 @@ class FakeRange(NamedTuple):
     end: int
     attribute: int
 
+    @property
+    def is_specific_purpose(self) -> bool:
+        """Whether EFI_MEMORY_SP is among the bits."""
+        return bool(self.attribute & _SP)
+
 
 def available(kernel: Kernel) -> bool:
     """Whether the kernel knows the parameter."""
@@ -84,7 +89,7 @@ class FakeMem:
         if not efi.soft_reserve_enabled or efi.memmap is None:
             return
         for fake in self.ranges:
-            if not fake.attribute & _SP:
+            if not fake.is_specific_purpose:
                 continue
             for descriptor in efi.memmap:
                 start, end = max(descriptor.start, fake.start), min(descriptor.last, fake.end)

@@ -6,7 +6,7 @@ Both edit the e820 table as they are met on the command line; nothing is sanitis
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from softreserve.errors import MachineError
 from softreserve.events import EventLog
@@ -14,25 +14,38 @@ from softreserve.units import EINVAL, U64_MAX, memparse, simple_strtoull
 
 from softreserve_x86 import e820
 
-__all__ = ["MemmapParameters"]
+__all__ = ["Asked", "MemmapParameters"]
 
 _U32_MAX: Final = (1 << 32) - 1
 #: ``nn<c>ss`` adds a range of this type.
 _ADDED_TYPE: Final = {"@": e820.RAM, "#": e820.ACPI, "$": e820.RESERVED, "!": e820.PRAM}
 
 
+class Asked(NamedTuple):
+    """One wish of the command line: a range (bytes, half open) that is to be of a type, or not any more."""
+
+    text: str
+    start: int
+    end: int
+    type: int
+    present: bool
+
+
 class MemmapParameters:
     """What ``mem=`` and ``memmap=`` do to a table, and what they leave behind.
 
-    ``max_mem_size`` (bytes) is the end that hot-added memory must keep to while the kernel boots.
+    ``max_mem_size`` (bytes) is the end that hot-added memory must keep to while the kernel boots. ``asked`` and
+    ``ignored`` (elements that are not understood) are kept for whoever wants to know what became of them.
     """
 
-    __slots__ = ("_log", "max_mem_size", "table", "userdef")
+    __slots__ = ("_log", "asked", "ignored", "max_mem_size", "table", "userdef")
 
     def __init__(self, table: e820.E820Table, log: EventLog) -> None:
         self.table = table
         self.userdef = False
         self.max_mem_size = U64_MAX
+        self.asked: list[Asked] = []
+        self.ignored: list[str] = []
         self._log = log
 
     def parse_memopt(self, value: str | None) -> int:
@@ -46,7 +59,7 @@ class MemmapParameters:
         limit, _ = memparse(value)
         if limit == 0:
             return -EINVAL
-        self._remove_ram_from(limit)
+        self._remove_ram_from(limit, f"mem={value}")
         self.max_mem_size = limit
         return 0
 
@@ -76,22 +89,24 @@ class MemmapParameters:
     def _parse_memmap_one(self, text: str) -> None:
         if text.startswith("exactmap"):
             self.table.entries.clear()
+            self.asked.clear()
             self.userdef = True
             return
         size, rest = memparse(text)
         if rest == text:
+            self.ignored.append(text)
             return
         self.userdef = True
         sign = rest[:1]
         if sign in _ADDED_TYPE:
             start, _ = memparse(rest[1:])
-            self._add(start, size, _ADDED_TYPE[sign])
+            self._add(start, size, _ADDED_TYPE[sign], f"memmap={text}")
         elif sign == "%":
-            self._retype(size, rest[1:])
+            self._retype(size, rest[1:], f"memmap={text}")
         else:
-            self._remove_ram_from(size)
+            self._remove_ram_from(size, f"memmap={text}")
 
-    def _retype(self, size: int, text: str) -> None:
+    def _retype(self, size: int, text: str, whole: str) -> None:
         """``ss[-old][+new]``: unlike the other forms, anything that follows makes the element void."""
         start, rest = memparse(text)
         old = new = 0
@@ -100,19 +115,24 @@ class MemmapParameters:
         if rest[:1] == "+":
             new, rest = simple_strtoull(rest[1:])
         if rest:
+            self.ignored.append(whole.removeprefix("memmap="))
             return
         old, new = old & _U32_MAX, new & _U32_MAX
         if old and new:
             self.table.range_update(start, size, old, new)
+            self.asked.append(Asked(whole, start, start + size, old, present=False))
         elif new:
-            self._add(start, size, new)
+            self._add(start, size, new, whole)
         else:
             self.table.range_remove(start, size, old, check_type=bool(old))
+            self.asked.append(Asked(whole, start, start + size, old, present=False))
 
-    def _add(self, start: int, size: int, e820_type: int) -> None:
+    def _add(self, start: int, size: int, e820_type: int, text: str) -> None:
         function = "arch/x86/kernel/e820.c: parse_memmap_one"
         self._log.record("memmap= adds a range", function, start, start + size, after=e820.type_text(e820_type))
         self.table.range_add(start, size, e820_type)
+        self.asked.append(Asked(text, start, start + size, e820_type, present=True))
 
-    def _remove_ram_from(self, start: int) -> None:
+    def _remove_ram_from(self, start: int, text: str) -> None:
         self.table.range_remove(start, U64_MAX - start, e820.RAM, check_type=True)
+        self.asked.append(Asked(text, start, U64_MAX, e820.RAM, present=False))

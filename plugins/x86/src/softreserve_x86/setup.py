@@ -80,6 +80,8 @@ class Setup:
         self.table_firmware = self.table.copy()
         self.efi = Efi(kernel, log)
         self.add_efi_memmap = False
+        #: Whether the EFI map was added to the table.
+        self.imported = False
         self.fake_mem = fake_mem.FakeMem(kernel, log)
         self.memmap = MemmapParameters(self.table, log)
         self.max_pfn = 0
@@ -158,13 +160,13 @@ class Setup:
         The import comes after the command line was read: RAM that ``mem=`` took away is back afterwards.
         """
         self.efi.memmap = efi_map
-        imported = self.add_efi_memmap or x86_efi.do_efi_soft_reserve(self.efi)
-        if imported:
+        self.imported = self.add_efi_memmap or x86_efi.do_efi_soft_reserve(self.efi)
+        if self.imported:
             x86_efi.do_add_efi_memmap(self.efi, self.table, self.log)
         self.fake_mem.memmap_early(self.efi, self.table)
         if not self.efi.soft_reserve_enabled:
             self._note_ordinary(efi_map)
-        return imported
+        return self.imported
 
     def _note_ordinary(self, efi_map: EfiMemoryMap) -> None:
         """Specific purpose memory that nobody sets aside is worth a note."""
