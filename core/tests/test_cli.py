@@ -126,7 +126,7 @@ def test_an_address_is_explained(machine: str, capsys: pytest.CaptureFixture[str
 
 
 def test_nothing_to_find_is_exit_code_0(machine: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("lint", machine, capsys=capsys)[0] == 0
+    assert run("lint", machine, "-p", "no:hmem", capsys=capsys) == (0, "", "")
 
 
 def test_steps_are_carried_out(machine: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from softreserve.lint import Finding
 from softreserve.model.ranges import PhysRange
 
 if TYPE_CHECKING:
     from softreserve.system import System
 
-__all__ = ["Capacity", "Granules", "capacity", "findings", "soft_reserved_capacity", "table"]
+__all__ = ["Capacity", "Granules", "capacity", "soft_reserved_capacity", "table"]
 
 
 @attrs.frozen
@@ -72,28 +71,6 @@ def soft_reserved_capacity(system: System) -> list[Capacity]:
         for _, res in system.iomem.walk()
         if res.name == "Soft Reserved"
     ]
-
-
-def findings(system: System) -> list[Finding]:
-    """What an operator loses on a booted system: to the two filters, and where hotplug cannot reach."""
-    granules = Granules.of(system)
-    first, last = system.memory.mhp_get_pluggable_range()
-    found = []
-
-    def warn(rule: str, message: str, got: Capacity) -> None:
-        where = f"Soft Reserved {got.range.start:#x}-{got.range.last:#x}"
-        found.append(Finding("warning", rule, f"{where}: {message}", got.range.start, got.range.end))
-
-    for got in soft_reserved_capacity(system):
-        if got.range.start < first or got.range.last > last:
-            warn("beyond-hotplug", f"memory can only be added from {first:#x} to {last:#x}", got)
-        elif got.devdax is None:
-            align = granules.dax_align >> 20
-            warn("dax-alignment", f"no dax device: start or size is no multiple of {align} MiB", got)
-        elif got.lost_kmem:
-            lost, size, block = got.lost_kmem >> 20, got.range.size >> 20, granules.memory_block >> 20
-            warn("kmem-alignment", f"{lost} of {size} MiB cannot be system RAM: memory blocks have {block} MiB", got)
-    return found
 
 
 def table(range_: PhysRange, rows: Iterable[tuple[str, Granules]]) -> Sequence[tuple[str, str, str, str]]:

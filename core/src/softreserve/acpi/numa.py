@@ -37,10 +37,12 @@ if TYPE_CHECKING:
     from softreserve.kernel.memblock import Memblock
     from softreserve.model.cmdline import CommandLine
 
-__all__ = ["AcpiNumaArch", "acpi_disabled", "acpi_numa_init"]
+__all__ = ["SRAT_MEMORY", "AcpiNumaArch", "acpi_disabled", "acpi_numa_init"]
 
 _FILE: Final = "drivers/acpi/numa/srat.c"
 _NUMA_NO_MEMBLK: Final = -1
+#: The rule under which the log keeps what the SRAT says of memory.
+SRAT_MEMORY: Final = "SRAT memory"
 
 
 def acpi_disabled(cmdline: CommandLine) -> bool:
@@ -203,7 +205,7 @@ class _Walk:
         if hotplug and self.memblock.mark_hotplug(start, entry.size_bytes):
             self.log.printk(f"ACPI: SRAT: Failed to mark hotplug range {where} in memblock", function)
         if start < end:
-            self.log.record("SRAT memory", function, start, end, after=f"node {nid} (domain {pxm})")
+            self.log.record(SRAT_MEMORY, function, start, end, after=f"node {nid} (domain {pxm})")
         self.parsed_numa_memblks += 1
 
     # --- distances and windows

@@ -7,10 +7,9 @@ import click
 
 from softreserve.boot import boot
 from softreserve.cli.options import Changes, asked, change_options, machine_argument, plugin_option
+from softreserve.lint import Finding, lint
 
 __all__ = ["lint_command"]
-
-_SEVERITIES = ("error", "warning", "note")
 
 
 @click.command("lint")
@@ -27,16 +26,26 @@ def lint_command(
     plugin: tuple[str, ...],
     as_json: bool,
 ) -> int:
-    """Find mistakes of the firmware and surprises for the operator. Ends with 1 when there is something to say."""
+    """Find mistakes of the firmware and surprises for the operator.
+
+    The machine is booted and its modules are loaded, as udev does. Ends with 1 when there is an error or a warning.
+    """
     scenario, selection = asked(machine, plugin, Changes(arch, kernel, cmdline, page_size))
-    hooks = selection.hooks_for(scenario.machine)
-    found = hooks.lint(boot(scenario.machine, hooks))
-    found.sort(key=lambda f: (_SEVERITIES.index(f.severity), f.start or 0, f.rule))
+    system = boot(scenario.machine, selection.hooks_for(scenario.machine))
+    system.modules.coldplug()
+    found = lint(system)
     if as_json:
         from softreserve.cli.jsonout import print_json
 
         print_json("lint", {"findings": [attrs.asdict(finding) for finding in found]})
     else:
         for finding in found:
-            print(f"{finding.severity}: {finding.message} [{finding.rule}]")
-    return 1 if found else 0
+            print(_line(finding))
+    return 1 if any(finding.severity != "note" for finding in found) else 0
+
+
+def _line(finding: Finding) -> str:
+    where = ""
+    if finding.start is not None and finding.end is not None:
+        where = f"{finding.start:#x}-{finding.end - 1:#x}: "
+    return f"{finding.severity}: {where}{finding.message} [{finding.rule}]"

@@ -1,10 +1,10 @@
-"""What a person should know about soft reserved memory on this machine."""
+"""What a person should know about soft reserved memory on an arm64 machine; more rules are in the core."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
 
-from softreserve import capacity
 from softreserve.kernel.efi import EFI
 from softreserve.lint import Finding
 
@@ -13,25 +13,41 @@ if TYPE_CHECKING:
 
 __all__ = ["lint"]
 
+#: Parameters of x86 that people carry over, written with ``_``.
+_ONLY_X86: Final = ("memmap", "add_efi_memmap", "efi_fake_mem")
+
 
 def lint(system: System) -> list[Finding]:
-    """Ranges that never became a resource, and capacity that alignment takes."""
-    return [*_unregistered(system), *capacity.findings(system)]
+    """Ranges that never became a resource, and words that arm64 does not know."""
+    return [*_unregistered(system), *_foreign_parameters(system)]
 
 
-def _unregistered(system: System) -> list[Finding]:
+def _unregistered(system: System) -> Iterator[Finding]:
     """Specific purpose descriptors that no ``Soft Reserved`` resource shows whole: the kernel says nothing of them."""
     efi = system.stash.get(EFI)
     if efi is None or not efi.soft_reserve_enabled:
-        return []
+        return
     known = {(res.start, res.end) for _, res in system.iomem.walk() if res.name == "Soft Reserved"}
-    found = []
     for descriptor in efi.memmap or ():
         start, last = descriptor.start, descriptor.last
         if descriptor.is_special_purpose and descriptor.size and (start, last) not in known:
-            message = (
-                f"specific purpose memory {start:#x}-{last:#x}: not registered as a whole, and so no dax device;"
-                " it overlaps other memory in part, or this release loses its size"
-            )
-            found.append(Finding("error", "soft-reserved-lost", message, start, start + descriptor.size))
-    return found
+            yield Finding("error", "soft-reserved-lost", _why_lost(system, descriptor.size), start, last + 1)
+
+
+def _why_lost(system: System, size: int) -> str:
+    lost = "specific purpose memory is not registered as a whole: no dax device, and no RAM either;"
+    if system.kernel.has("arm64-soft-reserved-size-is-int") and size >= 1 << 31:
+        return f"{lost} this release takes its size for a 32-bit number; use one from 6.8 on, or a stable one"
+    pages = " or with the rest of a kernel page" if system.kernel.page_size > 4096 else ""
+    return f"{lost} it overlaps with other memory{pages} in part; move it in the firmware's map"
+
+
+def _foreign_parameters(system: System) -> Iterator[Finding]:
+    for parameter in system.cmdline:
+        if parameter.canonical in _ONLY_X86:
+            hint = "only the firmware can mark memory there" if parameter.canonical != "memmap" else "mem= it has"
+            message = f"{parameter.name!r} does nothing on arm64: it is a parameter of x86; {hint}"
+            yield Finding("warning", "parameter-foreign", message)
+        elif parameter.canonical == "numa" and (parameter.value or "").startswith(("nohmat", "noacpi")):
+            message = f"numa={parameter.value} does nothing on arm64, where numa= knows off and, from 6.12 on, fake="
+            yield Finding("warning", "parameter-foreign", message)
