@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from softreserve.dax import DaxDriver
     from softreserve.initcalls import Initcall
     from softreserve.kernel.modules import Module
+    from softreserve.lint import Finding
     from softreserve.system import System
 
 __all__ = [
     "softreserve_dax_drivers",
+    "softreserve_lint",
     "softreserve_modules",
     "softreserve_register_resources",
     "softreserve_sysfs",
@@ -47,3 +49,11 @@ def softreserve_dax_drivers(system: System) -> Sequence[DaxDriver]:
 def softreserve_sysfs(system: System) -> None:
     """Show memory tiers."""
     memory_tiers.publish(system)
+
+
+@hookimpl
+def softreserve_lint(system: System) -> Sequence[Finding]:
+    """Soft reserved memory that does not get where it should, and what is wrong with the HMAT."""
+    from softreserve_hmem import lint
+
+    return lint.lint(system)
