@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from softreserve.boot import Handoff
+    from softreserve.lint import Finding
     from softreserve.model.machine import Machine
     from softreserve.placement import Placement
     from softreserve.system import System
@@ -81,3 +82,13 @@ def softreserve_memory_block_size(system: System) -> int | None:
 
     size = MemoryBlockSize(system.kernel, system.log)
     return size.probe_memory_block_size(system.stash[SETUP].max_pfn, system.machine.hypervisor)
+
+
+@hookimpl
+def softreserve_lint(system: System) -> Sequence[Finding] | None:
+    """Specific purpose memory that was not set aside, and options that did not do what they say."""
+    if system.machine.arch != ARCH:
+        return None
+    from softreserve_x86 import lint
+
+    return lint.lint(system)
