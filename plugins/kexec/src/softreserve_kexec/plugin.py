@@ -9,6 +9,7 @@ from softreserve.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from softreserve.kexec import KexecImage, KexecPolicy, KexecRequest
+    from softreserve.lint import Finding
     from softreserve.system import System
 
 
@@ -40,3 +41,11 @@ def softreserve_kexec_policies(system: System) -> Sequence[KexecPolicy]:
     from softreserve_kexec.policies import POLICIES
 
     return POLICIES
+
+
+@hookimpl
+def softreserve_lint(system: System) -> Sequence[Finding]:
+    """Soft reserved memory that the next kernel will not know."""
+    from softreserve_kexec import lint
+
+    return list(lint.lint(system))

@@ -1,0 +1,44 @@
+"""What becomes of soft reserved memory when the next kernel is started by kexec."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+from softreserve.kernel.e820_kexec import E820_TABLE_KEXEC
+from softreserve.lint import Finding
+
+if TYPE_CHECKING:
+    from softreserve.kernel.resource import Resource
+    from softreserve.system import System
+
+__all__ = ["lint"]
+
+_RAM: Final = 1
+
+
+def lint(system: System) -> Iterator[Finding]:
+    """Look at what the next kernel is told; on arm64 the EFI map goes along, and nothing is lost."""
+    table = system.stash.get(E820_TABLE_KEXEC)
+    if table is None or not (system.kernel.builtin("KEXEC") or system.kernel.builtin("KEXEC_FILE")):
+        return
+    kept: list[Resource] = []
+    for _, res in system.iomem.walk():
+        if res.name != "Soft Reserved":
+            continue
+        if any(e.type == _RAM and e.start <= res.end and res.start < e.start + e.size for e in table):
+            message = (
+                "a kernel that kexec starts takes this for RAM, and kexec_load may put the kernel there: the e820 "
+                "table that was handed over does not know it as soft reserved; boot by the EFI stub, or append "
+                f"memmap={res.size:#x}%{res.start:#x}-1+0xefffffff to the next command line"
+            )
+            yield Finding("warning", "kexec-takes-for-ram", message, res.start, res.end + 1)
+        else:
+            kept.append(res)
+    if kept:
+        others = f" (and {len(kept) - 1} more)" if len(kept) > 1 else ""
+        message = (
+            f"a kernel that kexec_load starts (kexec -c) finds this range{others} Reserved and cannot use it: "
+            "kexec-tools does not know the type; kexec_file_load (kexec -s) keeps it"
+        )
+        yield Finding("note", "kexec-load-loses-sp", message, kept[0].start, kept[0].end + 1)
