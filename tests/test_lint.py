@@ -1,0 +1,287 @@
+"""Every rule of lint, on a machine that breaks it and on one that does not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+import cases
+import pytest
+from softreserve.acpi.cedt import Cedt, FixedMemoryWindow
+from softreserve.acpi.hmat_tables import MEMORY_PD_VALID, PROCESSOR_PD_VALID, Hmat, Locality, Proximity
+from softreserve.acpi.layout import Struct
+from softreserve.acpi.slit import Slit
+from softreserve.acpi.srat import GiccAffinity, MemoryAffinity, Srat, X2apicAffinity
+from softreserve.acpi.tables import Header
+from softreserve.boot import boot
+from softreserve.config import load
+from softreserve.config.builds import default_config
+from softreserve.lint import Finding, lint
+from softreserve.model.efi import EfiAttribute, EfiDescriptor, EfiType
+from softreserve.model.kernel import Kernel
+from softreserve.model.machine import E820Entry, Machine
+from softreserve.selection import Selection
+from softreserve.testing.machines import SPECIFIC_PURPOSE, descriptor, sample_machine
+
+MIB, GIB = 1 << 20, 1 << 30
+ROOT = Path(__file__).parents[1]
+ARCHES = Selection().arches
+X86, ARM64 = "x86_64", "arm64"
+
+RAM = descriptor(4 * GIB, GIB)
+
+
+def sp(start: int, end: int, type_: int = EfiType.CONVENTIONAL, attribute: int = SPECIFIC_PURPOSE) -> EfiDescriptor:
+    return descriptor(start, end - start, type_, attribute)
+
+
+def memory(domain: int, start: int, end: int) -> MemoryAffinity:
+    return MemoryAffinity(proximity_domain=domain, base=start, size_bytes=end - start)
+
+
+#: Domain 0: CPUs and RAM; domain 1: the specific purpose memory from 6 to 8 GiB.
+LOW = (memory(0, 0, 2 * GIB), memory(0, 4 * GIB, 5 * GIB))
+NODE_1 = memory(1, 6 * GIB, 8 * GIB)
+
+
+def srat(*ranges: MemoryAffinity, revision: int = 1) -> bytes:
+    cpus: list[Struct] = [X2apicAffinity(proximity_domain=0, apic_id=cpu) for cpu in range(2)]
+    cpus += [GiccAffinity(proximity_domain=0, acpi_processor_uid=cpu) for cpu in range(2)]
+    return Srat([*cpus, *ranges], header=Header(signature=b"SRAT", revision=revision)).sealed()
+
+
+def hmat(value: int = 100, base: int = 1000, domain: int = 1) -> bytes:
+    latency = Locality.build(0, base, [0], [0, 1], [[value, value]])
+    near = Proximity(flags=PROCESSOR_PD_VALID | MEMORY_PD_VALID, processor_pd=0, memory_pd=domain)
+    return Hmat([near, latency], header=Header(signature=b"HMAT", revision=2)).sealed()
+
+
+def cedt(start: int, end: int) -> bytes:
+    window = FixedMemoryWindow(base_hpa=start, window_size=end - start)
+    window.tail = bytes(4)
+    return Cedt([window]).sealed()
+
+
+def machine(
+    arch: str = X86,
+    release: str = "6.12",
+    cmdline: str = "memhp_default_state=offline",
+    *,
+    above: Sequence[EfiDescriptor] = (RAM, sp(6 * GIB, 8 * GIB)),
+    tables: Mapping[str, bytes | None] | None = None,
+    config: Mapping[str, str] | None = None,
+    page_size: int = 4096,
+    **changes: Any,
+) -> Machine:
+    """Two nodes, of which one is specific purpose memory; SRAT and HMAT describe all of it."""
+    acpi = {"SRAT": srat(*LOW, NODE_1), "HMAT": hmat(), **(tables or {})}
+    options = {**default_config(arch, release, page_size), "DAX": "y", **(config or {})}
+    return attrs.evolve(
+        sample_machine(arch, release=release, cmdline=cmdline, above=above),
+        kernel=Kernel(release, arch, page_size, options),
+        acpi={name: table for name, table in acpi.items() if table is not None},
+        **changes,
+    )
+
+
+def findings(machine: Machine) -> list[Finding]:
+    if machine.arch not in ARCHES:
+        pytest.skip(f"no plugin boots {machine.arch}")
+    system = boot(machine, Selection().hooks_for(machine))
+    system.modules.coldplug()
+    return lint(system)
+
+
+#: The zero page of a loader that knows nothing of specific purpose memory.
+LOADER = {
+    "boot": "loader",
+    "e820": (E820Entry(0, 640 << 10, 1), E820Entry(MIB, 2047 * MIB, 1), E820Entry(4 * GIB, 4 * GIB, 1)),
+}
+NEAR = "memhp_default_state=offline "
+
+#: Rule, severity, and what makes a machine break it.
+BROKEN: list[tuple[str, str, dict[str, Any]]] = [
+    # the firmware's map
+    ("soft-reserve-off", "note", {"cmdline": "efi=nosoftreserve"}),
+    ("soft-reserve-not-built", "warning", {"config": {"EFI_SOFT_RESERVE": "n"}}),
+    ("efi-options-disagree", "warning", {"cmdline": NEAR + "efi=nosoftreserve efi=debug"}),
+    ("sp-not-write-back", "warning", {"above": [RAM, sp(6 * GIB, 8 * GIB, attribute=int(EfiAttribute.SP | 1))]}),
+    ("sp-overlaps", "error", {"above": [RAM, sp(6 * GIB, 8 * GIB), descriptor(7 * GIB, 2 * GIB)]}),
+    ("sp-adjacent", "note", {"above": [RAM, sp(6 * GIB, 7 * GIB), sp(7 * GIB, 8 * GIB)]}),
+    ("soft-reserved-lost", "error", {"above": [RAM, sp(6 * GIB, 8 * GIB, EfiType.RESERVED)]}),
+    ("soft-reserved-lost", "error", {"above": [RAM, sp(6 * GIB, 8 * GIB, EfiType.LOADER_DATA)], **LOADER}),
+    (
+        "soft-reserved-lost",
+        "error",
+        {"arch": ARM64, "page_size": 65536, "above": [descriptor(4 * GIB, GIB + 4096), sp(5 * GIB + 4096, 8 * GIB)]},
+    ),
+    ("soft-reserved-lost", "error", {"arch": ARM64, "release": "5.10", "above": [RAM, sp(8 * GIB, 12 * GIB)]}),
+    ("soft-reserved-lost", "error", {"above": [RAM, sp(1 << 46, (1 << 46) + GIB)]}),
+    # alignment and hotplug
+    ("dax-alignment", "error", {"above": [RAM, sp(6 * GIB + 4096, 8 * GIB)]}),
+    ("dax-alignment", "error", {"arch": ARM64, "page_size": 65536, "above": [RAM, sp(6 * GIB + 2 * MIB, 8 * GIB)]}),
+    ("kmem-alignment", "warning", {"above": [RAM, sp(6 * GIB + 2 * MIB, 8 * GIB)], "tables": {"HMAT": None}}),
+    ("kmem-too-small", "warning", {"above": [RAM, sp(6 * GIB + 2 * MIB, 6 * GIB + 4 * MIB)]}),
+    ("beyond-hotplug", "error", {"above": [RAM, sp(1 << 46, (1 << 46) + GIB)], "phys_bits": 52}),
+    ("hotplug-not-built", "warning", {"config": {"MEMORY_HOTPLUG": "n"}}),
+    ("auto-online", "note", {"cmdline": ""}),
+    ("auto-online", "warning", {"cmdline": "memhp_default_state=online_kernel"}),
+    # SRAT and SLIT
+    ("srat-overlap", "error", {"tables": {"SRAT": srat(*LOW, memory(1, GIB, 2 * GIB))}}),
+    ("srat-coverage", "error", {"tables": {"SRAT": srat(LOW[0], NODE_1)}}),
+    ("srat-coverage", "error", {"tables": {"SRAT": srat(LOW[0], NODE_1)}, "release": "6.1"}),
+    ("srat-coverage", "error", {"tables": {"SRAT": srat(LOW[0], NODE_1)}, "arch": ARM64}),
+    ("srat-coverage", "error", {"tables": {"SRAT": srat(LOW[0], NODE_1)}, "arch": ARM64, "release": "6.1"}),
+    ("srat-invalid", "error", {"tables": {"SRAT": srat(*LOW, memory(1 << 20, 6 * GIB, 8 * GIB), revision=3)}}),
+    ("srat-empty", "warning", {"tables": {"SRAT": srat()}}),
+    ("srat-off", "note", {"cmdline": NEAR + "numa=off"}),
+    ("slit-invalid", "warning", {"tables": {"SLIT": Slit([[10, 10], [20, 10]]).sealed()}}),
+    # HMAT
+    ("hmat-missing", "note", {"tables": {"HMAT": None}}),
+    ("hmat-ignored", "warning", {"tables": {"HMAT": hmat(domain=7)}}),
+    ("hmat-ignored", "warning", {"tables": {"SRAT": None}}),
+    ("hmat-ignored", "warning", {"config": {"ACPI_HMAT": "n"}}),
+    ("hmat-ignored", "note", {"cmdline": NEAR + "numa=nohmat"}),
+    ("hmat-values-lost", "warning", {"tables": {"HMAT": hmat(base=1 << 40)}}),
+    ("hmat-target-overlap", "warning", {"tables": {"SRAT": srat(*LOW, NODE_1, memory(1, 7 * GIB, 8 * GIB))}}),
+    # devices and nodes
+    ("hmem-missing", "warning", {"config": {"DEV_DAX_HMEM": "n"}}),
+    ("hmem-missing", "warning", {"config": {"DAX": "m"}}),
+    ("hmem-missing", "warning", {"cmdline": NEAR + "device_hmem.disable=1"}),
+    ("hmat-necessary", "error", {"release": "5.8", "tables": {"HMAT": None}}),
+    ("hmat-covers-more", "error", {"tables": {"SRAT": srat(LOW[0], memory(1, 4 * GIB, 8 * GIB))}}),
+    ("hmat-covers-more", "error", {"above": [RAM, sp(6 * GIB + 2 * MIB, 8 * GIB)]}),
+    ("hmat-covers-less", "error", {"tables": {"SRAT": srat(*LOW, memory(1, 6 * GIB, 7 * GIB))}}),
+    ("cxl-window", "warning", {"tables": {"CEDT": cedt(6 * GIB, 8 * GIB)}}),
+    ("srat-missing", "error", {"tables": {"SRAT": srat(*LOW), "HMAT": None}}),
+    (
+        "srat-partial",
+        "warning",
+        {"tables": {"SRAT": srat(*LOW, memory(1, 6 * GIB, 7 * GIB)), "HMAT": None}},
+    ),
+    (
+        "srat-two-domains",
+        "warning",
+        {"tables": {"SRAT": srat(*LOW, memory(1, 6 * GIB, 7 * GIB), memory(2, 7 * GIB, 8 * GIB)), "HMAT": None}},
+    ),
+    ("sp-in-cpu-node", "warning", {"tables": {"SRAT": srat(*LOW, memory(0, 6 * GIB, 8 * GIB)), "HMAT": None}}),
+    ("target-node-guessed", "warning", {"arch": ARM64, "release": "6.1", "tables": {"HMAT": None}}),
+    ("target-node-gone", "error", {"arch": ARM64, "tables": {"SRAT": srat(LOW[0], NODE_1)}}),
+    ("driver-missing", "warning", {"config": {"DEV_DAX_KMEM": "n"}}),
+    ("drivers-builtin", "note", {"config": {"DEV_DAX": "y", "DEV_DAX_KMEM": "y"}}),
+    ("dax-without-driver", "warning", {"tables": {"SRAT": srat(*LOW), "HMAT": None}}),
+    # the command line
+    ("mem-undone", "warning", {"cmdline": NEAR + "mem=1G"}),
+    ("mem-undone", "warning", {"cmdline": NEAR + "memmap=1G"}),
+    ("memmap-overruled", "warning", {"cmdline": NEAR + "memmap=1G@6G"}),
+    ("memmap-ignored", "warning", {"cmdline": NEAR + "memmap=all"}),
+    ("memmap-ignored", "warning", {"cmdline": NEAR + "memmap=1G%4G+2x"}),
+    ("fake-mem-unknown", "warning", {"cmdline": NEAR + "efi_fake_mem=1G@4G:0x40000"}),
+    (
+        "fake-mem-partial",
+        "warning",
+        {"release": "6.1", "config": {"EFI_FAKE_MEMMAP": "y"}, "cmdline": "efi_fake_mem=2G@4G:0x40000"},
+    ),
+    ("parameter-foreign", "warning", {"arch": ARM64, "cmdline": NEAR + "memmap=1G@6G"}),
+    ("parameter-foreign", "warning", {"arch": ARM64, "cmdline": NEAR + "numa=nohmat"}),
+    ("parameter-unknown", "warning", {"cmdline": NEAR + "nosoftreserve"}),
+    ("parameter-unknown", "warning", {"cmdline": NEAR + "memap=1G@6G"}),
+    ("parameter-unknown", "warning", {"cmdline": NEAR + "dax_hmen.region_idle=1"}),
+    ("parameter-unknown", "warning", {"cmdline": NEAR + "dax_hmem.region_idl=1"}),
+    ("parameter-value", "warning", {"cmdline": NEAR + "efi=nosoftreserved"}),
+    ("parameter-value", "warning", {"cmdline": "memhp_default_state=offlien"}),
+    ("parameter-malformed", "warning", {"cmdline": NEAR + "mem=0"}),
+    # kexec
+    ("kexec-load-loses-sp", "note", {}),
+    ("kexec-takes-for-ram", "warning", LOADER),
+]
+
+#: Machines that come close to breaking a rule, and do not.
+SOUND: list[tuple[str, dict[str, Any]]] = [
+    ("soft-reserve-off", {"cmdline": "efi=nosoftreserve", "above": [RAM]}),
+    ("efi-options-disagree", {"cmdline": NEAR + "efi=debug,nosoftreserve"}),
+    ("sp-adjacent", {"above": [RAM, sp(6 * GIB, 7 * GIB), sp(7 * GIB + 2 * MIB, 8 * GIB)]}),
+    ("soft-reserved-lost", {"above": [RAM, sp(6 * GIB, 8 * GIB, EfiType.LOADER_DATA)]}),
+    ("soft-reserved-lost", {"arch": ARM64, "release": "5.10", "above": [RAM, sp(8 * GIB, 9 * GIB)]}),
+    ("soft-reserved-lost", {"arch": ARM64, "release": "6.1", "above": [RAM, sp(8 * GIB, 12 * GIB)]}),
+    ("srat-coverage", {"tables": {"SRAT": None}}),
+    ("srat-overlap", {"tables": {"SRAT": srat(*LOW, NODE_1, memory(2, 6 * GIB, 8 * GIB))}}),
+    ("slit-invalid", {"tables": {"SLIT": Slit([[10, 11], [20, 10]]).sealed()}}),
+    ("hmat-covers-more", {"release": "6.1", "tables": {"SRAT": srat(LOW[0], memory(1, 4 * GIB, 8 * GIB))}}),
+    ("hmat-covers-less", {"tables": {"SRAT": srat(*LOW, memory(1, 6 * GIB, 7 * GIB)), "HMAT": None}}),
+    ("hmat-necessary", {"release": "5.10", "tables": {"HMAT": None}}),
+    ("hmat-necessary", {"release": "5.8"}),
+    ("cxl-window", {"release": "6.1", "tables": {"CEDT": cedt(6 * GIB, 8 * GIB)}}),
+    ("cxl-window", {"tables": {"CEDT": cedt(16 * GIB, 17 * GIB)}}),
+    ("target-node-guessed", {"arch": ARM64, "release": "6.1"}),
+    ("target-node-guessed", {"arch": ARM64, "tables": {"HMAT": None}}),
+    ("srat-two-domains", {"tables": {"SRAT": srat(*LOW, memory(1, 6 * GIB, 7 * GIB), memory(2, 7 * GIB, 8 * GIB))}}),
+    ("dax-without-driver", {"release": "6.1", "tables": {"SRAT": srat(*LOW), "HMAT": None}}),
+    ("auto-online", {"above": [RAM], "cmdline": ""}),
+    ("mem-undone", {"cmdline": "mem=1G efi=nosoftreserve"}),
+    ("mem-undone", {"cmdline": "mem=4G", "above": []}),
+    ("memmap-overruled", {"cmdline": NEAR + "memmap=1G$4G"}),
+    ("memmap-ignored", {"cmdline": NEAR + "memmap=exactmap memmap=1G@1M"}),
+    (
+        "fake-mem-partial",
+        {"release": "6.1", "config": {"EFI_FAKE_MEMMAP": "y"}, "cmdline": "efi_fake_mem=512M@4G:0x40000"},
+    ),
+    (
+        "parameter-unknown",
+        {"cmdline": "quiet splash root=/dev/sda1 console=ttyS0 dax_hmem.region_idle=1 i915.modeset=0"},
+    ),
+    ("parameter-value", {"cmdline": "efi=debug,noruntime memhp_default_state=online_movable"}),
+    ("kexec-takes-for-ram", {"arch": ARM64}),
+]
+
+
+@pytest.mark.parametrize(("rule", "severity", "changes"), BROKEN, ids=[f"{n}-{b[0]}" for n, b in enumerate(BROKEN)])
+def test_a_rule_finds_what_breaks_it(rule: str, severity: str, changes: dict[str, Any]) -> None:
+    found = [finding for finding in findings(machine(**changes)) if finding.rule == rule]
+    assert {finding.severity for finding in found} == {severity}
+    assert all(finding.message and (finding.start is None) == (finding.end is None) for finding in found)
+
+
+@pytest.mark.parametrize(("rule", "changes"), SOUND, ids=[f"{n}-{s[0]}" for n, s in enumerate(SOUND)])
+def test_a_rule_leaves_alone_what_does_not_break_it(rule: str, changes: dict[str, Any]) -> None:
+    assert rule not in {finding.rule for finding in findings(machine(**changes))}
+
+
+@pytest.mark.parametrize(
+    ("arch", "release"), [(X86, "5.5"), (X86, "5.10"), (X86, "6.1"), (X86, "6.12"), (ARM64, "6.1"), (ARM64, "6.12")]
+)
+def test_a_sound_machine_has_notes_at_most(arch: str, release: str) -> None:
+    assert {f.severity for f in findings(machine(arch, release, config={"ZONE_DEVICE": "y"}))} <= {"note"}
+
+
+def rules_in(*folders: str) -> set[str]:
+    """Names of the rules that the source has."""
+    paths = [path for folder in folders for path in (ROOT / folder).glob("*.py")]
+    call = re.compile(r'Finding\(\s*[^,()]+(?:\([^()]*\)[^,()]*)?,\s*"([a-z-]+)"')
+    return {rule for path in paths for rule in call.findall(path.read_text())}
+
+
+def named_rules() -> set[str]:
+    plugins = [f"plugins/{name}/src/softreserve_{name}" for name in ("x86", "arm64", "hmem", "kexec")]
+    found = rules_in("core/src/softreserve/lint_rules", *plugins)
+    numa = (ROOT / "core/src/softreserve/lint_rules/numa.py").read_text()
+    return found | set(re.findall(r'", "(srat-[a-z]+)", "', numa))
+
+
+def test_every_rule_is_tested() -> None:
+    assert named_rules() == {rule for rule, _, _ in BROKEN}
+
+
+def test_the_documentation_names_every_rule_once() -> None:
+    page = (ROOT / "docs" / "lint.md").read_text()
+    rows = re.findall(r"^\| `([a-z-]+)` \|", page, re.MULTILINE)
+    assert sorted(rows) == sorted(named_rules())
+
+
+@pytest.mark.parametrize("name", cases.names())
+def test_recorded_machines_are_linted(name: str, tmp_path: Path) -> None:
+    machine = load(cases.unpack(name, tmp_path)).machine
+    assert all(finding.message for finding in findings(machine))
