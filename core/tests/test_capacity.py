@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-from softreserve.capacity import Granules, capacity, table
+from softreserve.capacity import Granules, capacity
 from softreserve.model.ranges import PhysRange
 
 MIB, GIB = 1 << 20, 1 << 30
@@ -25,14 +25,6 @@ def test_kmem_gets_whole_blocks_only() -> None:
 
 def test_a_range_inside_one_block_gives_no_memory() -> None:
     assert capacity(PhysRange(8 * GIB + 2 * MIB, 8 * GIB + 64 * MIB), X86).kmem is None
-
-
-def test_the_table_names_what_is_usable_and_what_is_lost() -> None:
-    rows = table(PhysRange(0x200200000, 0x300000000), [("x86", X86), ("64K", Granules(65536, 512 * MIB, 512 * MIB))])
-    assert rows == [
-        ("x86", "0x200200000-0x2ffffffff (4094 MiB)", "0x208000000-0x2ffffffff (3968 MiB)", "126 MiB"),
-        ("64K", "nothing", "nothing", "4094 MiB"),
-    ]
 
 
 @given(st.integers(0, 3000), st.integers(1, 3000), st.sampled_from([X86, Granules(65536, 512 * MIB, 512 * MIB)]))

@@ -7,7 +7,6 @@ blocks (``drivers/dax/kmem.c: dax_kmem_range``). Addresses and sizes are bytes, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import attrs
@@ -17,7 +16,7 @@ from softreserve.model.ranges import PhysRange
 if TYPE_CHECKING:
     from softreserve.system import System
 
-__all__ = ["Capacity", "Granules", "capacity", "soft_reserved_capacity", "table"]
+__all__ = ["Capacity", "Granules", "capacity", "soft_reserved_capacity"]
 
 
 @attrs.frozen
@@ -71,16 +70,3 @@ def soft_reserved_capacity(system: System) -> list[Capacity]:
         for _, res in system.iomem.walk()
         if res.name == "Soft Reserved"
     ]
-
-
-def table(range_: PhysRange, rows: Iterable[tuple[str, Granules]]) -> Sequence[tuple[str, str, str, str]]:
-    """Rows for people: a name, what devdax gets, what kmem gets, what kmem loses, of the same range."""
-    found = []
-    for name, granules in rows:
-        got = capacity(range_, granules)
-        found.append((name, _text(got.devdax), _text(got.kmem), f"{got.lost_kmem >> 20} MiB"))
-    return found
-
-
-def _text(range_: PhysRange | None) -> str:
-    return f"{range_.start:#x}-{range_.last:#x} ({range_.size >> 20} MiB)" if range_ else "nothing"

@@ -20,6 +20,7 @@ __all__ = ["COMMANDS", "main"]
 
 #: Where each command is, as ``module:object``; and its line in the list of commands.
 COMMANDS = {
+    "align": ("softreserve.cli.align:align_command", "Show what alignment leaves of a range, kernel by kernel."),
     "boot": ("softreserve.cli.boot:boot_command", "Boot a machine and show what Linux makes of its memory."),
     "diff": ("softreserve.cli.diff:diff_command", "Show what another kernel, command line or machine changes."),
     "explain": ("softreserve.cli.explain:explain_command", "Say why an address is what it is."),

@@ -10,7 +10,7 @@ from typing import Any
 from softreserve.model.behaviours import RELEASES
 from softreserve.model.kernel import Kernel, base_release
 
-__all__ = ["default_config", "rebuilt"]
+__all__ = ["default_config", "page_sizes", "rebuilt"]
 
 
 @cache
@@ -47,6 +47,11 @@ def rebuilt(
     if (arch, base_release(release)) == (kernel.arch, kernel.base):
         return Kernel(release, arch, page_size, {**kernel.config, **_page_size_options(arch, page_size)})
     return Kernel(release, arch, page_size, default_config(arch, release, page_size))
+
+
+def page_sizes(arch: str) -> tuple[int, ...]:
+    """The page sizes that kernels of an architecture can be built with, in bytes, ascending."""
+    return tuple(sorted(_builds()["page_size"].get(arch, {}).values())) or (4096,)
 
 
 def _page_size_options(arch: str, page_size: int) -> dict[str, str | int]:

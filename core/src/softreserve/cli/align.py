@@ -1,0 +1,39 @@
+"""``softreserve align``."""
+
+from __future__ import annotations
+
+import click
+
+__all__ = ["align_command"]
+
+
+@click.command("align")
+@click.argument("start")
+@click.argument("size")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object; sizes are bytes.")
+def align_command(start: str, size: str, as_json: bool) -> None:
+    """Show what alignment leaves of a specific purpose range: START and SIZE in bytes (0x880200000, 2046M).
+
+    One row per architecture, page size and release that makes a difference; each is booted.
+    """
+    from softreserve.alignment import markdown, rows
+    from softreserve.config.reader import parse_size
+    from softreserve.model.ranges import PhysRange
+    from softreserve.selection import Selection
+
+    sizes = {}
+    for name, text in {"START": start, "SIZE": size}.items():
+        try:
+            sizes[name] = parse_size(text)
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint=name) from None
+    if not sizes["SIZE"]:
+        raise click.BadParameter("an empty range", param_hint="SIZE")
+    range_ = PhysRange.from_size(sizes["START"], sizes["SIZE"])
+    found = rows(range_, Selection())
+    if as_json:
+        from softreserve.cli.jsonout import print_json
+
+        print_json("align", {"start": range_.start, "end": range_.end, "rows": [row._asdict() for row in found]})
+    else:
+        print("\n".join(markdown(range_, found)))
