@@ -86,6 +86,8 @@ class MemoryHotplug:
         #: ``memory_hotplug.memmap_on_memory``: ``"N"``, ``"Y"`` or ``"force"``.
         self.memmap_mode = "N"
         self._notifiers: list[tuple[int, Notifier]] = []
+        #: Blocks of boot memory in which the kernel itself lives on its nodes.
+        self._kernel_blocks: set[int] = set()
 
     # --- boot
 
@@ -107,10 +109,25 @@ class MemoryHotplug:
         page = self._system.kernel.page_size
         for blocks in BootBlocks(self._system, self.block_size // page, self.section_size // page):
             self.blocks.insert(blocks)
+        self._kernel_blocks = set(self._ends_of_nodes())
         self._system.nodes.memory_blocks = self
         self._set_default_online_type()
         parse_parameters(self, self._system.cmdline)
         publish(self, self._system)
+
+    def _ends_of_nodes(self) -> Iterator[int]:
+        """Blocks that hold what the kernel allocates on every node at boot.
+
+        The first slabs of a node come from the bottom of its highest kernel zone; its struct pages were taken from
+        the top of its memory. Linux: ``mm/slub.c: early_kmem_cache_node_alloc``, ``mm/sparse.c: sparse_init_nid``.
+        """
+        per_block = self.block_size // self._system.kernel.page_size
+        for nid in self._system.nodes.online:
+            pgdat = self.zones.node_data(nid)
+            populated = [zone for zone in pgdat.kernel_zones if zone.populated]
+            if populated:
+                yield populated[-1].start_pfn // per_block
+                yield (pgdat.end_pfn - 1) // per_block
 
     def initcalls(self) -> list[Initcall]:
         """Initcalls of memory hotplug: none, it is there before any."""
@@ -489,10 +506,12 @@ class MemoryHotplug:
     def _boot_memory_refuses(self, block: int) -> int:
         """Why boot memory does not go offline: 0, or ``-errno``.
 
-        Only what memblock holds is known to be in use; what the running kernel allocated is not.
+        Only what the kernel took at boot is known to be in use; what it allocated later is not.
         """
         start = block * self.block_size
-        if any(r.base < start + self.block_size and start < r.end for r in self._system.memblock.reserved.regions):
+        if block in self._kernel_blocks or any(
+            r.base < start + self.block_size and start < r.end for r in self._system.memblock.reserved.regions
+        ):
             return -EBUSY
         if self.boot_memory_stays:
             self._system.printk(f"Boot memory [{start:x} {start + self.section_size:x}] offlining attempted")
