@@ -78,11 +78,14 @@ def _without_device(system: System, range_: PhysRange) -> Iterator[Finding]:
             "they need a region for it (cxl list), or the firmware must not report the window"
         )
         yield Finding("warning", "cxl-window", message, start, end)
-    elif any(not range_.contains(offer) for offer in offers if offer.overlaps(range_)) and NOT_SOFT_RESERVED in refused:
+    elif any(not range_.contains(offer) for offer in offers if offer.overlaps(range_)):
+        if NOT_SOFT_RESERVED in refused:
+            result = "no dax device: this kernel refuses a range that is not soft reserved alone"
+        else:
+            result = "a dax device that no driver can claim"
         message = (
-            "no dax device: the SRAT range that the HMAT makes a target of is larger than the soft reserved memory, "
-            "this kernel refuses it, and the part that is soft reserved counts as offered; let SRAT ranges end where "
-            "specific purpose memory does"
+            f"{result}, because the SRAT range that the HMAT makes a target of is larger than the soft reserved "
+            "memory; let SRAT ranges end where specific purpose memory does"
         )
         yield Finding("error", "hmat-covers-more", message, start, end)
     elif not covered and not system.kernel.has("hmem-per-soft-reserved-range"):
@@ -166,6 +169,9 @@ def _drivers(system: System) -> Iterator[Finding]:
             use = "devdax" if module == "device_dax" else "system RAM"
             message = f"dax devices cannot be {use}: this kernel is built without CONFIG_{option}; build it"
             yield Finding("warning", "driver-missing", message)
+    if not kernel.builtin("ZONE_DEVICE"):
+        message = "device_dax can take no device: this kernel is built without CONFIG_ZONE_DEVICE; build it in"
+        yield Finding("warning", "driver-missing", message)
     if all(kernel.builtin(option) for option in options.values()):
         message = (
             "device_dax and kmem are built in: daxctl looks for modules when it changes a mode, and may not find "

@@ -43,11 +43,13 @@ def lint(system: System) -> list[Finding]:
 def _not_set_aside(system: System, setup: Setup) -> Iterator[Finding]:
     if not setup.efi.soft_reserve_enabled:
         return
+    resources = [(r.start, r.end + 1) for _, r in system.iomem.walk() if r.name == "Soft Reserved"]
     for d in system.machine.efi_map or ():
         if not d.is_special_purpose or not d.size:
             continue
         start, end = d.start, d.start + d.size
-        if not setup.table.mapped_all(start, end, e820.SOFT_RESERVED):
+        shown = sum(max(0, min(end, last) - max(start, first)) for first, last in resources)
+        if shown < d.size:
             yield Finding("error", "soft-reserved-lost", _why_not(system, setup, d), start, end)
 
 
@@ -57,6 +59,11 @@ def _why_not(system: System, setup: Setup, d: EfiDescriptor) -> str:
     if d.type not in USABLE:
         return (
             f"specific purpose memory of the type {kind} is no dax device: only memory that would be RAM is; retype it"
+        )
+    if setup.table.mapped_all(d.start, d.start + d.size, e820.SOFT_RESERVED):
+        bits = system.machine.phys_bits
+        return (
+            f"no dax device: the range reaches beyond the {bits} address bits of the CPU, and gets no resource; move it"
         )
     if setup.table.mapped_any(d.start, d.start + d.size, e820.SOFT_RESERVED):
         return "specific purpose memory is not set aside as a whole: something else lies in it; see the other findings"
