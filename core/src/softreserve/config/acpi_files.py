@@ -2,42 +2,41 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 
 from softreserve.acpi.tables import RawTable
+from softreserve.config.reader import StrPath, read_bytes
 from softreserve.errors import InputError
 
 __all__ = ["read_acpi", "read_table"]
 
 
-def read_acpi(directory: Path) -> dict[str, bytes]:
+def read_acpi(directory: StrPath) -> dict[str, bytes]:
     """All tables of a directory by signature; a directory that does not exist holds none.
 
     Files called ``*.bin`` or ``*.dat``, or by a bare signature as in ``/sys/firmware/acpi/tables``, are read.
 
     :raises InputError: a file is no whole table.
     """
-    if not directory.exists():
+    if not os.path.exists(directory):
         return {}
-    if not directory.is_dir():
+    if not os.path.isdir(directory):
         raise InputError("not a directory", path=directory)
     tables: dict[str, bytes] = {}
-    for path in sorted(directory.iterdir()):
-        if path.is_file() and (path.suffix in (".bin", ".dat") or (not path.suffix and len(path.name) == 4)):
+    for name in sorted(os.listdir(directory)):
+        path, suffix = os.path.join(directory, name), os.path.splitext(name)[1]
+        if os.path.isfile(path) and (suffix in (".bin", ".dat") or (not suffix and len(name) == 4)):
             signature, table = read_table(path)
             tables.setdefault(signature, table)
     return tables
 
 
-def read_table(path: Path) -> tuple[str, bytes]:
+def read_table(path: StrPath) -> tuple[str, bytes]:
     """Signature and bytes of one table.
 
     :raises InputError: the file is shorter than its header says, or is no table at all.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(error.strerror or str(error), path=path) from None
+    data = read_bytes(path)
     signature = data[:4].decode("latin-1")
     if len(signature) == 4 and not (signature.isascii() and signature.isalnum()):
         raise InputError(f"no ACPI table: signature {signature!r}", path=path, place="offset 0x0")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 from typing import TYPE_CHECKING, Any
 
 from softreserve.config.acpi_files import read_acpi
-from softreserve.config.reader import Document, Problems, Table, read_text
+from softreserve.config.reader import Document, Problems, StrPath, Table, read_bytes, read_text
 from softreserve.errors import InputError, MachineError
 from softreserve.model.behaviours import RELEASES
 from softreserve.model.cmdline import CommandLine
@@ -30,28 +30,31 @@ PAGE_SIZES = (4096, 16384, 65536)
 _PAGE_SIZE_OPTIONS = {"ARM64_4K_PAGES": 4096, "ARM64_16K_PAGES": 16384, "ARM64_64K_PAGES": 65536}
 
 
-def read_capture(path: Path, *, with_steps: bool = True) -> Scenario:
+def read_capture(path: StrPath, *, with_steps: bool = True) -> Scenario:
     """Read ``CASE`` or ``CASE/input``; without ``with_steps`` only what a boot needs.
 
     :raises ConfigError: everything that is wrong with the files.
     """
-    directory = path / "input" if (path / "input").is_dir() else path
+    directory, case = os.path.join(path, "input"), os.path.realpath(path)
+    if not os.path.isdir(directory):
+        directory, case = os.fspath(path), os.path.dirname(case)
     problems = Problems()
-    efi_map = _collected(problems, _read_efi_map, directory / "efi-memmap.txt")
-    cmdline = _collected(problems, _read_cmdline, directory / "cmdline.txt")
-    acpi = _collected(problems, read_acpi, directory / "acpi") or {}
-    kernel, cpus, image = _read_kernel_toml(directory / "kernel.toml", problems)
+    efi_map = _collected(problems, _read_efi_map, os.path.join(directory, "efi-memmap.txt"))
+    cmdline = _collected(problems, _read_cmdline, os.path.join(directory, "cmdline.txt"))
+    acpi = _collected(problems, read_acpi, os.path.join(directory, "acpi")) or {}
+    kernel, cpus, image = _read_kernel_toml(os.path.join(directory, "kernel.toml"), problems)
     steps: tuple[Step, ...] = ()
     kexec: KexecScenario | None = None
-    if with_steps and (directory / "steps.toml").exists() and kernel is not None:
+    steps_toml = os.path.join(directory, "steps.toml")
+    if with_steps and os.path.exists(steps_toml) and kernel is not None:
         from softreserve.config.steps import scenario_steps
 
-        second = _read_kernel2(directory / "kernel2.toml", kernel, problems)
-        steps, kexec = scenario_steps(Document(directory / "steps.toml", problems).read(), kernel, second)
+        second = _read_kernel2(os.path.join(directory, "kernel2.toml"), kernel, problems)
+        steps, kexec = scenario_steps(Document(steps_toml, problems).read(), kernel, second)
     problems.check()
     assert kernel is not None
     machine = Machine(
-        name=path.resolve().name if directory is not path else directory.resolve().parent.name,
+        name=os.path.basename(case),
         kernel=kernel,
         cmdline=cmdline or CommandLine(),
         efi_map=efi_map,
@@ -62,7 +65,7 @@ def read_capture(path: Path, *, with_steps: bool = True) -> Scenario:
     return Scenario(machine, steps, kexec, path=path)
 
 
-def _collected(problems: Problems, read: Any, path: Path) -> Any:
+def _collected(problems: Problems, read: Any, path: str) -> Any:
     try:
         return read(path)
     except InputError as error:
@@ -70,16 +73,12 @@ def _collected(problems: Problems, read: Any, path: Path) -> Any:
         return None
 
 
-def _read_efi_map(path: Path) -> EfiMemoryMap:
+def _read_efi_map(path: str) -> EfiMemoryMap:
     return parse_efi_memmap(read_text(path), path=path)
 
 
-def _read_cmdline(path: Path) -> CommandLine:
-    try:
-        text = path.read_bytes()
-    except OSError as error:
-        raise InputError(error.strerror or str(error), path=path) from None
-    return checked_cmdline(text.decode("latin-1").rstrip("\n"), path)
+def _read_cmdline(path: str) -> CommandLine:
+    return checked_cmdline(read_bytes(path).decode("latin-1").rstrip("\n"), path)
 
 
 def checked_cmdline(text: str, path: object = None) -> CommandLine:
@@ -96,7 +95,7 @@ def checked_cmdline(text: str, path: object = None) -> CommandLine:
     return CommandLine(text)
 
 
-def _read_kernel_toml(path: Path, problems: Problems) -> tuple[Kernel | None, int, KernelImage]:
+def _read_kernel_toml(path: str, problems: Problems) -> tuple[Kernel | None, int, KernelImage]:
     top = Document(path, problems).read()
     kernel = _kernel(top)
     cpus_table = top.table("cpus")
@@ -146,9 +145,9 @@ def _configured_page_size(config: dict[str, str | int]) -> int | None:
     return None
 
 
-def _read_kernel2(path: Path, first: Kernel, problems: Problems) -> Kernel | None:
+def _read_kernel2(path: str, first: Kernel, problems: Problems) -> Kernel | None:
     """The second kernel's configuration under the first one's release, until the kexec says which release it is."""
-    return _kernel(Document(path, problems).read(), first) if path.exists() else None
+    return _kernel(Document(path, problems).read(), first) if os.path.exists(path) else None
 
 
 def image_parts(table: Table) -> KernelImage:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from softreserve.config.capture import image_parts
-from softreserve.config.reader import Document, Problems, Table
+from softreserve.config.reader import Document, Problems, StrPath, Table
 from softreserve.errors import MachineError
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.kernel import Kernel
@@ -18,7 +16,7 @@ __all__ = ["read_steps", "scenario_steps"]
 _SYSCALLS = ("kexec_load", "kexec_file_load")
 
 
-def read_steps(path: Path, kernel: Kernel) -> tuple[tuple[Step, ...], KexecScenario | None]:
+def read_steps(path: StrPath, kernel: Kernel) -> tuple[tuple[Step, ...], KexecScenario | None]:
     """Read a file of steps for a machine with that kernel.
 
     :raises ConfigError: everything that is wrong with it.

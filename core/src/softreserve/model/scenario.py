@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
@@ -10,6 +9,8 @@ import attrs
 from softreserve.model.machine import Machine
 
 if TYPE_CHECKING:
+    from os import PathLike
+
     from softreserve.model.steps import KexecScenario, Step
 
 __all__ = ["Scenario"]
@@ -27,4 +28,4 @@ class Scenario:
     steps: tuple[Step, ...] = ()
     kexec: KexecScenario | None = None
     plugins: tuple[str, ...] | None = None
-    path: Path | None = None
+    path: str | PathLike[str] | None = None
