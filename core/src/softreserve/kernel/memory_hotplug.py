@@ -73,7 +73,7 @@ class MemoryHotplug:
         self.default_online_type = "offline"
         #: Bytes; 128 MiB, or what fits one PMD of page tables with large pages. An architecture may set it.
         self.section_size = 512 << 20 if system.kernel.page_size == 65536 else 128 << 20
-        #: Bytes; known from :meth:`memory_dev_init` on.
+        #: Bytes; known from :meth:`memory_block_size_bytes` on, which :meth:`memory_dev_init` calls at the latest.
         self.block_size = self.section_size
         #: First and last byte that the direct map can cover; ``None``: any. Linux: ``arch_get_mappable_range``.
         self.mappable_range: tuple[int, int] | None = None
@@ -86,14 +86,29 @@ class MemoryHotplug:
         #: ``memory_hotplug.memmap_on_memory``: ``"N"``, ``"Y"`` or ``"force"``.
         self.memmap_mode = "N"
         self._notifiers: list[tuple[int, Notifier]] = []
+        self._block_size_is_known = False
         #: Blocks of boot memory in which the kernel itself lives on its nodes.
         self._kernel_blocks: set[int] = set()
 
     # --- boot
 
     def build_all_zonelists_init(self) -> None:
-        """Build the zone lists at boot. Linux: ``mm/page_alloc.c: build_all_zonelists_init``."""
+        """Read the parameters, and build the zone lists at boot. Linux: ``init/main.c: start_kernel``.
+
+        Kernels that build the lists first have no parameter that would show it.
+        """
+        if self._system.kernel.builtin("MEMORY_HOTPLUG"):
+            from softreserve.kernel.memory_sysfs import parse_parameters
+
+            parse_parameters(self, self._system)
         self.zones.build_all_zonelists()
+
+    def memory_block_size_bytes(self) -> int:
+        """The size of a memory block in bytes; the architecture is asked, and may print it, once."""
+        if not self._block_size_is_known:
+            self._block_size_is_known = True
+            self.block_size = self._system.hooks.memory_block_size(self._system) or self.section_size
+        return self.block_size
 
     def memory_dev_init(self) -> None:
         """Make the memory blocks of the memory found at boot, where CONFIG_MEMORY_HOTPLUG is on.
@@ -103,16 +118,14 @@ class MemoryHotplug:
         if not self._system.kernel.builtin("MEMORY_HOTPLUG"):
             return
         from softreserve.kernel.boot_blocks import BootBlocks
-        from softreserve.kernel.memory_sysfs import parse_parameters, publish
+        from softreserve.kernel.memory_sysfs import publish
 
-        self.block_size = self._system.hooks.memory_block_size(self._system) or self.section_size
         page = self._system.kernel.page_size
-        for blocks in BootBlocks(self._system, self.block_size // page, self.section_size // page):
+        for blocks in BootBlocks(self._system, self.memory_block_size_bytes() // page, self.section_size // page):
             self.blocks.insert(blocks)
         self._kernel_blocks = set(self._ends_of_nodes())
         self._system.nodes.memory_blocks = self
         self._set_default_online_type()
-        parse_parameters(self, self._system.cmdline)
         publish(self, self._system)
 
     def _ends_of_nodes(self) -> Iterator[int]:
@@ -313,16 +326,30 @@ class MemoryHotplug:
         page = self._system.kernel.page_size
         if self.memmap_mode == "N" or not self._system.kernel.builtin("MHP_MEMMAP_ON_MEMORY"):
             return False
-        memmap = self.block_size // page * _STRUCT_PAGE
+        memmap = self._memmap_size()
         pageblock = self.zones.pageblock_pages
         pmd_size = page * (page // 8)
         if not self.memmap_can_be_forced:
             rest = self.block_size - memmap
             return size == self.block_size and not memmap % pmd_size and not rest % (pageblock * page)
-        pages = -(-memmap // page)
-        if self.memmap_mode == "force":
-            pages = -(-pages // pageblock) * pageblock
+        pages = self._memmap_on_memory_pages()
         return not (memmap % page or pages % pageblock or pages == self.block_size // page or memmap % pmd_size)
+
+    def _memmap_size(self) -> int:
+        """Bytes of memory map for one block."""
+        return self.memory_block_size_bytes() // self._system.kernel.page_size * _STRUCT_PAGE
+
+    def _memmap_on_memory_pages(self) -> int:
+        """Pages of a block that its memory map takes. Linux: ``memory_block_memmap_on_memory_pages``."""
+        pages = -(-self._memmap_size() // self._system.kernel.page_size)
+        pageblock = self.zones.pageblock_pages
+        return -(-pages // pageblock) * pageblock if self.memmap_mode == "force" else pages
+
+    def force_memmap_on_memory(self) -> None:
+        """Let memory maps lie on the memory even where that wastes some of it. Linux: ``set_memmap_mode``."""
+        self.memmap_mode = "force"
+        waste = self._memmap_on_memory_pages() + -self._memmap_size() // self._system.kernel.page_size
+        self._system.printk(f"Memory hotplug will waste {waste} pages in each memory block")
 
     # --- removing
 

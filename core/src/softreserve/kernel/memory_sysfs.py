@@ -14,7 +14,6 @@ from softreserve.units import kstrtobool, kstrtoull
 if TYPE_CHECKING:
     from softreserve.kernel.memory_block import BlockRange
     from softreserve.kernel.memory_hotplug import MemoryHotplug
-    from softreserve.model.cmdline import CommandLine
     from softreserve.system import System
 
 __all__ = ["parse_parameters", "publish"]
@@ -46,9 +45,7 @@ def publish(memory: MemoryHotplug, system: System) -> None:
         root.children["probe"] = Attribute(0o200, None, lambda data: _store_probe(memory, system, data))
     tree.add(_ROOT, root)
     tree.add(f"{_BUS}/devices", Directory(names=blocks.names, lookup=blocks.link))
-    for name, (mode, show, store) in _parameters(memory).items():
-        if name == "memmap_on_memory" and not system.kernel.builtin("MHP_MEMMAP_ON_MEMORY"):
-            continue
+    for name, (mode, show, store) in _parameters(memory, system).items():
         tree.add(f"{_PARAMETERS}/{name}", _parameter(mode, show, store))
 
 
@@ -158,14 +155,14 @@ _Show = Callable[[], str]
 _Set = Callable[[str], bool]
 
 
-def parse_parameters(memory: MemoryHotplug, cmdline: CommandLine) -> None:
+def parse_parameters(memory: MemoryHotplug, system: System) -> None:
     """Take ``memory_hotplug.*`` from the command line; values that are not understood change nothing."""
-    for name, (_, _, store) in _parameters(memory).items():
-        for value in cmdline.all(f"memory_hotplug.{name}"):
+    for name, (_, _, store) in _parameters(memory, system).items():
+        for value in system.cmdline.all(f"memory_hotplug.{name}"):
             store("y" if value is None else value)
 
 
-def _parameters(memory: MemoryHotplug) -> dict[str, tuple[int, _Show, _Set]]:
+def _parameters(memory: MemoryHotplug, system: System) -> dict[str, tuple[int, _Show, _Set]]:
     """Mode, text and setter (False: not understood) by name."""
     policy = memory.policy
 
@@ -190,19 +187,21 @@ def _parameters(memory: MemoryHotplug) -> dict[str, tuple[int, _Show, _Set]]:
 
     def set_memmap(text: str) -> bool:
         if text.removesuffix("\n") in ("force", "FORCE") and memory.memmap_can_be_forced:
-            memory.memmap_mode = "force"
+            memory.force_memmap_on_memory()
             return True
         value = kstrtobool(text)
         if value is not None:
             memory.memmap_mode = "Y" if value else "N"
         return value is not None
 
-    return {
-        "memmap_on_memory": (0o444, lambda: f"{memory.memmap_mode}\n", set_memmap),
+    found: dict[str, tuple[int, _Show, _Set]] = {
         "online_policy": (0o644, lambda: f"{policy.online_policy}\n", set_policy),
         "auto_movable_ratio": (0o644, lambda: f"{policy.auto_movable_ratio}\n", set_ratio),
         "auto_movable_numa_aware": (0o644, lambda: "Y\n" if policy.auto_movable_numa_aware else "N\n", set_numa_aware),
     }
+    if system.kernel.builtin("MHP_MEMMAP_ON_MEMORY"):
+        found["memmap_on_memory"] = (0o444, lambda: f"{memory.memmap_mode}\n", set_memmap)
+    return found
 
 
 def _parameter(mode: int, show: _Show, store: _Set) -> Attribute:
