@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator
-from functools import cache
+from contextlib import suppress
+from functools import cache, lru_cache
 from typing import Final
 
 from softreserve.errors import InputError
@@ -238,9 +239,11 @@ def _range(text: str) -> tuple[int, int]:
 
 def _hex(text: str) -> int:
     digits = text[2:]
-    if not (text.startswith("0x") and 0 < len(digits) <= 16 and all(c in "0123456789abcdefABCDEF" for c in digits)):
-        raise _LineError(f"{_shown(text)} is not a 64-bit number in hexadecimal with 0x")
-    return int(digits, 16)
+    # int() takes underscores and digits of other scripts too
+    if text.startswith("0x") and 0 < len(digits) <= 16 and digits.isascii() and digits.isalnum():
+        with suppress(ValueError):
+            return int(digits, 16)
+    raise _LineError(f"{_shown(text)} is not a 64-bit number in hexadecimal with 0x")
 
 
 def _with_megabytes(pages: int, text: str) -> int:
@@ -256,6 +259,7 @@ def _with_megabytes(pages: int, text: str) -> int:
     return whole if rest == 0 and high > 0 and whole <= U64_MAX else pages
 
 
+@lru_cache(256)  # a map repeats itself
 def _typeattr(text: str) -> tuple[int, int]:
     """Type and attribute of ``[type|columns]``; the closing bracket may be cut off by the kernel's short buffer."""
     if text[:1] != "[" or "|" not in text:
