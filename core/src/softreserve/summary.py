@@ -8,12 +8,12 @@ import attrs
 
 from softreserve.capacity import soft_reserved_capacity
 from softreserve.events import Event
-from softreserve.model.efi import EfiType
+from softreserve.model.efi import EfiAttribute, EfiType
 
 if TYPE_CHECKING:
     from softreserve.system import System
 
-__all__ = ["CapacitySummary", "RangeSummary", "Summary", "owners_at", "summarize", "why"]
+__all__ = ["CapacitySummary", "RangeSummary", "Summary", "owners_at", "summarize", "told_by_firmware", "why"]
 
 #: Stages that decide whose a range is, and sources that do not though they run then: they say who may use it.
 _OWNING = ("efi stub", "early reservation", "resources")
@@ -94,9 +94,13 @@ def _ranges(system: System) -> list[RangeSummary]:
         if event.start is not None and event.end is not None and event.start < event.end:
             events.addi(event.start, event.end, (number, event.rule))
     found = []
+    reasons: list[str] = []  # of the resources that hold this one
     for depth, resource in system.iomem.walk():
         covering = [item.data for item in events.at(resource.start) if item.end > resource.end]
         reason = max(covering)[1] if covering else _firmware_says(system, resource.start) if depth == 0 else ""
+        reasons[depth:] = [reason]
+        if depth and reason == reasons[depth - 1]:
+            reason = ""
         node = system.nodes.phys_to_target_node(resource.start)
         found.append(RangeSummary(resource.start, resource.end + 1, resource.name or "", depth, node, reason))
     return found
@@ -106,9 +110,25 @@ def _firmware_says(system: System, address: int) -> str:
     """What the firmware's map says of an address."""
     for descriptor in system.machine.efi_map or ():
         if descriptor.start <= address <= descriptor.last:
-            known = {kind.value: kind.name.lower().replace("_", " ") for kind in EfiType}
-            return f"firmware: {known.get(descriptor.type, f'type {descriptor.type}')}"
+            return f"firmware: {_type_words(descriptor.type)}"
     return ""
+
+
+def _type_words(efi_type: int) -> str:
+    known = {kind.value: kind.name.lower().replace("_", " ") for kind in EfiType}
+    return known.get(efi_type, f"type {efi_type}")
+
+
+def told_by_firmware(system: System, address: int) -> list[Event]:
+    """What the firmware's map says of an address, as events before all others; empty: it says nothing."""
+    found = []
+    for number, descriptor in enumerate(system.machine.efi_map or ()):
+        if descriptor.start <= address <= descriptor.last:
+            attributes = "|".join(a.name or "" for a in EfiAttribute if descriptor.attribute & a)
+            after = f"{_type_words(descriptor.type)}, {attributes or 'no attributes'}"
+            end = descriptor.start + descriptor.size
+            found.append(Event("firmware", f"EFI descriptor {number}", "", descriptor.start, end, after=after))
+    return found
 
 
 def _text(system: System, path: str) -> str:
@@ -117,8 +137,9 @@ def _text(system: System, path: str) -> str:
 
 
 def why(system: System, address: int) -> list[Event]:
-    """Every recorded decision about an address, in order."""
-    return [e for e in system.log if e.start is not None and e.end is not None and e.start <= address < e.end]
+    """Every decision about an address, in order: the firmware's, then what the boot recorded."""
+    recorded = [e for e in system.log if e.start is not None and e.end is not None and e.start <= address < e.end]
+    return [*told_by_firmware(system, address), *recorded]
 
 
 def owners_at(system: System, address: int) -> list[str]:

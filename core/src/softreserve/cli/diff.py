@@ -39,7 +39,8 @@ def diff_command(
 ) -> int:
     """Compare MACHINE with OTHER, or with itself, under another kernel, command line or architecture.
 
-    The options change the second of the two. Ends with 1 when something differs.
+    The options change the second of the two. Both are booted and their modules loaded, as udev does. Ends with 1 when
+    something differs.
     """
     changes = Changes(arch, kernel, cmdline, page_size)
     if other is None and not changes:
@@ -61,7 +62,9 @@ def diff_command(
 
 def _boot(machine: str, plugin: tuple[str, ...], changes: Changes) -> System:
     scenario, selection = asked(machine, plugin, changes)
-    return boot(scenario.machine, selection.hooks_for(scenario.machine), recording=False)
+    system = boot(scenario.machine, selection.hooks_for(scenario.machine), recording=False)
+    system.modules.coldplug()
+    return system
 
 
 def _difference(before: System, after: System, name: str, names: tuple[str, str]) -> list[str]:

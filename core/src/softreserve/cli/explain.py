@@ -27,7 +27,10 @@ def explain_command(
     plugin: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Say what ADDRESS (bytes; 0x240000000, 9G) is to the booted MACHINE, and every decision on the way there."""
+    """Say what ADDRESS (bytes; 0x240000000, 9G) is to MACHINE, and every decision on the way there.
+
+    The machine is booted and its modules are loaded, as udev does.
+    """
     from softreserve.config.reader import parse_size
     from softreserve.summary import owners_at, why
 
@@ -37,6 +40,7 @@ def explain_command(
         raise click.BadParameter(str(error), param_hint="ADDRESS") from None
     scenario, selection = asked(machine, plugin, Changes(arch, kernel, cmdline, page_size))
     system = boot(scenario.machine, selection.hooks_for(scenario.machine))
+    system.modules.coldplug()
     events, owners = why(system, at), owners_at(system, at)
     node = system.nodes.phys_to_target_node(at)
     if as_json:
@@ -47,15 +51,19 @@ def explain_command(
             {"address": at, "owners": owners, "node": node, "events": [event._asdict() for event in events]},
         )
         return
-    print(f"{at:#x} is {' > '.join(owners) or 'no resource'}" + (f", node {node}" if node >= 0 else ""))
+    print(f"{at:#x} is {' > '.join(owners) or 'no resource'}" + (f", looked up as node {node}" if node >= 0 else ""))
+    if not events:
+        print("  neither the firmware's map nor anything later names it")
     for event in events:
         print(_line(event))
 
 
 def _line(event: Event) -> str:
     words = f"  {event.stage}: {event.rule}"
-    if event.before or event.after:
-        words += f": {event.before or 'nothing'} -> {event.after or 'nothing'}"
+    if event.before and event.after:
+        words += f": {event.before} -> {event.after}"
+    elif event.before or event.after:
+        words += f": {event.before or event.after}"
     if event.start is not None and event.end is not None:
         words += f" [{event.start:#x}-{event.end - 1:#x}]"
     return words + (f"\n      {event.function}" if event.function else "")

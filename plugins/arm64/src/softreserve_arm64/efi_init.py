@@ -98,6 +98,8 @@ def _add_memory(
     if soft_reserved or not is_usable_memory(descriptor):
         memblock.mark_nomap(base, size)
         _record(log, descriptor, "memory that is not usable", "memory, not mapped")
+    else:
+        _record(log, descriptor, "RAM, for the early allocator", "memory")
     if descriptor.type == _ACPI_RECLAIM:
         memblock.reserve(base, size)
         _record(log, descriptor, "ACPI tables are kept", "memory, reserved")

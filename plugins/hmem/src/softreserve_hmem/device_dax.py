@@ -58,9 +58,6 @@ class DeviceDaxDriver:
             self._left_behind.add(device)
         else:
             self._claims[device.name] = claims
-            for start, end in device.ranges:
-                rule, after = "mapped by device_dax", f"/dev/{device.name}"
-                self._system.log.record(rule, f"{_FILE}: dev_dax_probe", start, end + 1, device.name, after)
         return status
 
     def remove(self, device: DaxDevice) -> None:

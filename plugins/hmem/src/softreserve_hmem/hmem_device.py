@@ -42,7 +42,7 @@ __all__ = [
 _FILE: Final = "drivers/dax/hmem/device.c"
 
 #: Rules under which the log keeps ranges that were refused without a word of the kernel.
-OVERLAPS_AN_OFFER: Final = "refused: part of it was offered before"
+OVERLAPS_AN_OFFER: Final = "offered again, and refused: part of it was taken before"
 NOT_SOFT_RESERVED: Final = "refused: not soft reserved memory alone"
 
 MEMREGION_IDS: Final = StashKey[Ida]("memregion ids")
@@ -145,7 +145,7 @@ class HmemDevices:
         return found == REGION_INTERSECTS
 
     def _refuse(self, res: Resource, rule: str, function: str) -> None:
-        self._system.log.record(rule, f"{_FILE}: {function}", res.start, res.end + 1, after="no hmem device")
+        self._system.log.record(rule, f"{_FILE}: {function}", res.start, res.end + 1)
 
     def _record(self, target_nid: int, res: Resource, rule: str, function: str) -> None:
         self._system.log.record(

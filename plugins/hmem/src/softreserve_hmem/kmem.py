@@ -144,8 +144,6 @@ class KmemDriver:
             resource.remove_resource(res)
             return status
         data.resources[number] = res
-        after = f"memory of node {device.target_node}"
-        self._system.log.record("taken by kmem", f"{_FILE}: dev_dax_kmem_probe", first, last + 1, device.name, after)
         return 0
 
     # --- unbinding

@@ -73,6 +73,12 @@ def memblock_setup(table: e820.E820Table, memblock: Memblock, page_size: int) ->
             )
         elif entry.type in _RAM_TYPES:
             memblock.add(entry.start, entry.size)
+            memblock.log.record(
+                "RAM, for the early allocator",
+                "arch/x86/kernel/e820.c: e820__memblock_setup",
+                entry.start,
+                entry.start + entry.size,
+            )
     memblock.trim_memory(page_size)
     memblock.dump_all()
 
@@ -110,26 +116,27 @@ class E820Resources:
 
     def reserve_resources(self) -> None:
         """Insert what no driver may claim; what does not fit stays out for now. Linux: ``e820__reserve_resources``."""
-        for res in self.resources:
+        for res, entry in zip(self.resources, self._table.entries, strict=True):
             if res.flags & IORESOURCE_BUSY:
-                insert_resource(self._root, res)
+                failed = insert_resource(self._root, res)
+                self._record(entry, "no resource yet" if failed else res.name or "", "e820__reserve_resources")
 
     def reserve_resources_late(self) -> None:
         """Insert the rest, made larger where needed, and pad RAM ends. Linux: ``e820__reserve_resources_late``."""
         for res, entry in zip(self.resources, self._table.entries, strict=True):
             if res.parent is None and res.end:
                 insert_resource_expand_to_fit(self._root, res, self._log)
-            if entry.type == e820.SOFT_RESERVED:
-                self._log.record(
-                    "soft reserved memory is a resource that drivers may claim",
-                    "arch/x86/kernel/e820.c: e820__reserve_resources_late",
-                    entry.start,
-                    entry.start + entry.size,
-                    after="Soft Reserved",
-                )
+                after = "no resource" if res.parent is None else res.name or ""
+                self._record(entry, after, "e820__reserve_resources_late")
         for entry in self._table.entries:
             if entry.type == e820.RAM:
                 self._reserve_ram_buffer(entry.end)
+
+    def _record(self, entry: e820.Entry, after: str, function: str) -> None:
+        rule = f"e820: {e820.type_text(entry.type)}"
+        if entry.type == e820.SOFT_RESERVED:
+            rule = "soft reserved memory is a resource that drivers may claim"
+        self._log.record(rule, f"arch/x86/kernel/e820.c: {function}", entry.start, entry.end, after=after)
 
     def _reserve_ram_buffer(self, start: int) -> None:
         """RAM may go on, hidden, to a round address: keep devices away from there."""

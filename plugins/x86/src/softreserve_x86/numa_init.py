@@ -121,6 +121,7 @@ class X86Numa(AcpiNumaArch):
         self.log.printk(f"Faking a node at [mem {0:#018x}-{last:#018x}]", function)
         self.state.parsed.add(0)
         self.numa_add_memblk(0, 0, self.end_of_ram)
+        self.log.record("one node is faked", function, 0, self.end_of_ram, after="node 0")
         return 0
 
     def _register_nodes(self) -> int:

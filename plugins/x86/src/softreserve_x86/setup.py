@@ -94,15 +94,6 @@ class Setup:
         Linux: ``e820__memory_setup``, ``e820__memory_setup_extended``.
         """
         in_zeropage = len(boot_table) - ext_entries
-        for entry in boot_table:
-            if entry.type == e820.SOFT_RESERVED:
-                self.log.record(
-                    "handed over as soft reserved",
-                    "drivers/firmware/efi/libstub/x86-stub.c: setup_e820",
-                    entry.start,
-                    entry.start + entry.size,
-                    after=e820.type_text(entry.type),
-                )
         who = self._memory_setup_default(boot_table[:in_zeropage])
         self._remember()
         self.log.printk("BIOS-provided physical RAM map:")
@@ -221,6 +212,21 @@ class Setup:
             e820_end_of_low_ram_pfn(self.kernel, self.table)
 
 
+#: Who made the table that the kernel is handed, by the way in which it was entered.
+_TABLE_BY: Final = {
+    "stub": "drivers/firmware/efi/libstub/x86-stub.c: setup_e820",
+    "loader": "boot loader: zero page",
+    "kexec": "kexec: zero page",
+}
+
+
+def _record_handoff(log: EventLog, boot: str, table: Sequence[E820Entry]) -> None:
+    """Note what kernel or loader made of the firmware's map before the kernel ran."""
+    for entry in table:
+        rule = f"handed over as {e820.type_text(entry.type)}"
+        log.record(rule, _TABLE_BY.get(boot, boot), entry.start, entry.start + entry.size)
+
+
 #: The state of early boot, for the later stages.
 SETUP: StashKey[Setup] = StashKey("x86 setup")
 
@@ -257,7 +263,9 @@ def early_reserve(system: System) -> None:
     system.stash[EFI] = setup.efi
     _early_reserve_memory(system)
     system.iomem.limit = (1 << system.machine.phys_bits) - 1
-    setup.e820_memory_setup(system.handoff.e820 or (), system.handoff.ext_entries)
+    boot_table = system.handoff.e820 or ()
+    _record_handoff(system.log, system.machine.boot, boot_table)
+    setup.e820_memory_setup(boot_table, system.handoff.ext_entries)
     parse_early_param(system.cmdline, _handlers(system, setup), system.log)
     system.memory.max_mem_size = setup.memmap.max_mem_size
     if system.handoff.efi_map is not None:
