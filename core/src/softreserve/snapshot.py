@@ -8,13 +8,13 @@ from __future__ import annotations
 import errno
 import re
 from collections.abc import Callable, Iterator
-from itertools import groupby
-from operator import itemgetter
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
 
-from softreserve.sysfs import Attribute, Directory, Link, SysfsTree
+from softreserve.sysfs import Attribute, Directory, Link, Node, SysfsTree
 
 if TYPE_CHECKING:
+    from softreserve.kernel.memory_block import BlockTable
     from softreserve.system import System
 
 __all__ = ["FILES", "errno_name", "natural", "state_lines", "write_line"]
@@ -24,46 +24,51 @@ _NOISE = frozenset(
     {"uevent", "subsystem", "power", "modalias", "driver_override", "bind", "unbind", "new_id", "remove_id"}
 )
 
+_NUMBER: Final = re.compile(r"(\d+)")
+_REGION: Final = re.compile(r"hmem\.\d+")
+_MAPPING: Final = re.compile(r"mapping\d+")
+_NODE: Final = re.compile(r"node\d+")
+_DAX_RESOURCE: Final = re.compile(r"Soft Reserved|hmem\.\d+|dax\d+\.\d+")
+
 
 def errno_name(number: int) -> str:
     """``ENXIO`` for 6 or -6."""
     return errno.errorcode.get(abs(number), str(abs(number)))
 
 
-def natural(text: str) -> list[tuple[int, str]]:
+@lru_cache(4096)
+def natural(text: str) -> tuple[tuple[int, str], ...]:
     """Sort key in which ``dax2`` comes before ``dax10``."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", text) if part]
+    return tuple((int(part), "") if part.isdigit() else (-1, part) for part in _NUMBER.split(text) if part)
 
 
-def _dump(tree: SysfsTree, path: str, out: list[str]) -> None:
-    """Lines for everything below ``path``: directory, link, attribute, or attribute that cannot be read."""
-    node = tree.node(path)
-    if node is None:
-        return
+def _dump(node: Node | None, path: str, out: list[str]) -> None:
+    """Lines for a node and everything below it: directory, link, attribute, or attribute that cannot be read."""
     if isinstance(node, Link):
-        out.append(f"{path} -> {tree.readlink(path)}")
+        out.append(f"{path} -> {node.text(path)}")
     elif isinstance(node, Attribute):
-        out.append(_attribute_line(tree, path, node))
-    else:
+        out.append(_attribute_line(path, node))
+    elif node is not None:
         out.append(f"{path}/")
         for name in sorted(node.listing(), key=natural):
             if name not in _NOISE:
-                _dump(tree, f"{path}/{name}", out)
+                _dump(node.get(name), f"{path}/{name}", out)
 
 
-def _attribute_line(tree: SysfsTree, path: str, node: Attribute) -> str:
-    if not node.mode & 0o444:
+def _attribute_line(path: str, attribute: Attribute) -> str:
+    if not attribute.mode & 0o444:
         return f"{path} ! WRITEONLY"
-    value = tree.read(path)
+    value = attribute.read()
     if isinstance(value, int):
         return f"{path} ! {errno_name(value)}"
     text = value.decode("utf-8", "replace").removesuffix("\n").replace("\n", "\\n")
     return f"{path} = {text}"
 
 
-def _names(tree: SysfsTree, path: str) -> list[str]:
+def _directory(tree: SysfsTree, path: str) -> Directory:
+    """The directory at ``path``; an empty one where there is none."""
     node = tree.node(path, follow=True)
-    return sorted(node.listing(), key=natural) if isinstance(node, Directory) else []
+    return node if isinstance(node, Directory) else Directory()
 
 
 def _iomem(system: System) -> list[str]:
@@ -75,18 +80,19 @@ def _firmware_memmap(system: System) -> list[str]:
 
 
 def _dax(system: System) -> list[str]:
-    tree, out = system.sysfs, list[str]()
-    _dump(tree, "/sys/bus/dax", out)
-    for name in _names(tree, "/sys/devices/platform"):
+    out = _dumper("/sys/bus/dax")(system)
+    platform = "/sys/devices/platform"
+    directory = _directory(system.sysfs, platform)
+    for name in sorted(directory.listing(), key=natural):
         if name.startswith("hmem"):
-            _dump(tree, f"/sys/devices/platform/{name}", out)
+            _dump(directory.get(name), f"{platform}/{name}", out)
     return out
 
 
 def _dumper(path: str) -> Callable[[System], list[str]]:
     def dump(system: System) -> list[str]:
         out: list[str] = []
-        _dump(system.sysfs, path, out)
+        _dump(system.sysfs.node(path), path, out)
         return out
 
     return dump
@@ -114,66 +120,80 @@ def write_line(path: str, value: str, status: int, wanted: int) -> str:
     return f"{path} <- {shown} : {'0' if status == wanted else f'short {status}'}"
 
 
-def _value(tree: SysfsTree, path: str) -> str:
-    value = tree.read(path)
+def _value(directory: Node | None, name: str) -> str:
+    node = directory.get(name) if isinstance(directory, Directory) else None
+    value = node.read() if isinstance(node, Attribute) else -errno.ENOENT
     return f"!{errno_name(value)}" if isinstance(value, int) else value.decode("utf-8", "replace").strip()
 
 
 def state_lines(system: System) -> list[str]:
     """The state as in a trace record: regions, devices, memory blocks, nodes, policy, resources."""
     tree = system.sysfs
-    out = [*_regions(tree), *_devices(tree), *_blocks(tree)]
-    nodes = "/sys/devices/system/node"
-    shown = " ".join(f"{n}={_value(tree, f'{nodes}/{n}')}" for n in ("online", "has_memory", "has_normal_memory"))
-    out.append(f"nodes {shown}")
-    out.append(f"auto_online_blocks={_value(tree, '/sys/devices/system/memory/auto_online_blocks')}")
-    out += _dax_resources(system)
-    return out
+    nodes = _directory(tree, "/sys/devices/system/node")
+    memory = _directory(tree, "/sys/devices/system/memory")
+    shown = " ".join(f"{name}={_value(nodes, name)}" for name in ("online", "has_memory", "has_normal_memory"))
+    return [
+        *_regions(tree),
+        *_devices(tree),
+        *_blocks(memory, system.memory.blocks),
+        f"nodes {shown}",
+        f"auto_online_blocks={_value(memory, 'auto_online_blocks')}",
+        *_dax_resources(system),
+    ]
 
 
 def _regions(tree: SysfsTree) -> Iterator[str]:
-    for name in _names(tree, "/sys/devices/platform"):
-        if re.fullmatch(r"hmem\.\d+", name):
-            where = f"/sys/devices/platform/{name}/dax_region"
-            fields = ("size", "available_size", "seed", "create")
-            yield f"region {name} " + " ".join(f"{f}={_value(tree, f'{where}/{f}')}" for f in fields)
+    platform = _directory(tree, "/sys/devices/platform")
+    for name in sorted(filter(_REGION.fullmatch, platform.listing()), key=natural):
+        device = platform.get(name)
+        region = device.get("dax_region") if isinstance(device, Directory) else None
+        fields = ("size", "available_size", "seed", "create")
+        yield f"region {name} " + " ".join(f"{field}={_value(region, field)}" for field in fields)
 
 
 def _devices(tree: SysfsTree) -> Iterator[str]:
-    for name in _names(tree, "/sys/bus/dax/devices"):
-        where = f"/sys/bus/dax/devices/{name}"
-        driver = tree.readlink(f"{tree.resolve(where)}/driver")
-        words = [f"driver={'-' if isinstance(driver, int) else driver.rsplit('/', 1)[-1]}"]
-        words += [f"{f}={_value(tree, f'{where}/{f}')}" for f in ("size", "align", "target_node")]
-        for mapping in _names(tree, where):
-            if re.fullmatch(r"mapping\d+", mapping):
-                start, end, offset = (_value(tree, f"{where}/{mapping}/{f}") for f in ("start", "end", "page_offset"))
-                words.append(f"{mapping}={start}-{end}@{offset}")
+    where = "/sys/bus/dax/devices"
+    for name in sorted(_directory(tree, where).listing(), key=natural):
+        device = _directory(tree, f"{where}/{name}")
+        driver = device.get("driver")
+        words = [f"driver={driver.target.rsplit('/', 1)[-1] if isinstance(driver, Link) else '-'}"]
+        words += [f"{field}={_value(device, field)}" for field in ("size", "align", "target_node")]
+        for mapping in sorted(filter(_MAPPING.fullmatch, device.listing()), key=natural):
+            held = device.get(mapping)
+            start, end, offset = (_value(held, field) for field in ("start", "end", "page_offset"))
+            words.append(f"{mapping}={start}-{end}@{offset}")
         yield f"dax {name} " + " ".join(words)
 
 
-def _blocks(tree: SysfsTree) -> Iterator[str]:
-    where = "/sys/devices/system/memory"
-    blocks: list[tuple[int, str]] = []
-    for name in _names(tree, where):
-        if re.fullmatch(r"memory\d+", name):
-            nodes = " ".join(n for n in _names(tree, f"{where}/{name}") if re.fullmatch(r"node\d+", n))
-            state, zones = (_value(tree, f"{where}/{name}/{f}") for f in ("state", "valid_zones"))
-            blocks.append((int(name[6:]), f"{nodes} {state} {zones}"))
-    # neighbours alike are joined: number minus position is constant within a run
-    runs = groupby(enumerate(blocks), key=lambda item: (item[1][0] - item[0], item[1][1]))
-    for (_, words), run in runs:
-        numbers = [block[0] for block in map(itemgetter(1), run)]
-        yield f"blocks {numbers[0]}-{numbers[-1]} {words}"
+def _blocks(memory: Directory, table: BlockTable) -> Iterator[str]:
+    """Neighbours that look alike, joined. Online blocks of one range do: the first speaks for the others."""
+    first = end = 0
+    words = ""
+    for blocks in table:
+        step = blocks.end - blocks.first if blocks.online else 1
+        for number in range(blocks.first, blocks.end, step):
+            found = _block_words(memory.get(f"memory{number}"))
+            if (number, found) != (end, words):
+                if end:
+                    yield f"blocks {first}-{end - 1} {words}"
+                first, words = number, found
+            end = number + step
+    if end:
+        yield f"blocks {first}-{end - 1} {words}"
+
+
+def _block_words(block: Node | None) -> str:
+    names = block.listing() if isinstance(block, Directory) else []
+    nodes = " ".join(sorted(filter(_NODE.fullmatch, names), key=natural))
+    return f"{nodes} {_value(block, 'state')} {_value(block, 'valid_zones')}"
 
 
 def _dax_resources(system: System) -> Iterator[str]:
     """Top-level entries of /proc/iomem that are or hold Soft Reserved, hmem.N or daxN.M, with all below them."""
-    wanted = re.compile(r"Soft Reserved|hmem\.\d+|dax\d+\.\d+")
     group: list[str] = []
     for line in [*system.iomem.lines(), ""]:
         if not line.startswith(" "):
-            if any(wanted.fullmatch(text.split(" : ", 1)[1]) for text in group):
+            if any(_DAX_RESOURCE.fullmatch(text.split(" : ", 1)[1]) for text in group):
                 yield from (f"iomem {text}" for text in group)
             group = []
         if line:

@@ -32,6 +32,13 @@ class Attribute:
         self.show = show
         self.store = store
 
+    def read(self) -> bytes | int:
+        """What ``cat`` gives: bytes, or ``-errno`` of open() or read()."""
+        if not self.mode & 0o444 or self.show is None:
+            return -errno.EACCES
+        value = self.show()
+        return value.encode() if isinstance(value, str) else value
+
 
 class Link:
     """A symbolic link; ``target`` is the absolute path under ``/sys`` that it means (shown as a relative one)."""
@@ -40,6 +47,15 @@ class Link:
 
     def __init__(self, target: str) -> None:
         self.target = target
+
+    def text(self, path: str) -> str:
+        """The relative target that the link shows where it stands at ``path``.
+
+        The way leads up to where the *parent* of the target branches off, even if the link lies below the target.
+        Linux: ``fs/kernfs/symlink.c: kernfs_get_target_path``.
+        """
+        parent, name = posixpath.split(self.target)
+        return posixpath.normpath(posixpath.join(posixpath.relpath(parent, posixpath.dirname(path)), name))
 
 
 class Directory:
@@ -128,19 +144,12 @@ class SysfsTree:
         return None if isinstance(found, int) else found[0]
 
     def readlink(self, path: str) -> str | int:
-        """The relative target text of a link as the kernel shows it, or ``-errno``.
-
-        The way leads up to where the *parent* of the target branches off, even if the link lies below the target.
-        Linux: ``fs/kernfs/symlink.c: kernfs_get_target_path``.
-        """
+        """The relative target of a link as the kernel shows it, or ``-errno``."""
         found = self._walk(path, False)
         if isinstance(found, int):
             return found
         where, node = found
-        if not isinstance(node, Link):
-            return -errno.EINVAL
-        parent, name = posixpath.split(node.target)
-        return posixpath.normpath(posixpath.join(posixpath.relpath(parent, posixpath.dirname(where)), name))
+        return node.text(where) if isinstance(node, Link) else -errno.EINVAL
 
     def listdir(self, path: str) -> list[str] | int:
         """Names in a directory, sorted, or ``-errno``."""
@@ -172,10 +181,7 @@ class SysfsTree:
         if isinstance(node, Directory):
             return -errno.EISDIR
         assert isinstance(node, Attribute)
-        if not node.mode & 0o444 or node.show is None:
-            return -errno.EACCES
-        value = node.show()
-        return value.encode() if isinstance(value, str) else value
+        return node.read()
 
     def write(self, path: str, data: bytes) -> int:
         """One open(O_WRONLY) and one write(): bytes taken, or ``-errno`` of either.
