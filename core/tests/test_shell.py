@@ -263,6 +263,15 @@ def test_processes_of_our_own_namespace_are_never_killed(session: Session) -> No
         namespace.kill_all(namespace.namespace_of("self"), 0)
 
 
+def test_ending_a_session_whose_namespace_is_gone_leaves_a_later_session_alone(session: Session, toy: System) -> None:
+    """The kernel gives the number of a namespace away as soon as nobody holds it."""
+    session._process.kill()
+    session._process.wait()
+    with Session(toy) as later:
+        session.close()
+        assert later.run("echo alive") == (0, "alive\n")
+
+
 def test_a_missing_part_is_one_line_that_says_what_to_install(toy: System, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fuse, "_LIBRARIES", ("libfuse-of-tomorrow.so",))
     monkeypatch.delitem(sys.modules, "mfusepy", raising=False)

@@ -115,7 +115,15 @@ def namespace_of(process: int | str) -> Namespace:
 
     :raises OSError: the process has ended or is none of ours.
     """
-    found = os.stat(f"/proc/{process}/ns/mnt")
+    return _named(os.stat(f"/proc/{process}/ns/mnt"))
+
+
+def namespace_behind(file: int) -> Namespace:
+    """The mount namespace that an open ``/proc/PID/ns/mnt`` keeps."""
+    return _named(os.fstat(file))
+
+
+def _named(found: os.stat_result) -> Namespace:
     return found.st_dev, found.st_ino
 
 

@@ -66,7 +66,9 @@ class Session:
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
             )
-        self._namespace: namespace.Namespace | None = None
+        #: Open while the session lasts: it keeps the namespace, and with it its number, which the kernel gives to
+        #: the next namespace as soon as it is free. Ending "all in namespace N" must not reach somebody else's.
+        self._namespace: int | None = None
         self._server: threading.Thread | None = None
         try:
             self._set_up()
@@ -130,7 +132,7 @@ class Session:
 
     def _set_up(self) -> None:
         _, files = self._heard()
-        self._namespace = namespace.namespace_of(self._process.pid)
+        self._namespace = os.open(f"/proc/{self._process.pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
         self._serve(files[0])
         self._heard()
 
@@ -177,7 +179,8 @@ class Session:
             self._process.wait()
         if self._namespace is not None:
             # The helper ends its commands itself, unless it was killed.
-            namespace.kill_all(self._namespace, self._process.pid)
+            namespace.kill_all(namespace.namespace_behind(self._namespace), self._process.pid)
+            os.close(self._namespace)
             self._namespace = None
         if self._server is not None:
             self._server.join(timeout=5)
