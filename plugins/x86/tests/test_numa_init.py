@@ -132,6 +132,22 @@ def test_cpus_without_an_entry_are_dealt_out_in_turn(release: str) -> None:
     assert [system.nodes.cpu_node(cpu) for cpu in range(3)] == [0, 1, 0]
 
 
+@RELEASES
+def test_amd_puts_cpus_without_an_entry_where_the_cache_is(release: str) -> None:
+    system, numa = booted(release, apic(0, 7), memory(0, 0, 1), memory(1, 1, 2), ram=[(0, 2)], cpus=3)
+    numa.srat_detect_node([0, 1, 2])
+    assert [system.nodes.cpu_node(cpu) for cpu in range(3)] == [0, 0, 0]
+
+
+@RELEASES
+def test_amd_asks_the_cpu_with_the_next_apic_id_where_the_node_of_the_cache_is_offline(release: str) -> None:
+    entries = apic(0, 9), apic(1, 2), apic(2, 5), memory(1, 0, 1), memory(2, 1, 2)
+    system, numa = booted(release, *entries, ram=[(0, 2)], cpus=3)
+    assert system.nodes.online == {1, 2}
+    numa.srat_detect_node([1, 4, 6])
+    assert [system.nodes.cpu_node(cpu) for cpu in range(3)] == [1, 1, 2]
+
+
 @pytest.mark.parametrize("entry", [UnknownEntry(bytes([0, 17]) + bytes(15)), UnknownEntry(bytes([2, 20]) + bytes(18))])
 def test_a_processor_entry_of_wrong_length_makes_the_srat_bad(entry: UnknownEntry) -> None:
     system, _ = booted("6.1", entry, memory(0, 0, 2), ram=[(0, 2)])

@@ -83,6 +83,7 @@ def parse_dmesg(text: str, tables: dict[str, bytes] | None = None, path: object 
         cpus=cpus,
         boot="stub" if efi_map is not None else "loader",
         hypervisor=any("Hypervisor detected" in line for line in lines),
+        cpu_vendor="GenuineIntel" if any("CPU0: Intel" in line for line in lines) else "AuthenticAMD",
     )
 
 

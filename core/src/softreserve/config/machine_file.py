@@ -124,6 +124,7 @@ class MachineFile:
     image: Image = attrs.field(factory=Image)
     phys_bits: int = attrs.field(default=46, validator=[attrs.validators.ge(32), attrs.validators.le(52)])
     hypervisor: bool = False
+    cpu_vendor: str = "AuthenticAMD"
     plugins: tuple[str, ...] | None = None
 
 
@@ -185,6 +186,7 @@ def _machine(found: MachineFile, path: Path, document: Document) -> Machine | No
         boot="loader" if found.e820 else "stub",
         phys_bits=found.phys_bits,
         hypervisor=found.hypervisor,
+        cpu_vendor=found.cpu_vendor,
     )
 
 

@@ -45,6 +45,7 @@ class Machine:
         a boot loader) or ``"kexec"``.
     :param setup_data: ranges of the boot loader's setup_data nodes (x86), in list order.
     :param phys_bits: physical address width of the CPU.
+    :param cpu_vendor: who made the CPU, as its ``cpuid`` instruction says (x86).
     """
 
     name: str
@@ -59,6 +60,7 @@ class Machine:
     setup_data: tuple[PhysRange, ...] = ()
     phys_bits: int = 46
     hypervisor: bool = True
+    cpu_vendor: str = "AuthenticAMD"
 
     @property
     def arch(self) -> str:

@@ -246,6 +246,23 @@ class X86Numa(AcpiNumaArch):
                 self.state.online.add(nid)
                 self.state.set_cpu_node(cpu, nid)
 
+    def srat_detect_node(self, apic_ids: list[int]) -> None:
+        """Move CPUs that the SRAT does not name to where their cache is: how AMD's CPUs find their node.
+
+        All CPUs of a machine are taken to share the cache with number 0, as those of one processor do. Should there be
+        no such node, that of the CPU with the next lower APIC id is taken, else of the next higher one.
+        Linux: ``arch/x86/kernel/cpu/{amd,hygon}.c: srat_detect_node``, ``nearby_node``.
+        """
+        online = self.state.online
+        known = sorted(apic_id for apic_id, nid in self.apicid_to_node.items() if nid in online)
+        for cpu, apic_id in enumerate(apic_ids):
+            if apic_id in self.apicid_to_node:
+                continue
+            below = [other for other in known if other < apic_id]
+            nearby = below[-1:] or known[:1]
+            nid = self.apicid_to_node[nearby[0]] if nearby else min(online)
+            self.state.set_cpu_node(cpu, 0 if 0 in online else nid)
+
     def init_gi_nodes(self) -> None:
         """Bring nodes online that have nothing but a generic initiator; runs after :meth:`init_cpu_to_node`."""
         self.state.online |= self.state.has_generic_initiator

@@ -48,6 +48,7 @@ _LOW_PFNS: Final = 1 << (32 - 12)
 _MAX_PHYSMEM_BITS: Final = 46
 #: The table that is made up where the loader's is useless: 636 KiB, and nothing known above 1 MiB.
 _LOWMEM_SIZE: Final = 0x9F000
+_VENDORS_WITH_NODE_BY_CACHE: Final = ("AuthenticAMD", "HygonGenuine")
 
 
 def _ram_types(kernel: Kernel) -> frozenset[int]:
@@ -345,6 +346,8 @@ def initmem_init(system: System) -> None:
     free_area_init(system, zones)
     numa.init_cpu_to_node(apic_ids(system))
     numa.init_gi_nodes()
+    if system.machine.cpu_vendor in _VENDORS_WITH_NODE_BY_CACHE:
+        numa.srat_detect_node(apic_ids(system))
 
 
 def _zone_limits(kernel: Kernel, max_pfn: int) -> dict[str, int]:
