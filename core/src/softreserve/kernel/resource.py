@@ -397,6 +397,14 @@ def _onward(siblings: list[Resource], at: int) -> Iterator[Resource]:
             yield from _onward(res.children, 0)
 
 
+def _reaching(siblings: list[Resource], start: int) -> Iterator[Resource]:
+    """Resources that end at ``start`` or later, each followed by those below it that do."""
+    for res in islice(siblings, bisect_left(siblings, start, key=_end), None):
+        yield res
+        if res.children:
+            yield from _reaching(res.children, start)
+
+
 def _beyond(res: Resource, root: Resource) -> Iterator[Resource]:
     """Everything below ``res``, and then everything after it: the kernel's loop does not stop at the last descendant.
 
@@ -455,10 +463,10 @@ def _find_next_iomem_res(root: Resource, start: int, end: int, flags: int, desc:
     """The lowest matching resource in ``start`` to ``end`` (inclusive), clipped to it, or ``-errno``."""
     if start >= end:
         return -EINVAL
-    for res in _onward(root.children, bisect_left(root.children, start, key=_end)):
+    for res in _reaching(root.children, start):
         if res.start > end:
             break
-        if res.end >= start and res.matches(flags, desc):
+        if res.matches(flags, desc):
             return Resource(max(start, res.start), min(end, res.end), res.name, res.flags, res.desc)
     return -ENODEV
 

@@ -236,6 +236,7 @@ class Bus(Generic[D, R]):
         registration = self.drivers.get(name)
         if registration is None:
             return None
+        bound = registration.bound
         children: dict[str, Node] = {
             "bind": Attribute(0o200, store=_bound_store(self.bind_store, registration)),
             "unbind": Attribute(0o200, store=_bound_store(self.unbind_store, registration)),
@@ -243,8 +244,11 @@ class Bus(Generic[D, R]):
             "module": Link(f"/sys/module/{registration.driver.module}"),
         }
         children |= self.driver_attributes(registration)
-        children |= {device.name: Link(device.path) for device in registration.bound.values()}
-        return Directory(children)
+        return Directory(
+            children,
+            names=lambda: list(bound),
+            lookup=lambda name: Link(bound[name].path) if name in bound else None,
+        )
 
 
 def _bound_store(
