@@ -3,96 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import attrs
 import cases
 import pytest
-from softreserve.acpi.cedt import Cedt, FixedMemoryWindow
-from softreserve.acpi.hmat_tables import MEMORY_PD_VALID, PROCESSOR_PD_VALID, Hmat, Locality, Proximity
-from softreserve.acpi.layout import Struct
+from small_machines import ARM64, GIB, LOW, MIB, NODE_1, RAM, X86, cedt, hmat, machine, memory, settled, sp, srat
 from softreserve.acpi.slit import Slit
-from softreserve.acpi.srat import GiccAffinity, MemoryAffinity, Srat, X2apicAffinity
-from softreserve.acpi.tables import Header
-from softreserve.boot import boot
 from softreserve.config import load
-from softreserve.config.builds import default_config
 from softreserve.lint import Finding, lint
-from softreserve.model.efi import EfiAttribute, EfiDescriptor, EfiType
-from softreserve.model.kernel import Kernel
+from softreserve.model.efi import EfiAttribute, EfiType
 from softreserve.model.machine import E820Entry, Machine
-from softreserve.selection import Selection
-from softreserve.testing.machines import SPECIFIC_PURPOSE, descriptor, sample_machine
+from softreserve.testing.machines import descriptor
 
-MIB, GIB = 1 << 20, 1 << 30
 ROOT = Path(__file__).parents[1]
-ARCHES = Selection().arches
-X86, ARM64 = "x86_64", "arm64"
-
-RAM = descriptor(4 * GIB, GIB)
-
-
-def sp(start: int, end: int, type_: int = EfiType.CONVENTIONAL, attribute: int = SPECIFIC_PURPOSE) -> EfiDescriptor:
-    return descriptor(start, end - start, type_, attribute)
-
-
-def memory(domain: int, start: int, end: int) -> MemoryAffinity:
-    return MemoryAffinity(proximity_domain=domain, base=start, size_bytes=end - start)
-
-
-#: Domain 0: CPUs and RAM; domain 1: the specific purpose memory from 6 to 8 GiB.
-LOW = (memory(0, 0, 2 * GIB), memory(0, 4 * GIB, 5 * GIB))
-NODE_1 = memory(1, 6 * GIB, 8 * GIB)
-
-
-def srat(*ranges: MemoryAffinity, revision: int = 1) -> bytes:
-    cpus: list[Struct] = [X2apicAffinity(proximity_domain=0, apic_id=cpu) for cpu in range(2)]
-    cpus += [GiccAffinity(proximity_domain=0, acpi_processor_uid=cpu) for cpu in range(2)]
-    return Srat([*cpus, *ranges], header=Header(signature=b"SRAT", revision=revision)).sealed()
-
-
-def hmat(value: int = 100, base: int = 1000, domain: int = 1) -> bytes:
-    latency = Locality.build(0, base, [0], [0, 1], [[value, value]])
-    near = Proximity(flags=PROCESSOR_PD_VALID | MEMORY_PD_VALID, processor_pd=0, memory_pd=domain)
-    return Hmat([near, latency], header=Header(signature=b"HMAT", revision=2)).sealed()
-
-
-def cedt(start: int, end: int) -> bytes:
-    window = FixedMemoryWindow(base_hpa=start, window_size=end - start)
-    window.tail = bytes(4)
-    return Cedt([window]).sealed()
-
-
-def machine(
-    arch: str = X86,
-    release: str = "6.12",
-    cmdline: str = "memhp_default_state=offline",
-    *,
-    above: Sequence[EfiDescriptor] = (RAM, sp(6 * GIB, 8 * GIB)),
-    tables: Mapping[str, bytes | None] | None = None,
-    config: Mapping[str, str] | None = None,
-    page_size: int = 4096,
-    **changes: Any,
-) -> Machine:
-    """Two nodes, of which one is specific purpose memory; SRAT and HMAT describe all of it."""
-    acpi = {"SRAT": srat(*LOW, NODE_1), "HMAT": hmat(), **(tables or {})}
-    options = {**default_config(arch, release, page_size), "DAX": "y", **(config or {})}
-    return attrs.evolve(
-        sample_machine(arch, release=release, cmdline=cmdline, above=above),
-        kernel=Kernel(release, arch, page_size, options),
-        acpi={name: table for name, table in acpi.items() if table is not None},
-        **changes,
-    )
 
 
 def findings(machine: Machine) -> list[Finding]:
-    if machine.arch not in ARCHES:
-        pytest.skip(f"no plugin boots {machine.arch}")
-    system = boot(machine, Selection().hooks_for(machine))
-    system.modules.coldplug()
-    return lint(system)
+    return lint(settled(machine))
 
 
 #: The zero page of a loader that knows nothing of specific purpose memory.
@@ -152,6 +80,15 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     ("hmem-missing", "warning", {"config": {"DAX": "m"}}),
     ("hmem-missing", "warning", {"cmdline": NEAR + "device_hmem.disable=1"}),
     ("hmat-necessary", "error", {"release": "5.8", "tables": {"HMAT": None}}),
+    (
+        "hmem-refused",
+        "error",
+        {
+            "arch": ARM64,
+            "release": "5.10",
+            "above": [RAM, descriptor(6 * GIB - MIB, MIB, EfiType.RUNTIME_SERVICES_DATA), sp(6 * GIB, 7 * GIB)],
+        },
+    ),
     ("hmat-covers-more", "error", {"tables": {"SRAT": srat(LOW[0], memory(1, 4 * GIB, 8 * GIB))}}),
     ("hmat-covers-more", "error", {"above": [RAM, sp(6 * GIB + 2 * MIB, 8 * GIB)]}),
     ("hmat-covers-less", "error", {"tables": {"SRAT": srat(*LOW, memory(1, 6 * GIB, 7 * GIB))}}),

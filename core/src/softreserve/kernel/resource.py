@@ -419,10 +419,12 @@ def _beyond(res: Resource, root: Resource) -> Iterator[Resource]:
         res = res.parent
 
 
-def region_intersects(root: Resource, start: int, size: int, flags: int, desc: int) -> int:
+def region_intersects(root: Resource, start: int, size: int, flags: int, desc: int, *, looks_below: bool = True) -> int:
     """How ``size`` bytes from ``start`` on relate to resources with these flags and description.
 
     REGION_DISJOINT: none of them; REGION_MIXED: some of them and something else; REGION_INTERSECTS: nothing else.
+
+    :param looks_below: whether resources inside others count, see ``region-intersects-looks-below``.
     """
     end = (start + size - 1) & U64_MAX
     matching = other = 0
@@ -432,6 +434,9 @@ def region_intersects(root: Resource, start: int, size: int, flags: int, desc: i
             break
         if res.matches(flags, desc):
             matching += 1
+            continue
+        if not looks_below:
+            other += 1
             continue
         found, covered = _cover(root, res, start, end, flags, desc)
         matching += found

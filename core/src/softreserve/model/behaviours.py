@@ -20,7 +20,13 @@ def _key(release: str) -> tuple[int, ...]:
 
 
 class Behaviour(NamedTuple):
-    """One named behaviour: there from ``since`` on (inclusive) until ``until`` (exclusive, ``None``: still there)."""
+    """One named behaviour: there from ``since`` on (inclusive) until ``until`` (exclusive, ``None``: still there).
+
+    :param known_by: how the difference is known. ``captured``: recorded boots of kernels on both sides differ by it;
+        ``vectors``: answers of the real functions on both sides do; ``source read``: both sources were read, and
+        at most one side was seen to run; ``from history``: 6.1 and 6.12 agree, and the older side is known from the
+        change that ended it.
+    """
 
     name: str
     since: str
@@ -56,6 +62,15 @@ BEHAVIOURS: Final = (
         "6.11",
         "efi_fake_mem= marks ranges in the EFI map (x86, CONFIG_EFI_FAKE_MEMMAP)",
         "x86/efi: Drop support for fake EFI memory maps",
+        known_by="vectors",
+    ),
+    Behaviour(
+        "efi-fake-mem-adds-up",
+        "5.6",
+        None,
+        "several efi_fake_mem= ranges all end up in the EFI map; before, each replaced the ones inserted before it",
+        "efi: Fix handling of multiple efi_fake_mem= entries",
+        known_by="from history",
     ),
     Behaviour(
         "efi-fake-mem-entry-per-instance",
@@ -63,6 +78,7 @@ BEHAVIOURS: Final = (
         None,
         "each efi_fake_mem= range makes an e820 entry of its own",
         "efi/fake_mem: arrange for a resource entry per efi_fake_mem instance",
+        known_by="from history",
     ),
     Behaviour(
         "efi-unaccepted-memory",
@@ -70,6 +86,7 @@ BEHAVIOURS: Final = (
         None,
         "EFI type 15 is known; the stub accepts it as RAM",
         "efi/libstub: Implement support for unaccepted memory",
+        known_by="vectors",
     ),
     Behaviour(
         "efi-remove-e820-mmio",
@@ -77,6 +94,7 @@ BEHAVIOURS: Final = (
         None,
         "large MMIO descriptors are removed from e820",
         "efi/x86: Remove EfiMemoryMappedIO from E820 map",
+        known_by="captured",
     ),
     Behaviour(
         "e820-soft-reserved-never-merges",
@@ -84,6 +102,7 @@ BEHAVIOURS: Final = (
         None,
         "every soft reserved e820 entry stays an entry of its own",
         "ACPI: HMAT: attach a device for each soft-reserved range",
+        known_by="from history",
     ),
     Behaviour(
         "e820-end-pfn-counts-acpi",
@@ -91,6 +110,7 @@ BEHAVIOURS: Final = (
         None,
         "max_pfn counts ACPI entries like RAM",
         "x86/e820: Permit making ACPI tables usable RAM (stable)",
+        known_by="vectors",
     ),
     Behaviour(
         "setup-data-kept-for-kexec",
@@ -113,6 +133,7 @@ BEHAVIOURS: Final = (
         None,
         "efi=debug prints a CC column and type names of at most 12 characters",
         "efi: Add definition of EFI_MEMORY_CPU_CRYPTO and ability to report it",
+        known_by="from history",
     ),
     Behaviour(
         "efi-hot-pluggable",
@@ -120,6 +141,7 @@ BEHAVIOURS: Final = (
         None,
         "EFI_MEMORY_HOT_PLUGGABLE is known: an HP column, and the stub does not place the kernel there",
         "efi: Avoid cold plugged memory for placing the kernel",
+        known_by="from history",
         backported=("6.1", "6.12"),
     ),
     Behaviour(
@@ -128,6 +150,7 @@ BEHAVIOURS: Final = (
         None,
         "the x86 EFI stub places and decompresses the kernel itself; before, the decompressor ran after it",
         "x86/efistub: Avoid legacy decompressor when doing EFI boot",
+        known_by="from history",
         backported=("6.1",),
     ),
     Behaviour(
@@ -135,6 +158,7 @@ BEHAVIOURS: Final = (
         "6.12",
         None,
         "efi_random_alloc() without any slot gives EFI_OUT_OF_RESOURCES; before, success without an address",
+        known_by="vectors",
     ),
     # --- memblock
     Behaviour(
@@ -150,6 +174,7 @@ BEHAVIOURS: Final = (
         None,
         "an empty list has no entries; before, memblock=debug showed one dummy entry of size 0",
         "mm/memblock: remove empty dummy entry",
+        known_by="vectors",
     ),
     Behaviour(
         "memblock-panics-when-full",
@@ -165,6 +190,7 @@ BEHAVIOURS: Final = (
         None,
         "mm/numa_memblks.c serves x86 and arm64; reserved blocks win in phys_to_target_node",
         "mm: introduce numa_memblks",
+        known_by="captured",
     ),
     Behaviour(
         "numa-keeps-reserved-blocks",
@@ -187,6 +213,7 @@ BEHAVIOURS: Final = (
         None,
         "a walk over subtables ends at the first handler that fails; its messages have no `ACPI: ` prefix",
         "ACPI: Move common tables helper functions to common lib",
+        known_by="vectors",
     ),
     Behaviour(
         "acpi-generic-initiators",
@@ -209,6 +236,7 @@ BEHAVIOURS: Final = (
         "6.12",
         None,
         "x86 prints `SRAT: PXM .. -> APIC ..` at debug level only",
+        known_by="captured",
     ),
     # --- zones and memory hotplug
     Behaviour(
@@ -216,6 +244,7 @@ BEHAVIOURS: Final = (
         "5.18",
         "6.5",
         "nodes that are possible but offline are announced with a line of their own when they are laid out",
+        known_by="captured",
     ),
     Behaviour(
         "mirror-needs-mirrored-memory",
@@ -244,7 +273,6 @@ BEHAVIOURS: Final = (
         "5.5",
         "6.10",
         "the page count of the first zone lists leaves out the memory map",
-        known_by="captured",
     ),
     Behaviour(
         "node-state-cleared-before-zonelists",
@@ -280,6 +308,7 @@ BEHAVIOURS: Final = (
         None,
         "nodes are grouped into memory tiers by abstract distance",
         "mm/demotion: add support for explicit memory tiers",
+        known_by="from history",
     ),
     Behaviour(
         "memory-tiers-late",
@@ -309,6 +338,7 @@ BEHAVIOURS: Final = (
         "6.8",
         "specific purpose memory is in memblock as memory that cannot be mapped; later it is not in memblock at all",
         "efi: Don't add memblocks for soft-reserved memory",
+        known_by="from history",
         dropped_by_backport=("6.1",),
     ),
     Behaviour(
@@ -317,6 +347,7 @@ BEHAVIOURS: Final = (
         "6.8",
         "the size of a Soft Reserved resource passes through 32 bits: multiples of 4 GiB get no line",
         "efi: runtime: Fix potential overflow of soft-reserved region size",
+        known_by="from history",
         dropped_by_backport=("6.1",),
     ),
     Behaviour(
@@ -325,6 +356,7 @@ BEHAVIOURS: Final = (
         None,
         "sections and memory blocks of 128 MiB (64K pages: 512 MiB); before, 1 GiB",
         "arm64/sparsemem: reduce SECTION_SIZE_BITS",
+        known_by="from history",
     ),
     Behaviour(
         "arm64-head-is-not-code",
@@ -354,6 +386,7 @@ BEHAVIOURS: Final = (
         None,
         "the table of memory regions has room for 1024 of them before it must grow; before, for 128",
         "memblock,arm64: expand the static memblock memory table",
+        known_by="from history",
     ),
     Behaviour(
         "arm64-lpa2",
@@ -386,12 +419,22 @@ BEHAVIOURS: Final = (
         known_by="from history",
     ),
     Behaviour(
+        "region-intersects-looks-below",
+        "6.12",
+        None,
+        "region_intersects() finds resources inside others; before, only those at the top of /proc/iomem",
+        "resource: fix region_intersects() vs add_memory_driver_managed()",
+        known_by="from history",
+        backported=("6.1",),
+    ),
+    Behaviour(
         "hmem-platform-device",
         "6.3",
         None,
         "ranges are only recorded at boot; hmem_platform makes the hmem devices, in address order, when dax_hmem is "
         "loaded, without a line in /proc/iomem; HMAT is read at subsys level",
         "dax/hmem: Move hmem device registration to dax_hmem.ko",
+        known_by="captured",
     ),
     Behaviour(
         "hmem-defers-to-cxl",
@@ -414,6 +457,7 @@ BEHAVIOURS: Final = (
         None,
         "SRAT generic ports are HMAT targets without ranges; attributes are worked out anew for each access class",
         "acpi: numa: Add setting of generic port system locality attributes",
+        known_by="vectors",
     ),
     Behaviour(
         "hmat-abstract-distance",
@@ -421,6 +465,7 @@ BEHAVIOURS: Final = (
         None,
         "HMAT gives memory tiers their abstract distances",
         "acpi, hmat: calculate abstract distance with HMAT",
+        known_by="vectors",
     ),
     Behaviour(
         "dax-subdivision",
@@ -437,6 +482,7 @@ BEHAVIOURS: Final = (
         "a driver takes devices of its type, kmem those of hmem regions; before, device_dax took everything and kmem "
         "only what new_id named",
         "dax: Assign RAM regions to memory-hotplug by default",
+        known_by="captured",
     ),
     Behaviour(
         "dax-memmap-on-memory",
@@ -444,6 +490,7 @@ BEHAVIOURS: Final = (
         None,
         "memmap_on_memory of a dax device",
         "dax: add a sysfs knob to control memmap_on_memory behavior",
+        known_by="captured",
     ),
     Behaviour(
         "dax-mapping-ignores-misaligned",
@@ -451,6 +498,7 @@ BEHAVIOURS: Final = (
         None,
         "mapping with a length off the align is taken and does nothing; before, -ENXIO",
         "dax/bus.c: replace driver-core lock usage by a local rwsem",
+        known_by="captured",
     ),
     Behaviour(
         "bind-reports-probe-errors",
@@ -465,6 +513,7 @@ BEHAVIOURS: Final = (
         "6.12",
         None,
         "a failed probe is printed as `DRIVER DEVICE: probe with driver DRIVER failed`; before, `DRIVER: probe of ..`",
+        known_by="captured",
     ),
     Behaviour(
         "cxl-acpi-tolerates-bad-windows",
@@ -495,6 +544,7 @@ BEHAVIOURS: Final = (
         None,
         "kexec_file_load passes over memory that a driver manages",
         "kexec_file: don't place kexec images on IORESOURCE_MEM_DRIVER_MANAGED",
+        known_by="from history",
     ),
     Behaviour(
         "kexec-file-walks-top-down",

@@ -92,7 +92,9 @@ class DeviceDaxDriver:
     def _pagemap_range(self, start: int, size: int) -> int:
         """Whether one range (bytes) can be mapped: 0 or ``-errno``. Linux: ``mm/memremap.c: pagemap_range``."""
         root = self._system.iomem.root
-        if region_intersects(root, start, size, IORESOURCE_SYSTEM_RAM, IORES_DESC_NONE) != REGION_DISJOINT:
+        below = self._system.kernel.has("region-intersects-looks-below")
+        ram = region_intersects(root, start, size, IORESOURCE_SYSTEM_RAM, IORES_DESC_NONE, looks_below=below)
+        if ram != REGION_DISJOINT:
             return -ENXIO
         if not self._system.memory.mhp_range_allowed(start, size):
             return -EINVAL

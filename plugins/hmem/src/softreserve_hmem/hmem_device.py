@@ -140,7 +140,12 @@ class HmemDevices:
     def is_soft_reserved(self, res: Resource) -> bool:
         """Whether a range overlaps soft reserved memory and no other resource beside it."""
         found = region_intersects(
-            self._system.iomem.root, res.start, res.size, IORESOURCE_MEM, IORES_DESC_SOFT_RESERVED
+            self._system.iomem.root,
+            res.start,
+            res.size,
+            IORESOURCE_MEM,
+            IORES_DESC_SOFT_RESERVED,
+            looks_below=self._system.kernel.has("region-intersects-looks-below"),
         )
         return found == REGION_INTERSECTS
 

@@ -88,6 +88,13 @@ def _without_device(system: System, range_: PhysRange) -> Iterator[Finding]:
             "memory; let SRAT ranges end where specific purpose memory does"
         )
         yield Finding("error", "hmat-covers-more", message, start, end)
+    elif not covered and NOT_SOFT_RESERVED in refused:
+        message = (
+            "no dax device: to this kernel the range is part of a larger resource, or has another one in it (see "
+            "/proc/iomem), and it makes devices of soft reserved memory alone; arm64 before 6.8 does that to ranges "
+            "beside other reserved memory"
+        )
+        yield Finding("error", "hmem-refused", message, start, end)
     elif not covered and not system.kernel.has("hmem-per-soft-reserved-range"):
         message = (
             "no dax device: this release makes one only of memory that SRAT and HMAT describe, and they do not "

@@ -117,12 +117,15 @@ class FakeMem:
         """Put the attributes into the EFI map and print it. Linux: ``efi_fake_memmap``.
 
         A range that is not made of whole pages leaves the real kernel with a map of uninitialised memory; here there is
-        no map from then on.
+        no map from then on. The oldest releases insert every range into the map as it was, so that only the last stays.
         """
-        if efi.memmap is None or not self.ranges:
+        original = efi.memmap
+        if original is None or not self.ranges:
             return
+        adds_up = self._kernel.has("efi-fake-mem-adds-up")
+        found = original
         for fake in self.ranges:
-            inserted = memmap_insert(efi.memmap, fake)
+            inserted = memmap_insert(found if adds_up else original, fake)
             if inserted is None:
                 self._log.record(
                     "efi_fake_mem= of partial pages: undefined EFI map",
@@ -132,8 +135,9 @@ class FakeMem:
                 )
                 efi.memmap = None
                 return
-            efi.memmap = inserted
-        efi_print_memmap(efi.memmap, self._kernel, self._log)
+            found = inserted
+        efi.memmap = found
+        efi_print_memmap(found, self._kernel, self._log)
 
 
 def memmap_insert(efi_map: EfiMemoryMap, fake: FakeRange) -> EfiMemoryMap | None:
