@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 
 import pytest
-from softreserve.sysfs import Attribute, Directory, Link, SysfsTree
+from softreserve.sysfs import Attribute, Directory, Link, SysfsTree, number_in
 
 
 @pytest.fixture
@@ -79,3 +79,33 @@ def test_removing_takes_everything_below_away(tree: SysfsTree) -> None:
     tree.remove("/sys/devices/platform/hmem.0")
     tree.remove("/sys/devices/platform/hmem.0")
     assert tree.read("/sys/bus/dax/devices/hmem.0/size") == -errno.ENOENT
+
+
+def test_an_attribute_gets_one_page_of_a_write(tree: SysfsTree) -> None:
+    assert tree.write("/sys/devices/platform/hmem.0/delete", b"x" * 65536) == 4096
+    big = SysfsTree(65536)
+    big.add("/sys/size", Attribute(0o200, None, len))
+    assert big.write("/sys/size", b"x" * 100_000) == 65536
+
+
+@pytest.mark.parametrize("path", ["/sys/" + "x" * 256, "/sys/" + "\u00e9" * 128, "/sys" + "/x" * 2048])
+def test_a_name_or_path_beyond_the_kernels_limits_is_too_long(tree: SysfsTree, path: str) -> None:
+    assert tree.read(path) == -errno.ENAMETOOLONG
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        ("memory0", 0),
+        ("memory32", 32),
+        ("memory032", None),
+        ("memory-1", None),
+        ("memory", None),
+        ("32", None),
+        ("memory\u0663", None),
+        ("memory\u00b2", None),
+        ("memory" + "9" * 5000, None),
+    ],
+)
+def test_only_a_number_as_the_kernel_prints_it_is_one_in_a_name(name: str, number: int | None) -> None:
+    assert number_in(name, "memory") == number

@@ -70,7 +70,7 @@ class RootFs:
         #: Placeholders in ``/dev`` for devices of the host, which stay usable beside the machine's.
         self.host_devices: dict[str, Node] = {}
         self._numbers: dict[str, str] = {}
-        self.tree = SysfsTree()
+        self.tree = SysfsTree(system.kernel.page_size)
         self.tree.root.children = {
             "sys": sys,
             "proc": Directory(dict(procfs.files(system))),

@@ -7,15 +7,31 @@ system is a write here, and its answer is a number of bytes or ``-errno``. Paths
 from __future__ import annotations
 
 import errno
+import os
 import posixpath
 from collections.abc import Callable, Iterable, Iterator
 
-__all__ = ["Attribute", "Directory", "Link", "Node", "SysfsTree"]
+__all__ = ["Attribute", "Directory", "Link", "Node", "SysfsTree", "number_in"]
 
 Show = Callable[[], str | bytes | int]
 Store = Callable[[bytes], int]
 
 _MAX_LINKS = 40
+
+#: Bytes of a name, and of a path with its final zero. Linux: ``include/uapi/linux/limits.h``.
+_NAME_MAX = 255
+_PATH_MAX = 4096
+
+_DIGITS = 20  # of the largest 64-bit number
+
+
+def number_in(name: str, prefix: str = "") -> int | None:
+    """The number in a name like ``memory12``, written as the kernel prints it; ``None`` where it is another name."""
+    digits = name.removeprefix(prefix)
+    if (prefix and digits == name) or not digits.isdecimal() or len(digits) > _DIGITS:
+        return None
+    number = int(digits)
+    return number if str(number) == digits else None
 
 
 class Attribute:
@@ -97,9 +113,13 @@ Node = Directory | Link | Attribute
 
 
 class SysfsTree:
-    """The tree below ``/sys``."""
+    """The tree below ``/sys``.
 
-    def __init__(self) -> None:
+    :param page_size: the most bytes that one write() hands to an attribute.
+    """
+
+    def __init__(self, page_size: int = 4096) -> None:
+        self._page_size = page_size
         self.root = Directory({"sys": Directory()})
 
     # --- building
@@ -186,7 +206,8 @@ class SysfsTree:
     def write(self, path: str, data: bytes) -> int:
         """One open(O_WRONLY) and one write(): bytes taken, or ``-errno`` of either.
 
-        Writing nothing returns 0 and does not reach the attribute (Linux: ``fs/kernfs/file.c``).
+        Writing nothing returns 0 and does not reach the attribute; of more than a page only the first page does.
+        Linux: ``fs/kernfs/file.c: kernfs_fop_write_iter``.
         """
         found = self._walk(path, True)
         if isinstance(found, int):
@@ -197,9 +218,11 @@ class SysfsTree:
         assert isinstance(node, Attribute)
         if not node.mode & 0o222 or node.store is None:
             return -errno.EACCES
-        return node.store(data) if data else 0
+        return node.store(data[: self._page_size]) if data else 0
 
     def _walk(self, path: str, follow: bool) -> tuple[str, Node] | int:
+        if len(path) > _NAME_MAX and len(os.fsencode(path)) >= _PATH_MAX:
+            return -errno.ENAMETOOLONG
         here: Node = self.root
         done = ""
         todo = _parts(path)[::-1]
@@ -210,7 +233,7 @@ class SysfsTree:
             name = todo.pop()
             child = here.get(name)
             if child is None:
-                return -errno.ENOENT
+                return -errno.ENAMETOOLONG if len(os.fsencode(name)) > _NAME_MAX else -errno.ENOENT
             if isinstance(child, Link) and (todo or follow):
                 links += 1
                 if links > _MAX_LINKS:

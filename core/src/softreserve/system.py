@@ -72,7 +72,7 @@ class System:
         self.hooks = hooks
         self.log = EventLog(recording=recording)
         self.stash = Stash()
-        self.sysfs = SysfsTree()
+        self.sysfs = SysfsTree(machine.kernel.page_size)
         #: ``/proc/iomem``. Linux: ``kernel/resource.c: iomem_resource``.
         self.iomem = ResourceTree(self.log)
         #: Linux: ``mm/memblock.c``.

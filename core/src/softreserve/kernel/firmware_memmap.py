@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from softreserve.sysfs import Attribute, Directory, Node, SysfsTree
+from softreserve.sysfs import Attribute, Directory, Node, SysfsTree, number_in
 
 __all__ = ["FirmwareMemmap", "FirmwareMemmapEntry"]
 
@@ -62,7 +62,8 @@ class FirmwareMemmap:
         return [str(number) for number in self.entries]
 
     def _lookup(self, name: str) -> Node | None:
-        entry = self.entries.get(int(name)) if name.isdecimal() else None
+        number = number_in(name)
+        entry = None if number is None else self.entries.get(number)
         if entry is None:
             return None
         return Directory(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel.memory_hotplug import online_type_from_str
 from softreserve.kernel.zone_policy import POLICIES
-from softreserve.sysfs import Attribute, Directory, Link, Node
+from softreserve.sysfs import Attribute, Directory, Link, Node, number_in
 from softreserve.units import kstrtobool, kstrtoull
 
 if TYPE_CHECKING:
@@ -81,11 +81,9 @@ class _Blocks:
 
     def _find(self, name: str) -> tuple[int, BlockRange] | None:
         """Number and range of the block with that directory name."""
-        number = name.removeprefix("memory")
-        if number == name or not number.isdecimal() or number != str(int(number)):
-            return None
-        blocks = self._memory.blocks.find(int(number))
-        return None if blocks is None else (int(number), blocks)
+        number = number_in(name, "memory")
+        blocks = None if number is None else self._memory.blocks.find(number)
+        return None if number is None or blocks is None else (number, blocks)
 
     def link(self, name: str) -> Node | None:
         """What stands for a block on its bus."""

@@ -10,6 +10,7 @@ import attrs
 
 from softreserve.initcalls import Initcall, Level
 from softreserve.sysfs import Attribute, Directory, Node
+from softreserve.units import EINVAL, kstrtobool
 
 if TYPE_CHECKING:
     from softreserve.system import System
@@ -34,13 +35,10 @@ class Parameter:
 
     def set(self, text: str | None) -> int:
         """Set from text (``None``: given without a value, true): 0 or -EINVAL."""
-        word = "y" if text is None else text
-        if word[:2].lower() == "on" or (word[:1] in "yY1tT" and word):
-            self.value = True
-        elif word[:2].lower() == "of" or (word[:1] in "nN0fF" and word):
-            self.value = False
-        else:
-            return -22
+        value = kstrtobool("y" if text is None else text)
+        if value is None:
+            return -EINVAL
+        self.value = value
         return 0
 
     def show(self) -> str:
@@ -191,7 +189,7 @@ class Modules:
 
 def _parameter(parameter: Parameter) -> Attribute:
     def store(data: bytes) -> int:
-        status = parameter.set(data.decode("latin-1").rstrip("\0\n"))
+        status = parameter.set(data.split(b"\0", 1)[0].decode("latin-1"))
         return status or len(data)
 
     return Attribute(parameter.mode, parameter.show, store if parameter.mode & 0o222 else None)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from softreserve.kernel.numa import NumaState, format_bitmap, format_list
 from softreserve.kernel.procfs import node_files
-from softreserve.sysfs import Attribute, Directory, Link, Node
+from softreserve.sysfs import Attribute, Directory, Link, Node, number_in
 
 if TYPE_CHECKING:
     from softreserve.system import System
@@ -86,14 +86,14 @@ class NodeDevice:
 
     def _link(self, name: str) -> Node | None:
         for kind in ("memory", "cpu"):
-            number = name.removeprefix(kind)
-            if number != name and number.isdecimal() and self._is_linked(kind, int(number)):
+            number = number_in(name, kind)
+            if number is not None and self._is_linked(kind, number):
                 return Link(f"/sys/devices/system/{kind}/{name}")
         return None
 
     def _is_linked(self, kind: str, number: int) -> bool:
         if kind == "cpu":
-            return number in self._nodes.present_cpus(self.nid)
+            return self._nodes.is_present(number) and self._nodes.cpu_node(number) == self.nid
         blocks = self._nodes.memory_blocks
         return blocks is not None and blocks.node_has_block(self.nid, number)
 
@@ -193,6 +193,10 @@ class Nodes(NumaState):
     def present_cpus(self, nid: int) -> list[int]:
         """CPUs whose own node this is."""
         return [cpu for cpu in range(self._system.machine.cpus) if self.cpu_node(cpu) == nid]
+
+    def is_present(self, cpu: int) -> bool:
+        """Whether the machine has a CPU of that number."""
+        return cpu < self._system.machine.cpus
 
     def cpumap(self, nid: int) -> str:
         """The CPUs of a node as hexadecimal words of 32 bits."""

@@ -24,6 +24,7 @@ __all__ = ["DAX_BUS", "DAX_MAJOR", "DaxBus"]
 #: Character devices ask for any free major number; this one is free on most machines.
 DAX_MAJOR: Final = 252
 _INT_LIMIT: Final = 1 << 31
+_INT_DIGITS: Final = 10
 
 
 class DaxBus(Bus["DevDax", "DaxDriver"], RegionOwner):
@@ -139,7 +140,7 @@ def _device_name(data: bytes) -> str | None:
 def _is_int(text: str) -> bool:
     """Whether reading a 32-bit number and printing it gives the same text."""
     digits = text.removeprefix("-")
-    if not digits.isascii() or not digits.isdecimal() or str(int(text)) != text:
+    if len(digits) > _INT_DIGITS or not digits.isascii() or not digits.isdecimal() or str(int(text)) != text:
         return False
     return -_INT_LIMIT <= int(text) < _INT_LIMIT
 
