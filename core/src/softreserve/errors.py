@@ -15,7 +15,17 @@ __all__ = [
     "PluginResultError",
     "SoftReserveError",
     "UnknownPluginError",
+    "shown",
 ]
+
+
+_SHOWN = 60  # characters of a value that a message quotes
+
+
+def shown(value: object) -> str:
+    """A value as a message quotes it: on one line, and not longer than a line."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 class SoftReserveError(Exception):

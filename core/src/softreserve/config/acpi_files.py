@@ -14,7 +14,8 @@ __all__ = ["read_acpi", "read_table"]
 def read_acpi(directory: StrPath) -> dict[str, bytes]:
     """All tables of a directory by signature; a directory that does not exist holds none.
 
-    Files called ``*.bin`` or ``*.dat``, or by a bare signature as in ``/sys/firmware/acpi/tables``, are read.
+    What is called ``*.bin`` or ``*.dat`` is a table; so is a file called by a bare signature, as those in
+    ``/sys/firmware/acpi/tables``, where directories stand among them.
 
     :raises InputError: a file is no whole table.
     """
@@ -25,7 +26,7 @@ def read_acpi(directory: StrPath) -> dict[str, bytes]:
     tables: dict[str, bytes] = {}
     for name in sorted(os.listdir(directory)):
         path, suffix = os.path.join(directory, name), os.path.splitext(name)[1]
-        if os.path.isfile(path) and (suffix in (".bin", ".dat") or (not suffix and len(name) == 4)):
+        if suffix in (".bin", ".dat") or (not suffix and len(name) == 4 and os.path.isfile(path)):
             signature, table = read_table(path)
             tables.setdefault(signature, table)
     return tables

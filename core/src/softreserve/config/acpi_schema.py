@@ -5,7 +5,7 @@ Sizes and addresses are bytes; latencies nanoseconds; bandwidths MB/s.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NewType
 
 import attrs
@@ -27,8 +27,10 @@ from softreserve.acpi.srat import (
     X2apicAffinity,
 )
 from softreserve.acpi.tables import Header
+from softreserve.errors import shown
+from softreserve.model.machine import CPUS_MAX
 
-__all__ = ["Acpi", "Size", "build_acpi"]
+__all__ = ["Acpi", "Size", "a_number", "build_acpi"]
 
 #: Bytes, from ``4096``, ``"0x1000"``, ``"4G"`` or ``"4GiB"``.
 Size = NewType("Size", int)
@@ -50,20 +52,36 @@ _LARGEST = 0xFFFE
 _NO_ENTRY = 0xFFFF
 _PICOSECONDS = 1000
 
+_HANDLE = 16  # bytes
+
+
+def a_number(low: int, high: int) -> Callable[[object, attrs.Attribute[int], int], None]:
+    """A validator: a number from ``low`` to ``high``, both included."""
+
+    def check(_: object, attribute: attrs.Attribute[int], value: int) -> None:
+        if not low <= value <= high:
+            raise ValueError(f"{attribute.name} is a number from {low} to {high}, not {shown(value)}")
+
+    return check
+
+
+_DOMAIN = a_number(0, 0xFFFFFFFF)
+_DOMAINS = attrs.validators.deep_iterable(_DOMAIN)
+
 
 @attrs.frozen
 class SratCpus:
     """The next ``count`` CPUs are in a domain."""
 
-    domain: int
-    count: int = attrs.field(validator=attrs.validators.ge(1))
+    domain: int = attrs.field(validator=_DOMAIN)
+    count: int = attrs.field(validator=a_number(1, CPUS_MAX))
 
 
 @attrs.frozen
 class SratMemory:
     """A range of memory of a domain."""
 
-    domain: int
+    domain: int = attrs.field(validator=_DOMAIN)
     start: Size
     size: Size
     hotplug: bool = False
@@ -75,17 +93,29 @@ class SratMemory:
 class SratInitiator:
     """A generic initiator in a domain, by the first 16 bytes of its device handle in hexadecimal."""
 
-    domain: int
-    handle: str = "00" * 16
+    domain: int = attrs.field(validator=_DOMAIN)
+    handle: str = attrs.field(default="00" * _HANDLE)
+
+    @handle.validator
+    def _check(self, _: object, handle: str) -> None:
+        try:
+            bytes.fromhex(handle)
+        except ValueError:
+            raise ValueError(f"wanted {_HANDLE} bytes in hexadecimal, not {shown(handle)}") from None
 
 
 @attrs.frozen
 class SratTable:
     """Who is in which domain."""
 
-    cpus: tuple[SratCpus, ...] = ()
+    cpus: tuple[SratCpus, ...] = attrs.field(default=())
     memory: tuple[SratMemory, ...] = ()
     initiators: tuple[SratInitiator, ...] = ()
+
+    @cpus.validator
+    def _check(self, _: object, cpus: tuple[SratCpus, ...]) -> None:
+        if sum(item.count for item in cpus) > CPUS_MAX:
+            raise ValueError(f"Linux has at most {CPUS_MAX} CPUs")
 
 
 @attrs.frozen
@@ -106,8 +136,8 @@ class SlitTable:
 class HmatProximity:
     """The initiator that a memory domain is attached to."""
 
-    memory: int
-    initiator: int | None = None
+    memory: int = attrs.field(validator=_DOMAIN)
+    initiator: int | None = attrs.field(default=None, validator=attrs.validators.optional(_DOMAIN))
 
 
 @attrs.frozen
@@ -115,8 +145,8 @@ class HmatLocality:
     """One kind of latency (ns) or bandwidth (MB/s); a row of ``values`` per initiator, -1 where there is no entry."""
 
     kind: str = attrs.field(validator=attrs.validators.in_(DATA_TYPES))
-    initiators: tuple[int, ...]
-    targets: tuple[int, ...]
+    initiators: tuple[int, ...] = attrs.field(validator=_DOMAINS)
+    targets: tuple[int, ...] = attrs.field(validator=_DOMAINS)
     values: tuple[tuple[int, ...], ...] = attrs.field()
 
     @values.validator
@@ -149,13 +179,13 @@ class HmatLocality:
 class HmatCache:
     """A cache in front of a memory domain."""
 
-    memory: int
+    memory: int = attrs.field(validator=_DOMAIN)
     size: Size
-    level: int = 1
-    levels: int = 1
+    level: int = attrs.field(default=1, validator=a_number(0, 15))
+    levels: int = attrs.field(default=1, validator=a_number(0, 15))
     indexing: str = attrs.field(default="direct", validator=attrs.validators.in_(_INDEXING))
     write_policy: str = attrs.field(default="back", validator=attrs.validators.in_(_WRITE_POLICIES))
-    line_size: int = 64
+    line_size: int = attrs.field(default=64, validator=a_number(0, 0xFFFF))
 
     def build(self) -> MemorySideCache:
         """The structure."""
@@ -221,7 +251,7 @@ def _srat(srat: SratTable, arch: str) -> list[Struct]:
             MemoryAffinity(proximity_domain=memory.domain, base=memory.start, size_bytes=memory.size, flags=flags)
         )
     for initiator in srat.initiators:
-        handle = bytes.fromhex(initiator.handle)[:16].ljust(16, b"\0")
+        handle = bytes.fromhex(initiator.handle)[:_HANDLE].ljust(_HANDLE, b"\0")
         entries.append(GenericAffinity(proximity_domain=initiator.domain, device_handle=handle))
     return entries
 

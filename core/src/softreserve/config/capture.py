@@ -7,22 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 from softreserve.config.acpi_files import read_acpi
 from softreserve.config.reader import Document, Problems, StrPath, Table, read_bytes, read_text
-from softreserve.errors import InputError, MachineError
+from softreserve.errors import InputError, MachineError, shown
 from softreserve.model.behaviours import RELEASES
-from softreserve.model.cmdline import CommandLine
+from softreserve.model.cmdline import COMMAND_LINE_MAX, CommandLine
 from softreserve.model.efi import EfiMemoryMap
 from softreserve.model.efi_text import parse_efi_memmap
-from softreserve.model.kernel import Kernel
-from softreserve.model.machine import KernelImage, Machine
+from softreserve.model.kernel import Kernel, option_problem
+from softreserve.model.machine import CPUS_MAX, KernelImage, Machine
 from softreserve.model.scenario import Scenario
 
 if TYPE_CHECKING:
     from softreserve.model.steps import KexecScenario, Step
 
-__all__ = ["COMMAND_LINE_MAX", "PAGE_SIZES", "checked_cmdline", "image_parts", "read_capture"]
-
-#: Bytes of a command line without the final zero. Linux: ``COMMAND_LINE_SIZE`` in ``asm/setup.h`` of x86 and arm64.
-COMMAND_LINE_MAX = 2047
+__all__ = ["PAGE_SIZES", "checked_cmdline", "image_parts", "read_capture"]
 
 #: Page sizes in bytes that some architecture has.
 PAGE_SIZES = (4096, 16384, 65536)
@@ -84,13 +81,14 @@ def _read_cmdline(path: str) -> CommandLine:
 def checked_cmdline(text: str, path: object = None) -> CommandLine:
     """A command line that a kernel can take.
 
-    :raises InputError: it is longer than the kernel's buffer.
+    :raises InputError: it is longer than the kernel's buffer, or would end at a zero byte.
     """
+    if "\0" in text:
+        raise InputError("a zero byte, where the kernel stops reading", path=path, place=f"byte {text.index(chr(0))}")
     if len(text) > COMMAND_LINE_MAX:
         raise InputError(
             f"a command line of {len(text)} characters; the kernel takes {COMMAND_LINE_MAX}",
             path=path,
-            place=None if path else "command line",
         )
     return CommandLine(text)
 
@@ -104,6 +102,8 @@ def _read_kernel_toml(path: str, problems: Problems) -> tuple[Kernel | None, int
         cpus = cpus_table.need("count", int, 1)
         if cpus < 1:
             cpus_table.problem("count", "there is at least one CPU")
+        if cpus > CPUS_MAX:
+            cpus_table.problem("count", f"Linux has at most {CPUS_MAX} CPUs, not {shown(cpus)}")
     image_table = top.table("image")
     image = image_parts(image_table) if image_table is not None else KernelImage()
     return kernel, cpus, image
@@ -115,6 +115,8 @@ def _kernel(top: Table, base: Kernel | None = None) -> Kernel | None:
         release, arch = top.need("release", str, RELEASES[-1]), top.need("arch", str, "")
     else:
         release, arch = top.get("release", str) or base.release, top.get("arch", str) or base.arch
+        if arch != base.arch:
+            top.problem("arch", f"a kexec starts a kernel of the running one's architecture, {base.arch}")
     config_table = top.table("config")
     config = _config(config_table) if config_table is not None else {}
     page_size = top.get("page_size", int) or _configured_page_size(config) or (base.page_size if base else 4096)
@@ -131,9 +133,13 @@ def _config(table: Table) -> dict[str, str | int]:
     config: dict[str, str | int] = {}
     for name, value in table.values.items():
         if isinstance(value, str | int) and not isinstance(value, bool):
-            config[name.removeprefix("CONFIG_")] = value
+            option = name.removeprefix("CONFIG_")
+            config[option] = value
+            wrong = option_problem(option, value)
+            if wrong is not None:
+                table.problem(name, wrong)
         else:
-            table.problem(name, f'wanted "y", "m", "n", a number or a string, not {value!r}')
+            table.problem(name, f'wanted "y", "m", "n", a number or a string, not {shown(value)}')
     return config
 
 

@@ -11,17 +11,17 @@ from cattrs import ClassValidationError, Converter, transform_error
 from cattrs.errors import ForbiddenExtraKeysError
 
 from softreserve.config.acpi_files import read_acpi
-from softreserve.config.acpi_schema import Acpi, Size, build_acpi
+from softreserve.config.acpi_schema import Acpi, Size, a_number, build_acpi
 from softreserve.config.builds import default_config
 from softreserve.config.capture import PAGE_SIZES, checked_cmdline
 from softreserve.config.reader import Document, Problems, parse_size, read_text
 from softreserve.config.steps import scenario_steps
-from softreserve.errors import InputError, MachineError
+from softreserve.errors import InputError, MachineError, shown
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.efi import EfiAttribute, EfiDescriptor, EfiMemoryMap, EfiType
 from softreserve.model.efi_text import parse_efi_memmap
-from softreserve.model.kernel import Kernel
-from softreserve.model.machine import E820Entry, KernelImage, Machine
+from softreserve.model.kernel import Kernel, option_problem
+from softreserve.model.machine import CPUS_MAX, E820Entry, KernelImage, Machine
 from softreserve.model.ranges import PhysRange
 from softreserve.model.scenario import Scenario
 from softreserve.units import EFI_PAGE_SIZE
@@ -43,6 +43,8 @@ _E820_TYPES = {
 }
 _DEFAULT_ATTRIBUTES = EfiAttribute.WB | EfiAttribute.WT | EfiAttribute.WC | EfiAttribute.UC
 _STEP_KEYS = ("step", "kexec")
+_SHOWN_KEYS = 5  # unknown ones that a message names
+_LONG_KEY = 40  # characters
 
 
 @attrs.frozen
@@ -115,14 +117,14 @@ class MachineFile:
     words: str = ""
     name: str | None = None
     cmdline: str = ""
-    cpus: int | None = attrs.field(default=None, validator=attrs.validators.optional(attrs.validators.ge(1)))
+    cpus: int | None = attrs.field(default=None, validator=attrs.validators.optional(a_number(1, CPUS_MAX)))
     efi_map: tuple[Descriptor, ...] = ()
     efi_map_file: str | None = None
     e820: tuple[LoaderEntry, ...] = ()
     acpi: Acpi = attrs.field(factory=Acpi)
     acpi_dir: str | None = None
     image: Image = attrs.field(factory=Image)
-    phys_bits: int = attrs.field(default=46, validator=[attrs.validators.ge(32), attrs.validators.le(52)])
+    phys_bits: int = attrs.field(default=46, validator=a_number(32, 52))
     hypervisor: bool = False
     cpu_vendor: str = "AuthenticAMD"
     plugins: tuple[str, ...] | None = None
@@ -168,7 +170,7 @@ def _machine(found: MachineFile, path: Path, document: Document) -> Machine | No
             file = path.parent / found.efi_map_file
             efi_map = parse_efi_memmap(read_text(file), path=file)
         if found.acpi_dir is not None:
-            acpi = read_acpi(path.parent / found.acpi_dir)
+            acpi = _acpi_tables(path.parent / found.acpi_dir)
     except InputError as error:
         problems.add(error)
     if kernel is None:
@@ -191,13 +193,23 @@ def _machine(found: MachineFile, path: Path, document: Document) -> Machine | No
 
 
 def _kernel(section: KernelSection, document: Document) -> Kernel | None:
+    own = {name.removeprefix("CONFIG_"): value for name, value in section.config.items()}
+    for name in section.config:
+        wrong = option_problem(name.removeprefix("CONFIG_"), section.config[name])
+        if wrong is not None:
+            document.problem(("kernel", "config", name), wrong)
     try:
         config = default_config(section.arch, section.release, section.page_size)
-        own = {name.removeprefix("CONFIG_"): value for name, value in section.config.items()}
         return Kernel(section.release, section.arch, section.page_size, config | own)
     except MachineError as error:
         document.problem(("kernel", "release"), str(error))
         return None
+
+
+def _acpi_tables(directory: Path) -> dict[str, bytes]:
+    if not directory.is_dir():
+        raise InputError("no such directory", path=directory)
+    return read_acpi(directory)
 
 
 def _cpus(found: MachineFile) -> int:
@@ -227,7 +239,7 @@ def _converter() -> Converter:
 def _exactly(kind: type, words: str) -> Any:
     def structure(value: object, _: type) -> object:
         if type(value) is not kind:
-            raise ValueError(f"wanted {words}, not {value!r}")
+            raise ValueError(f"wanted {words}, not {shown(value)}")
         return value
 
     return structure
@@ -235,20 +247,22 @@ def _exactly(kind: type, words: str) -> Any:
 
 def _option(value: object) -> str | int:
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise ValueError(f'wanted "y", "m", "n", a number or a string, not {value!r}')
+        raise ValueError(f'wanted "y", "m", "n", a number or a string, not {shown(value)}')
     return value
 
 
-def _named(value: object, names: dict[str, int], what: str) -> int:
+def _named(value: object, names: dict[str, int], what: str, bits: int = 32) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
+        if value < 0 or value >> bits:
+            raise ValueError(f"an {what} has {bits} bits, which do not hold {shown(value)}")
         return value
     if isinstance(value, str):
         if value.casefold() in names:
             return names[value.casefold()]
         near = difflib.get_close_matches(value.casefold(), names, 1)
         hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(names)}"
-        raise ValueError(f"unknown {what} {value!r}{hint}")
-    raise ValueError(f"wanted the name or number of an {what}, not {value!r}")
+        raise ValueError(f"unknown {what} {shown(value)}{hint}")
+    raise ValueError(f"wanted the name or number of an {what}, not {shown(value)}")
 
 
 def _memory_type(value: object) -> int:
@@ -257,7 +271,7 @@ def _memory_type(value: object) -> int:
 
 def _attributes(value: object) -> int:
     if not isinstance(value, str):
-        return _named(value, {}, "EFI attribute")
+        return _named(value, {}, "EFI attribute", 64)
     names = {name.lower(): int(bit) for name, bit in EfiAttribute.__members__.items()}
     found = 0
     for word in value.split("|"):
@@ -277,10 +291,17 @@ def _explained(error: ClassValidationError) -> list[tuple[tuple[str | int, ...],
     return found
 
 
+def _short(key: str) -> str:
+    """A key as it is, if it is one that people write."""
+    return key if key.isidentifier() and len(key) < _LONG_KEY else shown(key)
+
+
 def _message(error: BaseException, _: type | None) -> str:
     if isinstance(error, ForbiddenExtraKeysError):
         known = [field.name for field in attrs.fields(error.cl)] if attrs.has(error.cl) else []
-        return f"unknown key {', '.join(sorted(error.extra_fields))}; known: {', '.join(known)}"
+        extra = sorted(error.extra_fields)
+        more = f" and {len(extra) - _SHOWN_KEYS} more" if len(extra) > _SHOWN_KEYS else ""
+        return f"unknown key {', '.join(map(_short, extra[:_SHOWN_KEYS]))}{more}; known: {', '.join(known)}"
     if isinstance(error, KeyError):
         return "missing"
     if isinstance(error, ValueError) and len(error.args) > 1:  # attrs' own validators: the message comes first

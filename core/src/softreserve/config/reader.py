@@ -10,7 +10,7 @@ import tomllib
 from os import PathLike
 from typing import Any, TypeVar
 
-from softreserve.errors import ConfigError, InputError
+from softreserve.errors import ConfigError, InputError, shown
 from softreserve.model.ranges import PhysRange
 from softreserve.units import U64_MAX
 
@@ -29,14 +29,14 @@ def parse_size(value: object) -> int:
     :raises ValueError: anything else; the message says what to write instead.
     """
     if isinstance(value, bool) or not isinstance(value, int | str):
-        raise ValueError(f'wanted a size like 4096, "0x1000" or "4G", not {value!r}')
+        raise ValueError(f'wanted a size like 4096, "0x1000" or "4G", not {shown(value)}')
     if isinstance(value, int):
         return _unsigned(value, value)
     text = value.strip()
     digits, shift = text, 0
     if text[-2:].upper() in {f"{power}B" for power in _POWERS}:
         raise ValueError(
-            f"{value!r}: units are powers of 1024 here; write {text[:-1].strip()} or {text[:-1].strip()}iB"
+            f"{shown(value)}: units are powers of 1024 here; write {text[:-1].strip()} or {text[:-1].strip()}iB"
         )
     if text[-2:] == "iB" and text[-3:-2].upper() in _POWERS:
         digits = text[:-2]
@@ -46,15 +46,15 @@ def parse_size(value: object) -> int:
     try:
         number = int(digits, 16 if digits[:2].lower() == "0x" else 10)
     except ValueError:
-        raise ValueError(f'wanted a size like 4096, "0x1000" or "4G", not {value!r}') from None
+        raise ValueError(f'wanted a size like 4096, "0x1000" or "4G", not {shown(value)}') from None
     return _unsigned(number << shift, value)
 
 
 def _unsigned(number: int, value: object) -> int:
     if number < 0:
-        raise ValueError(f"{value!r} is negative")
+        raise ValueError(f"{shown(value)} is negative")
     if number > U64_MAX:
-        raise ValueError(f"{value!r} does not fit into 64 bits")
+        raise ValueError(f"{shown(value)} does not fit into 64 bits")
     return number
 
 
@@ -66,17 +66,17 @@ def read_bytes(path: StrPath) -> bytes:
     try:
         with open(path, "rb") as file:
             return file.read()
-    except OSError as error:
-        raise InputError(error.strerror or str(error), path=path) from None
+    except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
+        raise InputError(getattr(error, "strerror", None) or str(error), path=path) from None
 
 
 def read_text(path: StrPath) -> str:
-    """The text of a file.
+    """The text of a file, without a byte order mark.
 
     :raises InputError: it cannot be read, is empty, or is no UTF-8.
     """
     try:
-        text = read_bytes(path).decode()
+        text = read_bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError("not a text file (UTF-8)", path=path, place=f"byte {error.start}") from None
     if not text.strip():
@@ -167,6 +167,10 @@ class Document:
             self.problems.add(error)
         except tomllib.TOMLDecodeError as error:
             self.problems.add(InputError(str(error), path=self.path))
+        except ValueError:  # of int(), which limits the digits
+            self.problems.add(InputError("a number has too many digits", path=self.path))
+        except RecursionError:
+            self.problems.add(InputError("tables or arrays are nested too deeply", path=self.path))
         return Table(self, (), {}, broken=True)
 
     def problem(self, key: Key, message: str) -> None:
@@ -205,7 +209,7 @@ class Table:
         if value is None:
             return default
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            self.problem(name, f"wanted {_WORDS[kind]}, not {value!r}")
+            self.problem(name, f"wanted {_WORDS[kind]}, not {shown(value)}")
             return default
         return value
 
@@ -229,7 +233,7 @@ class Table:
             if isinstance(item, dict):
                 found.append(Table(self.document, (*self.key, name, index), item))
             else:
-                self.document.problem((*self.key, name, index), f"wanted a table, not {item!r}")
+                self.document.problem((*self.key, name, index), f"wanted a table, not {shown(item)}")
         return found
 
     def size(self, name: str, default: int | None = None) -> int | None:

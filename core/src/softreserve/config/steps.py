@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from softreserve.config.capture import image_parts
+from softreserve.config.capture import checked_cmdline, image_parts
 from softreserve.config.reader import Document, Problems, StrPath, Table
-from softreserve.errors import MachineError
+from softreserve.errors import InputError, MachineError, shown
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.kernel import Kernel
 from softreserve.model.machine import KernelImage
@@ -14,6 +14,10 @@ from softreserve.model.steps import KexecScenario, Step
 __all__ = ["read_steps", "scenario_steps"]
 
 _SYSCALLS = ("kexec_load", "kexec_file_load")
+_ENCODINGS = ("utf-8", "latin-1")
+
+#: Bytes of a file's name. Linux: ``include/uapi/linux/limits.h``.
+_NAME_MAX = 255
 
 
 def read_steps(path: StrPath, kernel: Kernel) -> tuple[tuple[Step, ...], KexecScenario | None]:
@@ -34,46 +38,65 @@ def scenario_steps(top: Table, kernel: Kernel, second: Kernel | None) -> tuple[t
 
 
 def _steps(table: Table) -> tuple[Step, ...]:
-    return tuple(_step(item, index) for index, item in enumerate(table.tables("step"), 1))
+    found: dict[str, Step] = {}
+    for number, item in enumerate(table.tables("step"), 1):
+        step = _step(item, number)
+        if step.name in found:
+            item.problem("name", f"another step is called {shown(step.name)}, too")
+        found[step.name] = step
+    return tuple(found.values())
 
 
 def _step(table: Table, number: int) -> Step:
     name = table.get("name", str) or f"{number:02d}"
+    if not _is_file_name(name):
+        table.problem("name", f"wanted a name for a directory, not {shown(name)}")
     run = table.get("run", str)
     items = table.get("writes", list)
     if (run is None) == (items is None):
         table.problem("name" if "name" in table else "run", "a step has either run or writes")
     if items is None:
         return Step(name, run=run or "")
-    latin1 = table.get("encoding", str) == "latin-1"
+    encoding = table.get("encoding", str) or _ENCODINGS[0]
+    if encoding not in _ENCODINGS:
+        table.problem("encoding", f"unknown encoding {shown(encoding)}; known: {', '.join(_ENCODINGS)}")
+        encoding = _ENCODINGS[0]
     writes = []
-    for index, item in enumerate(items):
-        if isinstance(item, list) and [type(part) for part in item] in ([str, str], [str, int]):
-            writes.append((item[0], _as_written(str(item[1]), latin1)))
-        else:
-            table.problem("writes", f"write {index + 1}: wanted [path, value], not {item!r}")
+    for index, item in enumerate(items, 1):
+        if not isinstance(item, list) or [type(part) for part in item] not in ([str, str], [str, int]):
+            table.problem("writes", f"write {index}: wanted [path, value], not {shown(item)}")
+            continue
+        try:
+            writes.append((item[0], _as_written(str(item[1]), encoding)))
+        except UnicodeEncodeError as error:
+            table.problem("writes", f"write {index}: {encoding} has no {error.object[error.start]!r}")
     return Step(name, writes=tuple(writes))
 
 
-def _as_written(value: str, latin1: bool) -> str:
-    """The value as UTF-8 can hold it; a record writes bytes that are no text as Latin-1."""
-    if not latin1:
-        return value
-    return value.encode("latin-1", "replace").decode("utf-8", "surrogateescape")
+def _is_file_name(name: str) -> bool:
+    """Whether a directory can have that name, and a terminal can show it."""
+    return name.isprintable() and "/" not in name and name not in (".", "..") and len(name.encode()) <= _NAME_MAX
+
+
+def _as_written(value: str, encoding: str) -> str:
+    """The value as UTF-8 can hold it; a record writes bytes that are no text as Latin-1.
+
+    :raises UnicodeEncodeError: the encoding does not have a character.
+    """
+    return value.encode(encoding).decode("utf-8", "surrogateescape")
 
 
 def _kexec(table: Table, running: Kernel, second: Kernel | None, builds: dict[str, Kernel]) -> KexecScenario:
     syscall = table.get("syscall", str, "kexec_load") or "kexec_load"
     if syscall not in _SYSCALLS:
-        table.problem("syscall", f"unknown system call {syscall!r}; known: {', '.join(_SYSCALLS)}")
+        table.problem("syscall", f"unknown system call {shown(syscall)}; known: {', '.join(_SYSCALLS)}")
     kernel = _next_kernel(table, running, second, builds)
-    text = table.get("command_line", str)
     image_table = table.table("image")
     next_table = table.table("kexec")
     return KexecScenario(
         syscall=syscall,
         kernel=kernel,
-        cmdline=None if text is None else CommandLine(text),
+        cmdline=_cmdline(table),
         load=table.get("load", str, "") or "",
         reuse_cmdline=bool(table.get("reuse_cmdline", bool, True)),
         append=table.get("append", str, "") or "",
@@ -82,6 +105,15 @@ def _kexec(table: Table, running: Kernel, second: Kernel | None, builds: dict[st
         steps=_steps(table),
         kexec=_kexec(next_table, kernel, second, builds) if next_table is not None else None,
     )
+
+
+def _cmdline(table: Table) -> CommandLine | None:
+    text = table.get("command_line", str)
+    try:
+        return None if text is None else checked_cmdline(text)
+    except InputError as error:
+        table.problem("command_line", str(error))
+        return None
 
 
 def _next_kernel(table: Table, running: Kernel, second: Kernel | None, builds: dict[str, Kernel]) -> Kernel:
@@ -104,5 +136,5 @@ def _setup_data(table: Table) -> tuple[PhysRange, ...]:
             first, last = item
             found.append(PhysRange.from_resource(int(first, 0), int(last, 0)))
         except (TypeError, ValueError):
-            table.problem("setup_data", f'range {index + 1}: wanted ["0xFIRST", "0xLAST"], not {item!r}')
+            table.problem("setup_data", f'range {index + 1}: wanted ["0xFIRST", "0xLAST"], not {shown(item)}')
     return tuple(found)

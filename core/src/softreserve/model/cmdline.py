@@ -55,6 +55,10 @@ def next_arg(text: str) -> tuple[Parameter, str]:
     return Parameter(name, value), args[at + 1 :].lstrip(_SPACE)
 
 
+#: Bytes of a command line without the final zero. Linux: ``COMMAND_LINE_SIZE`` in ``asm/setup.h`` of x86 and arm64.
+COMMAND_LINE_MAX = 2047
+
+
 @attrs.frozen
 class CommandLine:
     """The text, and its words in order. Words after ``--`` are for init and are left out."""

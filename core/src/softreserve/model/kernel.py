@@ -10,10 +10,41 @@ from collections.abc import Mapping
 
 import attrs
 
-from softreserve.errors import MachineError
+from softreserve.errors import MachineError, shown
 from softreserve.model.behaviours import BEHAVIOURS, RELEASES, Behaviour
+from softreserve.units import U64_MAX
 
-__all__ = ["Kernel", "base_release"]
+__all__ = ["Kernel", "base_release", "option_problem"]
+
+#: Longest text of ``uname -r``. Linux: ``include/uapi/linux/utsname.h: __NEW_UTS_LEN``.
+_LONGEST = 64
+
+#: Numbers that the kernel's own configuration allows (inclusive). Linux: the ``Kconfig`` files.
+_NUMBERS = {
+    "ARM64_PA_BITS": (48, 52),
+    "ARM64_VA_BITS": (36, 52),
+    "EFI_MAX_FAKE_MEM": (1, 128),
+    "NODES_SHIFT": (0, 10),
+    "NR_CPUS": (1, 8192),
+    "PHYSICAL_ALIGN": (0x200000, 0x1000000),
+    "PHYSICAL_START": (0, U64_MAX),
+}
+
+
+def option_problem(name: str, value: str | int) -> str | None:
+    """Why no kernel is built with ``CONFIG_<name>=<value>``, or ``None``."""
+    if name not in _NUMBERS or value == "n":
+        return None
+    low, high = _NUMBERS[name]
+    try:
+        number = value if isinstance(value, int) else int(value, 0)
+    except ValueError:
+        return f"wanted a number, not {shown(value)}"
+    if not low <= number <= high:
+        return f"Linux has numbers from {low:#x} to {high:#x} here, not {shown(value)}"
+    if name == "PHYSICAL_ALIGN" and number % low:
+        return f"Linux has multiples of {low:#x} here, not {shown(value)}"
+    return None
 
 
 def base_release(release: str) -> str:
@@ -21,7 +52,7 @@ def base_release(release: str) -> str:
 
     :raises MachineError: the release is not known; the message names the known ones and the nearest.
     """
-    found = re.match(r"v?(\d+)\.(\d+)", release)
+    found = re.match(r"v?([0-9]{1,4})\.([0-9]{1,4})(?![0-9])", release)
     short = f"{found[1]}.{found[2]}" if found else release
     if short in RELEASES:
         return short
@@ -32,8 +63,8 @@ def base_release(release: str) -> str:
     else:
         import difflib
 
-        nearest = (difflib.get_close_matches(short, RELEASES, 1, 0.0) or [RELEASES[-1]])[0]
-    raise MachineError(f"unknown kernel release {release!r}; known: {known}; nearest: {nearest}")
+        nearest = (difflib.get_close_matches(short[:_LONGEST], RELEASES, 1, 0.0) or [RELEASES[-1]])[0]
+    raise MachineError(f"unknown kernel release {shown(release)}; known: {known}; nearest: {nearest}")
 
 
 def _version(release: str) -> tuple[int, int]:

@@ -11,7 +11,10 @@ from softreserve.model.efi import EfiMemoryMap
 from softreserve.model.kernel import Kernel
 from softreserve.model.ranges import PhysRange
 
-__all__ = ["E820Entry", "KernelImage", "Machine"]
+__all__ = ["CPUS_MAX", "E820Entry", "KernelImage", "Machine"]
+
+#: CPUs of the largest kernel that can be built. Linux: ``arch/x86/Kconfig: NR_CPUS_RANGE_END``.
+CPUS_MAX = 8192
 
 
 @attrs.frozen
