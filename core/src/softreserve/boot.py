@@ -34,6 +34,9 @@ def boot(machine: Machine, hooks: Hooks, *, recording: bool = True) -> System:
     """
     system = System(machine, hooks, recording=recording)
     _early(system)
+    if not system.nodes.online:
+        said = next((line for line in reversed(system.log.lines) if "NUMA" in line), "it does not say why")
+        raise MachineError(f"the kernel dies without a NUMA node that is online; its log: {said}")
     _late(system)
     system.booting = False
     return system

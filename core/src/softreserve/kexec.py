@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from softreserve.errors import MachineError
-from softreserve.model.cmdline import CommandLine
+from softreserve.errors import MachineError, shown
+from softreserve.model.cmdline import COMMAND_LINE_MAX, CommandLine
 from softreserve.model.kernel import Kernel
 from softreserve.model.machine import KernelImage, Machine
 from softreserve.model.ranges import PhysRange
@@ -77,15 +77,20 @@ class KexecPolicy:
 def load(system: System, request: KexecRequest) -> KexecImage:
     """Load a second kernel under the request's policy.
 
-    :raises MachineError: the policy is unknown, or no plugin loads kernels for this architecture and system call.
+    :raises MachineError: the policy is unknown, the command line is too long, or no plugin loads kernels for this
+        architecture and system call.
     """
     policies = {policy.name: policy for policy in system.hooks.kexec_policies(system)}
     policy = policies.get(request.policy)
     if policy is None:
         known = ", ".join(sorted(policies)) or "none"
-        raise MachineError(f"unknown kexec policy {request.policy!r}; known: {known}")
+        raise MachineError(f"unknown kexec policy {shown(request.policy)}; known: {known}")
     system.log.stage = "kexec"
-    image = system.hooks.kexec_load(system, policy.prepare(system, request))
+    request = policy.prepare(system, request)
+    if request.cmdline is not None and len(request.cmdline.text) > COMMAND_LINE_MAX:
+        size = len(request.cmdline.text)
+        raise MachineError(f"a command line of {size} characters; the next kernel takes {COMMAND_LINE_MAX}")
+    image = system.hooks.kexec_load(system, request)
     if image is None:
         loaded = ", ".join(system.hooks.names) or "none"
         raise MachineError(f"no loaded plugin does {request.syscall} on {system.machine.arch}; loaded: {loaded}")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from softreserve.boot import boot
+from softreserve.errors import MachineError
 from softreserve.kexec import KexecRequest
 from softreserve.model.cmdline import CommandLine
 from softreserve.snapshot import FILES
@@ -36,11 +37,12 @@ Sessions = Callable[["System"], "AbstractContextManager[Runner] | None"]
 def observe(
     scenario: Scenario, out: Path, hooks_for: Callable[[Machine], Hooks], sessions: Sessions | None = None
 ) -> list[str]:
-    """Boot, run, and write everything into ``out`` (made if missing).
+    """Boot, run, and write everything into ``out`` (made if missing, once the machine has booted).
 
     :param hooks_for: loads the plugins for a machine; a fresh set per kernel.
     :param sessions: makes a session for shell words.
-    :returns: one line for each step that could not be run.
+    :returns: one line for each step, and each kernel of a kexec, that could not be run.
+    :raises MachineError: the machine does not boot.
     """
     observer = _Observer(hooks_for, sessions)
     system = boot(scenario.machine, hooks_for(scenario.machine))
@@ -61,8 +63,8 @@ class _Observer:
         for name, lines in FILES.items():
             if name == "firmware-memmap.txt" and not (boot and system.firmware_memmap.entries):
                 continue
-            _write(out / name, lines(system))
-        _write(out / "log.txt", system.log.lines_since(mark))
+            _write_lines(out / name, lines(system))
+        _write_lines(out / "log.txt", system.log.lines_since(mark))
 
     def run_all(self, system: System, steps: Sequence[Step], kexec: KexecScenario | None, out: Path) -> None:
         """Run steps one after the other in one session, then cross the kexec if there is one."""
@@ -84,18 +86,25 @@ class _Observer:
             where = out / "steps" / step.name
             self.state(system, where, mark, boot=False)
             if result.status is not None:
-                (where / "status").write_text(f"{result.status}\n")
-                (where / "output.txt").write_text(result.output)
+                _write(where / "status", f"{result.status}\n")
+                _write(where / "output.txt", result.output)
             if result.trace is not None:
-                (where / "trace.txt").write_text(result.trace)
+                _write(where / "trace.txt", result.trace)
 
     def _kexec(self, system: System, scenario: KexecScenario, out: Path) -> None:
+        try:
+            self._cross(system, scenario, out)
+        except MachineError as error:
+            self.skipped.append(f"kexec: {error}")
+
+    def _cross(self, system: System, scenario: KexecScenario, out: Path) -> None:
+        """Load the next kernel and, if that goes well, boot it and go on in it."""
         mark = len(system.log)
         image = system.kexec(request_of(scenario, system))
         load = out / "load"
         self.state(system, load, mark, boot=False)
-        (load / "status").write_text(f"{image.status}\n")
-        _write(load / "output.txt", list(image.output))
+        _write(load / "status", f"{image.status}\n")
+        _write_lines(load / "output.txt", list(image.output))
         if image.status:
             self.skipped.append(f"kexec: {image.output[-1] if image.output else f'status {image.status}'}")
             return
@@ -140,5 +149,10 @@ def _needs_shell(steps: Sequence[Step]) -> bool:
     return any(step.run is not None and needs_programs(step.run) for step in steps)
 
 
-def _write(path: Path, lines: list[str]) -> None:
-    path.write_text("".join(line + "\n" for line in lines))
+def _write_lines(path: Path, lines: list[str]) -> None:
+    _write(path, "".join(line + "\n" for line in lines))
+
+
+def _write(path: Path, text: str) -> None:
+    # Bytes that a step wrote and that are no UTF-8 come out as they went in.
+    path.write_text(text, "utf-8", "surrogateescape")

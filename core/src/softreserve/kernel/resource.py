@@ -16,6 +16,7 @@ from itertools import islice
 from operator import attrgetter
 from typing import Final
 
+from softreserve.errors import MachineError
 from softreserve.events import EventLog
 from softreserve.units import U64_MAX
 
@@ -482,6 +483,8 @@ def walk_iomem_res_desc(
     """Call ``func`` with every matching range between ``start`` and ``end`` (INCLUSIVE), clipped, lowest first.
 
     It ends when ``func`` returns something else than 0. Returns the last answer; -EINVAL where nothing matches.
+
+    :raises MachineError: the walk never ends.
     """
     status = -EINVAL
     while start < end:
@@ -491,7 +494,9 @@ def walk_iomem_res_desc(
         status = func(res)
         if status:
             break
-        start = (res.end + 1) & U64_MAX
+        if res.end == U64_MAX:
+            raise MachineError(f"the kernel walks /proc/iomem for ever: {res.name} ends at 2^64")
+        start = res.end + 1
     return status
 
 

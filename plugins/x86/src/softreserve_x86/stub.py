@@ -16,6 +16,8 @@ from softreserve_x86 import e820
 
 __all__ = ["USABLE", "extension_entries", "handoff", "setup_e820"]
 
+_PAGE_SIZE: Final = 4096
+
 _FIXED_TYPES: Final = {
     int(EfiType.RESERVED): e820.RESERVED,
     int(EfiType.RUNTIME_SERVICES_CODE): e820.RESERVED,
@@ -78,8 +80,10 @@ def extension_entries(table: Sequence[E820Entry]) -> int:
 def handoff(machine: Machine) -> Handoff:
     """What the kernel is handed, by the stub or by whoever loaded it.
 
-    :raises MachineError: there is no EFI map for the stub, or no e820 table of a loader.
+    :raises MachineError: there is no EFI map for the stub, no e820 table of a loader, or no such page size.
     """
+    if machine.kernel.page_size != _PAGE_SIZE:
+        raise MachineError(f"x86_64 has pages of {_PAGE_SIZE} bytes, not {machine.kernel.page_size}")
     if machine.boot == "stub":
         if machine.efi_map is None:
             raise MachineError("booting through the EFI stub needs an EFI memory map")
