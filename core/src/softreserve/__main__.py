@@ -9,13 +9,18 @@ __all__ = ["run"]
 #: them again and again, as Python's default of 700 does, takes a sixth of a short command's time.
 _GC_THRESHOLD = 100_000
 
+_INTERRUPTED = 130
+
 
 def run() -> None:
     """Carry out the command of ``sys.argv`` and end the process with its exit code."""
     gc.set_threshold(_GC_THRESHOLD)
-    from softreserve.cli import main  # the imports are most of what there is to save
+    try:
+        from softreserve.cli import main  # the imports are most of what there is to save
 
-    status = main()
+        status = main()
+    except KeyboardInterrupt:  # so early that the command line could not see to it
+        status = _INTERRUPTED
     gc.freeze()  # the process ends: the last collection need not look at anything
     sys.exit(status)
 

@@ -6,6 +6,7 @@ Emulated commands end with what the real ones end with.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -87,9 +88,30 @@ def cli(plugin: tuple[str, ...]) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program; returns its exit code."""
+    _prepare_streams()
+    try:
+        status = _run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _discard_output()
+        return _BROKEN_PIPE
+    except OSError as error:
+        _discard_output()
+        return _failed(error.strerror or str(error))
+    return status
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    """Run a command, and tell what went wrong.
+
+    :raises OSError: of no file of ours: most likely standard output cannot be written.
+    """
     try:
         status = cli.main(None if arguments is None else list(arguments), "softreserve", standalone_mode=False)
-        sys.stdout.flush()
+    except SystemExit as error:
+        if isinstance(error.__context__, BrokenPipeError):  # click and rich would end the program with 1 themselves
+            raise error.__context__ from None
+        raise
     except click.ClickException as error:
         return _failed(error.format_message())
     except (click.Abort, KeyboardInterrupt):
@@ -99,12 +121,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SoftReserveError as error:
         _failed(str(error))
         return error.exit_code
-    except BrokenPipeError:
-        # what reads us has gone: keep the interpreter from complaining when it flushes at the end
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _BROKEN_PIPE
     except OSError as error:
-        return _failed(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        if error.filename is None:
+            raise
+        return _failed(f"{os.fsdecode(error.filename)}: {error.strerror}")
     except Exception as error:
         if os.environ.get(_TRACEBACK):
             raise
@@ -115,7 +135,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status if isinstance(status, int) else 0
 
 
+def _prepare_streams() -> None:
+    """See that printing does not fail where a stream is closed, lacks a character, or gets bytes that are no text."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
+        elif mode == "w" and isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _discard_output() -> None:
+    """Keep the interpreter from complaining when it flushes at the end what nobody takes."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _failed(*messages: str) -> int:
     for message in messages:
-        print(f"softreserve: {' '.join(message.splitlines())}", file=sys.stderr)
+        line = " ".join(message.splitlines())
+        print("softreserve:", "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line), file=sys.stderr)
     return 2
