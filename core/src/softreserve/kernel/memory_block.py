@@ -5,7 +5,7 @@ A machine may have half a million blocks, so blocks are kept as ranges of neighb
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from operator import attrgetter
 
@@ -116,11 +116,7 @@ class BlockTable:
     def between(self, first: int, end: int) -> list[BlockRange]:
         """Ranges that have a block in ``first`` to ``end`` (exclusive), in order."""
         at = self._at(first)
-        found = []
-        while at < len(self._ranges) and self._ranges[at].first < end:
-            found.append(self._ranges[at])
-            at += 1
-        return found
+        return self._ranges[at : bisect_left(self._ranges, end, at, key=_first)]
 
     def isolate(self, first: int, end: int) -> list[BlockRange]:
         """As :meth:`between`, with ranges cut so that what is returned holds no block outside; see :meth:`join`."""

@@ -578,20 +578,22 @@ class MemoryHotplug:
     def _shrink_zone_span(self, zone: Zone, start_pfn: int, end_pfn: int) -> None:
         """Draw an end of a zone in after pages at that end went offline. Linux: ``shrink_zone_span``."""
         if zone.start_pfn == start_pfn:
-            left = self._online_in_zone(zone, end_pfn, zone.end_pfn)
-            zone.set_span(min((s for s, _ in left), default=0), zone.end_pfn if left else 0)
+            lowest = next(self._online_in_zone(zone, end_pfn, zone.end_pfn), None)
+            zone.set_span(*((lowest[0], zone.end_pfn) if lowest else (0, 0)))
         elif zone.end_pfn == end_pfn:
-            left = self._online_in_zone(zone, zone.start_pfn, start_pfn)
-            zone.set_span(zone.start_pfn if left else 0, max((e for _, e in left), default=0))
+            highest = next(self._online_in_zone(zone, zone.start_pfn, start_pfn, downwards=True), None)
+            zone.set_span(*((zone.start_pfn, highest[1]) if highest else (0, 0)))
 
-    def _online_in_zone(self, zone: Zone, start_pfn: int, end_pfn: int) -> list[tuple[int, int]]:
-        """Parts of a pfn range that are online and in the zone."""
+    def _online_in_zone(
+        self, zone: Zone, start_pfn: int, end_pfn: int, *, downwards: bool = False
+    ) -> Iterator[tuple[int, int]]:
+        """Parts of a pfn range that are online and in the zone, in order."""
         per_block = self.block_size // self._system.kernel.page_size
-        found: list[tuple[int, int]] = []
-        for blocks in self.blocks.between(start_pfn // per_block, -(-end_pfn // per_block)):
+        found = self.blocks.between(start_pfn // per_block, -(-end_pfn // per_block))
+        for blocks in reversed(found) if downwards else found:
             low, high = max(blocks.first * per_block, start_pfn), min(blocks.end * per_block, end_pfn)
             if blocks.online and blocks.zone is zone:
-                found.append((low, high))
+                yield low, high
             elif blocks.online and blocks.zone is None:
-                found += [(max(s, low), min(e, high)) for s, e in zone.early if s < high and low < e]
-        return found
+                parts = [(max(s, low), min(e, high)) for s, e in zone.early if s < high and low < e]
+                yield from sorted(parts, reverse=downwards)
