@@ -9,8 +9,10 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import import_module
+from typing import Any
 
 import click
 
@@ -44,8 +46,35 @@ _OURS = 3
 _TRACEBACK = "SOFTRESERVE_TRACEBACK"
 
 
+class _ReaderGoneError(Exception):
+    """Standard output is a pipe that nobody reads any more. No OSError, which click would answer itself."""
+
+
+@contextmanager
+def _broken_pipes_are_ours() -> Iterator[None]:
+    """Come before click and rich, which end the program with 1 when a reader goes; to us that means findings."""
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise _ReaderGoneError from error
+    except SystemExit as error:
+        if isinstance(error.__context__, BrokenPipeError):
+            raise _ReaderGoneError from error
+        raise
+
+
 class _Commands(click.Group):
     """The commands of :data:`COMMANDS`, and those that plugins named with ``-p`` bring."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        with _broken_pipes_are_ours():
+            return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _broken_pipes_are_ours():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({*COMMANDS, *self._of_plugins(ctx)})
@@ -92,7 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         status = _run(arguments)
         sys.stdout.flush()
-    except BrokenPipeError:
+    except (BrokenPipeError, _ReaderGoneError):
         _discard_output()
         return _BROKEN_PIPE
     except OSError as error:
@@ -108,10 +137,6 @@ def _run(arguments: Sequence[str] | None) -> int:
     """
     try:
         status = cli.main(None if arguments is None else list(arguments), "softreserve", standalone_mode=False)
-    except SystemExit as error:
-        if isinstance(error.__context__, BrokenPipeError):  # click and rich would end the program with 1 themselves
-            raise error.__context__ from None
-        raise
     except click.ClickException as error:
         return _failed(error.format_message())
     except (click.Abort, KeyboardInterrupt):
@@ -125,6 +150,8 @@ def _run(arguments: Sequence[str] | None) -> int:
         if error.filename is None:
             raise
         return _failed(f"{os.fsdecode(error.filename)}: {error.strerror}")
+    except _ReaderGoneError:
+        raise
     except Exception as error:
         if os.environ.get(_TRACEBACK):
             raise
