@@ -231,12 +231,17 @@ def build_acpi(acpi: Acpi, arch: str, cpus: int) -> dict[str, bytes]:
     if acpi.hmat is not None:
         tables["HMAT"] = Hmat(tuple(_hmat(acpi.hmat)), header=Header(signature=b"HMAT", revision=2)).sealed()
     if acpi.windows:
-        # One way, so one target: the host bridge with identifier 0. Without it the kernel finds the entry too short.
-        windows = [FixedMemoryWindow(base_hpa=w.start, window_size=w.size, tail=bytes(4)) for w in acpi.windows]
-        tables["CEDT"] = Cedt(windows).sealed()
+        tables["CEDT"] = Cedt([_window(window) for window in acpi.windows]).sealed()
     if tables:
         tables["APIC"] = Madt([_processor(arch, number) for number in range(cpus)]).sealed()
     return tables
+
+
+def _window(window: CxlWindow) -> FixedMemoryWindow:
+    found = FixedMemoryWindow(base_hpa=window.start, window_size=window.size)
+    # One way, so one target: the host bridge with identifier 0. Without it the kernel finds the entry too short.
+    found.tail = bytes(4)
+    return found
 
 
 def _srat(srat: SratTable, arch: str) -> list[Struct]:
