@@ -34,9 +34,7 @@ def kernel(release: str, arch: str = "x86_64", page_size: int = 4096, **config: 
 def efi_map(items: Iterable[dict[str, Any]], desc_size: int = 40) -> EfiMemoryMap:
     """Descriptors as the vectors write them."""
     return EfiMemoryMap(
-        tuple(
-            EfiDescriptor(d["type"], number(d["start"]), number(d["pages"]), number(d["attr"])) for d in items
-        ),
+        tuple(EfiDescriptor(d["type"], number(d["start"]), number(d["pages"]), number(d["attr"])) for d in items),
         desc_size,
     )
 
