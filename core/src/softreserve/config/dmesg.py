@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from softreserve.config.acpi_files import read_acpi
 from softreserve.config.acpi_schema import Acpi, Size, SratCpus, SratMemory, SratTable, build_acpi
 from softreserve.config.builds import default_config
-from softreserve.errors import InputError
-from softreserve.model.cmdline import CommandLine
+from softreserve.config.capture import checked_cmdline
+from softreserve.config.reader import read_bytes
+from softreserve.errors import InputError, MachineError, shown
 from softreserve.model.efi_text import parse_efi_memmap
 from softreserve.model.kernel import Kernel
-from softreserve.model.machine import E820Entry, Machine
+from softreserve.model.machine import CPUS_MAX, E820Entry, Machine
 from softreserve.model.scenario import Scenario
 
 __all__ = ["parse_dmesg", "read_dmesg"]
+
+T = TypeVar("T")
 
 _STAMP = re.compile(r"^(<\d+>)?\[ *\d+\.\d+\](\[[^\]]*\])? ")
 _RELEASE = re.compile(r"Linux version (\S+)")
@@ -50,7 +55,7 @@ def read_dmesg(source: str, acpi: str | None = None) -> Scenario:
         text, path = sys.stdin.buffer.read().decode("utf-8", "replace"), Path("standard input")
     else:
         path = Path(source)
-        text = path.read_bytes().decode("utf-8", "replace")
+        text = read_bytes(path).decode("utf-8", "replace")
     if acpi is not None and not Path(acpi).is_dir():
         raise InputError("no such directory", path=acpi)
     tables = read_acpi(Path(acpi)) if acpi is not None else None
@@ -66,20 +71,22 @@ def parse_dmesg(text: str, tables: dict[str, bytes] | None = None, path: object 
     release = _first(lines, _RELEASE)
     if release is None:
         raise InputError("no kernel log: no line 'Linux version ...' in it", path=path)
-    e820 = tuple(_e820_entry(found) for found in map(_E820.search, lines) if found)
-    efi_lines = [line for line in lines if line.startswith("efi:")]
-    efi_map = parse_efi_memmap("\n".join(efi_lines), path=path) if any(map(_EFI.match, efi_lines)) else None
+    e820 = tuple(_each(lines, _E820, _e820_entry, path))
+    efi_map = None
+    if any(map(_EFI.match, lines)):
+        # Other lines become blank ones, so that a mistake is found by its number.
+        efi_map = parse_efi_memmap("\n".join(x if x.startswith("efi:") else "" for x in lines), path=path)
     if efi_map is None and not e820:
         raise InputError("no memory map in the log: neither BIOS-e820 lines nor those of efi=debug", path=path)
     arch = "x86_64" if e820 else "arm64"
-    cpus = int(_first(lines, _CPUS) or 1)
+    cpus = max(_each(lines, _CPUS, _cpu_count, path), default=1)
     return Machine(
         name=Path(str(path)).stem if path else "dmesg",
-        kernel=Kernel(release, arch, config=default_config(arch, release)),
-        cmdline=CommandLine(_first(lines, _CMDLINE) or ""),
+        kernel=_kernel(release, arch, path),
+        cmdline=checked_cmdline(_first(lines, _CMDLINE) or "", path),
         efi_map=efi_map,
         e820=e820 if efi_map is None else None,
-        acpi=build_acpi(Acpi(srat=_srat(lines)), arch, cpus) if tables is None else tables,
+        acpi=build_acpi(Acpi(srat=_srat(lines, path)), arch, cpus) if tables is None else tables,
         cpus=cpus,
         boot="stub" if efi_map is not None else "loader",
         hypervisor=any("Hypervisor detected" in line for line in lines),
@@ -95,27 +102,59 @@ def _first(lines: list[str], pattern: re.Pattern[str]) -> str | None:
     return None
 
 
+def _each(lines: list[str], pattern: re.Pattern[str], make: Callable[[re.Match[str]], T], path: object) -> list[T]:
+    """What ``make`` makes of every line that fits; its ``ValueError`` becomes a mistake of that line."""
+    made = []
+    for number, line in enumerate(lines, 1):
+        found = pattern.search(line)
+        if found is None:
+            continue
+        try:
+            made.append(make(found))
+        except ValueError as error:
+            raise InputError(str(error), path=path, place=f"line {number}") from None
+    return made
+
+
+def _kernel(release: str, arch: str, path: object) -> Kernel:
+    try:
+        return Kernel(release, arch, config=default_config(arch, release))
+    except MachineError as error:
+        raise InputError(str(error), path=path) from None
+
+
+def _span(first: str, last: str) -> tuple[Size, Size]:
+    """Start and size in bytes of a range that is printed with its last byte."""
+    start, end = int(first, 16), int(last, 16) + 1
+    if not start < end <= 1 << 64:
+        raise ValueError(f"no range of memory: {shown(f'{first}-{last}')}")
+    return Size(start), Size(end - start)
+
+
+def _cpu_count(found: re.Match[str]) -> int:
+    if len(found[1]) > len(str(CPUS_MAX)) or int(found[1]) > CPUS_MAX:
+        raise ValueError(f"Linux has at most {CPUS_MAX} CPUs, not {shown(found[1])}")
+    return int(found[1])
+
+
 def _e820_entry(found: re.Match[str]) -> E820Entry:
-    start, last = int(found[1], 16), int(found[2], 16)
     number = _E820_NUMBER.search(found[3])
     kind = _E820_TYPES.get(found[3].strip()) or (int(number[1]) if number else 2)
-    return E820Entry(start, last + 1 - start, kind)
+    if kind >> 32:
+        raise ValueError(f"an e820 type has 32 bits, which do not hold {shown(kind)}")
+    return E820Entry(*_span(found[1], found[2]), kind)
 
 
-def _srat(lines: list[str]) -> SratTable | None:
-    memory, cpus = [], []
-    for line in lines:
-        if found := _SRAT_MEMORY.search(line):
-            start, last = int(found[2], 16), int(found[3], 16)
-            memory.append(
-                SratMemory(
-                    int(found[1]),
-                    Size(start),
-                    Size(last + 1 - start),
-                    hotplug="hotplug" in found[4],
-                    non_volatile="non-volatile" in found[4],
-                )
-            )
-        elif found := _SRAT_CPU.search(line):
-            cpus.append(SratCpus(int(found[1]), 1))
-    return SratTable(tuple(cpus), tuple(memory)) if memory else None
+def _srat(lines: list[str], path: object) -> SratTable | None:
+    memory = tuple(_each(lines, _SRAT_MEMORY, _srat_memory, path))
+    cpus = tuple(_each(lines, _SRAT_CPU, lambda found: SratCpus(int(found[1]), 1), path))
+    try:
+        return SratTable(cpus, memory) if memory else None
+    except ValueError as error:
+        raise InputError(str(error), path=path) from None
+
+
+def _srat_memory(found: re.Match[str]) -> SratMemory:
+    start, size = _span(found[2], found[3])
+    words = found[4]
+    return SratMemory(int(found[1]), start, size, hotplug="hotplug" in words, non_volatile="non-volatile" in words)

@@ -306,8 +306,10 @@ def _message(error: BaseException, _: type | None) -> str:
         return "missing"
     if isinstance(error, ValueError) and len(error.args) > 1:  # attrs' own validators: the message comes first
         return str(error.args[0])
-    if isinstance(error, TypeError):
-        return "wanted an array" if "iterable" in str(error) else "wanted a table"
+    if isinstance(error, TypeError | AttributeError):
+        # What cattrs stumbled over: iterating where an array was wanted, looking for keys where a table was.
+        array = "iterable" in str(error) and "argument of type" not in str(error)
+        return "wanted an array" if array else "wanted a table"
     return str(error)
 
 

@@ -14,6 +14,7 @@ from softreserve.model.steps import KexecScenario, Step
 __all__ = ["read_steps", "scenario_steps"]
 
 _SYSCALLS = ("kexec_load", "kexec_file_load")
+_CHAIN_MAX = 100  # kexecs in a row
 _ENCODINGS = ("utf-8", "latin-1")
 
 #: Bytes of a file's name. Linux: ``include/uapi/linux/limits.h``.
@@ -93,6 +94,9 @@ def _kexec(table: Table, running: Kernel, second: Kernel | None, builds: dict[st
     kernel = _next_kernel(table, running, second, builds)
     image_table = table.table("image")
     next_table = table.table("kexec")
+    if len(table.key) > _CHAIN_MAX:
+        table.problem("kexec", f"more than {_CHAIN_MAX} kexecs in a row")
+        next_table = None
     return KexecScenario(
         syscall=syscall,
         kernel=kernel,

@@ -41,7 +41,8 @@ def option_problem(name: str, value: str | int) -> str | None:
     except ValueError:
         return f"wanted a number, not {shown(value)}"
     if not low <= number <= high:
-        return f"Linux has numbers from {low:#x} to {high:#x} here, not {shown(value)}"
+        bounds = f"{low} to {high}" if high < 1 << 16 else f"{low:#x} to {high:#x}"
+        return f"Linux has numbers from {bounds} here, not {shown(value)}"
     if name == "PHYSICAL_ALIGN" and number % low:
         return f"Linux has multiples of {low:#x} here, not {shown(value)}"
     return None

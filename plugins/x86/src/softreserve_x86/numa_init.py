@@ -260,7 +260,7 @@ class X86Numa(AcpiNumaArch):
                 continue
             below = [other for other in known if other < apic_id]
             nearby = below[-1:] or known[:1]
-            nid = self.apicid_to_node[nearby[0]] if nearby else min(online)
+            nid = self.apicid_to_node[nearby[0]] if nearby else min(online, default=NUMA_NO_NODE)
             self.state.set_cpu_node(cpu, 0 if 0 in online else nid)
 
     def init_gi_nodes(self) -> None:
