@@ -9,16 +9,19 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel.memory_block import BlockRange
 from softreserve.kernel.mm_init import mem_pfn_ranges
 
 if TYPE_CHECKING:
+    from softreserve.kernel.memory_hotplug import MemoryHotplug
     from softreserve.kernel.zones import Zone
     from softreserve.system import System
 
-__all__ = ["BootBlocks"]
+__all__ = ["BootBlocks", "kernel_blocks"]
+
+_DMA32_END: Final = 4 << 30
 
 
 class BootBlocks:
@@ -111,3 +114,32 @@ class BootBlocks:
         low = block * self._block_pages
         found = [zone for zone in self._zones(list(nodes)) if zone.intersects(low, self._block_pages)]
         return found[0] if len(found) == 1 else None
+
+
+def kernel_blocks(memory: MemoryHotplug, system: System) -> Iterator[int]:
+    """Blocks that hold what the kernel allocates on every machine at boot: they can never go offline.
+
+    The first slabs of a node come from the bottom of its highest kernel zone, its struct pages from the top of its
+    memory, bounce buffers for devices from the top of what those can reach.
+    Linux: ``mm/slub.c: early_kmem_cache_node_alloc``, ``mm/sparse.c: sparse_init_nid``, ``kernel/dma/swiotlb.c``.
+    """
+    per_block = memory.block_size // system.kernel.page_size
+    for nid in system.nodes.online:
+        pgdat = memory.zones.node_data(nid)
+        populated = [zone for zone in pgdat.kernel_zones if zone.populated]
+        if populated:
+            yield populated[-1].early[0][0] // per_block
+            yield (pgdat.end_pfn - 1) // per_block
+    yield from _bounce_buffers(memory)
+
+
+def _bounce_buffers(memory: MemoryHotplug) -> Iterator[int]:
+    """The highest whole block below 4 GiB, where there is memory beyond."""
+    limit = _DMA32_END // memory.block_size
+    if all(blocks.end <= limit for blocks in memory.blocks):
+        return
+    for blocks in reversed(memory.blocks.between(0, limit)):
+        for block in reversed(range(blocks.first, min(blocks.end, limit))):
+            if not memory.has_holes(block):
+                yield block
+                return

@@ -117,30 +117,16 @@ class MemoryHotplug:
         """
         if not self._system.kernel.builtin("MEMORY_HOTPLUG"):
             return
-        from softreserve.kernel.boot_blocks import BootBlocks
+        from softreserve.kernel.boot_blocks import BootBlocks, kernel_blocks
         from softreserve.kernel.memory_sysfs import publish
 
         page = self._system.kernel.page_size
         for blocks in BootBlocks(self._system, self.memory_block_size_bytes() // page, self.section_size // page):
             self.blocks.insert(blocks)
-        self._kernel_blocks = set(self._ends_of_nodes())
+        self._kernel_blocks = set(kernel_blocks(self, self._system))
         self._system.nodes.memory_blocks = self
         self._set_default_online_type()
         publish(self, self._system)
-
-    def _ends_of_nodes(self) -> Iterator[int]:
-        """Blocks that hold what the kernel allocates on every node at boot.
-
-        The first slabs of a node come from the bottom of its highest kernel zone; its struct pages were taken from
-        the top of its memory. Linux: ``mm/slub.c: early_kmem_cache_node_alloc``, ``mm/sparse.c: sparse_init_nid``.
-        """
-        per_block = self.block_size // self._system.kernel.page_size
-        for nid in self._system.nodes.online:
-            pgdat = self.zones.node_data(nid)
-            populated = [zone for zone in pgdat.kernel_zones if zone.populated]
-            if populated:
-                yield populated[-1].start_pfn // per_block
-                yield (pgdat.end_pfn - 1) // per_block
 
     def initcalls(self) -> list[Initcall]:
         """Initcalls of memory hotplug: none, it is there before any."""
@@ -507,7 +493,7 @@ class MemoryHotplug:
         assert blocks is not None, _MISSING
         if not blocks.online:
             return 1
-        if blocks.zone is None or self._has_holes(block):
+        if blocks.zone is None or self.has_holes(block):
             return -EINVAL
         if blocks.early:
             status = self._boot_memory_refuses(block)
@@ -516,7 +502,7 @@ class MemoryHotplug:
         self._offline_pages(blocks.zone, block)
         return 0
 
-    def _has_holes(self, block: int) -> bool:
+    def has_holes(self, block: int) -> bool:
         """Whether part of the block is not System RAM: such a block can never go offline."""
         start = block * self.block_size
         pages = 0
