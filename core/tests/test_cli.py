@@ -139,6 +139,17 @@ def test_steps_are_carried_out(machine: str, tmp_path: Path, capsys: pytest.Capt
     assert "same\n" in run("run", machine, str(steps), "--trace", capsys=capsys)[1]
 
 
+def test_what_a_step_changed_is_shown(machine: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    steps = tmp_path / "steps.toml"
+    policy = "/sys/devices/system/memory/auto_online_blocks"
+    steps.write_text(f'[[step]]\nname = "one"\nwrites = [["{policy}", "online_kernel"]]\n')
+    changes = "-auto_online_blocks=offline\n+auto_online_blocks=online_kernel\n"
+    assert run("run", machine, str(steps), capsys=capsys)[1] == f"# one: 0\n{policy} <- online_kernel : 0\n{changes}"
+    whole = run("run", machine, str(steps), "--state", capsys=capsys)[1].splitlines()
+    assert "auto_online_blocks=online_kernel" in whole
+    assert any(line.startswith("nodes online=") for line in whole)
+
+
 def test_a_case_is_observed(machine: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, out, _ = run("observe", machine, "--out", str(tmp_path / "out"), capsys=capsys)
     assert (status, out) == (0, "")

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import difflib
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from softreserve.boot import boot
 from softreserve.cli.options import Changes, asked, change_options, machine_argument, plugin_option
 from softreserve.emit import EMITTERS, emit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from softreserve.model.steps import Step
+    from softreserve.steps import Runner
+    from softreserve.system import System
 
 __all__ = ["run_command"]
 
@@ -20,6 +30,7 @@ __all__ = ["run_command"]
 @change_options
 @plugin_option
 @click.option("--trace", is_flag=True, help="Show the state after every write.")
+@click.option("--state", is_flag=True, help="Show the whole state after every step, not only what it changed.")
 @click.option("--emit", "what", type=click.Choice(list(EMITTERS)), help="At the end, print this as the kernel would.")
 def run_command(
     machine: str,
@@ -30,14 +41,15 @@ def run_command(
     page_size: str | None,
     plugin: tuple[str, ...],
     trace: bool,
+    state: bool,
     what: str | None,
 ) -> int:
     """Boot MACHINE and carry out the steps of a file (or of the machine itself), one after the other.
 
-    Ends with the status of the last step.
+    Shows each step's result, what the kernel logged, and what the step changed (- before, + after). Shell words that
+    take real programs run in the machine's namespace. Ends with the status of the last step.
     """
     from softreserve.config.steps import read_steps
-    from softreserve.steps import run_step
 
     scenario, selection = asked(machine, plugin, Changes(arch, kernel, cmdline, page_size), with_steps=steps is None)
     todo = scenario.steps if steps is None else read_steps(steps, scenario.machine.kernel)[0]
@@ -45,17 +57,41 @@ def run_command(
         raise click.UsageError(f"{steps or machine} has no steps")
     system = boot(scenario.machine, selection.hooks_for(scenario.machine), recording=False)
     status = 0
-    for step in todo:
-        mark = len(system.log)
-        result = run_step(system, step, trace=trace)
-        if result.status is None:
-            print(f"softreserve: step {step.name} not run: {result.why}", file=sys.stderr)
-            continue
-        status = result.status
-        print(f"# {step.name}: {status}")
-        print((result.trace if trace and result.trace is not None else result.output), end="")
-        for line in system.log.lines_since(mark):
-            print(f"[log] {line}")
+    with _session(system, todo) as runner:
+        for step in todo:
+            status = _carry_out(system, step, runner, trace=trace, state=state, before=status)
     if what is not None:
         sys.stdout.write("".join(f"{line}\n" for line in emit(system, what)))
     return status
+
+
+def _session(system: System, steps: Sequence[Step]) -> contextlib.AbstractContextManager[Runner | None]:
+    """Where shell words run; nothing is started for steps that need no program."""
+    from softreserve.steps import needs_programs
+
+    if not any(step.run is not None and needs_programs(step.run) for step in steps):
+        return contextlib.nullcontext()
+    from softreserve.shell import runner
+
+    return runner(system) or contextlib.nullcontext()
+
+
+def _carry_out(system: System, step: Step, runner: Runner | None, *, trace: bool, state: bool, before: int) -> int:
+    """One step and what came of it; its status, or the one before where it cannot be run."""
+    from softreserve.snapshot import state_lines
+    from softreserve.steps import run_step
+
+    was, mark = state_lines(system), len(system.log)
+    result = run_step(system, step, runner, trace=trace)
+    if result.status is None:
+        print(f"softreserve: step {step.name} not run: {result.why}", file=sys.stderr)
+        return before
+    print(f"# {step.name}: {result.status}")
+    print((result.trace if trace and result.trace is not None else result.output), end="")
+    for line in system.log.lines_since(mark):
+        print(f"[log] {line}")
+    now = state_lines(system)
+    changes = list(difflib.unified_diff(was, now, n=0, lineterm=""))[2:]
+    for line in now if state else (line for line in changes if not line.startswith("@@")):
+        print(line)
+    return result.status
