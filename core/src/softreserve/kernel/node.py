@@ -161,13 +161,18 @@ class Nodes(NumaState):
     # --- CPUs
 
     def smp_init(self) -> None:
-        """Bring all CPUs up; their nodes have CPUs from now on. Linux: ``kernel/smp.c: smp_init``."""
+        """Bring all CPUs up; their nodes have CPUs from now on. Linux: ``kernel/smp.c: smp_init``.
+
+        An emulated node lists all CPUs of its physical node, but counts as a node with CPUs only for the CPU that was
+        up first, and for those that have it as their own. Linux: ``mm/vmstat.c: init_cpu_node_state``.
+        """
         cpus = self._cpus_to_bring_up()
         for cpu in range(cpus):
             self.cpu_to_node.setdefault(cpu, min(self.online, default=0))
-            for nid in self.nodes_of_cpu(cpu):
+            listed = self.nodes_of_cpu(cpu)
+            for nid in listed:
                 self._cpumask.setdefault(nid, set()).add(cpu)
-        self.has_cpu |= {nid for nid in self.online if self._cpumask.get(nid)}
+            self.has_cpu |= self.online & (listed if cpu == 0 else {self.cpu_to_node[cpu]})
         nodes = len(self.online)
         self.log.printk(
             f"smp: Brought up {nodes} node{'s' if nodes > 1 else ''}, {cpus} CPU{'s' if cpus > 1 else ''}",
