@@ -25,6 +25,7 @@ def contract(path: Path, *options: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "softreserve.testing.plugin"]
     where = os.pathsep.join([str(path), *(entry for entry in sys.path if entry)])
     environment = os.environ | {"PYTHONPATH": where}
+    command += ["--import-mode=importlib"]  # else pytest puts its own site-packages before everything
     command += ["--pyargs", "softreserve.testing.contract", *options]
     return subprocess.run(command, env=environment, cwd=path, capture_output=True, text=True, check=False)
 
