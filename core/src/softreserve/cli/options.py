@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
@@ -115,4 +116,10 @@ def changed(scenario: Scenario, plugin: tuple[str, ...], changes: Changes) -> tu
     """A scenario with changes, and the plugins for it."""
     everywhere: tuple[str, ...] = click.get_current_context().find_root().params.get("plugin", ())
     selection = Selection(dict.fromkeys((*everywhere, *plugin)), scenario.plugins)
-    return attrs.evolve(scenario, machine=changes.apply(scenario.machine, selection)), selection
+    machine = changes.apply(scenario.machine, selection)
+    if machine.arch != scenario.machine.arch:
+        from softreserve.carry import lost_on
+
+        for line in lost_on(scenario.machine, machine.arch):
+            print(f"softreserve: {line}", file=sys.stderr)
+    return attrs.evolve(scenario, machine=machine), selection
