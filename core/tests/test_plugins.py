@@ -12,6 +12,7 @@ from softreserve.model.kernel import Kernel
 from softreserve.model.machine import Machine
 from softreserve.plugins import installed, load
 from softreserve.selection import Selection
+from softreserve.system import System
 
 
 @pytest.fixture
@@ -149,6 +150,43 @@ def test_a_plugin_that_raises_is_named_but_what_it_says_of_the_machine_is_kept()
         load([], extra=[("bad", plugin(KeyError("x")))]).stub_handoff(machine())
     with pytest.raises(MachineError, match="no map"):
         load([], extra=[("fine", plugin(MachineError("no map")))]).stub_handoff(machine())
+
+
+def test_a_plugin_that_wants_to_end_the_program_is_named(path: Path) -> None:
+    @hookimpl
+    def softreserve_stub_handoff(machine: object) -> object:
+        raise SystemExit(0)
+
+    plugin = SimpleNamespace(softreserve_stub_handoff=softreserve_stub_handoff)
+    with pytest.raises(PluginError, match="plugin leaver: softreserve_stub_handoff failed: SystemExit: 0"):
+        load([], extra=[("leaver", plugin)]).stub_handoff(machine())
+    distribution(path, "leaver", plugins={"leaver": module(path, "leaver_plugin", "raise SystemExit(0)")})
+    with pytest.raises(PluginError, match=r"plugin 'leaver' .* cannot be imported: SystemExit: 0"):
+        load(["leaver"])
+
+
+@pytest.mark.parametrize("size", [0, 1, -1, 3 << 27, True])
+def test_a_size_that_no_memory_block_has_is_a_wrong_answer(size: int) -> None:
+    @hookimpl
+    def softreserve_memory_block_size(system: object) -> object:
+        return size
+
+    plugin = SimpleNamespace(softreserve_memory_block_size=softreserve_memory_block_size)
+    hooks = load([], extra=[("liar", plugin)])
+    with pytest.raises(PluginResultError, match="plugin liar: softreserve_memory_block_size answered"):
+        hooks.memory_block_size(System(machine(), hooks))
+
+
+def test_a_policy_that_is_none_is_a_wrong_answer() -> None:
+    @hookimpl
+    def softreserve_online_policy(system: object) -> object:
+        return "sometimes"
+
+    hooks = load([], extra=[("liar", SimpleNamespace(softreserve_online_policy=softreserve_online_policy))])
+    with pytest.raises(
+        PluginResultError, match=r"plugin liar: .* answered 'sometimes', wanted one of offline, online,"
+    ):
+        hooks.online_policy(System(machine(), hooks))
 
 
 def test_calls_can_be_traced() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from softreserve.errors import MachineError
+from softreserve.errors import MachineError, PluginError, SoftReserveError
 from softreserve.initcalls import Initcall, Level, sorted_initcalls
 from softreserve.model.efi import EfiMemoryMap
 from softreserve.model.machine import E820Entry, Machine
@@ -42,6 +42,15 @@ def boot(machine: Machine, hooks: Hooks, *, recording: bool = True) -> System:
     return system
 
 
+def _call(initcall: Initcall) -> None:
+    try:
+        initcall.call()
+    except SoftReserveError:
+        raise
+    except Exception as error:
+        raise PluginError(f"initcall {initcall.name} ({initcall.source}): {type(error).__name__}: {error}") from error
+
+
 def _unanswered(system: System, stage: str) -> MachineError:
     loaded = ", ".join(system.hooks.names) or "none"
     return MachineError(f"no loaded plugin boots {system.machine.arch} ({stage}); loaded: {loaded}")
@@ -75,7 +84,7 @@ def _late(system: System) -> None:
     calls: list[Initcall] = [*system.initcalls, *system.memory.initcalls(), *system.modules.initcalls()]
     for call in sorted_initcalls(calls):
         system.log.stage = "dax bus" if call.level >= Level.DEVICE else "resources"
-        call.call()
+        _call(call)
     system.log.stage = "running"
     system.firmware_memmap.publish(system.sysfs)
     system.hooks.sysfs(system)

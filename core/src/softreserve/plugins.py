@@ -14,7 +14,7 @@ import pluggy
 
 from softreserve import hookspecs
 from softreserve.entrypoints import EntryPoint, entry_points
-from softreserve.errors import PluginError, PluginResultError, SoftReserveError, UnknownPluginError
+from softreserve.errors import PluginError, PluginResultError, SoftReserveError, UnknownPluginError, shown
 from softreserve.initcalls import Initcall
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def _import(name: str, available: Mapping[str, list[EntryPoint]]) -> Any:
         raise UnknownPluginError(f"plugin {name!r} is installed more than once: {owners}")
     try:
         return entries[0].load()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise PluginError(f"plugin {name!r} ({entries[0].value}) cannot be imported: {_one_line(error)}") from error
 
 
@@ -160,11 +160,20 @@ class Hooks:
 
     def memory_block_size(self, system: System) -> int | None:
         """See :func:`softreserve.hookspecs.softreserve_memory_block_size`."""
-        return self._first("softreserve_memory_block_size", int, system=system)
+        section = system.memory.section_size
+
+        def sound(size: int) -> bool:
+            return size >= section and size.bit_count() == 1
+
+        words = f"a power of two from {section} on"
+        return self._first("softreserve_memory_block_size", int, sound, words, system=system)
 
     def online_policy(self, system: System) -> str | None:
         """See :func:`softreserve.hookspecs.softreserve_online_policy`."""
-        return self._first("softreserve_online_policy", str, system=system)
+        from softreserve.kernel.memory_hotplug import ONLINE_TYPES
+
+        words = f"one of {', '.join(ONLINE_TYPES)}"
+        return self._first("softreserve_online_policy", str, ONLINE_TYPES.__contains__, words, system=system)
 
     def sysfs(self, system: System) -> None:
         """See :func:`softreserve.hookspecs.softreserve_sysfs`."""
@@ -194,12 +203,21 @@ class Hooks:
 
     # --- calling
 
-    def _first(self, hook: str, wanted: type[T], /, **arguments: Any) -> T | None:
-        """Ask plugins, the last loaded first, until one answers with something other than ``None``."""
+    def _first(
+        self, hook: str, wanted: type[T], sound: Callable[[T], bool] | None = None, words: str = "", /, **arguments: Any
+    ) -> T | None:
+        """Ask plugins, the last loaded first, until one answers with something other than ``None``.
+
+        :param sound: whether an answer of the right type is one that the hook allows; ``words`` say which ones are.
+        """
         for impl in reversed(getattr(self.manager.hook, hook).get_hookimpls()):
             answer = self._call(hook, impl, arguments)
-            if answer is not None:
-                return self._checked(hook, impl, answer, wanted)
+            if answer is None:
+                continue
+            found = self._checked(hook, impl, answer, wanted)
+            if sound is not None and not sound(found):
+                raise PluginResultError(f"plugin {impl.plugin_name}: {hook} answered {shown(found)}, wanted {words}")
+            return found
         return None
 
     def _all(self, hook: str, wanted: type[T], /, **arguments: Any) -> list[T]:
@@ -226,7 +244,7 @@ class Hooks:
             answer = impl.function(*(arguments[name] for name in impl.argnames))
         except SoftReserveError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise PluginError(f"plugin {impl.plugin_name}: {hook} failed: {_one_line(error)}") from error
         if self.trace is not None:
             self.trace(f"{hook} {impl.plugin_name} -> {answer!r}")
@@ -234,7 +252,7 @@ class Hooks:
 
     @staticmethod
     def _checked(hook: str, impl: Any, answer: Any, wanted: type[T]) -> T:
-        if not isinstance(answer, wanted):
+        if not isinstance(answer, wanted) or (wanted is int and isinstance(answer, bool)):
             raise PluginResultError(_wrong(hook, impl, answer, wanted.__name__))
         return answer
 

@@ -152,9 +152,7 @@ class MemoryHotplug:
             self.default_online_type = "online"
         for text in self._system.cmdline.all("memhp_default_state"):
             self.default_online_type = online_type_from_str(text or "") or self.default_online_type
-        asked = self._system.hooks.online_policy(self._system)
-        if asked in ONLINE_TYPES:
-            self.default_online_type = asked
+        self.default_online_type = self._system.hooks.online_policy(self._system) or self.default_online_type
 
     # --- notifiers and groups
 
