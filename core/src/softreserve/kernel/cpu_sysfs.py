@@ -42,25 +42,41 @@ def publish(system: System) -> None:
     for name, cpus in groups.items():
         system.sysfs.add(f"{_CPU}/{name}", _text(format_list(cpus)))
     system.sysfs.add(f"{_CPU}/kernel_max", _text(str(system.kernel.number("NR_CPUS", 8192) - 1)))
+    members: dict[int, list[int]] = {}
     for cpu in range(count):
-        system.sysfs.add(f"{_CPU}/cpu{cpu}", _cpu(system, cpu))
+        members.setdefault(_package(system, cpu), []).append(cpu)
+    packages = {nid: _Group(cpus, count) for nid, cpus in members.items()}
+    for cpu in range(count):
+        nid = _package(system, cpu)
+        system.sysfs.add(f"{_CPU}/cpu{cpu}", _cpu(cpu, nid, _Group([cpu], count), packages[nid]))
         system.sysfs.add(f"/sys/bus/cpu/devices/cpu{cpu}", Link(f"{_CPU}/cpu{cpu}"))
     for name in ("kexec_loaded", "kexec_crash_loaded", "kexec_crash_size"):
         system.sysfs.add(f"/sys/kernel/{name}", _text("0"))
 
 
-def _cpu(system: System, cpu: int) -> Directory:
-    nid = max(system.nodes.cpu_node(cpu), 0)
-    package = system.nodes.present_cpus(nid) or [cpu]
+def _package(system: System, cpu: int) -> int:
+    """All CPUs of a node are one package."""
+    return max(system.nodes.cpu_node(cpu), 0)
+
+
+class _Group:
+    """CPUs as the files show them; many files show the same ones."""
+
+    def __init__(self, cpus: list[int], count: int) -> None:
+        self.bitmap = _text(format_bitmap(cpus, count))
+        self.list = _text(format_list(cpus))
+
+
+def _cpu(cpu: int, nid: int, itself: _Group, package: _Group) -> Directory:
     topology: dict[str, Node] = {"core_id": _text(str(cpu)), "physical_package_id": _text(str(nid))}
     for name, group in (
-        ("thread_siblings", [cpu]),
-        ("core_cpus", [cpu]),
+        ("thread_siblings", itself),
+        ("core_cpus", itself),
         ("core_siblings", package),
         ("package_cpus", package),
     ):
-        topology[name] = _text(format_bitmap(group, system.machine.cpus))
-        topology[f"{name}_list"] = _text(format_list(group))
+        topology[name] = group.bitmap
+        topology[f"{name}_list"] = group.list
     return Directory(
         {
             "topology": Directory(topology),

@@ -249,9 +249,7 @@ def format_list(numbers: Iterable[int]) -> str:
 
 def format_bitmap(numbers: Iterable[int], width: int) -> str:
     """Numbers as the kernel prints a mask of ``width`` bits with ``%*pb``: hexadecimal words, the highest first."""
-    bits = sum(1 << number for number in numbers)
-    words = []
-    for low in range(0, width, 32):
-        digits = (min(32, width - low) + 3) // 4
-        words.append(f"{bits >> low & 0xFFFFFFFF:0{digits}x}")
-    return ",".join(reversed(words))
+    bits = sum(1 << number for number in numbers) & ((1 << width) - 1)
+    digits = f"{bits:0{(width + 3) // 4}x}"
+    first = len(digits) % 8 or 8
+    return ",".join([digits[:first], *(digits[at : at + 8] for at in range(first, len(digits), 8))])
