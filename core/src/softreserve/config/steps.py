@@ -95,7 +95,7 @@ def _kexec(table: Table, running: Kernel, second: Kernel | None, builds: dict[st
     image_table = table.table("image")
     next_table = table.table("kexec")
     if len(table.key) > _CHAIN_MAX:
-        table.problem("kexec", f"more than {_CHAIN_MAX} kexecs in a row")
+        table.document.problem(("kexec",), f"more than {_CHAIN_MAX} kexecs in a row")
         next_table = None
     return KexecScenario(
         syscall=syscall,
