@@ -39,7 +39,8 @@ def export(system: System, directory: Path, *, replace: bool = False) -> int:
         finally:
             shutil.rmtree(beside, ignore_errors=True)
     except OSError as error:
-        raise InputError(f"cannot export: {error.strerror or error}", path=error.filename or directory) from error
+        # The file that it failed on mostly lies in the tree beside, whose name tells nobody anything.
+        raise InputError(f"cannot export: {error.strerror or error}", path=directory) from error
     return count
 
 
