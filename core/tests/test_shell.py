@@ -86,7 +86,7 @@ def test_what_sysfs_refuses_is_refused_to_root_as_well(session: Session, words: 
 
 
 def test_a_write_longer_than_a_page_is_cut_and_an_empty_one_does_not_arrive(session: Session) -> None:
-    session.run(f"head -c 5000 /dev/zero | tr '\\0' x | dd of={TOY}/value bs=5000 count=1")
+    session.run(f"head -c 5000 /dev/zero | tr '\\0' x | dd of={TOY}/value bs=5000 count=1 iflag=fullblock")
     assert session.live.system.sysfs.read(f"{TOY}/value") == b"x" * 904  # the rest, in dd's second write()
 
     session.run(f": > {TOY}/value")
