@@ -1,4 +1,4 @@
-"""For all tests: what may not be skipped is not skipped in continuous integration."""
+"""For all tests: what may not be skipped in continuous integration, and how examples are drawn."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ import os
 from collections.abc import Generator
 
 import pytest
+from hypothesis import settings
+
+# A loaded machine is no failure; continuous integration draws the same examples every time.
+settings.register_profile("softreserve", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("softreserve")
 
 #: Set where real programs and FUSE must be there.
 REQUIRED = "SOFTRESERVE_REQUIRE_CLIENTS"

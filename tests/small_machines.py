@@ -81,10 +81,15 @@ def machine(
     )
 
 
+def need(arch: str) -> None:
+    """Skip where no plugin boots an architecture."""
+    if arch not in ARCHES:
+        pytest.skip(f"no plugin boots {arch}")
+
+
 def settled(machine: Machine) -> System:
     """Booted, with its modules loaded; skipped where no plugin boots it."""
-    if machine.arch not in ARCHES:
-        pytest.skip(f"no plugin boots {machine.arch}")
+    need(machine.arch)
     system = boot(machine, Selection().hooks_for(machine))
     system.modules.coldplug()
     return system

@@ -9,7 +9,7 @@ import attrs
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from small_machines import ARM64, LOW, NODE_1, X86, cedt, hmat, machine, settled, srat
+from small_machines import ARM64, LOW, NODE_1, X86, cedt, hmat, machine, need, settled, srat
 from softreserve.acpi.slit import Slit
 from softreserve.boot import boot
 from softreserve.errors import InputError, MachineError
@@ -117,6 +117,7 @@ VALUES = (
 @pytest.fixture(scope="module", params=[X86, ARM64])
 def running(request: pytest.FixtureRequest) -> System:
     """A machine with all its drivers, on which everything may be done."""
+    need(request.param)
     described = machine(request.param)
     system = boot(
         attrs.evolve(described, cmdline=CommandLine("memhp_default_state=offline")),
