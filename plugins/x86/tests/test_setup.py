@@ -8,7 +8,7 @@ from softreserve.model.machine import E820Entry
 from softreserve.model.ranges import PhysRange
 from softreserve_x86 import e820
 from softreserve_x86.e820_resources import E820Resources, memblock_setup, setup_pci_gap
-from softreserve_x86.setup import Setup
+from softreserve_x86.setup import Setup, brk_size
 from softreserve_x86.stub import extension_entries
 
 G = 1 << 30
@@ -100,6 +100,11 @@ def test_a_kernel_outside_ram_makes_its_place_ram():
     setup.e820_add_kernel_range(G, G + 0x1000)
     setup.trim_bios_range()
     assert (0x100000, G + 0x1000, e820.RAM) in ranges(setup.table)
+
+
+@pytest.mark.parametrize(("options", "kib"), [({}, 152), ({"X86_5LEVEL": "y"}, 160), ({"RANDOMIZE_MEMORY": "y"}, 176)])
+def test_the_image_ends_with_room_for_page_tables_that_the_options_ask_for(options, kib):
+    assert brk_size(Kernel("6.12", "x86_64", config=options)) == kib << 10
 
 
 def test_soft_reserved_memory_is_no_ram_and_does_not_raise_max_pfn():

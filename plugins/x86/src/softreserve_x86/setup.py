@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "SETUP",
     "Setup",
+    "brk_size",
     "e820_end_of_low_ram_pfn",
     "e820_end_of_ram_pfn",
     "early_reserve",
@@ -40,6 +41,8 @@ __all__ = [
 ]
 
 _PAGE_SIZE: Final = 4096
+_BRK_SLOP: Final = 64 << 10
+_BRK_DMI: Final = 64 << 10
 _BIOS_BEGIN: Final = 0xA0000
 _BIOS_END: Final = 0x100000
 _MAX_DMA_PFN: Final = 16 << (20 - 12)
@@ -237,9 +240,19 @@ def _page_align(address: int) -> int:
 
 
 def image_range(image: KernelImage) -> tuple[int, int] | None:
-    """The kernel image from ``_text`` to its end, bytes, half open; ``None`` where it is not known."""
+    """The kernel image from ``_text`` to the end of bss, bytes, half open; ``None`` where it is not known."""
     parts = [part for part in (image.code, image.rodata, image.data, image.bss) if part is not None]
     return (min(p.start for p in parts), max(p.end for p in parts)) if parts else None
+
+
+def brk_size(kernel: Kernel) -> int:
+    """Bytes between the end of bss and that of the image: room for alignment, DMI tables and first page tables.
+
+    Linux: ``arch/x86/kernel/vmlinux.lds.S: .brk``; ``RESERVE_BRK`` in ``setup.c`` and ``arch/x86/mm/init.c``.
+    """
+    levels = 4 if kernel.builtin("X86_5LEVEL") else 3
+    page_tables = (4 if kernel.builtin("RANDOMIZE_MEMORY") else 2) * levels
+    return _BRK_SLOP + _BRK_DMI + page_tables * _PAGE_SIZE
 
 
 def kernel_resources(image: KernelImage) -> list[Resource]:
@@ -307,7 +320,7 @@ def _settle_table(system: System, setup: Setup) -> None:
         insert_resource(system.iomem.root, res)
     whole = image_range(image)
     if whole is not None:
-        setup.e820_add_kernel_range(*whole)
+        setup.e820_add_kernel_range(whole[0], _page_align(whole[1]) + brk_size(system.kernel))
     setup.trim_bios_range()
     setup.find_max_pfn()
     system.stash[E820_TABLE_KEXEC] = tuple(E820Entry(e.start, e.size, e.type) for e in setup.table_kexec.entries)
