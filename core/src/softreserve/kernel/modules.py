@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -122,7 +122,20 @@ class Modules:
                 status = parameter.set(parameters[parameter.name])
                 if status:
                     return status
+        self._complain_of_unknown(module, parameters or {})
         return self._start(module)
+
+    def _complain_of_unknown(self, module: Module, given: Mapping[str, str | None]) -> None:
+        """Modprobe hands over what the command line has for a module; the kernel names what the module lacks.
+
+        Linux: ``kernel/module/main.c: unknown_module_param_cb``.
+        """
+        prefix = f"{module.name}."
+        asked = [p.canonical.removeprefix(prefix) for p in self._system.cmdline if p.canonical.startswith(prefix)]
+        known = {"async_probe", "dyndbg", *(parameter.name for parameter in module.parameters)}
+        for name in (*asked, *given):
+            if name not in known:
+                self._system.printk(f"{module.name}: unknown parameter '{name}' ignored", "kernel/module/main.c")
 
     def coldplug(self) -> None:
         """Load every loadable module, as udev does on a machine that has the devices for them.
