@@ -92,6 +92,13 @@ def test_what_memblock_reserved_keeps_a_block_online() -> None:
     assert write(system, 9, "offline") == len("offline")
 
 
+def test_the_kernel_keeps_both_ends_of_every_node_and_the_bounce_buffers_below_4_gib() -> None:
+    """Node 1 has blocks 36 to 47; block 0 is in two zones; the highest 64 MiB below 4 GiB are in block 15."""
+    system = boot_memory([(0, 2 * GIB, 0), (4 * GIB + 512 * MIB, 6 * GIB, 1)])
+    busy = [block for block in (1, 14, 15, 36, 37, 46, 47) if write(system, block, "offline") == -EBUSY]
+    assert busy == [15, 36, 47]
+
+
 def test_an_architecture_can_refuse_to_take_boot_memory_offline() -> None:
     system = boot_memory()
     system.memory.boot_memory_stays = True

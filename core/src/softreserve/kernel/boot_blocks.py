@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["BootBlocks", "kernel_blocks"]
 
 _DMA32_END: Final = 4 << 30
+#: Bytes. Linux: ``include/linux/swiotlb.h``.
+_IO_TLB_DEFAULT_SIZE: Final = 64 << 20
 
 
 class BootBlocks:
@@ -130,16 +132,14 @@ def kernel_blocks(memory: MemoryHotplug, system: System) -> Iterator[int]:
         if populated:
             yield populated[-1].early[0][0] // per_block
             yield (pgdat.end_pfn - 1) // per_block
-    yield from _bounce_buffers(memory)
+    yield from _bounce_buffers(memory, system)
 
 
-def _bounce_buffers(memory: MemoryHotplug) -> Iterator[int]:
-    """The highest whole block below 4 GiB, where there is memory beyond."""
-    limit = _DMA32_END // memory.block_size
-    if all(blocks.end <= limit for blocks in memory.blocks):
+def _bounce_buffers(memory: MemoryHotplug, system: System) -> Iterator[int]:
+    """Blocks of the bounce buffers, which are as high below 4 GiB as they fit; there are some where memory is above."""
+    if all(blocks.end * memory.block_size <= _DMA32_END for blocks in memory.blocks):
         return
-    for blocks in reversed(memory.blocks.between(0, limit)):
-        for block in reversed(range(blocks.first, min(blocks.end, limit))):
-            if not memory.has_holes(block):
-                yield block
-                return
+    free = ((start, min(end, _DMA32_END)) for start, end in system.memblock.free_mem_ranges())
+    end = max((end for start, end in free if end - start >= _IO_TLB_DEFAULT_SIZE), default=0)
+    if end:
+        yield from range((end - _IO_TLB_DEFAULT_SIZE) // memory.block_size, -(-end // memory.block_size))

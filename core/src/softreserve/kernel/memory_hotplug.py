@@ -491,7 +491,7 @@ class MemoryHotplug:
         assert blocks is not None, _MISSING
         if not blocks.online:
             return 1
-        if blocks.zone is None or self.has_holes(block):
+        if blocks.zone is None or self._has_holes(block):
             return -EINVAL
         if blocks.early:
             status = self._boot_memory_refuses(block)
@@ -500,7 +500,7 @@ class MemoryHotplug:
         self._offline_pages(blocks.zone, block)
         return 0
 
-    def has_holes(self, block: int) -> bool:
+    def _has_holes(self, block: int) -> bool:
         """Whether part of the block is not System RAM: such a block can never go offline."""
         start = block * self.block_size
         pages = 0
