@@ -139,6 +139,25 @@ def test_a_range_off_the_pieces_of_the_memory_map_cannot_be_bound(boot_hmem: Boo
     assert line in system.log.lines
 
 
+def test_a_device_that_could_not_be_bound_once_cannot_be_bound_any_more(boot_hmem: Boot) -> None:
+    system = boot_hmem("6.12", modules=["dax_hmem", "device_dax"])
+    region = "/sys/devices/platform/hmem.0/dax_region"
+    assert write(system, f"{DAX}/devices/dax0.0/size", f"{GIB}") == 0
+    assert write(system, f"{region}/create", "1") == 0
+    assert write(system, f"{DAX}/devices/dax0.1/mapping", "300001000-300200fff") == 0
+    bind = f"{DAX}/drivers/device_dax/bind"
+    assert write(system, f"{DAX}/drivers/device_dax/new_id", "dax0.1") == 0
+    assert write(system, f"{DAX}/devices/dax0.1/size", "0") == 0
+    assert write(system, f"{DAX}/devices/dax0.1/size", f"{GIB}") == 0
+    assert write(system, bind, "dax0.1") == -EINVAL
+    assert "device_dax dax0.1: dynamic-dax with pre-populated page map" in system.log.lines
+    assert write(system, f"{DAX}/devices/dax0.1/size", "0") == 0
+    assert write(system, f"{region}/delete", "dax0.1") == 0
+    assert write(system, f"{region}/create", "1") == 0
+    assert write(system, f"{DAX}/devices/dax0.1/size", f"{GIB}") == 0
+    assert write(system, bind, "dax0.1") == 0
+
+
 def test_binding_clears_the_seed_and_device_dax_claims_every_range(boot_hmem: Boot) -> None:
     system = boot_hmem("6.1", modules=ALL)
     region = "/sys/devices/platform/hmem.0/dax_region"
