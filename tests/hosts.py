@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import struct
 from typing import Any
 
 import attrs
@@ -59,6 +60,15 @@ def booted(spec: str, release: str | None = None, cmdline: str = "") -> System:
         return boot(machine, Selection().hooks_for(machine))
     except MachineError as error:
         pytest.skip(str(error))
+
+
+def static_elf() -> bytes:
+    """The smallest ELF program that kexec takes for a kernel: one page of zeros at 16 MiB."""
+    entry = 16 << 20
+    ident = b"\x7fELF\x02\x01\x01".ljust(16, b"\0")
+    header = struct.pack("<HHIQQQIHHHHHH", 2, 62, 1, entry, 64, 0, 0, 64, 56, 1, 0, 0, 0)
+    segment = struct.pack("<IIQQQQQQ", 1, 5, 4096, entry, entry, 4096, 4096, 4096)
+    return (ident + header + segment).ljust(8192, b"\0")
 
 
 class Host:

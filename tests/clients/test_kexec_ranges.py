@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import struct
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hosts import Host, need
+from hosts import Host, need, static_elf
 from softreserve.kexec import KexecRequest
 
 pytestmark = [pytest.mark.clients, pytest.mark.fuse]
@@ -24,15 +23,6 @@ def listed(lines: list[str]) -> list[str]:
             break
         found.append(line)
     return found
-
-
-def static_elf() -> bytes:
-    """The smallest program that kexec takes for a kernel: one page at 16 MiB."""
-    entry = 16 << 20
-    ident = b"\x7fELF\x02\x01\x01".ljust(16, b"\0")
-    header = struct.pack("<HHIQQQIHHHHHH", 2, 62, 1, entry, 64, 0, 0, 64, 56, 1, 0, 0, 0)
-    segment = struct.pack("<IIQQQQQQ", 1, 5, 4096, entry, entry, 4096, 4096, 4096)
-    return (ident + header + segment).ljust(8192, b"\0")
 
 
 @pytest.mark.parametrize("release", ["6.1.0-56-amd64", "6.12.117+deb12-amd64"])

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
-import struct
 import subprocess
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 
 import pytest
-from hosts import Host, booted, need
+from hosts import Host, booted, need, static_elf
 from softreserve.export import export
 
 pytestmark = pytest.mark.clients
@@ -204,12 +203,3 @@ def test_kexec_takes_its_memory_map_from_the_machine_and_never_loads(old: Host, 
     assert "Unknown type (Soft Reserved) while parsing /sys/firmware/memmap/" in output
     # A host without kexec says the second.
     assert re.search("kexec_load failed: (Operation not permitted|Function not implemented)", output)
-
-
-def static_elf() -> bytes:
-    """The smallest ELF program that kexec takes for a kernel: one page of zeros at 16 MiB."""
-    entry = 16 << 20
-    ident = b"\x7fELF\x02\x01\x01".ljust(16, b"\0")
-    header = struct.pack("<HHIQQQIHHHHHH", 2, 62, 1, entry, 64, 0, 0, 64, 56, 1, 0, 0, 0)
-    segment = struct.pack("<IIQQQQQQ", 1, 5, 4096, entry, entry, 4096, 4096, 4096)
-    return (ident + header + segment).ljust(8192, b"\0")
