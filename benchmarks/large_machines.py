@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import attrs
-from softreserve.acpi.srat import MemoryAffinity, Srat, X2apicAffinity
-from softreserve.acpi.tables import Header
-from softreserve.boot import boot
+from softreserve.kernel.system import System
+from softreserve.machine.boot import boot
+from softreserve.model.acpi.srat import MemoryAffinity, Srat, X2apicAffinity
+from softreserve.model.acpi.tables import Header
 from softreserve.model.efi import EfiDescriptor
-from softreserve.plugins import load
-from softreserve.system import System
+from softreserve.plugins.hooks import load
 from softreserve.testing.machines import SPECIFIC_PURPOSE, descriptor, sample_machine
 
 __all__ = ["BLOCK", "DAX", "GIB", "MEMORY", "MIB", "REGION", "TIB", "booted", "onlined", "subdivided", "write"]

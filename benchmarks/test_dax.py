@@ -7,8 +7,8 @@ from itertools import count, islice
 
 from large_machines import BLOCK, DAX, GIB, MIB, REGION, subdivided, write
 from ratios import Ratios, seconds, timed
-from softreserve.snapshot import state_lines
-from softreserve.system import System
+from softreserve.kernel.system import System
+from softreserve.machine.snapshot import state_lines
 
 ALIVE = 1000
 OPERATIONS = 6 * 1666  # whole turns

@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 
 from ratios import Ratios, timed
-from softreserve.events import EventLog
+from softreserve.model.events import EventLog
 from softreserve_x86.e820 import RAM, RESERVED, SOFT_RESERVED, E820Table
 
 ENTRIES = 10_000

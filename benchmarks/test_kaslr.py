@@ -7,10 +7,10 @@ from random import Random
 
 import pytest
 from ratios import Ratios, timed
-from softreserve.placement import Placement
-from softreserve.plugins import load
-from softreserve.sampling import sample
+from softreserve.model.placement import Placement
+from softreserve.plugins.hooks import load
 from softreserve.testing.machines import sample_machine
+from softreserve.views.sampling import sample
 
 DRAWS = 1_000_000
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from large_machines import BLOCK, GIB, MEMORY, TIB, onlined, write
 from ratios import Ratios, timed
-from softreserve.snapshot import state_lines
-from softreserve.system import System
+from softreserve.kernel.system import System
+from softreserve.machine.snapshot import state_lines
 
 LARGE = (48 * TIB, 16 * TIB)
 SMALL = (48 * GIB, 16 * GIB)

@@ -10,14 +10,14 @@ from typing import Any
 
 import attrs
 import pytest
-from softreserve.boot import boot
 from softreserve.config import load
 from softreserve.config.builds import rebuilt
-from softreserve.errors import MachineError
+from softreserve.kernel.system import System
+from softreserve.live.shell import Session
+from softreserve.machine.boot import boot
+from softreserve.model.errors import MachineError
 from softreserve.model.machine import Machine
-from softreserve.selection import Selection
-from softreserve.shell import Session
-from softreserve.system import System
+from softreserve.plugins.selection import Selection
 
 #: Set where nothing may be skipped (CI).
 REQUIRED = "SOFTRESERVE_REQUIRE_CLIENTS"

@@ -7,18 +7,18 @@ from typing import Any
 
 import attrs
 import pytest
-from softreserve.acpi.cedt import Cedt, FixedMemoryWindow
-from softreserve.acpi.hmat_tables import MEMORY_PD_VALID, PROCESSOR_PD_VALID, Hmat, Locality, Proximity
-from softreserve.acpi.layout import Struct
-from softreserve.acpi.srat import GiccAffinity, MemoryAffinity, Srat, X2apicAffinity
-from softreserve.acpi.tables import Header
-from softreserve.boot import boot
 from softreserve.config.builds import default_config
+from softreserve.kernel.system import System
+from softreserve.machine.boot import boot
+from softreserve.model.acpi.cedt import Cedt, FixedMemoryWindow
+from softreserve.model.acpi.hmat_tables import MEMORY_PD_VALID, PROCESSOR_PD_VALID, Hmat, Locality, Proximity
+from softreserve.model.acpi.layout import Struct
+from softreserve.model.acpi.srat import GiccAffinity, MemoryAffinity, Srat, X2apicAffinity
+from softreserve.model.acpi.tables import Header
 from softreserve.model.efi import EfiDescriptor, EfiType
 from softreserve.model.kernel import Kernel
 from softreserve.model.machine import Machine
-from softreserve.selection import Selection
-from softreserve.system import System
+from softreserve.plugins.selection import Selection
 from softreserve.testing.machines import SPECIFIC_PURPOSE, descriptor, sample_machine
 
 MIB, GIB = 1 << 20, 1 << 30

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from softreserve.cli import main
-from softreserve.selection import Selection
+from softreserve.plugins.selection import Selection
 
 PAGE = Path(__file__).parents[1] / "docs" / "alignment.md"
 MIB = 1 << 20

@@ -13,10 +13,10 @@ import cases
 import pytest
 from small_machines import machine, settled
 from softreserve.cli import main
+from softreserve.live.rootfs import RootFs
+from softreserve.machine.snapshot import FILES
 from softreserve.model.machine import CPUS_MAX
-from softreserve.plugins import installed
-from softreserve.rootfs import RootFs
-from softreserve.snapshot import FILES
+from softreserve.plugins.hooks import installed
 
 MISSING = sorted({"x86", "arm64", "hmem", "kexec"} - set(installed()))
 if MISSING:

@@ -9,8 +9,8 @@ import cases
 import pytest
 from softreserve.config import load
 from softreserve.model.steps import KexecScenario, Step
-from softreserve.observe import observe
-from softreserve.selection import Selection
+from softreserve.plugins.selection import Selection
+from softreserve.views.observe import observe
 
 ARCHES = Selection().arches
 

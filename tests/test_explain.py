@@ -6,7 +6,7 @@ import json
 
 import pytest
 from softreserve.cli import main
-from softreserve.selection import Selection
+from softreserve.plugins.selection import Selection
 
 pytestmark = pytest.mark.skipif(not {"x86_64", "arm64"} <= set(Selection().arches), reason="needs x86 and arm64")
 

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_machines import ARM64, LOW, NODE_1, X86, cedt, hmat, machine, need, settled, srat
-from softreserve.acpi.slit import Slit
-from softreserve.boot import boot
-from softreserve.errors import InputError, MachineError
+from softreserve.kernel.sysfs import Attribute
+from softreserve.kernel.system import System
+from softreserve.machine.boot import boot
+from softreserve.machine.snapshot import state_lines
+from softreserve.model.acpi.slit import Slit
 from softreserve.model.cmdline import CommandLine
-from softreserve.selection import Selection
-from softreserve.snapshot import state_lines
-from softreserve.sysfs import Attribute
-from softreserve.system import System
+from softreserve.model.errors import InputError, MachineError
+from softreserve.plugins.selection import Selection
 
 #: Booting draws on everything: a few examples here, many in longer runs of one's own.
 FEW = settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])

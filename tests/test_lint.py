@@ -9,12 +9,13 @@ from typing import Any
 import cases
 import pytest
 from small_machines import ARM64, GIB, LOW, MIB, NODE_1, RAM, X86, cedt, hmat, machine, memory, settled, sp, srat
-from softreserve.acpi.slit import Slit
 from softreserve.config import load
-from softreserve.lint import Finding, lint
+from softreserve.model.acpi.slit import Slit
 from softreserve.model.efi import EfiAttribute, EfiType
+from softreserve.model.findings import Finding
 from softreserve.model.machine import E820Entry, Machine
 from softreserve.testing.machines import descriptor
+from softreserve.views.lint import lint
 
 ROOT = Path(__file__).parents[1]
 
@@ -203,8 +204,8 @@ def rules_in(*folders: str) -> set[str]:
 
 def named_rules() -> set[str]:
     plugins = [f"plugins/{name}/src/softreserve_{name}" for name in ("x86", "arm64", "hmem", "kexec")]
-    found = rules_in("core/src/softreserve/lint_rules", *plugins)
-    numa = (ROOT / "core/src/softreserve/lint_rules/numa.py").read_text()
+    found = rules_in("core/src/softreserve/views/lint_rules", *plugins)
+    numa = (ROOT / "core/src/softreserve/views/lint_rules/numa.py").read_text()
     return found | set(re.findall(r'", "(srat-[a-z]+)", "', numa))
 
 

@@ -13,16 +13,16 @@ import pytest
 from small_machines import ARCHES, ARM64, GIB, LOW, MIB, RAM, X86, machine, memory, settled, sp, srat
 from softreserve.cli.options import Changes
 from softreserve.config import load
-from softreserve.kexec import KexecRequest
-from softreserve.lint import lint
+from softreserve.kernel.sysfs import SysfsTree
+from softreserve.kernel.system import System
+from softreserve.machine.kexec import KexecRequest
 from softreserve.model.behaviours import RELEASES
 from softreserve.model.efi import EfiType
 from softreserve.model.machine import KernelImage, Machine
 from softreserve.model.ranges import PhysRange
-from softreserve.selection import Selection
-from softreserve.sysfs import SysfsTree
-from softreserve.system import System
+from softreserve.plugins.selection import Selection
 from softreserve.testing.machines import descriptor
+from softreserve.views.lint import lint
 
 EXAMPLES = ["two-node", "arm64-server", "unaligned", "xeon-max"]
 

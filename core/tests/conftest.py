@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from softreserve.fuse import FuseError
 from softreserve.kernel.modules import Module
+from softreserve.kernel.sysfs import Attribute, Link
+from softreserve.kernel.system import System
+from softreserve.live.fuse import FuseError
+from softreserve.live.shell import Session, SessionError
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.kernel import Kernel
 from softreserve.model.machine import Machine
-from softreserve.plugins import load
-from softreserve.shell import Session, SessionError
-from softreserve.sysfs import Attribute, Link
-from softreserve.system import System
+from softreserve.plugins.hooks import load
 
 
 @pytest.fixture

@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from softreserve.acpi.cedt import Cedt, FixedMemoryWindow
-from softreserve.acpi.layout import Struct
-from softreserve.acpi.numa import AcpiNumaArch, acpi_disabled, acpi_numa_init
-from softreserve.acpi.slit import Slit
-from softreserve.acpi.srat import (
+from softreserve.kernel.mm.memblock import Memblock
+from softreserve.kernel.numa.acpi_numa import AcpiNumaArch, acpi_disabled, acpi_numa_init
+from softreserve.kernel.numa.numa import NumaState
+from softreserve.model.acpi.cedt import Cedt, FixedMemoryWindow
+from softreserve.model.acpi.layout import Struct
+from softreserve.model.acpi.slit import Slit
+from softreserve.model.acpi.srat import (
     CpuAffinity,
     GenericAffinity,
     GiccAffinity,
@@ -17,11 +19,9 @@ from softreserve.acpi.srat import (
     Srat,
     X2apicAffinity,
 )
-from softreserve.acpi.tables import Header, UnknownEntry
-from softreserve.events import EventLog
-from softreserve.kernel.memblock import Memblock
-from softreserve.kernel.numa import NumaState
+from softreserve.model.acpi.tables import Header, UnknownEntry
 from softreserve.model.cmdline import CommandLine
+from softreserve.model.events import EventLog
 from softreserve.model.kernel import Kernel
 
 GIB = 1 << 30

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from softreserve.acpi.cedt import Cedt, FixedMemoryWindow, HostBridge
-from softreserve.acpi.hmat_tables import Hmat, Locality, MemorySideCache, Proximity
-from softreserve.acpi.madt import GenericInterrupt, LocalApic, LocalX2apic, Madt
-from softreserve.acpi.slit import Slit, slit_valid
-from softreserve.acpi.srat import (
+from softreserve.model.acpi.cedt import Cedt, FixedMemoryWindow, HostBridge
+from softreserve.model.acpi.hmat_tables import Hmat, Locality, MemorySideCache, Proximity
+from softreserve.model.acpi.madt import GenericInterrupt, LocalApic, LocalX2apic, Madt
+from softreserve.model.acpi.slit import Slit, slit_valid
+from softreserve.model.acpi.srat import (
     CpuAffinity,
     GenericAffinity,
     GiccAffinity,
@@ -20,7 +20,7 @@ from softreserve.acpi.srat import (
     Srat,
     X2apicAffinity,
 )
-from softreserve.acpi.tables import (
+from softreserve.model.acpi.tables import (
     Header,
     RawTable,
     Table,
@@ -29,8 +29,8 @@ from softreserve.acpi.tables import (
     acpi_get_table,
     acpi_parse_entries_array,
 )
-from softreserve.errors import InputError
-from softreserve.events import EventLog
+from softreserve.model.errors import InputError
+from softreserve.model.events import EventLog
 from softreserve.model.kernel import Kernel
 
 OLD, NEW = Kernel("6.1", "x86_64"), Kernel("6.12", "x86_64")

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from softreserve import hookspecs
-from softreserve.boot import Handoff, boot
-from softreserve.hookspecs import hookimpl
-from softreserve.initcalls import Initcall, Level
+from softreserve.kernel.initcalls import Initcall, Level
+from softreserve.kernel.mm.page_alloc import free_area_init
 from softreserve.kernel.modules import Module
-from softreserve.kernel.page_alloc import free_area_init
-from softreserve.kexec import KexecImage, KexecPolicy, KexecRequest
-from softreserve.lint import Finding
+from softreserve.kernel.system import System
+from softreserve.machine.boot import boot
+from softreserve.machine.kexec import KexecImage, KexecPolicy, KexecRequest
+from softreserve.model.findings import Finding
+from softreserve.model.handoff import Handoff
 from softreserve.model.machine import Machine
-from softreserve.placement import Placement
-from softreserve.plugins import Hooks, load
-from softreserve.system import System
+from softreserve.model.placement import Placement
+from softreserve.plugins import hookspecs
+from softreserve.plugins.hooks import Hooks, load
+from softreserve.plugins.hookspecs import hookimpl
 from softreserve.testing.machines import sample_machine
 
 

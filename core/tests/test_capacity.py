@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-from softreserve.capacity import Granules, capacity
 from softreserve.model.ranges import PhysRange
+from softreserve.views.capacity import Granules, capacity
 
 MIB, GIB = 1 << 20, 1 << 30
 X86 = Granules(4096, 2 * MIB, 128 * MIB)

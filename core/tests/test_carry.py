@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import attrs
-from softreserve.acpi.srat import CpuAffinity, MemoryAffinity, Srat
-from softreserve.carry import lost_on
+from softreserve.machine.carry import lost_on
+from softreserve.model.acpi.srat import CpuAffinity, MemoryAffinity, Srat
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.machine import E820Entry
 from softreserve.model.ranges import PhysRange

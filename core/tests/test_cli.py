@@ -186,7 +186,7 @@ def test_plugins_bring_commands(
     folder.mkdir()
     (folder / "entry_points.txt").write_text("[softreserve.plugins]\ngreeter = greeter_plugin\n")
     (demo / "greeter_plugin.py").write_text(
-        "import click\nfrom softreserve.hookspecs import hookimpl\n"
+        "import click\nfrom softreserve.plugins.hookspecs import hookimpl\n"
         "@hookimpl\ndef softreserve_cli(group):\n"
         "    @group.command()\n    def greet():\n        'Say hello.'\n        print('hello')\n"
     )

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from softreserve.acpi.hmat_tables import Hmat, Locality
-from softreserve.acpi.slit import Slit
-from softreserve.acpi.srat import MemoryAffinity, Srat
-from softreserve.config import examples, load
+from softreserve.config import example_names, load
 from softreserve.config.builds import default_config, rebuilt
 from softreserve.config.dmesg import parse_dmesg
 from softreserve.config.reader import line_of, parse_size
-from softreserve.errors import ConfigError, InputError, MachineError
+from softreserve.model.acpi.hmat_tables import Hmat, Locality
+from softreserve.model.acpi.slit import Slit
+from softreserve.model.acpi.srat import MemoryAffinity, Srat
+from softreserve.model.errors import ConfigError, InputError, MachineError
 from softreserve.model.kernel import Kernel
 from softreserve.model.ranges import PhysRange
 
@@ -240,7 +240,7 @@ def test_mistakes_in_steps_are_named_by_line_and_key(case: Path, text: str, said
 # ------------------------------------------------------------------------------------------------------- machine files
 
 
-@pytest.mark.parametrize("name", examples())
+@pytest.mark.parametrize("name", example_names())
 def test_a_bundled_example_is_read(name: str) -> None:
     scenario = load(f"example:{name}")
     assert scenario.machine.name == name

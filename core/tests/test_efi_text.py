@@ -4,7 +4,6 @@ import struct
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from softreserve.errors import InputError
 from softreserve.model.efi import EfiAttribute, EfiDescriptor, EfiMemoryMap
 from softreserve.model.efi_text import (
     native_line,
@@ -14,6 +13,7 @@ from softreserve.model.efi_text import (
     write_binary,
     x86_line,
 )
+from softreserve.model.errors import InputError
 from softreserve.model.kernel import Kernel
 
 WB_ALL = 0xF

@@ -4,9 +4,9 @@ import os
 from pathlib import Path
 
 import pytest
-from softreserve.errors import InputError
-from softreserve.export import export
-from softreserve.system import System
+from softreserve.kernel.system import System
+from softreserve.live.export import export
+from softreserve.model.errors import InputError
 
 
 def mode(path: Path) -> int:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from softreserve.config import load
 from softreserve.config.dmesg import parse_dmesg
 from softreserve.config.steps import read_steps
-from softreserve.errors import ConfigError, InputError
 from softreserve.model.efi_text import parse_efi_memmap
+from softreserve.model.errors import ConfigError, InputError
 from softreserve.model.kernel import Kernel
 
 MAP = (

@@ -7,9 +7,9 @@ import re
 from collections.abc import Callable
 
 import pytest
-from softreserve import hookspecs
-from softreserve.events import STAGES
-from softreserve.plugins import Hooks
+from softreserve.model.events import STAGES
+from softreserve.plugins import hookspecs
+from softreserve.plugins.hooks import Hooks
 
 SPECS = {name: spec for name, spec in vars(hookspecs).items() if name.startswith("softreserve_")}
 

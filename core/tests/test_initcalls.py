@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from softreserve.initcalls import Initcall, Level, link_rank, sorted_initcalls
+from softreserve.kernel.initcalls import Initcall, Level, link_rank, sorted_initcalls
 
 
 def _call(level: Level, source: str) -> Initcall:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from softreserve import kmod
 from softreserve.kernel.modules import Module, Parameter
+from softreserve.kernel.system import System
+from softreserve.machine import kmod
 from softreserve.model.kernel import Kernel
 from softreserve.model.machine import Machine
-from softreserve.plugins import load
-from softreserve.system import System
+from softreserve.plugins.hooks import load
 
 
 @pytest.fixture

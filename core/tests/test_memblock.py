@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from softreserve.errors import MachineError
-from softreserve.events import EventLog
-from softreserve.kernel.memblock import (
+from softreserve.kernel.mm.memblock import (
     MEMBLOCK_HOTPLUG,
     MEMBLOCK_NOMAP,
     NUMA_NO_NODE,
     Memblock,
     MemblockType,
 )
+from softreserve.model.errors import MachineError
+from softreserve.model.events import EventLog
 from softreserve.model.kernel import Kernel
 
 MIB = 1 << 20

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
-from softreserve.kernel.memory_block import BlockRange, BlockTable
-from softreserve.kernel.memory_hotplug import MHP_MEMMAP_ON_MEMORY, MHP_NID_IS_MGID, MemoryHotplug, Notifier
-from softreserve.system import System
+from softreserve.kernel.mm.memory_block import BlockRange, BlockTable
+from softreserve.kernel.mm.memory_hotplug import MHP_MEMMAP_ON_MEMORY, MHP_NID_IS_MGID, MemoryHotplug, Notifier
+from softreserve.kernel.system import System
 from softreserve.testing.memory import boot_memory
 
 MIB = 1 << 20

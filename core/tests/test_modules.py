@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from softreserve.kernel.modules import Module, Parameter
+from softreserve.kernel.system import System
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.kernel import Kernel
 from softreserve.model.machine import Machine
-from softreserve.plugins import load
-from softreserve.system import System
+from softreserve.plugins.hooks import load
 
 
 def system_with(cmdline: str, parameter: Parameter) -> System:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from softreserve.events import EventLog
-from softreserve.kernel.node import AccessCoordinate, NodeCache, Nodes
-from softreserve.kernel.numa import NumaState, format_list
+from softreserve.kernel.numa.node import AccessCoordinate, NodeCache, Nodes
+from softreserve.kernel.numa.numa import NumaState, format_list
+from softreserve.kernel.system import System
 from softreserve.model.cmdline import CommandLine
+from softreserve.model.events import EventLog
 from softreserve.model.kernel import Kernel
 from softreserve.model.machine import Machine
-from softreserve.plugins import load
-from softreserve.system import System
+from softreserve.plugins.hooks import load
 
 ROOT = "/sys/devices/system/node"
 KERNEL = Kernel("6.12", "x86_64", config={"NUMA": "y", "NODES_SHIFT": 6})

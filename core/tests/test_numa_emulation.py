@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from softreserve.errors import MachineError
-from softreserve.events import EventLog
-from softreserve.kernel.memblock import Memblock
-from softreserve.kernel.numa import NumaState
-from softreserve.kernel.numa_emulation import NumaEmulation
-from softreserve.kernel.numa_memblks import NumaMemblks
+from softreserve.kernel.mm.memblock import Memblock
+from softreserve.kernel.numa.numa import NumaState
+from softreserve.kernel.numa.numa_emulation import NumaEmulation
+from softreserve.kernel.numa.numa_memblks import NumaMemblks
+from softreserve.model.errors import MachineError
+from softreserve.model.events import EventLog
 from softreserve.model.kernel import Kernel
 
 MIB, GIB = 1 << 20, 1 << 30

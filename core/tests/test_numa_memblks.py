@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from softreserve.events import EventLog
-from softreserve.kernel.memblock import MEMBLOCK_HOTPLUG, Memblock
-from softreserve.kernel.numa import NumaState
-from softreserve.kernel.numa_memblks import NumaMemblks
+from softreserve.kernel.mm.memblock import MEMBLOCK_HOTPLUG, Memblock
+from softreserve.kernel.numa.numa import NumaState
+from softreserve.kernel.numa.numa_memblks import NumaMemblks
 from softreserve.kernel.sort import sort
+from softreserve.model.events import EventLog
 from softreserve.model.kernel import Kernel
 
 GIB = 1 << 30

@@ -7,7 +7,7 @@ import itertools
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from softreserve.system import System
+from softreserve.kernel.system import System
 from softreserve.testing.memory import boot_memory
 
 MIB = 1 << 20

@@ -6,13 +6,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from softreserve.errors import MachineError, PluginError, PluginResultError, UnknownPluginError
-from softreserve.hookspecs import hookimpl
+from softreserve.kernel.system import System
+from softreserve.model.errors import MachineError, PluginError, PluginResultError, UnknownPluginError
 from softreserve.model.kernel import Kernel
 from softreserve.model.machine import Machine
-from softreserve.plugins import installed, load
-from softreserve.selection import Selection
-from softreserve.system import System
+from softreserve.plugins.hooks import installed, load
+from softreserve.plugins.hookspecs import hookimpl
+from softreserve.plugins.selection import Selection
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def distribution(path: Path, name: str, **groups: dict[str, str]) -> None:
 
 
 def module(path: Path, name: str, text: str = "") -> str:
-    (path / f"{name}.py").write_text(f"from softreserve.hookspecs import hookimpl\n{text}")
+    (path / f"{name}.py").write_text(f"from softreserve.plugins.hookspecs import hookimpl\n{text}")
     return name
 
 

@@ -2,7 +2,7 @@ import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from softreserve.kernel.randomalloc import (
+from softreserve.kernel.efi.randomalloc import (
     EFI_OUT_OF_RESOURCES,
     EFI_SUCCESS,
     RandomSlots,

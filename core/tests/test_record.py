@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from softreserve.config.steps import read_steps
-from softreserve.errors import InputError
+from softreserve.live.record import Recorder, toml_string, whole_steps
+from softreserve.model.errors import InputError
 from softreserve.model.kernel import Kernel
-from softreserve.record import Recorder, toml_string, whole_steps
 
 KERNEL = Kernel("6.12", "x86_64")
 SIZE = "/sys/bus/dax/devices/dax0.0/size"

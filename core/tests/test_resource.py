@@ -6,7 +6,6 @@ import time
 
 from hypothesis import given
 from hypothesis import strategies as st
-from softreserve.events import EventLog
 from softreserve.kernel.resource import (
     IORES_DESC_NONE,
     IORES_DESC_SOFT_RESERVED,
@@ -34,6 +33,7 @@ from softreserve.kernel.resource import (
     walk_iomem_res_desc,
     walk_system_ram_res_rev,
 )
+from softreserve.model.events import EventLog
 
 RAM = IORESOURCE_SYSTEM_RAM | IORESOURCE_BUSY
 

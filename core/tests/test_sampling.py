@@ -5,9 +5,9 @@ import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from softreserve.model.placement import Placement, SlotArea
 from softreserve.model.ranges import PhysRange
-from softreserve.placement import Placement, SlotArea
-from softreserve.sampling import sample
+from softreserve.views.sampling import sample
 
 M = 1 << 20
 ALIGN = 2 * M

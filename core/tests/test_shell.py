@@ -14,10 +14,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from softreserve import fuse, namespace
-from softreserve.record import Recorder
-from softreserve.shell import Session, SessionError
-from softreserve.system import System
+from softreserve.kernel.system import System
+from softreserve.live import fuse, namespace
+from softreserve.live.record import Recorder
+from softreserve.live.shell import Session, SessionError
 
 pytestmark = pytest.mark.fuse
 
@@ -214,9 +214,9 @@ SERVER = """
     import sys
     from softreserve.model.kernel import Kernel
     from softreserve.model.machine import Machine
-    from softreserve.plugins import load
-    from softreserve.shell import Session
-    from softreserve.system import System
+    from softreserve.plugins.hooks import load
+    from softreserve.live.shell import Session
+    from softreserve.kernel.system import System
 
     with Session(System(Machine("toy", Kernel("6.1", "x86_64")), load([]))) as session:
         sys.exit(session.attach(["sh", "-c", sys.argv[1]]))

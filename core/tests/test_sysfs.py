@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 
 import pytest
-from softreserve.sysfs import Attribute, Directory, Link, SysfsTree, number_in
+from softreserve.kernel.sysfs import Attribute, Directory, Link, SysfsTree, number_in
 
 
 @pytest.fixture

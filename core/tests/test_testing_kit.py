@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 _WRONG = """
-from softreserve.boot import Handoff
-from softreserve.hookspecs import hookimpl
+from softreserve.model.handoff import Handoff
+from softreserve.plugins.hookspecs import hookimpl
 from softreserve_demo.plugin import *
 
 @hookimpl

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from softreserve.units import EINVAL, ERANGE, U64_MAX, kstrtoull, memparse, simple_strtoull
+from softreserve.model.units import EINVAL, ERANGE, U64_MAX, kstrtoull, memparse, simple_strtoull
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from contextlib import ExitStack
 
 import pytest
 from hosts import Host, booted, need, unavailable
-from softreserve.fuse import FuseError
-from softreserve.record import Recorder
-from softreserve.shell import Session, SessionError
+from softreserve.live.fuse import FuseError
+from softreserve.live.record import Recorder
+from softreserve.live.shell import Session, SessionError
 
 Hosts = Callable[..., Host]
 

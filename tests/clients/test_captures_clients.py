@@ -8,9 +8,9 @@ import cases
 import pytest
 from hosts import need, unavailable
 from softreserve.config import load
-from softreserve.observe import observe
-from softreserve.selection import Selection
-from softreserve.shell import runner
+from softreserve.live.shell import runner
+from softreserve.plugins.selection import Selection
+from softreserve.views.observe import observe
 
 ARCHES = Selection().arches
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from hosts import Host, need, static_elf
-from softreserve.kexec import KexecRequest
+from softreserve.machine.kexec import KexecRequest
 
 pytestmark = [pytest.mark.clients, pytest.mark.fuse]
 

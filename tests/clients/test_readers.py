@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from hosts import Host, booted, need, static_elf
-from softreserve.export import export
+from softreserve.live.export import export
 
 pytestmark = pytest.mark.clients
 
@@ -130,7 +130,7 @@ def test_lstopo_shows_a_device_in_devdax_mode_as_a_block_device(tmp_path: Path) 
 @pytest.fixture
 def window(tmp_path: Path) -> Path:
     """A machine file: the example with a CXL window, so that there is a CEDT."""
-    text = resources.files("softreserve.examples").joinpath("two-node.toml").read_text()
+    text = resources.files("softreserve.config.examples").joinpath("two-node.toml").read_text()
     (tmp_path / "window.toml").write_text(f'{text}\n[[acpi.windows]]\nstart = "16G"\nsize = "1G"\n')
     return tmp_path / "window.toml"
 

@@ -17,11 +17,11 @@ from pathlib import Path
 import pytest
 from hosts import Host, booted
 from softreserve.config.steps import read_steps
-from softreserve.record import Recorder
-from softreserve.snapshot import FILES
-from softreserve.steps import run_step
-from softreserve.sysfs import SysfsTree
-from softreserve.system import System
+from softreserve.kernel.sysfs import SysfsTree
+from softreserve.kernel.system import System
+from softreserve.live.record import Recorder
+from softreserve.machine.snapshot import FILES
+from softreserve.machine.steps import run_step
 
 pytestmark = [pytest.mark.clients, pytest.mark.fuse]
 

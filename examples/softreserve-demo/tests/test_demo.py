@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import attrs
 import pytest
-from softreserve.boot import boot
+from softreserve.kernel.system import System
+from softreserve.machine.boot import boot
 from softreserve.model.machine import Machine
-from softreserve.selection import Selection
-from softreserve.system import System
+from softreserve.plugins.selection import Selection
 from softreserve.testing.bases import BaseArch, BasePlugin
 from softreserve.testing.machines import CACHEABLE, descriptor, sample_machine
 

@@ -6,15 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from softreserve import plugins
-from softreserve.acpi.srat import GiccAffinity, MemoryAffinity, Srat
-from softreserve.boot import boot
+from softreserve.kernel.system import System
+from softreserve.machine.boot import boot
+from softreserve.model.acpi.srat import GiccAffinity, MemoryAffinity, Srat
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.efi import EfiDescriptor, EfiMemoryMap
 from softreserve.model.kernel import Kernel
 from softreserve.model.machine import KernelImage, Machine
 from softreserve.model.ranges import PhysRange
-from softreserve.system import System
+from softreserve.plugins import hooks
 
 WB, SP, RUN = 0x8, 0x40000, 1 << 63
 CONFIG: dict[str, str | int] = {
@@ -72,6 +72,6 @@ def machine() -> Callable[..., Machine]:
 @pytest.fixture
 def booted(machine: Callable[..., Machine]) -> Callable[..., System]:
     def run(*args: Any, **changes: Any) -> System:
-        return boot(machine(*args, **changes), plugins.load(["arm64"]))
+        return boot(machine(*args, **changes), hooks.load(["arm64"]))
 
     return run

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from softreserve.events import EventLog
-from softreserve.kernel.memblock import Memblock
+from softreserve.kernel.mm.memblock import Memblock
+from softreserve.model.events import EventLog
 from softreserve.model.kernel import Kernel
 from softreserve.model.machine import KernelImage
 from softreserve.model.ranges import PhysRange

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from softreserve.acpi.madt import GenericInterrupt, Madt
-from softreserve.acpi.srat import GiccAffinity, MemoryAffinity, Srat
+from softreserve.kernel.system import System
+from softreserve.model.acpi.madt import GenericInterrupt, Madt
+from softreserve.model.acpi.srat import GiccAffinity, MemoryAffinity, Srat
 from softreserve.model.efi import EfiDescriptor, EfiMemoryMap
-from softreserve.system import System
 
 Boot = Callable[..., System]
 CPUS = [GiccAffinity(proximity_domain=0, acpi_processor_uid=uid) for uid in (0, 1)]

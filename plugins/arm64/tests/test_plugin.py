@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from softreserve.errors import MachineError
-from softreserve.system import System
+from softreserve.kernel.system import System
+from softreserve.model.errors import MachineError
 
 Boot = Callable[..., System]
 IOMEM = [

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from softreserve.events import EventLog
-from softreserve.kernel.efi import Efi
+from softreserve.kernel.efi.efi import Efi
 from softreserve.kernel.resource import ResourceTree
-from softreserve.lint import lint as lint_all
+from softreserve.kernel.system import System
 from softreserve.model.efi import EfiDescriptor, EfiMemoryMap
+from softreserve.model.events import EventLog
 from softreserve.model.kernel import Kernel
-from softreserve.system import System
+from softreserve.views.lint import lint as lint_all
 from softreserve_arm64.lint import lint
 from softreserve_arm64.resources import register_soft_reserved
 

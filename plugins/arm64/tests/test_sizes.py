@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from softreserve.capacity import capacity
 from softreserve.model.kernel import Kernel
 from softreserve.model.ranges import PhysRange
+from softreserve.views.capacity import capacity
 from softreserve_arm64 import sizes
 
 MIB, GIB = 1 << 20, 1 << 30

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from softreserve import plugins
-from softreserve.errors import MachineError
 from softreserve.model.efi import EfiDescriptor, EfiMemoryMap
+from softreserve.model.errors import MachineError
 from softreserve.model.machine import KernelImage, Machine
 from softreserve.model.ranges import PhysRange
+from softreserve.plugins import hooks
 from softreserve_arm64.stub import place_image
 
 Make = Callable[..., Machine]
@@ -77,7 +77,7 @@ def test_without_the_image_or_the_map_nothing_can_be_said(machine: Make) -> None
 
 
 def test_the_hook_answers_for_arm64_only(machine: Make) -> None:
-    hooks = plugins.load(["arm64"])
+    loaded = hooks.load(["arm64"])
     arm = machine()
-    assert hooks.stub_handoff(arm) is not None
-    assert hooks.stub_place_image(arm, 1) is not None
+    assert loaded.stub_handoff(arm) is not None
+    assert loaded.stub_place_image(arm, 1) is not None

@@ -4,15 +4,15 @@ from collections.abc import Callable, Sequence
 
 import pytest
 import softreserve_hmem.plugin
-from softreserve.dax import DaxOffer
-from softreserve.hookspecs import hookimpl
 from softreserve.kernel.resource import (
     IORES_DESC_SOFT_RESERVED,
     IORESOURCE_MEM,
     Resource,
     insert_resource,
 )
-from softreserve.system import System
+from softreserve.kernel.system import System
+from softreserve.model.dax import DaxOffer
+from softreserve.plugins.hookspecs import hookimpl
 from softreserve.testing.memory import boot_memory
 
 GIB = 1 << 30

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from errno import EACCES, EBUSY, EINVAL, ENODEV, ENOENT, ENXIO
 
 import pytest
-from softreserve.hookspecs import hookimpl
-from softreserve.system import System
+from softreserve.kernel.system import System
+from softreserve.plugins.hookspecs import hookimpl
 from softreserve_hmem.bus import DAX_BUS
 
 Boot = Callable[..., System]

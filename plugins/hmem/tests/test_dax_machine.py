@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from softreserve.kernel.resource import Resource
-from softreserve.system import System
+from softreserve.kernel.system import System
 from softreserve_hmem.bus import DAX_BUS
 from softreserve_hmem.region import DaxRegion, DevDax
 

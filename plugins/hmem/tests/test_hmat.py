@@ -8,23 +8,23 @@ from contextlib import suppress
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from softreserve.acpi.hmat_tables import Hmat, Locality, MemorySideCache, Proximity
-from softreserve.acpi.layout import Struct
-from softreserve.acpi.srat import (
+from softreserve.kernel.numa.node import Nodes
+from softreserve.kernel.system import System
+from softreserve.model.acpi.hmat_tables import Hmat, Locality, MemorySideCache, Proximity
+from softreserve.model.acpi.layout import Struct
+from softreserve.model.acpi.srat import (
     GENERIC_PORT_AFFINITY,
     CpuAffinity,
     GenericAffinity,
     MemoryAffinity,
     Srat,
 )
-from softreserve.acpi.tables import Header, UnknownEntry
-from softreserve.errors import MachineError
-from softreserve.events import EventLog
-from softreserve.kernel.node import Nodes
+from softreserve.model.acpi.tables import Header, UnknownEntry
+from softreserve.model.errors import MachineError
+from softreserve.model.events import EventLog
 from softreserve.model.kernel import Kernel
 from softreserve.model.machine import Machine
-from softreserve.plugins import load
-from softreserve.system import System
+from softreserve.plugins.hooks import load
 from softreserve_hmem.hmat import HmatState
 from softreserve_hmem.hmat_locality import hmat_normalize
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from softreserve.acpi.cedt import Cedt, FixedMemoryWindow
-from softreserve.acpi.hmat_tables import Hmat, Proximity
-from softreserve.acpi.srat import CpuAffinity, MemoryAffinity, Srat
-from softreserve.acpi.tables import Header
-from softreserve.dax import DaxOffer
-from softreserve.system import System
+from softreserve.kernel.system import System
+from softreserve.model.acpi.cedt import Cedt, FixedMemoryWindow
+from softreserve.model.acpi.hmat_tables import Hmat, Proximity
+from softreserve.model.acpi.srat import CpuAffinity, MemoryAffinity, Srat
+from softreserve.model.acpi.tables import Header
+from softreserve.model.dax import DaxOffer
 
 Boot = Callable[..., System]
 MIB = 1 << 20

@@ -8,11 +8,11 @@ import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from softreserve.hookspecs import hookimpl
-from softreserve.initcalls import Initcall
-from softreserve.kernel.node import AccessCoordinate
+from softreserve.kernel.initcalls import Initcall
+from softreserve.kernel.numa.node import AccessCoordinate
 from softreserve.kernel.resource import IORESOURCE_BUSY, Resource, insert_resource
-from softreserve.system import System
+from softreserve.kernel.system import System
+from softreserve.plugins.hookspecs import hookimpl
 from softreserve.testing.memory import boot_memory
 from softreserve_hmem import memory_tiers
 from softreserve_hmem.kmem import KmemDriver

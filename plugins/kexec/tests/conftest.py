@@ -1,15 +1,15 @@
 """Machines to kexec from. An architecture that is not installed here skips, and says so."""
 
 import pytest
-from softreserve.acpi.srat import MemoryAffinity, Srat
-from softreserve.boot import boot
 from softreserve.config.builds import default_config
+from softreserve.machine.boot import boot
+from softreserve.model.acpi.srat import MemoryAffinity, Srat
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.efi import EfiAttribute, EfiDescriptor, EfiMemoryMap, EfiType
 from softreserve.model.kernel import Kernel
 from softreserve.model.machine import E820Entry, KernelImage, Machine
 from softreserve.model.ranges import PhysRange
-from softreserve.plugins import installed, load
+from softreserve.plugins.hooks import installed, load
 
 G = 1 << 30
 M = 1 << 20

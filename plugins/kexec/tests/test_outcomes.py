@@ -5,8 +5,8 @@ cells of ``kexec_load`` with the default policy, and of ``kexec_file_load``, are
 """
 
 import pytest
-from softreserve.crossing import fate
-from softreserve.kexec import KexecRequest
+from softreserve.machine.crossing import fate
+from softreserve.machine.kexec import KexecRequest
 from softreserve.model.ranges import PhysRange
 
 USES = ["unclaimed", "devdax", "kmem", "virtio_mem"]

@@ -1,8 +1,8 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from softreserve.errors import MachineError
-from softreserve.events import EventLog
+from softreserve.model.errors import MachineError
+from softreserve.model.events import EventLog
 from softreserve_x86 import e820
 from softreserve_x86.e820 import E820Table
 

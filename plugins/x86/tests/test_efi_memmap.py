@@ -1,5 +1,5 @@
-from softreserve.events import EventLog
 from softreserve.model.efi import EfiDescriptor, EfiMemoryMap
+from softreserve.model.events import EventLog
 from softreserve.model.kernel import Kernel
 from softreserve_x86.efi_memmap import efi_clean_memmap, efi_memmap_entry_valid, efi_print_memmap
 

@@ -1,8 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
-from softreserve.events import EventLog
-from softreserve.kernel.efi import Efi
+from softreserve.kernel.efi.efi import Efi
 from softreserve.model.efi import EfiDescriptor, EfiMemoryMap
+from softreserve.model.events import EventLog
 from softreserve.model.kernel import Kernel
 from softreserve_x86 import e820
 from softreserve_x86.e820 import E820Table

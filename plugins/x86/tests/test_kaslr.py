@@ -4,8 +4,8 @@ import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from softreserve.errors import MachineError
 from softreserve.model.efi import EfiAttribute, EfiDescriptor, EfiMemoryMap
+from softreserve.model.errors import MachineError
 from softreserve.model.kernel import Kernel
 from softreserve.model.machine import E820Entry
 from softreserve_x86.kaslr import Kaslr, KaslrInput, SetupData, mem_overlaps

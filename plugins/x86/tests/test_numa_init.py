@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from softreserve.acpi.layout import Struct
-from softreserve.acpi.madt import LocalApic, LocalX2apic, Madt
-from softreserve.acpi.srat import CpuAffinity, GenericAffinity, MemoryAffinity, Srat, X2apicAffinity
-from softreserve.acpi.tables import Header, UnknownEntry
+from softreserve.kernel.system import System
+from softreserve.model.acpi.layout import Struct
+from softreserve.model.acpi.madt import LocalApic, LocalX2apic, Madt
+from softreserve.model.acpi.srat import CpuAffinity, GenericAffinity, MemoryAffinity, Srat, X2apicAffinity
+from softreserve.model.acpi.tables import Header, UnknownEntry
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.kernel import Kernel
 from softreserve.model.machine import Machine
-from softreserve.plugins import load
-from softreserve.system import System
+from softreserve.plugins.hooks import load
 from softreserve_x86.numa_init import X86Numa, apic_ids, numa_setup, x86_numa_init
 
 GIB = 1 << 30

@@ -2,13 +2,13 @@ import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from softreserve.errors import MachineError
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.efi import EfiAttribute, EfiDescriptor, EfiMemoryMap
+from softreserve.model.errors import MachineError
 from softreserve.model.kernel import Kernel
 from softreserve.model.machine import E820Entry, KernelImage, Machine
+from softreserve.model.placement import Placement
 from softreserve.model.ranges import PhysRange
-from softreserve.placement import Placement
 from softreserve_x86.placement import cmdline_memmap_override, place_image
 
 M = 1 << 20

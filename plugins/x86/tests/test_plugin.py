@@ -1,16 +1,16 @@
 """Whole boots with nothing but this plugin."""
 
 import pytest
-from softreserve import plugins
-from softreserve.boot import boot
-from softreserve.errors import MachineError
 from softreserve.kernel.e820_kexec import E820_TABLE_KEXEC
+from softreserve.kernel.system import System
+from softreserve.machine.boot import boot
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.efi import EfiDescriptor, EfiMemoryMap
+from softreserve.model.errors import MachineError
 from softreserve.model.kernel import Kernel
 from softreserve.model.machine import E820Entry, KernelImage, Machine
 from softreserve.model.ranges import PhysRange
-from softreserve.system import System
+from softreserve.plugins import hooks
 
 G = 1 << 30
 WB, SP = 0xF, 0x40000
@@ -29,7 +29,7 @@ EFI_MAP = EfiMemoryMap(
 def booted(cmdline: str = "", release: str = "6.12", config: dict[str, str] = CONFIG, **changes: object) -> System:
     fields = {"efi_map": EFI_MAP, "image": IMAGE, **changes}
     machine = Machine("m", Kernel(release, "x86_64", config=config), CommandLine(cmdline), **fields)
-    return boot(machine, plugins.load(["x86"]))
+    return boot(machine, hooks.load(["x86"]))
 
 
 def test_specific_purpose_memory_is_soft_reserved():
@@ -105,7 +105,7 @@ def test_a_panic_is_told_as_what_it_is():
 def test_another_architecture_is_not_answered():
     machine = Machine("m", Kernel("6.12", "arm64"))
     with pytest.raises(MachineError, match="no loaded plugin boots arm64"):
-        boot(machine, plugins.load(["x86"]))
+        boot(machine, hooks.load(["x86"]))
 
 
 @pytest.mark.parametrize(

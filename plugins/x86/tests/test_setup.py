@@ -1,8 +1,8 @@
 import pytest
-from softreserve.events import EventLog
-from softreserve.kernel.memblock import Memblock
+from softreserve.kernel.mm.memblock import Memblock
 from softreserve.kernel.resource import ResourceTree
 from softreserve.model.efi import EfiDescriptor, EfiMemoryMap
+from softreserve.model.events import EventLog
 from softreserve.model.kernel import Kernel
 from softreserve.model.machine import E820Entry
 from softreserve.model.ranges import PhysRange

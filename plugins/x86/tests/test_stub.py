@@ -1,8 +1,8 @@
 import pytest
-from softreserve.errors import MachineError
-from softreserve.kernel.efistub import StubOptions
+from softreserve.kernel.efi.efistub import StubOptions
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.efi import EfiDescriptor, EfiMemoryMap
+from softreserve.model.errors import MachineError
 from softreserve.model.kernel import Kernel
 from softreserve.model.machine import E820Entry, Machine
 from softreserve_x86 import e820

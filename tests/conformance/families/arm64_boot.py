@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from softreserve.events import EventLog
-from softreserve.kernel.efi import Efi
-from softreserve.kernel.memblock import NUMA_NO_NODE, Memblock, MemblockType
+from softreserve.kernel.efi.efi import Efi
+from softreserve.kernel.mm.memblock import NUMA_NO_NODE, Memblock, MemblockType
 from softreserve.kernel.resource import ResourceTree
+from softreserve.model.events import EventLog
 from softreserve.model.ranges import PhysRange
-from softreserve.units import U64_MAX
+from softreserve.model.units import U64_MAX
 from softreserve_arm64.efi_init import reserve_regions
 from softreserve_arm64.memblock import Layout, add_back_initrd, apply_memory_limit
 from softreserve_arm64.resources import (

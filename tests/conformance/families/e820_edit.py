@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from softreserve.events import EventLog
+from softreserve.model.events import EventLog
 from softreserve_x86.e820 import E820Table
 
 from families._common import number

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from softreserve.events import EventLog
 from softreserve.model.efi import EfiMemoryMap
+from softreserve.model.events import EventLog
 from softreserve_x86.setup import Setup
 from softreserve_x86.stub import extension_entries, setup_e820
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from softreserve.events import EventLog
 from softreserve.model.efi_text import typeattr_format
+from softreserve.model.events import EventLog
 from softreserve_x86.efi_memmap import efi_clean_memmap, efi_print_memmap
 
 from families._common import both_releases, efi_map, kernel

@@ -6,9 +6,9 @@ import base64
 from types import SimpleNamespace
 from typing import Any, cast
 
-from softreserve.events import EventLog
-from softreserve.kernel.node import AccessCoordinate, NodeCache
+from softreserve.kernel.numa.node import AccessCoordinate, NodeCache
 from softreserve.kernel.resource import Resource
+from softreserve.model.events import EventLog
 from softreserve_hmem.hmat import HmatState
 from softreserve_hmem.memory_tiers import MemoryTiers
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from softreserve.kernel.randomalloc import count_slots, efi_random_alloc
+from softreserve.kernel.efi.randomalloc import count_slots, efi_random_alloc
 
 from families._common import both_releases, efi_map, kernel, number
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from softreserve.events import EventLog
-from softreserve.kernel.memblock import Memblock, MemblockType
+from softreserve.kernel.mm.memblock import Memblock, MemblockType
+from softreserve.model.events import EventLog
 
 from families._common import both_releases, kernel, number
 

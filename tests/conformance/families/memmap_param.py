@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from softreserve.errors import MachineError
-from softreserve.events import EventLog
+from softreserve.model.errors import MachineError
+from softreserve.model.events import EventLog
 from softreserve_x86.memmap_param import MemmapParameters
 
 from families._e820 import Lines, shown, table

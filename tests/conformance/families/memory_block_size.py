@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from softreserve.events import EventLog
+from softreserve.model.events import EventLog
 from softreserve_x86.init_64 import MemoryBlockSize
 from softreserve_x86.setup import e820_end_of_low_ram_pfn, e820_end_of_ram_pfn
 

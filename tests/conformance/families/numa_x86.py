@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from softreserve.events import EventLog
-from softreserve.kernel.memblock import Memblock
-from softreserve.kernel.numa import NumaState
-from softreserve.kernel.numa_memblks import NumaBlock
-from softreserve.units import U64_MAX
+from softreserve.kernel.mm.memblock import Memblock
+from softreserve.kernel.numa.numa import NumaState
+from softreserve.kernel.numa.numa_memblks import NumaBlock
+from softreserve.model.events import EventLog
+from softreserve.model.units import U64_MAX
 from softreserve_x86.numa_init import X86Numa
 
 from families._common import both_releases, kernel, number

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from softreserve.events import EventLog
 from softreserve.kernel import resource as r
+from softreserve.model.events import EventLog
 
 from families._common import both_releases, number
 

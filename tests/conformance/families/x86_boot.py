@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from softreserve.errors import MachineError
-from softreserve.events import EventLog
 from softreserve.kernel.firmware_memmap import FirmwareMemmap
-from softreserve.kernel.memblock import Memblock, MemblockType
+from softreserve.kernel.mm.memblock import Memblock, MemblockType
 from softreserve.kernel.resource import (
     IORESOURCE_BUSY,
     IORESOURCE_MEM,
@@ -17,6 +15,8 @@ from softreserve.kernel.resource import (
     insert_resource,
 )
 from softreserve.model.efi import EfiMemoryMap
+from softreserve.model.errors import MachineError
+from softreserve.model.events import EventLog
 from softreserve_x86 import efi as x86_efi
 from softreserve_x86.e820_resources import E820Resources, firmware_map_add, memblock_setup
 from softreserve_x86.setup import Setup

@@ -17,7 +17,7 @@ from typing import Any
 import click
 
 from softreserve import __version__
-from softreserve.errors import ConfigError, SoftReserveError
+from softreserve.model.errors import ConfigError, SoftReserveError
 
 __all__ = ["COMMANDS", "main"]
 
@@ -90,7 +90,7 @@ class _Commands(click.Group):
         """Commands that the plugins of ``softreserve -p NAME`` add."""
         names = [name for name in ctx.params.get("plugin", ()) if not name.startswith("no:")]
         if names and not self.commands:
-            from softreserve.plugins import load
+            from softreserve.plugins.hooks import load
 
             load(names).cli(self)
         return self.commands

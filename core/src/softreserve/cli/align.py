@@ -16,10 +16,10 @@ def align_command(start: str, size: str, as_json: bool) -> None:
 
     One row per architecture, page size and release that makes a difference; each is booted.
     """
-    from softreserve.alignment import markdown, rows
     from softreserve.config.reader import parse_size
     from softreserve.model.ranges import PhysRange
-    from softreserve.selection import Selection
+    from softreserve.plugins.selection import Selection
+    from softreserve.views.alignment import markdown, rows
 
     sizes = {}
     for name, text in {"START": start, "SIZE": size}.items():

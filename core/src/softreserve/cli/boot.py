@@ -6,9 +6,9 @@ import sys
 
 import click
 
-from softreserve.boot import boot
 from softreserve.cli.options import Changes, asked, change_options, changed, machine_argument, plugin_option
-from softreserve.emit import EMITTERS, emit
+from softreserve.machine.boot import boot
+from softreserve.views.emit import EMITTERS, emit
 
 __all__ = ["boot_command"]
 
@@ -62,7 +62,7 @@ def boot_command(
             sys.stdout.write("".join(f"{line}\n" for line in lines))
         return
     from softreserve.cli.jsonout import print_json
-    from softreserve.summary import summarize
+    from softreserve.views.summary import summarize
 
     summary = summarize(system)
     if as_json:

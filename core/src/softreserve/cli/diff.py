@@ -6,10 +6,10 @@ import difflib
 
 import click
 
-from softreserve.boot import boot
 from softreserve.cli.options import Changes, asked, change_options, machine_argument, plugin_option
-from softreserve.emit import EMITTERS, emit
-from softreserve.system import System
+from softreserve.kernel.system import System
+from softreserve.machine.boot import boot
+from softreserve.views.emit import EMITTERS, emit
 
 __all__ = ["diff_command"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from softreserve.boot import boot
 from softreserve.cli.options import Changes, asked, change_options, machine_argument, plugin_option
-from softreserve.events import Event
+from softreserve.machine.boot import boot
+from softreserve.model.events import Event
 
 __all__ = ["explain_command"]
 
@@ -32,7 +32,7 @@ def explain_command(
     The machine is booted and its modules are loaded, as udev does.
     """
     from softreserve.config.reader import parse_size
-    from softreserve.summary import owners_at, why
+    from softreserve.views.summary import owners_at, why
 
     try:
         at = parse_size(address)

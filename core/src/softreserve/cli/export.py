@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from softreserve.boot import boot
 from softreserve.cli.options import Changes, asked, change_options, machine_argument, plugin_option
+from softreserve.machine.boot import boot
 
 __all__ = ["export_command"]
 
@@ -33,7 +33,7 @@ def export_command(
 
     DIRECTORY appears whole or not at all.
     """
-    from softreserve.export import export
+    from softreserve.live.export import export
 
     scenario, selection = asked(machine, plugin, Changes(arch, kernel, cmdline, page_size))
     system = boot(scenario.machine, selection.hooks_for(scenario.machine), recording=False)

@@ -8,12 +8,12 @@ import attrs
 import click
 
 from softreserve.cli.options import Changes, asked, change_options, machine_argument, plugin_option
-from softreserve.errors import MachineError
 from softreserve.model.cmdline import CommandLine
+from softreserve.model.errors import MachineError
 from softreserve.model.machine import Machine
-from softreserve.placement import Placement, SlotArea
-from softreserve.plugins import Hooks
-from softreserve.sampling import Sample
+from softreserve.model.placement import Placement, SlotArea
+from softreserve.plugins.hooks import Hooks
+from softreserve.views.sampling import Sample
 
 __all__ = ["kaslr_command"]
 
@@ -71,7 +71,7 @@ def kaslr_command(
     if samples is not None:
         from random import Random
 
-        from softreserve.sampling import sample
+        from softreserve.views.sampling import sample
 
         drawn = sample(free, samples, Random(sample_seed))
     if as_json:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from softreserve.cli.options import Changes, asked, change_options, machine_argument, plugin_option
-from softreserve.units import U64_MAX
+from softreserve.model.units import U64_MAX
 
 __all__ = ["kexec_command"]
 
@@ -58,10 +58,10 @@ def kexec_command(
 
     Ends with 1 where memory of a device is overwritten or specific purpose memory is no longer soft reserved.
     """
-    from softreserve.boot import boot
     from softreserve.config.builds import rebuilt
-    from softreserve.crossing import cross
-    from softreserve.kexec import KexecRequest
+    from softreserve.machine.boot import boot
+    from softreserve.machine.crossing import cross
+    from softreserve.machine.kexec import KexecRequest
 
     scenario, selection = asked(machine, plugin, Changes(arch, kernel, cmdline, page_size))
     system = boot(scenario.machine, selection.hooks_for(scenario.machine), recording=False)

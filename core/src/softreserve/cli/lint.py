@@ -5,9 +5,10 @@ from __future__ import annotations
 import attrs
 import click
 
-from softreserve.boot import boot
 from softreserve.cli.options import Changes, asked, change_options, machine_argument, plugin_option
-from softreserve.lint import Finding, lint
+from softreserve.machine.boot import boot
+from softreserve.model.findings import Finding
+from softreserve.views.lint import lint
 
 __all__ = ["lint_command"]
 

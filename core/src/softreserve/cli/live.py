@@ -9,10 +9,10 @@ from pathlib import Path
 
 import click
 
-from softreserve.boot import boot
 from softreserve.cli.options import Changes, asked
-from softreserve.record import Recorder
-from softreserve.system import System
+from softreserve.kernel.system import System
+from softreserve.live.record import Recorder
+from softreserve.machine.boot import boot
 
 __all__ = ["record_option", "recorded_system"]
 
@@ -43,7 +43,7 @@ def recorded_system(
 
 def _repeat(system: System, record: Path) -> None:
     from softreserve.config.steps import read_steps
-    from softreserve.steps import run_step
+    from softreserve.machine.steps import run_step
 
     for step in read_steps(record, system.kernel)[0]:
         run_step(system, step)

@@ -23,8 +23,8 @@ def observe_command(case: str, out: Path, plugin: tuple[str, ...]) -> None:
 
     DIR gets the layout of a capture's expected/ directory. Steps that cannot be run here are named on standard error.
     """
-    from softreserve.observe import observe
-    from softreserve.shell import runner
+    from softreserve.live.shell import runner
+    from softreserve.views.observe import observe
 
     scenario, selection = asked(case, plugin, with_steps=True)
     for line in observe(scenario, out, selection.hooks_for, runner):

@@ -10,12 +10,12 @@ import attrs
 import click
 
 from softreserve import config
-from softreserve.errors import MachineError
 from softreserve.model.cmdline import CommandLine
+from softreserve.model.errors import MachineError
 from softreserve.model.kernel import Kernel
 from softreserve.model.machine import Machine
 from softreserve.model.scenario import Scenario
-from softreserve.selection import Selection
+from softreserve.plugins.selection import Selection
 
 __all__ = ["Changes", "asked", "change_options", "machine_argument", "plugin_option"]
 
@@ -118,7 +118,7 @@ def changed(scenario: Scenario, plugin: tuple[str, ...], changes: Changes) -> tu
     selection = Selection(dict.fromkeys((*everywhere, *plugin)), scenario.plugins)
     machine = changes.apply(scenario.machine, selection)
     if machine.arch != scenario.machine.arch:
-        from softreserve.carry import lost_on
+        from softreserve.machine.carry import lost_on
 
         for line in lost_on(scenario.machine, machine.arch):
             print(f"softreserve: {line}", file=sys.stderr)

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from softreserve.summary import Summary
+from softreserve.views.summary import Summary
 
 __all__ = ["human_size", "print_summary"]
 

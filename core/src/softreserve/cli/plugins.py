@@ -7,9 +7,9 @@ from typing import Any
 import click
 
 from softreserve.cli.options import plugin_option
-from softreserve.errors import PluginError
-from softreserve.plugins import load
-from softreserve.selection import Selection
+from softreserve.model.errors import PluginError
+from softreserve.plugins.hooks import load
+from softreserve.plugins.selection import Selection
 
 __all__ = ["plugins_command"]
 

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from softreserve.boot import boot
 from softreserve.cli.options import Changes, asked, change_options, machine_argument, plugin_option
-from softreserve.emit import EMITTERS, emit
+from softreserve.machine.boot import boot
+from softreserve.views.emit import EMITTERS, emit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from softreserve.kernel.system import System
+    from softreserve.machine.steps import Runner
     from softreserve.model.steps import Step
-    from softreserve.steps import Runner
-    from softreserve.system import System
 
 __all__ = ["run_command"]
 
@@ -67,19 +67,19 @@ def run_command(
 
 def _session(system: System, steps: Sequence[Step]) -> contextlib.AbstractContextManager[Runner | None]:
     """Where shell words run; nothing is started for steps that need no program."""
-    from softreserve.steps import needs_programs
+    from softreserve.machine.steps import needs_programs
 
     if not any(step.run is not None and needs_programs(step.run) for step in steps):
         return contextlib.nullcontext()
-    from softreserve.shell import runner
+    from softreserve.live.shell import runner
 
     return runner(system) or contextlib.nullcontext()
 
 
 def _carry_out(system: System, step: Step, runner: Runner | None, *, trace: bool, state: bool, before: int) -> int:
     """One step and what came of it; its status, or the one before where it cannot be run."""
-    from softreserve.snapshot import state_lines
-    from softreserve.steps import run_step
+    from softreserve.machine.snapshot import state_lines
+    from softreserve.machine.steps import run_step
 
     was, mark = state_lines(system), len(system.log)
     result = run_step(system, step, runner, trace=trace)

@@ -33,8 +33,8 @@ def serve_command(
 
     Writes to DIRECTORY/sys change the machine and fail as they would there.
     """
-    from softreserve.fuse import check_fuse, mount
-    from softreserve.live import LiveSystem
+    from softreserve.live.fuse import check_fuse, mount
+    from softreserve.live.server import LiveSystem
 
     check_fuse()
     with recorded_system(machine, Changes(arch, kernel, cmdline, page_size), plugin, record) as (system, recorder):

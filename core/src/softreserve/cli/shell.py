@@ -33,7 +33,7 @@ def shell_command(
     Put -- before a COMMAND with options. The rest of the host stays as it is; modprobe and its relatives mean the
     machine's modules, and kernels cannot be loaded. Ends with COMMAND's exit code.
     """
-    from softreserve.shell import Session, interactive_command
+    from softreserve.live.shell import Session, interactive_command
 
     changes = Changes(arch, kernel, cmdline, page_size)
     with (

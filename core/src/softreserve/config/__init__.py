@@ -8,22 +8,22 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from softreserve.errors import InputError
+from softreserve.model.errors import InputError
 from softreserve.model.scenario import Scenario
 
 if TYPE_CHECKING:
     from softreserve.config.reader import StrPath
 
-__all__ = ["EXAMPLE", "examples", "load"]
+__all__ = ["EXAMPLE", "example_names", "load"]
 
 #: What the name of a bundled example begins with.
 EXAMPLE = "example:"
 
-_EXAMPLES = os.path.join(os.path.dirname(os.path.dirname(__file__)), "examples")
+_EXAMPLES = os.path.join(os.path.dirname(__file__), "examples")
 _SUFFIX = ".toml"
 
 
-def examples() -> tuple[str, ...]:
+def example_names() -> tuple[str, ...]:
     """Names of the bundled example machines."""
     return tuple(sorted(name[: -len(_SUFFIX)] for name in os.listdir(_EXAMPLES) if name.endswith(_SUFFIX)))
 
@@ -51,7 +51,7 @@ def load(spec: StrPath, *, with_steps: bool = True) -> Scenario:
 
 def _example(spec: str) -> str:
     name = spec.removeprefix(EXAMPLE)
-    names = examples()
+    names = example_names()
     if name not in names:
         import difflib
 

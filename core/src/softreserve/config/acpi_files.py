@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
-from softreserve.acpi.tables import RawTable
 from softreserve.config.reader import StrPath, read_bytes
-from softreserve.errors import InputError
+from softreserve.model.acpi.tables import RawTable
+from softreserve.model.errors import InputError
 
 __all__ = ["read_acpi", "read_table"]
 

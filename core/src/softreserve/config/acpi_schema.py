@@ -10,12 +10,12 @@ from typing import NewType
 
 import attrs
 
-from softreserve.acpi.cedt import Cedt, FixedMemoryWindow
-from softreserve.acpi.hmat_tables import Hmat, Locality, MemorySideCache, Proximity
-from softreserve.acpi.layout import Struct
-from softreserve.acpi.madt import GenericInterrupt, LocalX2apic, Madt
-from softreserve.acpi.slit import Slit
-from softreserve.acpi.srat import (
+from softreserve.model.acpi.cedt import Cedt, FixedMemoryWindow
+from softreserve.model.acpi.hmat_tables import Hmat, Locality, MemorySideCache, Proximity
+from softreserve.model.acpi.layout import Struct
+from softreserve.model.acpi.madt import GenericInterrupt, LocalX2apic, Madt
+from softreserve.model.acpi.slit import Slit
+from softreserve.model.acpi.srat import (
     ENABLED,
     HOT_PLUGGABLE,
     NON_VOLATILE,
@@ -26,8 +26,8 @@ from softreserve.acpi.srat import (
     Srat,
     X2apicAffinity,
 )
-from softreserve.acpi.tables import Header
-from softreserve.errors import shown
+from softreserve.model.acpi.tables import Header
+from softreserve.model.errors import shown
 from softreserve.model.machine import CPUS_MAX
 
 __all__ = ["Acpi", "Size", "a_number", "build_acpi"]

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from softreserve.config.acpi_files import read_acpi
 from softreserve.config.reader import Document, Problems, StrPath, Table, read_bytes, read_text
-from softreserve.errors import InputError, MachineError, shown
 from softreserve.model.behaviours import RELEASES
 from softreserve.model.cmdline import COMMAND_LINE_MAX, CommandLine
 from softreserve.model.efi import EfiMemoryMap
 from softreserve.model.efi_text import parse_efi_memmap
+from softreserve.model.errors import InputError, MachineError, shown
 from softreserve.model.kernel import Kernel, option_problem
 from softreserve.model.machine import CPUS_MAX, KernelImage, Machine
 from softreserve.model.scenario import Scenario

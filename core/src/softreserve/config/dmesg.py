@@ -13,8 +13,8 @@ from softreserve.config.acpi_schema import Acpi, Size, SratCpus, SratMemory, Sra
 from softreserve.config.builds import default_config
 from softreserve.config.capture import checked_cmdline
 from softreserve.config.reader import read_bytes
-from softreserve.errors import InputError, MachineError, shown
 from softreserve.model.efi_text import parse_efi_memmap
+from softreserve.model.errors import InputError, MachineError, shown
 from softreserve.model.kernel import Kernel
 from softreserve.model.machine import CPUS_MAX, E820Entry, Machine
 from softreserve.model.scenario import Scenario

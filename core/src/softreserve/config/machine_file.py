@@ -16,15 +16,15 @@ from softreserve.config.builds import default_config
 from softreserve.config.capture import PAGE_SIZES, checked_cmdline
 from softreserve.config.reader import Document, Problems, parse_size, read_text
 from softreserve.config.steps import scenario_steps
-from softreserve.errors import InputError, MachineError, shown
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.efi import EfiAttribute, EfiDescriptor, EfiMemoryMap, EfiType
 from softreserve.model.efi_text import parse_efi_memmap
+from softreserve.model.errors import InputError, MachineError, shown
 from softreserve.model.kernel import Kernel, option_problem
 from softreserve.model.machine import CPUS_MAX, E820Entry, KernelImage, Machine
 from softreserve.model.ranges import PhysRange
 from softreserve.model.scenario import Scenario
-from softreserve.units import EFI_PAGE_SIZE
+from softreserve.model.units import EFI_PAGE_SIZE
 
 __all__ = ["MachineFile", "read_machine_file"]
 

@@ -10,9 +10,9 @@ import tomllib
 from os import PathLike
 from typing import Any, TypeVar
 
-from softreserve.errors import ConfigError, InputError, shown
+from softreserve.model.errors import ConfigError, InputError, shown
 from softreserve.model.ranges import PhysRange
-from softreserve.units import U64_MAX
+from softreserve.model.units import U64_MAX
 
 __all__ = ["Document", "Problems", "StrPath", "Table", "line_of", "parse_size", "read_bytes", "read_text"]
 

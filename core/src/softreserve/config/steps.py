@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from softreserve.config.capture import checked_cmdline, image_parts
 from softreserve.config.reader import Document, Problems, StrPath, Table
-from softreserve.errors import InputError, MachineError, shown
 from softreserve.model.cmdline import CommandLine
+from softreserve.model.errors import InputError, MachineError, shown
 from softreserve.model.kernel import Kernel
 from softreserve.model.machine import KernelImage
 from softreserve.model.ranges import PhysRange

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from softreserve.kernel.numa import format_bitmap, format_list
-from softreserve.sysfs import Attribute, Directory, Link, Node
+from softreserve.kernel.numa.numa import format_bitmap, format_list
+from softreserve.kernel.sysfs import Attribute, Directory, Link, Node
 
 if TYPE_CHECKING:
-    from softreserve.system import System
+    from softreserve.kernel.system import System
 
 __all__ = ["publish"]
 

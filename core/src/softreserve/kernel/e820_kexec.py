@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from softreserve.kernel.system import StashKey
 from softreserve.model.machine import E820Entry
-from softreserve.system import StashKey
 
 __all__ = ["E820_TABLE_KEXEC"]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from softreserve.units import EINVAL
+from softreserve.model.units import EINVAL
 
 if TYPE_CHECKING:
-    from softreserve.events import EventLog
-    from softreserve.kernel.efi import Efi
-    from softreserve.kernel.memblock import Memblock
+    from softreserve.kernel.efi.efi import Efi
+    from softreserve.kernel.mm.memblock import Memblock
     from softreserve.model.cmdline import CommandLine
+    from softreserve.model.events import EventLog
 
 __all__ = ["Handler", "common_handlers", "parse_early_param"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from softreserve.sysfs import Attribute, Directory, Node, SysfsTree, number_in
+from softreserve.kernel.sysfs import Attribute, Directory, Node, SysfsTree, number_in
 
 __all__ = ["FirmwareMemmap", "FirmwareMemmapEntry"]
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from softreserve.initcalls import Initcall, Level
-from softreserve.sysfs import Attribute, Directory, Node
-from softreserve.units import EINVAL, kstrtobool
+from softreserve.kernel.initcalls import Initcall, Level
+from softreserve.kernel.sysfs import Attribute, Directory, Node
+from softreserve.model.units import EINVAL, kstrtobool
 
 if TYPE_CHECKING:
-    from softreserve.system import System
+    from softreserve.kernel.system import System
 
 __all__ = ["Module", "Modules", "Parameter"]
 

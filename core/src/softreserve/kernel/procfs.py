@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from softreserve.sysfs import Attribute, Show
+from softreserve.kernel.sysfs import Attribute, Show
 
 if TYPE_CHECKING:
-    from softreserve.kernel.zones import Zone
-    from softreserve.system import System
+    from softreserve.kernel.mm.zones import Zone
+    from softreserve.kernel.system import System
 
 __all__ = ["files", "node_files"]
 

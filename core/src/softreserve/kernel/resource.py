@@ -16,9 +16,9 @@ from itertools import islice
 from operator import attrgetter
 from typing import Final
 
-from softreserve.errors import MachineError
-from softreserve.events import EventLog
-from softreserve.units import U64_MAX
+from softreserve.model.errors import MachineError
+from softreserve.model.events import EventLog
+from softreserve.model.units import U64_MAX
 
 __all__ = [
     "IORESOURCE_BUSY",

@@ -11,7 +11,7 @@ from typing import Final
 
 import attrs
 
-from softreserve.units import EFI_PAGE_SIZE, U64_MAX
+from softreserve.model.units import EFI_PAGE_SIZE, U64_MAX
 
 __all__ = ["EfiAttribute", "EfiDescriptor", "EfiMemoryMap", "EfiType"]
 

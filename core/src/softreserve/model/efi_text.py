@@ -12,10 +12,10 @@ from contextlib import suppress
 from functools import cache, lru_cache
 from typing import Final
 
-from softreserve.errors import InputError
 from softreserve.model.efi import EfiDescriptor, EfiMemoryMap
+from softreserve.model.errors import InputError
 from softreserve.model.kernel import Kernel
-from softreserve.units import EFI_PAGE_SIZE, U64_MAX
+from softreserve.model.units import EFI_PAGE_SIZE, U64_MAX
 
 __all__ = [
     "DESCRIPTOR_SIZE",

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 
 import attrs
 
-from softreserve.errors import MachineError, shown
 from softreserve.model.behaviours import BEHAVIOURS, RELEASES, Behaviour
-from softreserve.units import U64_MAX
+from softreserve.model.errors import MachineError, shown
+from softreserve.model.units import U64_MAX
 
 __all__ = ["Kernel", "base_release", "option_problem"]
 

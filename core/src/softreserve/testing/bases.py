@@ -15,15 +15,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from softreserve.boot import boot
-from softreserve.errors import SoftReserveError
 from softreserve.kernel.resource import Resource
+from softreserve.kernel.system import System
+from softreserve.machine.boot import boot
+from softreserve.model.errors import SoftReserveError
 from softreserve.model.machine import KernelImage, Machine
+from softreserve.model.placement import Placement
 from softreserve.model.ranges import PhysRange
-from softreserve.placement import Placement
-from softreserve.plugins import Hooks, load
-from softreserve.selection import Selection
-from softreserve.system import System
+from softreserve.plugins.hooks import Hooks, load
+from softreserve.plugins.selection import Selection
 from softreserve.testing.machines import firmware_memory, sample_machine, specific_purpose
 from softreserve.testing.strategies import machines
 
@@ -68,7 +68,7 @@ class BasePlugin(_OfPlugin):
         installed = Selection().installed
         own = installed[plugin_name][0].value.partition(".")[0]
         others = {entries[0].value.partition(".")[0] for entries in installed.values()} - {own}
-        code = f"import sys; from softreserve.plugins import load; load([{plugin_name!r}]); print(*sys.modules)"
+        code = f"import sys; from softreserve.plugins.hooks import load; load([{plugin_name!r}]); print(*sys.modules)"
         run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         assert not others & set(run.stdout.split())
 

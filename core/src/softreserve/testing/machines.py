@@ -10,7 +10,7 @@ from softreserve.model.efi import EfiAttribute, EfiDescriptor, EfiMemoryMap, Efi
 from softreserve.model.kernel import Kernel
 from softreserve.model.machine import KernelImage, Machine
 from softreserve.model.ranges import PhysRange
-from softreserve.units import EFI_PAGE_SIZE
+from softreserve.model.units import EFI_PAGE_SIZE
 
 __all__ = ["CACHEABLE", "SPECIFIC_PURPOSE", "descriptor", "firmware_memory", "sample_machine", "specific_purpose"]
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from softreserve.initcalls import sorted_initcalls
-from softreserve.kernel.page_alloc import free_area_init
+from softreserve.kernel.initcalls import sorted_initcalls
+from softreserve.kernel.mm.page_alloc import free_area_init
 from softreserve.kernel.resource import IORESOURCE_BUSY, IORESOURCE_SYSTEM_RAM, Resource, insert_resource
+from softreserve.kernel.system import System
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.kernel import Kernel
 from softreserve.model.machine import Machine
-from softreserve.plugins import load
-from softreserve.system import System
+from softreserve.plugins.hooks import load
 
 __all__ = ["CONFIG", "boot_memory"]
 

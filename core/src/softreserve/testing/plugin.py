@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from softreserve.selection import Selection
+from softreserve.plugins.selection import Selection
 
 __all__: list[str] = []
 

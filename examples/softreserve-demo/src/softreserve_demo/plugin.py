@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from softreserve.hookspecs import hookimpl
+from softreserve.plugins.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from softreserve.boot import Handoff
-    from softreserve.initcalls import Initcall
+    from softreserve.kernel.initcalls import Initcall
+    from softreserve.kernel.system import System
+    from softreserve.model.handoff import Handoff
     from softreserve.model.machine import Machine
-    from softreserve.system import System
 
 ARCH = "riscv64"
 
@@ -24,7 +24,7 @@ def softreserve_stub_handoff(machine: Machine) -> Handoff | None:
     """Hand the firmware's map over as it is."""
     if machine.arch != ARCH:
         return None
-    from softreserve.boot import Handoff
+    from softreserve.model.handoff import Handoff
 
     return Handoff(machine.efi_map)
 

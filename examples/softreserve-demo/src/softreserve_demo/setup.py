@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from softreserve.errors import MachineError
 from softreserve.kernel.early_param import common_handlers, parse_early_param
-from softreserve.kernel.efi import EFI, Efi
-from softreserve.kernel.page_alloc import free_area_init
+from softreserve.kernel.efi.efi import EFI, Efi
+from softreserve.kernel.mm.page_alloc import free_area_init
 from softreserve.kernel.resource import (
     IORES_DESC_SOFT_RESERVED,
     IORESOURCE_BUSY,
@@ -20,10 +19,11 @@ from softreserve.kernel.resource import (
     insert_resource,
 )
 from softreserve.model.efi import EfiAttribute, EfiDescriptor, EfiType
-from softreserve.units import U64_MAX
+from softreserve.model.errors import MachineError
+from softreserve.model.units import U64_MAX
 
 if TYPE_CHECKING:
-    from softreserve.system import System
+    from softreserve.kernel.system import System
 
 __all__ = ["early_reserve", "init_resources", "misc_mem_init"]
 

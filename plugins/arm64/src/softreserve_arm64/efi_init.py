@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Final
 
 from softreserve.model.efi import EfiAttribute, EfiType
 from softreserve.model.efi_text import native_line
-from softreserve.units import U64_MAX
+from softreserve.model.units import U64_MAX
 
 if TYPE_CHECKING:
-    from softreserve.events import EventLog
-    from softreserve.kernel.efi import Efi
-    from softreserve.kernel.memblock import Memblock
+    from softreserve.kernel.efi.efi import Efi
+    from softreserve.kernel.mm.memblock import Memblock
     from softreserve.model.efi import EfiDescriptor
+    from softreserve.model.events import EventLog
     from softreserve.model.kernel import Kernel
 
 __all__ = ["early_init_dt_add_memory_arch", "efi_init", "is_memory", "is_usable_memory", "reserve_regions"]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from softreserve.kernel.efi import EFI
-from softreserve.lint import Finding
+from softreserve.kernel.efi.efi import EFI
+from softreserve.model.findings import Finding
 
 if TYPE_CHECKING:
-    from softreserve.system import System
+    from softreserve.kernel.system import System
 
 __all__ = ["lint"]
 

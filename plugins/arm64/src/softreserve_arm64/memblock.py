@@ -8,13 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import attrs
-from softreserve.units import U64_MAX, memparse
+from softreserve.model.units import U64_MAX, memparse
 
 from softreserve_arm64.sizes import SZ_64K, linear_region_size, memstart_align, supported_physical_bits
 
 if TYPE_CHECKING:
-    from softreserve.events import EventLog
-    from softreserve.kernel.memblock import Memblock
+    from softreserve.kernel.mm.memblock import Memblock
+    from softreserve.model.events import EventLog
     from softreserve.model.kernel import Kernel
     from softreserve.model.machine import KernelImage
 

@@ -10,16 +10,16 @@ from collections.abc import Callable
 from errno import EINVAL
 from typing import TYPE_CHECKING, Final
 
-from softreserve.acpi.numa import AcpiNumaArch, acpi_disabled, acpi_numa_init
-from softreserve.acpi.srat import ENABLED, GiccAffinity
-from softreserve.kernel.numa import NUMA_NO_NODE
-from softreserve.kernel.numa_memblks import NumaMemblks
-from softreserve.units import U64_MAX
+from softreserve.kernel.numa.acpi_numa import AcpiNumaArch, acpi_disabled, acpi_numa_init
+from softreserve.kernel.numa.numa import NUMA_NO_NODE
+from softreserve.kernel.numa.numa_memblks import NumaMemblks
+from softreserve.model.acpi.srat import ENABLED, GiccAffinity
+from softreserve.model.units import U64_MAX
 
 if TYPE_CHECKING:
-    from softreserve.kernel.memblock import Memblock
-    from softreserve.kernel.numa import NumaState
-    from softreserve.kernel.numa_emulation import NumaEmulation
+    from softreserve.kernel.mm.memblock import Memblock
+    from softreserve.kernel.numa.numa import NumaState
+    from softreserve.kernel.numa.numa_emulation import NumaEmulation
     from softreserve.model.machine import Machine
 
 __all__ = ["ArchNuma"]
@@ -96,7 +96,7 @@ class ArchNuma:
         """Emulated nodes should reach below 4 GiB counted from the start of DRAM. CPUs have no nodes yet."""
         if fake is None:
             return None
-        from softreserve.kernel.numa_emulation import NumaEmulation
+        from softreserve.kernel.numa.numa_emulation import NumaEmulation
 
         return NumaEmulation(fake, self.memblock.start_of_dram() + (4 << 30), lambda _map: None)
 

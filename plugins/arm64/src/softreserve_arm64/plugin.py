@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from softreserve.hookspecs import hookimpl
+from softreserve.plugins.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from softreserve.boot import Handoff
-    from softreserve.initcalls import Initcall
-    from softreserve.lint import Finding
+    from softreserve.kernel.initcalls import Initcall
+    from softreserve.kernel.system import System
+    from softreserve.model.findings import Finding
+    from softreserve.model.handoff import Handoff
     from softreserve.model.machine import Machine
-    from softreserve.placement import Placement
-    from softreserve.system import System
+    from softreserve.model.placement import Placement
 
 ARCH: Final = "arm64"
 
@@ -24,7 +24,7 @@ def softreserve_stub_handoff(machine: Machine) -> Handoff | None:
     """The EFI map as it is: the stub changes nothing in it."""
     if machine.arch != ARCH:
         return None
-    from softreserve.boot import Handoff
+    from softreserve.model.handoff import Handoff
 
     return Handoff(machine.efi_map)
 

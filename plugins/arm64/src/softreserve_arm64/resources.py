@@ -16,14 +16,14 @@ from softreserve.kernel.resource import (
     insert_resource,
     reserve_region_with_split,
 )
-from softreserve.units import U64_MAX
+from softreserve.model.units import U64_MAX
 
 if TYPE_CHECKING:
-    from softreserve.events import EventLog
-    from softreserve.kernel.efi import Efi
-    from softreserve.kernel.memblock import Memblock, Region
+    from softreserve.kernel.efi.efi import Efi
+    from softreserve.kernel.mm.memblock import Memblock, Region
     from softreserve.kernel.resource import ResourceTree
     from softreserve.model.efi import EfiDescriptor
+    from softreserve.model.events import EventLog
     from softreserve.model.kernel import Kernel
     from softreserve.model.ranges import PhysRange
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from errno import EINVAL
 from typing import TYPE_CHECKING, Final
 
-from softreserve.acpi.numa import acpi_disabled
-from softreserve.errors import MachineError
-from softreserve.initcalls import Initcall, Level
 from softreserve.kernel.early_param import common_handlers, parse_early_param
-from softreserve.kernel.efi import EFI, Efi
-from softreserve.kernel.page_alloc import free_area_init
-from softreserve.system import StashKey
+from softreserve.kernel.efi.efi import EFI, Efi
+from softreserve.kernel.initcalls import Initcall, Level
+from softreserve.kernel.mm.page_alloc import free_area_init
+from softreserve.kernel.numa.acpi_numa import acpi_disabled
+from softreserve.kernel.system import StashKey
+from softreserve.model.errors import MachineError
 
 from softreserve_arm64.efi_init import efi_init
 from softreserve_arm64.memblock import MemoryLimit, arm64_memblock_init
@@ -26,7 +26,7 @@ from softreserve_arm64.smp import smp_init_cpus
 from softreserve_arm64.zones import max_zone_pfns
 
 if TYPE_CHECKING:
-    from softreserve.system import System
+    from softreserve.kernel.system import System
 
 __all__ = ["NumaOptions", "bootmem_init", "early_reserve", "register_resources"]
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from softreserve.capacity import Granules
-from softreserve.errors import MachineError
+from softreserve.model.errors import MachineError
+from softreserve.views.capacity import Granules
 
 if TYPE_CHECKING:
     from softreserve.model.kernel import Kernel

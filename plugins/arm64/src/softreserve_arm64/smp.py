@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from softreserve.acpi.madt import ENABLED as GICC_ENABLED
-from softreserve.acpi.madt import GENERIC_INTERRUPT, GenericInterrupt, Madt
-from softreserve.acpi.srat import ENABLED, GICC_AFFINITY, GiccAffinity, Srat
-from softreserve.acpi.tables import acpi_get_table, acpi_parse_entries_array
-from softreserve.kernel.numa import NUMA_NO_NODE
-from softreserve.units import EINVAL, U64_MAX
+from softreserve.kernel.numa.numa import NUMA_NO_NODE
+from softreserve.model.acpi.madt import ENABLED as GICC_ENABLED
+from softreserve.model.acpi.madt import GENERIC_INTERRUPT, GenericInterrupt, Madt
+from softreserve.model.acpi.srat import ENABLED, GICC_AFFINITY, GiccAffinity, Srat
+from softreserve.model.acpi.tables import acpi_get_table, acpi_parse_entries_array
+from softreserve.model.units import EINVAL, U64_MAX
 
 if TYPE_CHECKING:
-    from softreserve.acpi.tables import RawTable
-    from softreserve.kernel.numa import NumaState
+    from softreserve.kernel.numa.numa import NumaState
+    from softreserve.model.acpi.tables import RawTable
     from softreserve.model.machine import Machine
 
 __all__ = ["smp_init_cpus"]

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from softreserve.errors import MachineError
-from softreserve.kernel.efistub import StubOptions
-from softreserve.kernel.randomalloc import count_slots, efi_random_alloc, refusal
+from softreserve.kernel.efi.efistub import StubOptions
+from softreserve.kernel.efi.randomalloc import count_slots, efi_random_alloc, refusal
+from softreserve.model.errors import MachineError
+from softreserve.model.placement import Placement, SlotArea
 from softreserve.model.ranges import PhysRange
-from softreserve.placement import Placement, SlotArea
-from softreserve.units import U64_MAX
+from softreserve.model.units import U64_MAX
 
 from softreserve_arm64.memblock import Layout
 from softreserve_arm64.sizes import SZ_2M, SZ_64K, kernel_image_align
 
 if TYPE_CHECKING:
-    from softreserve.kernel.randomalloc import RandomSlots
+    from softreserve.kernel.efi.randomalloc import RandomSlots
     from softreserve.model.efi import EfiMemoryMap
     from softreserve.model.kernel import Kernel
     from softreserve.model.machine import Machine

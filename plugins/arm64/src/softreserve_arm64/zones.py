@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from softreserve.kernel.memblock import Memblock
+    from softreserve.kernel.mm.memblock import Memblock
 
 __all__ = ["max_zone_pfns"]
 

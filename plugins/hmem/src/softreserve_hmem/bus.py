@@ -8,16 +8,16 @@ from __future__ import annotations
 from errno import EINVAL, ENXIO
 from typing import TYPE_CHECKING, Final
 
-from softreserve.sysfs import Attribute, Link, Node
-from softreserve.system import StashKey
+from softreserve.kernel.sysfs import Attribute, Link, Node
+from softreserve.kernel.system import StashKey
 
 from softreserve_hmem.driver_core import Bus, Registration, c_text
 from softreserve_hmem.ida import Ida
 from softreserve_hmem.region import DevDax, RegionOwner
 
 if TYPE_CHECKING:
-    from softreserve.dax import DaxDriver
-    from softreserve.system import System
+    from softreserve.kernel.system import System
+    from softreserve.model.dax import DaxDriver
 
 __all__ = ["DAX_BUS", "DAX_MAJOR", "DaxBus"]
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 from errno import EINVAL, ENXIO
 from typing import TYPE_CHECKING, Final
 
-from softreserve.acpi.cedt import CFMWS, Cedt, FixedMemoryWindow
-from softreserve.acpi.tables import RawTable, acpi_get_table, acpi_parse_entries_array
 from softreserve.kernel.resource import (
     IORES_DESC_CXL,
     IORESOURCE_MEM,
@@ -19,12 +17,14 @@ from softreserve.kernel.resource import (
     insert_resource_expand_to_fit,
     remove_resource,
 )
-from softreserve.units import U64_MAX
+from softreserve.model.acpi.cedt import CFMWS, Cedt, FixedMemoryWindow
+from softreserve.model.acpi.tables import RawTable, acpi_get_table, acpi_parse_entries_array
+from softreserve.model.units import U64_MAX
 
 from softreserve_hmem.hmem_device import memregion_ids
 
 if TYPE_CHECKING:
-    from softreserve.system import System
+    from softreserve.kernel.system import System
 
 __all__ = ["CxlAcpi"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from errno import ENXIO
 from functools import partial
 
-from softreserve.sysfs import Attribute, Directory, Link, Node
+from softreserve.kernel.sysfs import Attribute, Directory, Link, Node
 
 from softreserve_hmem.bus import DAX_MAJOR, DaxBus
 from softreserve_hmem.driver_core import uevent_store

@@ -16,8 +16,8 @@ from softreserve.kernel.resource import (
 )
 
 if TYPE_CHECKING:
-    from softreserve.dax import DaxDevice
-    from softreserve.system import System
+    from softreserve.kernel.system import System
+    from softreserve.model.dax import DaxDevice
 
 __all__ = ["DeviceDaxDriver"]
 
@@ -26,7 +26,7 @@ _SUBSECTION_SIZE: Final = 2 << 20
 
 
 class DeviceDaxDriver:
-    """``device_dax``, a driver of the dax bus; see :class:`softreserve.dax.DaxDriver`."""
+    """``device_dax``, a driver of the dax bus; see :class:`softreserve.model.dax.DaxDriver`."""
 
     name = "device_dax"
     module = "device_dax"

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from errno import EBUSY, EINVAL, ENODEV, ENXIO
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from softreserve.sysfs import Attribute, Directory, Link, Node
+from softreserve.kernel.sysfs import Attribute, Directory, Link, Node
 
 if TYPE_CHECKING:
-    from softreserve.system import System
+    from softreserve.kernel.system import System
 
     from softreserve_hmem.protocols import Driver
 

@@ -13,7 +13,10 @@ from collections.abc import Callable, Mapping
 from errno import EINVAL
 from typing import TYPE_CHECKING, Final
 
-from softreserve.acpi.hmat_tables import (
+from softreserve.kernel.numa.node import AccessCoordinate, NodeCache
+from softreserve.kernel.resource import IORESOURCE_MEM, Resource, request_region
+from softreserve.kernel.system import StashKey
+from softreserve.model.acpi.hmat_tables import (
     CACHE,
     LOCALITY,
     MEMORY_PD_VALID,
@@ -24,7 +27,7 @@ from softreserve.acpi.hmat_tables import (
     MemorySideCache,
     Proximity,
 )
-from softreserve.acpi.srat import (
+from softreserve.model.acpi.srat import (
     ENABLED,
     GENERIC_PORT_AFFINITY,
     MEMORY_AFFINITY,
@@ -32,13 +35,10 @@ from softreserve.acpi.srat import (
     MemoryAffinity,
     Srat,
 )
-from softreserve.acpi.tables import Handler, RawTable, acpi_get_table, acpi_parse_entries_array
-from softreserve.events import EventLog
-from softreserve.kernel.node import AccessCoordinate, NodeCache
-from softreserve.kernel.resource import IORESOURCE_MEM, Resource, request_region
+from softreserve.model.acpi.tables import Handler, RawTable, acpi_get_table, acpi_parse_entries_array
+from softreserve.model.events import EventLog
 from softreserve.model.kernel import Kernel
-from softreserve.system import StashKey
-from softreserve.units import U64_MAX
+from softreserve.model.units import U64_MAX
 
 from softreserve_hmem.hmat_locality import MemoryLocality, best_value, updated_coordinate
 

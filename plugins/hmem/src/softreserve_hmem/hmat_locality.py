@@ -6,10 +6,10 @@ import struct
 from collections.abc import Sequence
 from typing import Final
 
-from softreserve.acpi.hmat_tables import Locality
-from softreserve.acpi.tables import RawTable
-from softreserve.errors import MachineError
-from softreserve.kernel.node import AccessCoordinate
+from softreserve.kernel.numa.node import AccessCoordinate
+from softreserve.model.acpi.hmat_tables import Locality
+from softreserve.model.acpi.tables import RawTable
+from softreserve.model.errors import MachineError
 
 __all__ = ["MemoryLocality", "best_value", "hmat_normalize", "updated_coordinate"]
 

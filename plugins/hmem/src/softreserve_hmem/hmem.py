@@ -20,7 +20,7 @@ from softreserve_hmem.platform import PlatformDevice, platform_bus
 from softreserve_hmem.region import DaxRegion, alloc_dax_region
 
 if TYPE_CHECKING:
-    from softreserve.system import System
+    from softreserve.kernel.system import System
 
     from softreserve_hmem.bus import DaxBus
 

@@ -20,14 +20,14 @@ from softreserve.kernel.resource import (
     request_region,
     walk_iomem_res_desc,
 )
-from softreserve.system import StashKey
-from softreserve.units import U64_MAX
+from softreserve.kernel.system import StashKey
+from softreserve.model.units import U64_MAX
 
 from softreserve_hmem.ida import Ida
 from softreserve_hmem.platform import PlatformDevice, platform_bus
 
 if TYPE_CHECKING:
-    from softreserve.system import System
+    from softreserve.kernel.system import System
 
 __all__ = [
     "HMEM_DEVICES",

@@ -6,14 +6,14 @@ from errno import EBUSY, EINVAL
 from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel import resource
-from softreserve.kernel.memory_hotplug import MHP_MEMMAP_ON_MEMORY, MHP_NID_IS_MGID
+from softreserve.kernel.mm.memory_hotplug import MHP_MEMMAP_ON_MEMORY, MHP_NID_IS_MGID
 from softreserve.kernel.resource import IORESOURCE_SYSTEM_RAM, Resource
 
 from softreserve_hmem.memory_tiers import MEMORY_TIERS, MEMTIER_DEFAULT_DAX_ADISTANCE, MemoryType
 
 if TYPE_CHECKING:
-    from softreserve.dax import DaxDevice
-    from softreserve.system import System
+    from softreserve.kernel.system import System
+    from softreserve.model.dax import DaxDevice
 
 __all__ = ["KmemDriver"]
 
@@ -32,7 +32,7 @@ class _Data:
 
 
 class KmemDriver:
-    """``kmem``, a driver of the dax bus; see :class:`softreserve.dax.DaxDriver`."""
+    """``kmem``, a driver of the dax bus; see :class:`softreserve.model.dax.DaxDriver`."""
 
     name = "kmem"
     module = "kmem"

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from softreserve.acpi.numa import SRAT_MEMORY
-from softreserve.lint import Finding
+from softreserve.kernel.numa.acpi_numa import SRAT_MEMORY
+from softreserve.model.findings import Finding
 from softreserve.model.ranges import PhysRange
 
 from softreserve_hmem.bus import DAX_BUS
@@ -20,7 +20,7 @@ from softreserve_hmem.lint_hmat import hmat_findings
 
 if TYPE_CHECKING:
     from softreserve.kernel.resource import Resource
-    from softreserve.system import System
+    from softreserve.kernel.system import System
 
 __all__ = ["lint"]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from softreserve.lint import Finding
+from softreserve.model.findings import Finding
 
 from softreserve_hmem.hmat import HMAT, VALUE_LOST
 
 if TYPE_CHECKING:
+    from softreserve.kernel.system import System
     from softreserve.model.ranges import PhysRange
-    from softreserve.system import System
 
 __all__ = ["hmat_findings"]
 

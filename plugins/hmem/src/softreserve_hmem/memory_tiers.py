@@ -12,15 +12,15 @@ from errno import EINVAL, EIO, ENOENT
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
-from softreserve.initcalls import Initcall, Level
-from softreserve.kernel.node import AccessCoordinate
-from softreserve.kernel.numa import format_list
-from softreserve.sysfs import Attribute, Directory, Node
-from softreserve.system import StashKey
-from softreserve.units import kstrtobool
+from softreserve.kernel.initcalls import Initcall, Level
+from softreserve.kernel.numa.node import AccessCoordinate
+from softreserve.kernel.numa.numa import format_list
+from softreserve.kernel.sysfs import Attribute, Directory, Node
+from softreserve.kernel.system import StashKey
+from softreserve.model.units import kstrtobool
 
 if TYPE_CHECKING:
-    from softreserve.system import System
+    from softreserve.kernel.system import System
 
 __all__ = [
     "MEMORY_TIERS",

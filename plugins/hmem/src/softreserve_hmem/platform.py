@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel.resource import Resource, insert_resource, release_resource
-from softreserve.sysfs import Attribute, Directory, Link, Node
-from softreserve.system import StashKey
+from softreserve.kernel.sysfs import Attribute, Directory, Link, Node
+from softreserve.kernel.system import StashKey
 
 from softreserve_hmem.driver_core import Bus, Device, Registration, c_text, uevent_store
 
 if TYPE_CHECKING:
-    from softreserve.system import System
+    from softreserve.kernel.system import System
 
     from softreserve_hmem.protocols import PlatformDriver
 

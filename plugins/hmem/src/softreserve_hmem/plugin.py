@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from softreserve.hookspecs import hookimpl
+from softreserve.plugins.hookspecs import hookimpl
 
 from softreserve_hmem import memory_tiers, wiring
 from softreserve_hmem.device_dax import DeviceDaxDriver
 from softreserve_hmem.kmem import KmemDriver
 
 if TYPE_CHECKING:
-    from softreserve.dax import DaxDriver
-    from softreserve.initcalls import Initcall
+    from softreserve.kernel.initcalls import Initcall
     from softreserve.kernel.modules import Module
-    from softreserve.lint import Finding
-    from softreserve.system import System
+    from softreserve.kernel.system import System
+    from softreserve.model.dax import DaxDriver
+    from softreserve.model.findings import Finding
 
 __all__ = [
     "softreserve_dax_drivers",

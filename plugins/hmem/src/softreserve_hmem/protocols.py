@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from softreserve.kernel.node import AccessCoordinate, NodeCache
+from softreserve.kernel.numa.node import AccessCoordinate, NodeCache
 
 from softreserve_hmem.platform import PlatformDevice
 
@@ -34,7 +34,7 @@ class PlatformDriver(Protocol):
 
 
 class HmatNodes(Protocol):
-    """What the HMAT asks nodes and tells them; see :class:`softreserve.kernel.node.Nodes`."""
+    """What the HMAT asks nodes and tells them; see :class:`softreserve.kernel.numa.node.Nodes`."""
 
     online: set[int]
     has_cpu: set[int]

@@ -20,7 +20,7 @@ from softreserve.kernel.resource import (
     request_region,
 )
 from softreserve.model.kernel import Kernel
-from softreserve.units import U64_MAX, kstrtobool, kstrtoint, kstrtoull
+from softreserve.model.units import U64_MAX, kstrtobool, kstrtoint, kstrtoull
 
 from softreserve_hmem.driver_core import Device, c_text
 from softreserve_hmem.gaps import Gaps

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from softreserve.initcalls import Initcall, Level
+from softreserve.kernel.initcalls import Initcall, Level
 from softreserve.kernel.modules import Module
 
 from softreserve_hmem.bus import DAX_BUS, DaxBus
@@ -13,8 +13,8 @@ from softreserve_hmem.hmem_device import HMEM_DEVICES, HmemDevices
 from softreserve_hmem.memory_tiers import MEMORY_TIERS
 
 if TYPE_CHECKING:
-    from softreserve.dax import DaxDriver
-    from softreserve.system import System
+    from softreserve.kernel.system import System
+    from softreserve.model.dax import DaxDriver
 
 __all__ = ["modules", "setup"]
 

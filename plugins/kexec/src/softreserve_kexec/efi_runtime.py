@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import attrs
-from softreserve.kernel.efi import EFI
+from softreserve.kernel.efi.efi import EFI
 from softreserve.kernel.kernfs import in_readdir_order
 from softreserve.model.efi import EfiAttribute, EfiDescriptor, EfiMemoryMap, EfiType
 
 if TYPE_CHECKING:
-    from softreserve.system import System
+    from softreserve.kernel.system import System
 
 __all__ = ["as_listed", "runtime_map"]
 

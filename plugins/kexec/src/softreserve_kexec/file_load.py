@@ -16,9 +16,9 @@ from softreserve.kernel.resource import (
     walk_system_ram_res,
     walk_system_ram_res_rev,
 )
-from softreserve.kexec import KexecImage
+from softreserve.machine.kexec import KexecImage
 from softreserve.model.ranges import PhysRange
-from softreserve.units import U64_MAX
+from softreserve.model.units import U64_MAX
 
 from softreserve_kexec.efi_runtime import runtime_map
 from softreserve_kexec.holes import KernelHoles, NoHoleError
@@ -33,9 +33,9 @@ from softreserve_kexec.layout import (
 )
 
 if TYPE_CHECKING:
-    from softreserve.kexec import KexecRequest
+    from softreserve.kernel.system import System
+    from softreserve.machine.kexec import KexecRequest
     from softreserve.model.efi import EfiMemoryMap
-    from softreserve.system import System
 
 __all__ = ["arm64_file_load", "x86_file_load"]
 

@@ -9,8 +9,8 @@ import attrs
 from softreserve.model.ranges import PhysRange
 
 if TYPE_CHECKING:
-    from softreserve.kexec import KexecImage
-    from softreserve.system import System
+    from softreserve.kernel.system import System
+    from softreserve.machine.kexec import KexecImage
 
 __all__ = ["with_warnings"]
 

@@ -9,7 +9,7 @@ from bisect import insort
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-from softreserve.units import U64_MAX
+from softreserve.model.units import U64_MAX
 
 from softreserve_kexec.ranges import RAM, MemoryRange
 

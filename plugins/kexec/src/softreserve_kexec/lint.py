@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel.e820_kexec import E820_TABLE_KEXEC
-from softreserve.lint import Finding
+from softreserve.model.findings import Finding
 
 if TYPE_CHECKING:
     from softreserve.kernel.resource import Resource
-    from softreserve.system import System
+    from softreserve.kernel.system import System
 
 __all__ = ["lint"]
 

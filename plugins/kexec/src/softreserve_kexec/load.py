@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import attrs
-from softreserve.kexec import KexecImage
+from softreserve.machine.kexec import KexecImage
 from softreserve.model.efi import EfiMemoryMap
 from softreserve.model.machine import E820Entry
 
@@ -26,9 +26,9 @@ from softreserve_kexec.layout import (
 )
 
 if TYPE_CHECKING:
-    from softreserve.kexec import KexecRequest
+    from softreserve.kernel.system import System
+    from softreserve.machine.kexec import KexecRequest
     from softreserve.model.ranges import PhysRange
-    from softreserve.system import System
 
 __all__ = ["arm64_load", "x86_load"]
 

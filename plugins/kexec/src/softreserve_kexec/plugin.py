@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from softreserve.hookspecs import hookimpl
+from softreserve.plugins.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from softreserve.kexec import KexecImage, KexecPolicy, KexecRequest
-    from softreserve.lint import Finding
-    from softreserve.system import System
+    from softreserve.kernel.system import System
+    from softreserve.machine.kexec import KexecImage, KexecPolicy, KexecRequest
+    from softreserve.model.findings import Finding
 
 
 def _loader(arch: str, syscall: str) -> Callable[[System, KexecRequest], KexecImage] | None:

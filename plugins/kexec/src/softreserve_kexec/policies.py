@@ -9,15 +9,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 import attrs
-from softreserve.kernel.efi import EFI
+from softreserve.kernel.efi.efi import EFI
 from softreserve.kernel.resource import IORES_DESC_SOFT_RESERVED
-from softreserve.kexec import KexecPolicy
+from softreserve.machine.kexec import KexecPolicy
 from softreserve.model.efi import EfiMemoryMap, EfiType
 
 if TYPE_CHECKING:
-    from softreserve.kexec import KexecRequest
+    from softreserve.kernel.system import System
+    from softreserve.machine.kexec import KexecRequest
     from softreserve.model.machine import Machine
-    from softreserve.system import System
 
 __all__ = ["POLICIES", "soft_reserved_ranges"]
 

@@ -13,7 +13,7 @@ from softreserve.kernel.kernfs import in_readdir_order
 
 if TYPE_CHECKING:
     from softreserve.kernel.firmware_memmap import FirmwareMemmapEntry
-    from softreserve.system import System
+    from softreserve.kernel.system import System
 
 __all__ = ["ACPI", "NVS", "PMEM", "PRAM", "RAM", "RESERVED", "MemoryRange", "arm64_ranges", "x86_ranges"]
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from softreserve.errors import MachineError
-from softreserve.events import EventLog
+from softreserve.model.errors import MachineError
+from softreserve.model.events import EventLog
 from softreserve.model.kernel import Kernel
-from softreserve.units import U64_MAX
+from softreserve.model.units import U64_MAX
 
 __all__ = [
     "ACPI",

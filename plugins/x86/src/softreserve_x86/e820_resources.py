@@ -20,14 +20,14 @@ from softreserve.kernel.resource import (
     insert_resource_expand_to_fit,
     reserve_region_with_split,
 )
-from softreserve.units import U64_MAX
+from softreserve.model.units import U64_MAX
 
 from softreserve_x86 import e820
 
 if TYPE_CHECKING:
-    from softreserve.events import EventLog
     from softreserve.kernel.firmware_memmap import FirmwareMemmap
-    from softreserve.kernel.memblock import Memblock
+    from softreserve.kernel.mm.memblock import Memblock
+    from softreserve.model.events import EventLog
 
 __all__ = ["E820Resources", "firmware_map_add", "memblock_setup", "setup_pci_gap", "type_to_string"]
 

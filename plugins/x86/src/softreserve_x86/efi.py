@@ -11,9 +11,9 @@ from softreserve_x86.efi_memmap import efi_clean_memmap, efi_print_memmap
 from softreserve_x86.stub import USABLE
 
 if TYPE_CHECKING:
-    from softreserve.events import EventLog
-    from softreserve.kernel.efi import Efi
-    from softreserve.kernel.memblock import Memblock
+    from softreserve.kernel.efi.efi import Efi
+    from softreserve.kernel.mm.memblock import Memblock
+    from softreserve.model.events import EventLog
     from softreserve.model.kernel import Kernel
 
 __all__ = [

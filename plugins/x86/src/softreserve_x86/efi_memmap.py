@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from softreserve.events import EventLog
 from softreserve.model.efi import EfiDescriptor, EfiMemoryMap
 from softreserve.model.efi_text import typeattr_format, x86_line
+from softreserve.model.events import EventLog
 from softreserve.model.kernel import Kernel
-from softreserve.units import U64_MAX
+from softreserve.model.units import U64_MAX
 
 __all__ = ["efi_clean_memmap", "efi_memmap_entry_valid", "efi_print_memmap"]
 

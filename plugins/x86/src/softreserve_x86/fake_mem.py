@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from softreserve.kernel.sort import sort
 from softreserve.model.efi import EfiAttribute, EfiDescriptor, EfiMemoryMap, EfiType
-from softreserve.units import EFI_PAGE_SIZE, EINVAL, U64_MAX, memparse, simple_strtoull
+from softreserve.model.units import EFI_PAGE_SIZE, EINVAL, U64_MAX, memparse, simple_strtoull
 
 from softreserve_x86 import e820
 from softreserve_x86.efi_memmap import efi_print_memmap
 
 if TYPE_CHECKING:
-    from softreserve.events import EventLog
-    from softreserve.kernel.efi import Efi
+    from softreserve.kernel.efi.efi import Efi
+    from softreserve.model.events import EventLog
     from softreserve.model.kernel import Kernel
 
 __all__ = ["FakeMem", "FakeRange", "memmap_insert"]

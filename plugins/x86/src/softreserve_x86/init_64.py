@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from softreserve.events import EventLog
+from softreserve.model.events import EventLog
 from softreserve.model.kernel import Kernel
-from softreserve.units import EINVAL
+from softreserve.model.units import EINVAL
 
 __all__ = ["MemoryBlockSize"]
 

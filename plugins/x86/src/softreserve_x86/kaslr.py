@@ -9,11 +9,11 @@ from collections.abc import Callable
 from typing import Final
 
 import attrs
-from softreserve.errors import MachineError
 from softreserve.model.efi import EfiAttribute, EfiDescriptor, EfiMemoryMap, EfiType
+from softreserve.model.errors import MachineError
 from softreserve.model.kernel import Kernel
 from softreserve.model.machine import E820Entry
-from softreserve.units import U64_MAX
+from softreserve.model.units import U64_MAX
 
 from softreserve_x86.kaslr_options import (
     COMMAND_LINE_SIZE,

@@ -11,7 +11,7 @@ from typing import Final
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.efi import EfiAttribute
 from softreserve.model.kernel import Kernel
-from softreserve.units import EINVAL, kstrtoull, memparse, simple_strtoull
+from softreserve.model.units import EINVAL, kstrtoull, memparse, simple_strtoull
 
 __all__ = ["COMMAND_LINE_SIZE", "MAX_MEMMAP_REGIONS", "MemOptions", "cmdline_find_option", "cmdline_find_option_bool"]
 

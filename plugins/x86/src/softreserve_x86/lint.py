@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from softreserve.lint import Finding
 from softreserve.model.efi import EfiType
+from softreserve.model.findings import Finding
 
 from softreserve_x86 import e820, fake_mem
 from softreserve_x86.setup import SETUP
 from softreserve_x86.stub import USABLE
 
 if TYPE_CHECKING:
+    from softreserve.kernel.system import System
     from softreserve.model.efi import EfiDescriptor
-    from softreserve.system import System
 
     from softreserve_x86.setup import Setup
 

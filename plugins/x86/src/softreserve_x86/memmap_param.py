@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from softreserve.errors import MachineError
-from softreserve.events import EventLog
-from softreserve.units import EINVAL, U64_MAX, memparse, simple_strtoull
+from softreserve.model.errors import MachineError
+from softreserve.model.events import EventLog
+from softreserve.model.units import EINVAL, U64_MAX, memparse, simple_strtoull
 
 from softreserve_x86 import e820
 

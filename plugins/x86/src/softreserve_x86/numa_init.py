@@ -10,20 +10,20 @@ from collections.abc import Callable, Mapping
 from errno import EINVAL
 from typing import TYPE_CHECKING, Final
 
-from softreserve.acpi.madt import ENABLED as CPU_ENABLED
-from softreserve.acpi.madt import LOCAL_APIC, LOCAL_X2APIC, LocalApic, LocalX2apic, Madt
-from softreserve.acpi.numa import AcpiNumaArch, acpi_disabled, acpi_numa_init
-from softreserve.acpi.srat import ENABLED, CpuAffinity, X2apicAffinity
-from softreserve.acpi.tables import RawTable, acpi_get_table, acpi_parse_entries_array
-from softreserve.kernel.numa import NUMA_NO_NODE, NumaState
-from softreserve.kernel.numa_memblks import NumaMemblks
+from softreserve.kernel.numa.acpi_numa import AcpiNumaArch, acpi_disabled, acpi_numa_init
+from softreserve.kernel.numa.numa import NUMA_NO_NODE, NumaState
+from softreserve.kernel.numa.numa_memblks import NumaMemblks
+from softreserve.model.acpi.madt import ENABLED as CPU_ENABLED
+from softreserve.model.acpi.madt import LOCAL_APIC, LOCAL_X2APIC, LocalApic, LocalX2apic, Madt
+from softreserve.model.acpi.srat import ENABLED, CpuAffinity, X2apicAffinity
+from softreserve.model.acpi.tables import RawTable, acpi_get_table, acpi_parse_entries_array
 
 if TYPE_CHECKING:
-    from softreserve.events import EventLog
-    from softreserve.kernel.memblock import Memblock
-    from softreserve.kernel.numa_emulation import NumaEmulation
+    from softreserve.kernel.mm.memblock import Memblock
+    from softreserve.kernel.numa.numa_emulation import NumaEmulation
+    from softreserve.kernel.system import System
+    from softreserve.model.events import EventLog
     from softreserve.model.kernel import Kernel
-    from softreserve.system import System
 
 __all__ = ["X86Numa", "apic_ids", "numa_setup", "x86_numa_init"]
 
@@ -85,7 +85,7 @@ class X86Numa(AcpiNumaArch):
     def _emulation(self) -> NumaEmulation | None:
         if self.state.emu_cmdline is None:
             return None
-        from softreserve.kernel.numa_emulation import NumaEmulation
+        from softreserve.kernel.numa.numa_emulation import NumaEmulation
 
         return NumaEmulation(self.state.emu_cmdline, _DMA32_END, self._update_apic_nodes)
 
@@ -163,11 +163,11 @@ class X86Numa(AcpiNumaArch):
     # --- what the SRAT says
 
     def numa_add_memblk(self, nid: int, start: int, end: int) -> int:
-        """See :meth:`softreserve.kernel.numa_memblks.NumaMemblks.numa_add_memblk`."""
+        """See :meth:`softreserve.kernel.numa.numa_memblks.NumaMemblks.numa_add_memblk`."""
         return self.memblks.numa_add_memblk(nid, start, end)
 
     def numa_fill_memblks(self, start: int, end: int) -> int:
-        """See :meth:`softreserve.kernel.numa_memblks.NumaMemblks.numa_fill_memblks`."""
+        """See :meth:`softreserve.kernel.numa.numa_memblks.NumaMemblks.numa_fill_memblks`."""
         return self.memblks.numa_fill_memblks(start, end)
 
     def x86_acpi_numa_init(self, tables: Mapping[str, bytes], *, disabled: bool = False) -> int:

@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from softreserve.errors import MachineError
-from softreserve.kernel.efistub import StubOptions
-from softreserve.kernel.randomalloc import RandomSlots, count_slots, efi_random_alloc, given_back, refusal
+from softreserve.kernel.efi.efistub import StubOptions
+from softreserve.kernel.efi.randomalloc import RandomSlots, count_slots, efi_random_alloc, given_back, refusal
 from softreserve.model.efi import EfiMemoryMap
+from softreserve.model.errors import MachineError
 from softreserve.model.kernel import Kernel
 from softreserve.model.machine import Machine
+from softreserve.model.placement import Placement, SlotArea
 from softreserve.model.ranges import PhysRange
-from softreserve.placement import Placement, SlotArea
-from softreserve.units import EFI_PAGE_SIZE, U64_MAX
+from softreserve.model.units import EFI_PAGE_SIZE, U64_MAX
 
 from softreserve_x86.kaslr import Considered, Kaslr, KaslrInput, SetupData, load_physical_addr
 from softreserve_x86.kaslr_acpi import count_immovable_mem_regions

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from softreserve.hookspecs import hookimpl
-from softreserve.initcalls import Initcall, Level
+from softreserve.kernel.initcalls import Initcall, Level
+from softreserve.plugins.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from softreserve.boot import Handoff
-    from softreserve.lint import Finding
+    from softreserve.kernel.system import System
+    from softreserve.model.findings import Finding
+    from softreserve.model.handoff import Handoff
     from softreserve.model.machine import Machine
-    from softreserve.placement import Placement
-    from softreserve.system import System
+    from softreserve.model.placement import Placement
 
 ARCH: Final = "x86_64"
 

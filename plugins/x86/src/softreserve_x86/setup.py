@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel.e820_kexec import E820_TABLE_KEXEC
 from softreserve.kernel.early_param import Handler, common_handlers, parse_early_param
-from softreserve.kernel.efi import EFI, Efi
-from softreserve.kernel.page_alloc import free_area_init
+from softreserve.kernel.efi.efi import EFI, Efi
+from softreserve.kernel.mm.page_alloc import free_area_init
 from softreserve.kernel.resource import IORESOURCE_BUSY, IORESOURCE_SYSTEM_RAM, Resource, insert_resource
+from softreserve.kernel.system import StashKey
 from softreserve.model.machine import E820Entry, KernelImage
-from softreserve.system import StashKey
-from softreserve.units import U64_MAX
+from softreserve.model.units import U64_MAX
 
 from softreserve_x86 import e820, e820_resources, fake_mem
 from softreserve_x86 import efi as x86_efi
@@ -23,11 +23,11 @@ from softreserve_x86.memmap_param import MemmapParameters
 from softreserve_x86.numa_init import apic_ids, numa_setup, x86_numa_init
 
 if TYPE_CHECKING:
-    from softreserve.events import EventLog
+    from softreserve.kernel.system import System
     from softreserve.model.efi import EfiMemoryMap
+    from softreserve.model.events import EventLog
     from softreserve.model.kernel import Kernel
     from softreserve.model.ranges import PhysRange
-    from softreserve.system import System
 
 __all__ = [
     "SETUP",

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from softreserve.boot import Handoff
-from softreserve.errors import MachineError
-from softreserve.kernel.efistub import StubOptions
+from softreserve.kernel.efi.efistub import StubOptions
 from softreserve.model.efi import EfiDescriptor, EfiType
+from softreserve.model.errors import MachineError
+from softreserve.model.handoff import Handoff
 from softreserve.model.kernel import Kernel
 from softreserve.model.machine import E820Entry, Machine
 

@@ -1,0 +1,145 @@
+"""Memory blocks of the memory found at boot. Linux: ``drivers/base/memory.c``, ``drivers/base/node.c``.
+
+A block exists where one of its sections is present. A node links to it where one of the block's pages is the node's;
+pages of holes count too, and belong to the node that the boot code gave them.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
+
+from softreserve.kernel.mm.memory_block import BlockRange
+from softreserve.kernel.mm.mm_init import mem_pfn_ranges
+
+if TYPE_CHECKING:
+    from softreserve.kernel.mm.memory_hotplug import MemoryHotplug
+    from softreserve.kernel.mm.zones import Zone
+    from softreserve.kernel.system import System
+
+__all__ = ["BootBlocks", "kernel_blocks"]
+
+_DMA32_END: Final = 4 << 30
+#: Bytes. Linux: ``include/linux/swiotlb.h``.
+_IO_TLB_DEFAULT_SIZE: Final = 64 << 20
+
+
+class BootBlocks:
+    """Finds the blocks of a system that has just laid out its nodes.
+
+    :param block_pages: pages of a memory block.
+    :param section_pages: pages of a section.
+    """
+
+    def __init__(self, system: System, block_pages: int, section_pages: int) -> None:
+        self._system = system
+        self._block_pages = block_pages
+        self._section_pages = section_pages
+        self._ranges = list(mem_pfn_ranges(system))
+        self._starts = [start for start, _, _ in self._ranges]
+        self._nodes = sorted(system.nodes.online)
+
+    def __iter__(self) -> Iterator[BlockRange]:
+        """Blocks in order, neighbours alike in one range (some that are alike may come apart)."""
+        for first, end in pairwise(sorted(self._cuts())):
+            inside = self._within(first)
+            if inside:
+                nodes = self._linked_nodes(first, inside)
+                yield BlockRange(first, end, nodes=nodes, online=True, zone=self._zone(first, nodes), early=True)
+
+    def _cuts(self) -> set[int]:
+        """Block numbers at which anything can change: blocks between two of them are alike."""
+        edges = {pfn for start, end, _ in self._ranges for pfn in (start, end)}
+        for zone in self._zones(self._nodes):
+            edges |= {zone.start_pfn, zone.end_pfn}
+        size = self._block_pages
+        return {cut for pfn in edges for cut in (pfn // size, -(-pfn // size))}
+
+    def _zones(self, nodes: list[int]) -> list[Zone]:
+        data = self._system.memory.zones.node_data
+        return [zone for nid in nodes for zone in data(nid).zones if zone.populated]
+
+    def _within(self, block: int) -> list[tuple[int, int, int]]:
+        """Memory in a block, as (start pfn, end pfn, position of the memblock region)."""
+        low, high = block * self._block_pages, (block + 1) * self._block_pages
+        at = max(bisect_right(self._starts, low) - 1, 0)
+        found = []
+        while at < len(self._ranges) and self._ranges[at][0] < high:
+            start, end, _ = self._ranges[at]
+            if end > low:
+                found.append((max(start, low), min(end, high), at))
+            at += 1
+        return found
+
+    def _linked_nodes(self, block: int, inside: list[tuple[int, int, int]]) -> tuple[int, ...]:
+        """Nodes that link to a block, lowest first. Linux: ``register_mem_block_under_node_early``."""
+        nids = {self._ranges[at][2] for _, _, at in inside} | self._hole_nodes(block, inside)
+        return tuple(nid for nid in self._nodes if nid in nids and self._visits(nid, block))
+
+    def _visits(self, nid: int, block: int) -> bool:
+        """Whether the node's span reaches into the block."""
+        pgdat = self._system.memory.zones.node_data(nid)
+        size = self._block_pages
+        return pgdat.spanned_pages > 0 and pgdat.start_pfn // size <= block <= (pgdat.end_pfn - 1) // size
+
+    def _hole_nodes(self, block: int, inside: list[tuple[int, int, int]]) -> set[int]:
+        """Nodes that holes in present sections of a block were given to.
+
+        Linux: with deferred initialisation of struct pages ``early_pfn_to_nid`` answers, which takes the first online
+        node for a hole; without it the struct page does, which ``init_unavailable_range`` gave to the node of the
+        memory that follows, or of the last memory.
+        """
+        holes = list(self._holes(block, inside))
+        if not holes:
+            return set()
+        if self._system.kernel.builtin("DEFERRED_STRUCT_PAGE_INIT"):
+            return {self._nodes[0]}
+        return {self._ranges[min(at, len(self._ranges) - 1)][2] for at in holes}
+
+    def _holes(self, block: int, inside: list[tuple[int, int, int]]) -> Iterator[int]:
+        """Holes that share a section with memory: the position of the region that follows each."""
+        section = self._section_pages
+        edge = block * self._block_pages
+        for start, end, at in inside:
+            if edge < start and (start % section or edge % section):
+                yield at
+            edge = end
+        if edge < (block + 1) * self._block_pages and edge % section:
+            yield inside[-1][2] + 1
+
+    def _zone(self, block: int, nodes: tuple[int, ...]) -> Zone | None:
+        """The zone of a block, where it is only one. Linux: ``early_node_zone_for_memory_block``."""
+        if len(nodes) != 1:
+            return None
+        low = block * self._block_pages
+        found = [zone for zone in self._zones(list(nodes)) if zone.intersects(low, self._block_pages)]
+        return found[0] if len(found) == 1 else None
+
+
+def kernel_blocks(memory: MemoryHotplug, system: System) -> Iterator[int]:
+    """Blocks that hold what the kernel allocates on every machine at boot: they can never go offline.
+
+    The first slabs of a node come from the bottom of its highest kernel zone, its struct pages from the top of its
+    memory, bounce buffers for devices from the top of what those can reach.
+    Linux: ``mm/slub.c: early_kmem_cache_node_alloc``, ``mm/sparse.c: sparse_init_nid``, ``kernel/dma/swiotlb.c``.
+    """
+    per_block = memory.block_size // system.kernel.page_size
+    for nid in system.nodes.online:
+        pgdat = memory.zones.node_data(nid)
+        populated = [zone for zone in pgdat.kernel_zones if zone.populated]
+        if populated:
+            yield populated[-1].early[0][0] // per_block
+            yield (pgdat.end_pfn - 1) // per_block
+    yield from _bounce_buffers(memory, system)
+
+
+def _bounce_buffers(memory: MemoryHotplug, system: System) -> Iterator[int]:
+    """Blocks of the bounce buffers, which are as high below 4 GiB as they fit; there are some where memory is above."""
+    if all(blocks.end * memory.block_size <= _DMA32_END for blocks in memory.blocks):
+        return
+    free = ((start, min(end, _DMA32_END)) for start, end in system.memblock.free_mem_ranges())
+    end = max((end for start, end in free if end - start >= _IO_TLB_DEFAULT_SIZE), default=0)
+    if end:
+        yield from range((end - _IO_TLB_DEFAULT_SIZE) // memory.block_size, -(-end // memory.block_size))

@@ -1,0 +1,284 @@
+"""Laying out nodes and zones at boot. Linux: ``mm/mm_init.c`` (before 6.5: ``mm/page_alloc.c``).
+
+All numbers are page frame numbers (pfn) or pages; ranges are half open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Final
+
+from softreserve.kernel.mm.memblock import MEMBLOCK_HOTPLUG, MEMBLOCK_MIRROR
+from softreserve.kernel.mm.zones import Pgdat, Zone, zone_names
+from softreserve.model.units import memparse, parse_option_str, simple_strtoull
+
+if TYPE_CHECKING:
+    from softreserve.kernel.system import System
+    from softreserve.model.cmdline import CommandLine
+
+__all__ = ["ZoneLayout", "mem_pfn_ranges"]
+
+_SZ_4G: Final = 1 << 32
+_U64: Final = 1 << 64
+
+
+def mem_pfn_ranges(system: System) -> Iterator[tuple[int, int, int]]:
+    """Memory of memblock as ``(start pfn, end pfn, node)``, whole pages only. Linux: ``for_each_mem_pfn_range``."""
+    page = system.kernel.page_size
+    for region in system.memblock.memory.regions:
+        start, end = -(-region.base // page), (region.base + region.size) // page
+        if start < end:
+            yield start, end, region.nid
+
+
+class _CoreSize:
+    """``kernelcore=`` or ``movablecore=``: pages, or a percentage that wins over them."""
+
+    def __init__(self, cmdline: CommandLine, name: str, page_size: int) -> None:
+        self.pages = self.percent = 0
+        self.mirror = False
+        for text in cmdline.all(name):
+            if text is None:
+                continue
+            if name == "kernelcore" and parse_option_str(text, "mirror"):
+                self.mirror = True
+                continue
+            percent, rest = simple_strtoull(text)
+            if rest.startswith("%"):
+                self.percent = percent
+            else:
+                self.pages, self.percent = memparse(text)[0] // page_size, 0
+
+    def required(self, total_pages: int) -> int:
+        """Pages asked for."""
+        return total_pages * 100 * self.percent // 10000 if self.percent else self.pages
+
+
+class ZoneLayout:
+    """Works out zones from memblock and the limits that the architecture gives, and prints what it finds."""
+
+    def __init__(self, system: System, max_zone_pfns: Mapping[str, int], max_order_pages: int) -> None:
+        self._system = system
+        self._names = zone_names(system.kernel)
+        self._page = system.kernel.page_size
+        self._max_order_pages = max_order_pages
+        self._ranges = list(mem_pfn_ranges(system))
+        cmdline = system.cmdline
+        self._movable_node = cmdline.has("movable_node")
+        self._kernelcore = _CoreSize(cmdline, "kernelcore", self._page)
+        self._movablecore = _CoreSize(cmdline, "movablecore", self._page)
+        self._mirrored = self._kernelcore.mirror
+        self._limits = self._zone_limits(max_zone_pfns)
+        self._movable_start: dict[int, int] = {}
+
+    def run(self) -> dict[int, Pgdat]:
+        """Lay out every possible node: zones, spans and present pages, and the kernel's report of them."""
+        self._movable_start = self._find_zone_movable_pfns()
+        self._print_ranges()
+        nodes: dict[int, Pgdat] = {}
+        for nid in sorted(self._system.nodes.possible):
+            if nid not in self._system.nodes.online and self._system.kernel.has("offline-nodes-announced-memoryless"):
+                self._system.printk(f"Initializing node {nid} as memoryless", "mm/page_alloc.c: free_area_init")
+            nodes[nid] = self._free_area_init_node(nid)
+        return nodes
+
+    # --- limits of zones
+
+    def _zone_limits(self, max_zone_pfns: Mapping[str, int]) -> dict[str, tuple[int, int]]:
+        """Lowest and highest possible pfn of each zone but Movable: each begins where the one before ends."""
+        start = self._system.memblock.start_of_dram() // self._page
+        limits: dict[str, tuple[int, int]] = {}
+        for name in self._names:
+            if name == "Movable":
+                continue
+            end = max(max_zone_pfns.get(name, 0), start)
+            limits[name] = (start, end)
+            start = end
+        return limits
+
+    def _usable_zone_for_movable(self) -> tuple[int, int]:
+        """Limits of the highest zone that can hold memory. Linux: ``find_usable_zone_for_movable``."""
+        used = [limits for limits in self._limits.values() if limits[1] > limits[0]]
+        return used[-1] if used else next(iter(self._limits.values()))
+
+    def _node_range(self, nid: int) -> tuple[int, int]:
+        """First and last memory of a node; 0, 0 without any. Linux: ``get_pfn_range_for_nid``."""
+        own = [(start, end) for start, end, node in self._ranges if node == nid]
+        return (min(s for s, _ in own), max(e for _, e in own)) if own else (0, 0)
+
+    # --- where Movable begins
+
+    def _find_zone_movable_pfns(self) -> dict[int, int]:
+        """First pfn of Movable by node; nodes without it are left out. Linux: ``find_zone_movable_pfns_for_nodes``."""
+        if self._movable_node:
+            return self._aligned(self._lowest_regions(MEMBLOCK_HOTPLUG, wanted=True))
+        if self._mirrored:
+            return self._movable_of_mirror()
+        spread = self._spread_kernelcore()
+        return {} if spread is None else self._aligned(spread)
+
+    def _lowest_regions(self, flag: int, *, wanted: bool, above: int = 0) -> dict[int, int]:
+        lowest: dict[int, int] = {}
+        for region in self._system.memblock.memory.regions:
+            pfn = region.base // self._page
+            if bool(region.flags & flag) == wanted and pfn >= above:
+                lowest[region.nid] = min(pfn, lowest.get(region.nid) or pfn)
+        return lowest
+
+    def _movable_of_mirror(self) -> dict[int, int]:
+        regions = self._system.memblock.memory.regions
+        if self._system.kernel.has("mirror-needs-mirrored-memory"):
+            refused = None
+            if not any(region.flags & MEMBLOCK_MIRROR for region in regions):
+                refused = "The system has no mirror memory, ignore kernelcore=mirror."
+            elif self._system.cmdline.has("elfcorehdr"):
+                refused = "The system is under kdump, ignore kernelcore=mirror."
+            if refused:
+                self._system.printk(refused, "mm/mm_init.c: find_zone_movable_pfns_for_nodes")
+                return {}
+        low = _SZ_4G // self._page
+        if any(not region.flags & MEMBLOCK_MIRROR and region.base // self._page < low for region in regions):
+            self._system.printk("This configuration results in unmirrored kernel memory.")
+        return self._aligned(self._lowest_regions(MEMBLOCK_MIRROR, wanted=False, above=low))
+
+    def _spread_kernelcore(self) -> dict[int, int] | None:
+        """Spread kernel memory evenly over the nodes; ``None`` where no Movable was asked for or none is left."""
+        total = sum(end - start for start, end, _ in self._ranges)
+        required = self._kernelcore.required(total)
+        movable = self._movablecore.required(total)
+        if movable:
+            movable = min(total, _round_up(movable, self._max_order_pages))
+            required = max(required, total - movable)
+        if not required or required >= total:
+            return None
+        with_memory = sorted({nid for _, _, nid in self._ranges})
+        starts = dict.fromkeys(with_memory, 0)
+        usable = len(with_memory)
+        while True:
+            required = self._spread_once(with_memory, usable, required, starts)
+            usable -= 1
+            if not usable or required <= usable:
+                return starts
+
+    def _spread_once(self, with_memory: list[int], usable: int, required: int, starts: dict[int, int]) -> int:
+        """One pass over the nodes; moves ``starts`` up and returns what is still required."""
+        floor = self._usable_zone_for_movable()[0]
+        per_node = required // usable
+        for nid in with_memory:
+            if required < per_node:
+                per_node = required // usable
+            remaining = per_node
+            for start, end, node in self._ranges:
+                start = max(start, starts[nid])
+                if node != nid or start >= end:
+                    continue
+                if start < floor:
+                    below = min(end, floor) - start
+                    remaining -= min(below, remaining)
+                    required -= min(below, required)
+                    if end <= floor:
+                        starts[nid] = end
+                        continue
+                    start = floor
+                size = min(end - start, remaining)
+                starts[nid] = start + size
+                required -= min(required, size)
+                remaining -= size
+                if not remaining:
+                    break
+        return required
+
+    def _aligned(self, starts: dict[int, int]) -> dict[int, int]:
+        """Starts rounded up to the largest allocation; one beyond the node's memory is dropped."""
+        rounded = {nid: _round_up(start, self._max_order_pages) for nid, start in starts.items()}
+        return {nid: start for nid, start in rounded.items() if 0 < start < self._node_range(nid)[1]}
+
+    # --- printing
+
+    def _mem(self, start: int, end: int) -> str:
+        return f"[mem {start * self._page:#018x}-{(end * self._page - 1) % _U64:#018x}]"
+
+    def _print_ranges(self) -> None:
+        printk = self._system.printk
+        printk("Zone ranges:", "mm/mm_init.c: free_area_init")
+        for name, (start, end) in self._limits.items():
+            printk(f"  {name:<8} {'empty' if start == end else self._mem(start, end)}")
+        printk("Movable zone start for each node")
+        for nid in sorted(self._movable_start):
+            printk(f"  Node {nid}: {self._movable_start[nid] * self._page:#018x}")
+        printk("Early memory node ranges")
+        for start, end, nid in self._ranges:
+            printk(f"  node {nid:3d}: {self._mem(start, end)}")
+
+    # --- one node
+
+    def _free_area_init_node(self, nid: int) -> Pgdat:
+        pgdat = Pgdat(nid, self._names)
+        start, end = self._node_range(nid)
+        pgdat.start_pfn = start
+        if start == end:
+            self._system.printk(f"Initmem setup node {nid} as memoryless", "mm/mm_init.c: free_area_init_node")
+            return pgdat
+        self._system.printk(f"Initmem setup node {nid} {self._mem(start, end)}", "mm/mm_init.c: free_area_init_node")
+        pgdat.spanned_pages = end - start
+        for zone in pgdat.zones:
+            self._size_zone(zone, start, end)
+            pgdat.present_pages += zone.present_pages
+        self._mark_node(pgdat)
+        return pgdat
+
+    def _size_zone(self, zone: Zone, node_start: int, node_end: int) -> None:
+        """Span and present pages of one zone. Linux: ``calculate_node_totalpages`` and what it calls."""
+        low, high = self._limits.get(zone.name, (0, 0))
+        start, end = _clamp(node_start, low, high), _clamp(node_end, low, high)
+        start, end = self._adjust_for_movable(zone, node_end, start, end)
+        if end < node_start or start > node_end:
+            return
+        start, end = max(start, node_start), min(end, node_end)
+        if start >= end:
+            return
+        zone.set_span(start, end)
+        zone.early = [
+            (max(s, start), min(e, end)) for s, e, nid in self._ranges if nid == zone.nid and s < end and e > start
+        ]
+        if self._mirrored and zone.nid in self._movable_start and zone.name in ("Normal", "Movable"):
+            zone.early = self._mirror_filter(zone, start, end)
+        zone.present_pages = zone.present_early_pages = sum(e - s for s, e in zone.early)
+
+    def _adjust_for_movable(self, zone: Zone, node_end: int, start: int, end: int) -> tuple[int, int]:
+        """Linux: ``adjust_zone_range_for_zone_movable``."""
+        movable = self._movable_start.get(zone.nid)
+        if movable is None:
+            return start, end
+        if zone.name == "Movable":
+            return movable, min(node_end, self._usable_zone_for_movable()[1])
+        if not self._mirrored and start < movable < end:
+            return start, movable
+        return (end, end) if start >= movable else (start, end)
+
+    def _mirror_filter(self, zone: Zone, start: int, end: int) -> list[tuple[int, int]]:
+        """With ``kernelcore=mirror`` Normal and Movable share a span: mirrored memory is Normal, the rest Movable."""
+        wanted = zone.name == "Normal"
+        found = []
+        for region in self._system.memblock.memory.regions:
+            first, last = region.base // self._page, (region.base + region.size) // self._page
+            if region.nid == zone.nid and bool(region.flags & MEMBLOCK_MIRROR) == wanted:
+                found.append((_clamp(first, start, end), _clamp(last, start, end)))
+        return [(s, e) for s, e in found if s < e]
+
+    def _mark_node(self, pgdat: Pgdat) -> None:
+        """Set the node's memory states. Linux: ``free_area_init``, ``check_for_memory``."""
+        if not pgdat.present_pages:
+            return
+        nodes = self._system.nodes
+        nodes.has_memory.add(pgdat.nid)
+        if any(zone.populated for zone in pgdat.kernel_zones):
+            nodes.has_normal_memory.add(pgdat.nid)
+
+
+def _clamp(value: int, low: int, high: int) -> int:
+    return min(max(value, low), high)
+
+
+def _round_up(value: int, step: int) -> int:
+    return -(-value // step) * step

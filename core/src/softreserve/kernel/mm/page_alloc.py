@@ -1,0 +1,178 @@
+"""Zones of all nodes, and the order in which nodes fall back on each other. Linux: ``mm/page_alloc.c``.
+
+All numbers are page frame numbers (pfn) or pages; ranges are half open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Final
+
+from softreserve.kernel.mm.zones import Pgdat, Zone, zone_names
+
+if TYPE_CHECKING:
+    from softreserve.kernel.system import System
+
+__all__ = ["PageAllocator", "free_area_init"]
+
+#: Linux: ``include/linux/topology.h``.
+_PENALTY_FOR_NODE_WITH_CPUS: Final = 1
+#: ``sizeof(struct page)``.
+_STRUCT_PAGE: Final = 64
+#: Largest allocation as a power of two of pages, by page size. Linux: ``ARCH_FORCE_MAX_ORDER``.
+_MAX_ORDER: Final = {4096: 10, 16384: 11, 65536: 13}
+#: Order of a PMD sized page, by page size: the grain in which pages are grouped by mobility.
+_PAGEBLOCK_ORDER: Final = {4096: 9, 16384: 11, 65536: 13}
+#: What a kernel holds back at boot beside the memory map: mostly the 64 MiB of the software IO TLB. An estimate.
+_BOOT_ALLOCATIONS: Final = 88 << 20
+
+
+def free_area_init(system: System, max_zone_pfns: Mapping[str, int]) -> None:
+    """Lay out the zones of every node and print them. Linux: ``mm/mm_init.c: free_area_init``.
+
+    Called by the architecture when nodes are known and ``system.memblock`` is complete.
+
+    :param max_zone_pfns: zone name (``"DMA"``, ``"DMA32"``, ``"Normal"``) to the first pfn above the zone, for the
+        zones that the kernel is configured with.
+    """
+    system.memory.zones.free_area_init(max_zone_pfns)
+
+
+class PageAllocator:
+    """Nodes with their zones; zone lists as far as the kernel prints them."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self._nodes: dict[int, Pgdat] = {}
+        self._node_load: dict[int, int] = {}
+        self._policy_zone = 0
+        #: Until the first zone lists are built: no CPU is up, no page is taken.
+        self._untouched = True
+        self._zone_names = zone_names(system.kernel)
+        page_size = system.kernel.page_size
+        self.max_order_pages = 1 << _MAX_ORDER.get(page_size, 10)
+        self.pageblock_pages = 1 << _PAGEBLOCK_ORDER.get(page_size, 9)
+
+    def free_area_init(self, max_zone_pfns: Mapping[str, int]) -> None:
+        """See :func:`free_area_init`."""
+        from softreserve.kernel.mm.mm_init import ZoneLayout
+
+        self._nodes = ZoneLayout(self._system, max_zone_pfns, self.max_order_pages).run()
+
+    def node_data(self, nid: int) -> Pgdat:
+        """The node's memory; made empty where the node was not laid out. Linux: ``NODE_DATA``."""
+        pgdat = self._nodes.get(nid)
+        if pgdat is None:
+            pgdat = self._nodes[nid] = Pgdat(nid, self._zone_names)
+        return pgdat
+
+    def populated_zones(self) -> Iterator[Zone]:
+        """Every zone with pages present, node by node. Linux: ``for_each_populated_zone``."""
+        for nid in sorted(self._nodes):
+            yield from (zone for zone in self._nodes[nid].zones if zone.populated)
+
+    def move_pfn_range_to_device_zone(self, nid: int, start_pfn: int, nr_pages: int) -> None:
+        """Let the Device zone of a node span a range that a driver mapped; it never shrinks again.
+
+        A node with such a span cannot go offline. Linux: ``mm/memremap.c: pagemap_range``.
+        """
+        pgdat = self.node_data(nid)
+        pgdat.zone("Device").resize(start_pfn, nr_pages)
+        pgdat.resize(start_pfn, nr_pages)
+
+    # --- zone lists
+
+    def build_all_zonelists(self, only: int | None = None) -> None:
+        """Order the nodes anew and print the result. Linux: ``build_all_zonelists``.
+
+        :param only: a node that is not online yet: just its own list is built.
+        """
+        nodes = self._system.nodes
+        self._node_load = {}
+        for nid in (only,) if only is not None and only not in nodes.online else sorted(nodes.possible):
+            self._build_zonelists(nid)
+        total = self._free_zone_pages()
+        mobility = "on" if total >= self.pageblock_pages * self._migrate_types() else "off"
+        self._system.printk(
+            f"Built {len(nodes.online)} zonelists, mobility grouping {mobility}.  Total pages: {total}",
+            "mm/page_alloc.c: build_all_zonelists",
+        )
+        self._system.printk(f"Policy zone: {self._zone_names[self._policy_zone]}")
+        self._untouched = False
+
+    def _build_zonelists(self, local: int) -> None:
+        """Linux: ``build_zonelists``."""
+        used: set[int] = set()
+        order: list[int] = []
+        previous = local
+        distance = self._system.nodes.distance
+        while (node := self.find_next_best_node(local, used)) >= 0:
+            if distance(local, node) != distance(local, previous):
+                self._node_load[node] = self._node_load.get(node, 0) + 1
+            order.append(node)
+            previous = node
+        for node in order:
+            self._check_highest_zone(node)
+        if self._system.kernel.has("fallback-order-printed"):
+            listed = "".join(f"{node} " for node in order)
+            self._system.printk(f"Fallback order for Node {local}: {listed}", "mm/page_alloc.c: build_zonelists")
+
+    def find_next_best_node(self, local: int, used: set[int]) -> int:
+        """The next node in a node's fallback list, added to ``used``; -1 where none is left."""
+        nodes = self._system.nodes
+        memoryless_first = not self._system.kernel.has("fallback-skips-memoryless-node")
+        if local not in used and (memoryless_first or local in nodes.has_memory):
+            used.add(local)
+            return local
+        # CPUs count for a node from when they are brought up, after the first zone lists
+        with_cpus: set[int] = set() if self._untouched else set(nodes.has_cpu)
+        max_nodes = self._system.kernel.max_numnodes
+        best, best_value = -1, None
+        for node in sorted(nodes.has_memory):
+            if node in used:
+                continue
+            value = nodes.distance(local, node) + (node < local)
+            value += _PENALTY_FOR_NODE_WITH_CPUS if node in with_cpus else 0
+            value = value * max_nodes + self._node_load.get(node, 0)
+            if best_value is None or value < best_value:
+                best, best_value = node, value
+        if best >= 0:
+            used.add(best)
+        return best
+
+    def _check_highest_zone(self, nid: int) -> None:
+        """Remember the highest zone that memory policies apply to. Linux: ``check_highest_zone``."""
+        for zone in self.node_data(nid).zones:
+            if zone.populated and zone.name != "Movable":
+                self._policy_zone = max(self._policy_zone, zone.index)
+
+    def _migrate_types(self) -> int:
+        """Linux: ``include/linux/mmzone.h: enum migratetype``."""
+        return 6 if self._system.kernel.builtin("CMA") else 5
+
+    # --- pages
+
+    def _free_zone_pages(self) -> int:
+        """Pages that the allocator has above its high watermarks. Linux: ``nr_free_zone_pages``.
+
+        Exact at boot, where nothing is taken yet. Later it depends on every allocation, and is an estimate.
+        """
+        zones = list(self.populated_zones())
+        present = sum(zone.present_pages for zone in zones)
+        memmap = sum(self._memmap_pages(zone) for zone in zones)
+        if self._untouched:
+            return present - (memmap if self._system.kernel.has("memmap-not-managed-at-boot") else 0)
+        managed = max(present - memmap - _BOOT_ALLOCATIONS // self._system.kernel.page_size, 0)
+        return managed - self._high_watermarks(managed, len([z for z in zones if z.name != "Movable"]))
+
+    def _memmap_pages(self, zone: Zone) -> int:
+        """Linux: ``calc_memmap_size``."""
+        sparse = zone.spanned_pages > zone.present_pages + (zone.present_pages >> 4)
+        pages = zone.present_pages if sparse else zone.spanned_pages
+        return -(-pages * _STRUCT_PAGE // self._system.kernel.page_size)
+
+    def _high_watermarks(self, managed: int, zones: int) -> int:
+        """Pages held back when huge pages are on. Linux: ``mm/khugepaged.c: set_recommended_min_free_kbytes``."""
+        if not self._system.kernel.builtin("TRANSPARENT_HUGEPAGE"):
+            return managed // 100
+        return min(self.pageblock_pages * zones * (2 + 3 * 3), managed // 20) * 3 // 2

@@ -1,0 +1,259 @@
+"""What a kernel learns about nodes from SRAT, SLIT and CEDT at boot. Linux: ``drivers/acpi/numa/srat.c``.
+
+Proximity domains become node ids in the order in which they are first seen: first processors and generic initiators,
+then memory, then CXL windows that no memory entry covers. All addresses are bytes.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from errno import EINVAL, ENOENT
+from typing import TYPE_CHECKING, Final
+
+from softreserve.kernel.numa.numa import NUMA_NO_NODE, NumaState
+from softreserve.model.acpi.cedt import CFMWS, Cedt, FixedMemoryWindow
+from softreserve.model.acpi.slit import Slit, slit_valid
+from softreserve.model.acpi.srat import (
+    CPU_AFFINITY,
+    ENABLED,
+    GENERIC_AFFINITY,
+    GICC_AFFINITY,
+    HOT_PLUGGABLE,
+    MEMORY_AFFINITY,
+    NON_VOLATILE,
+    X2APIC_AFFINITY,
+    CpuAffinity,
+    GenericAffinity,
+    GiccAffinity,
+    MemoryAffinity,
+    Srat,
+    X2apicAffinity,
+)
+from softreserve.model.acpi.tables import Handler, RawTable, acpi_get_table, acpi_parse_entries_array
+from softreserve.model.units import U64_MAX
+
+if TYPE_CHECKING:
+    from softreserve.kernel.mm.memblock import Memblock
+    from softreserve.model.cmdline import CommandLine
+
+__all__ = ["SRAT_MEMORY", "AcpiNumaArch", "acpi_disabled", "acpi_numa_init"]
+
+_FILE: Final = "drivers/acpi/numa/srat.c"
+_NUMA_NO_MEMBLK: Final = -1
+#: The rule under which the log keeps what the SRAT says of memory.
+SRAT_MEMORY: Final = "SRAT memory"
+
+
+def acpi_disabled(cmdline: CommandLine) -> bool:
+    """Whether the command line turns ACPI off: the last of ``acpi=off``, ``acpi=on``, ``acpi=force`` counts."""
+    disabled = False
+    for value in cmdline.all("acpi"):
+        if value in ("off", "on", "force"):
+            disabled = value == "off"
+    return disabled
+
+
+class AcpiNumaArch(ABC):
+    """What an architecture adds to the walk over the SRAT. The defaults are what the kernel does without it."""
+
+    def __init__(self, state: NumaState) -> None:
+        self.state = state
+
+    @abstractmethod
+    def numa_add_memblk(self, nid: int, start: int, end: int) -> int:
+        """Note that memory (end exclusive) belongs to a node: 0 or -errno."""
+
+    def numa_fill_memblks(self, start: int, end: int) -> int:
+        """Stretch what is known in a window (end exclusive) over all of it: 0, or -1 where nothing is known."""
+        return _NUMA_NO_MEMBLK
+
+    def processor_affinity_init(self, entry: CpuAffinity) -> None:  # noqa: B027 - not refused, just nothing to do
+        """Take a processor by APIC id."""
+
+    def x2apic_affinity_init(self, entry: X2apicAffinity) -> None:
+        """Take a processor by x2APIC id."""
+        self.state.log.printk(f"ACPI: Found unsupported x2apic [0x{entry.apic_id:08x}] SRAT entry")
+
+    def gicc_affinity_init(self, entry: GiccAffinity) -> None:  # noqa: B027 - as above
+        """Take an arm64 processor."""
+
+
+def acpi_numa_init(
+    state: NumaState,
+    memblock: Memblock,
+    tables: Mapping[str, bytes],
+    arch: AcpiNumaArch,
+    *,
+    disabled: bool = False,
+) -> int:
+    """Read SRAT, SLIT and CEDT: 0, or -errno if they name no memory. The caller looks at ``state.srat_disabled`` too.
+
+    :param tables: whole tables by signature.
+    :param disabled: ACPI is off.
+    :raises TableError: one of them cannot be read as a table.
+    """
+    return -EINVAL if disabled else _Walk(state, memblock, tables, arch).run()
+
+
+class _Walk:
+    """One run over the tables."""
+
+    def __init__(self, state: NumaState, memblock: Memblock, tables: Mapping[str, bytes], arch: AcpiNumaArch) -> None:
+        self.state = state
+        self.log = state.log
+        self.kernel = state.kernel
+        self.memblock = memblock
+        self.tables = tables
+        self.arch = arch
+        self.parsed_numa_memblks = 0
+        self.fake_pxm = 0
+
+    def run(self) -> int:
+        """Linux: ``acpi_numa_init``."""
+        count = 0
+        srat = acpi_get_table(self.tables, "SRAT")
+        if srat is not None:
+            self.state.srat_revision = srat.revision
+            self._parse(srat, Srat.entries_offset(), self._initiator_handlers())
+            count = self._parse(srat, Srat.entries_offset(), [(MEMORY_AFFINITY, self._memory_affinity)])
+        self._parse_slit()
+        self._parse_cfmws()
+        if count < 0:
+            return count
+        return 0 if self.parsed_numa_memblks else -ENOENT
+
+    def _parse(self, table: RawTable, offset: int, handlers: list[tuple[int, Handler]]) -> int:
+        return acpi_parse_entries_array(self.log, self.kernel, table, offset, handlers)
+
+    def _initiator_handlers(self) -> list[tuple[int, Handler]]:
+        arch = self.arch
+
+        def processor(table: RawTable, offset: int) -> int:
+            arch.processor_affinity_init(CpuAffinity.read(table.data, offset))
+            return 0
+
+        def x2apic(table: RawTable, offset: int) -> int:
+            arch.x2apic_affinity_init(X2apicAffinity.read(table.data, offset))
+            return 0
+
+        def gicc(table: RawTable, offset: int) -> int:
+            arch.gicc_affinity_init(GiccAffinity.read(table.data, offset))
+            return 0
+
+        handlers: list[tuple[int, Handler]] = [
+            (CPU_AFFINITY, processor),
+            (X2APIC_AFFINITY, x2apic),
+            (GICC_AFFINITY, gicc),
+        ]
+        if self.kernel.has("acpi-generic-initiators"):
+            handlers.append((GENERIC_AFFINITY, self._gi_affinity))
+        return handlers
+
+    def _gi_affinity(self, table: RawTable, offset: int) -> int:
+        """A generic initiator; a disabled one ends the walk. Linux: ``acpi_parse_gi_affinity``."""
+        entry = GenericAffinity.read(table.data, offset)
+        if not entry.flags & ENABLED:
+            return -EINVAL
+        nid = self.state.acpi_map_pxm_to_node(entry.proximity_domain)
+        if nid == NUMA_NO_NODE:
+            self.log.printk("ACPI: SRAT: Too many proximity domains.", f"{_FILE}: acpi_parse_gi_affinity")
+            return -EINVAL
+        self.state.parsed.add(nid)
+        self.state.has_generic_initiator.add(nid)
+        return 0
+
+    # --- memory
+
+    def _memory_affinity(self, table: RawTable, offset: int) -> int:
+        """A range of memory. Whatever is wrong with it, the walk goes on. Linux: ``acpi_parse_memory_affinity``."""
+        if self.state.srat_disabled:
+            return 0
+        entry = MemoryAffinity.read(table.data, offset)
+        function = f"{_FILE}: acpi_parse_memory_affinity"
+        if entry.length < MemoryAffinity.size():
+            self.log.printk(f"ACPI: SRAT: Unexpected header length: {entry.length}", function)
+            self.state.bad_srat()
+            return 0
+        if entry.flags & ENABLED:
+            self._add_memory(entry, function)
+        return 0
+
+    def _add_memory(self, entry: MemoryAffinity, function: str) -> None:
+        start = entry.base
+        end = (start + entry.size_bytes) & U64_MAX
+        pxm = entry.proximity_domain
+        if self.state.srat_revision <= 1:
+            pxm &= 0xFF
+        nid = self.state.acpi_map_pxm_to_node(pxm)
+        if nid == NUMA_NO_NODE:
+            self.log.printk("ACPI: SRAT: Too many proximity domains.", function)
+            self.state.bad_srat()
+            return
+        where = f"[mem {start:#010x}-{(end - 1) & U64_MAX:#010x}]"
+        if self.arch.numa_add_memblk(nid, start, end) < 0:
+            self.log.printk(f"ACPI: SRAT: Failed to add memblk to node {nid} {where}", function)
+            self.state.bad_srat()
+            return
+        self.state.parsed.add(nid)
+        hotplug = self.kernel.enabled("MEMORY_HOTPLUG") and bool(entry.flags & HOT_PLUGGABLE)
+        self.log.printk(
+            f"ACPI: SRAT: Node {nid} PXM {pxm} {where}"
+            f"{' hotplug' if hotplug else ''}{' non-volatile' if entry.flags & NON_VOLATILE else ''}",
+            function,
+        )
+        if hotplug and self.memblock.mark_hotplug(start, entry.size_bytes):
+            self.log.printk(f"ACPI: SRAT: Failed to mark hotplug range {where} in memblock", function)
+        if start < end:
+            self.log.record(SRAT_MEMORY, function, start, end, after=f"node {nid} (domain {pxm})")
+        self.parsed_numa_memblks += 1
+
+    # --- distances and windows
+
+    def _parse_slit(self) -> None:
+        """Linux: ``acpi_parse_slit``."""
+        raw = acpi_get_table(self.tables, "SLIT")
+        if raw is None:
+            return
+        slit = Slit.from_raw(raw, "ACPI table SLIT")
+        if not slit_valid(slit):
+            self.log.printk("ACPI: SLIT table looks invalid. Not used.", f"{_FILE}: acpi_parse_slit")
+            return
+        nodes = [self.state.pxm_to_node(pxm) for pxm in range(len(slit.rows))]
+        for from_, row in zip(nodes, slit.rows, strict=True):
+            if from_ == NUMA_NO_NODE:
+                continue
+            for to, distance in zip(nodes, row, strict=True):
+                if to != NUMA_NO_NODE:
+                    self.state.numa_set_distance(from_, to, distance)
+
+    def _parse_cfmws(self) -> None:
+        """Windows get the domain numbers behind the highest one of the SRAT."""
+        if not self.kernel.has("acpi-cxl-window-nodes"):
+            return
+        cedt = acpi_get_table(self.tables, "CEDT")
+        self.fake_pxm = self.state.highest_pxm() + 1
+        if cedt is not None:
+            self._parse(cedt, Cedt.entries_offset(), [(CFMWS, self._cfmws)])
+
+    def _cfmws(self, table: RawTable, offset: int) -> int:
+        """A CXL window: memory of the node that has part of it, else of a new node. Linux: ``acpi_parse_cfmws``."""
+        window = FixedMemoryWindow.read(table.data, offset)
+        start = window.base_hpa
+        end = (start + window.window_size) & U64_MAX
+        function = f"{_FILE}: acpi_parse_cfmws"
+        if self.arch.numa_fill_memblks(start, end) == 0:
+            return 0
+        nid = self.state.acpi_map_pxm_to_node(self.fake_pxm)
+        if nid == NUMA_NO_NODE:
+            text = "ACPI: ACPI NUMA: Too many proximity domains while processing CFMWS."
+            self.log.printk(text, function)
+            return -EINVAL
+        if self.arch.numa_add_memblk(nid, start, end) < 0:
+            text = f"ACPI: ACPI NUMA: Failed to add memblk for CFMWS node {nid} [mem {start:#x}-{end:#x}]"
+            self.log.printk(text, function)
+        self.state.parsed.add(nid)
+        if start < end:
+            self.log.record("CXL window", function, start, end, after=f"node {nid}")
+        self.fake_pxm += 1
+        return 0

@@ -1,0 +1,291 @@
+"""Nodes as devices: what ``/sys/devices/system/node`` shows. Linux: ``drivers/base/node.c``, ``kernel/smp.c``.
+
+:class:`Nodes` is the node side of a running kernel; what it knows without devices is in
+:class:`softreserve.kernel.numa.numa.NumaState`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from errno import EEXIST, ENODEV
+from functools import partial
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+
+from softreserve.kernel.numa.numa import NumaState, format_bitmap, format_list
+from softreserve.kernel.procfs import node_files
+from softreserve.kernel.sysfs import Attribute, Directory, Link, Node, number_in
+
+if TYPE_CHECKING:
+    from softreserve.kernel.system import System
+
+__all__ = ["AccessCoordinate", "MemoryBlocks", "NodeCache", "NodeDevice", "Nodes"]
+
+_ROOT: Final = "/sys/devices/system/node"
+#: Masks of :class:`NumaState` that have a file of the same name.
+_STATES: Final = ("possible", "online", "has_normal_memory", "has_memory", "has_cpu", "has_generic_initiator")
+
+
+class AccessCoordinate(NamedTuple):
+    """How fast an initiator reaches a node: MB/s and nanoseconds; 0: not known."""
+
+    read_bandwidth: int = 0
+    write_bandwidth: int = 0
+    read_latency: int = 0
+    write_latency: int = 0
+
+
+class NodeCache(NamedTuple):
+    """A memory side cache, sizes in bytes.
+
+    Indexing: 0 direct, 1 indexed, 2 other. Write policy: 0 back, 1 through, 2 other.
+    """
+
+    level: int
+    size: int
+    line_size: int
+    indexing: int
+    write_policy: int
+
+
+class MemoryBlocks(Protocol):
+    """What :class:`Nodes` asks about memory blocks."""
+
+    def node_block_ids(self, nid: int) -> Iterable[int]:
+        """Blocks linked to a node."""
+        ...
+
+    def node_has_block(self, nid: int, block_id: int) -> bool:
+        """Whether a block is linked to a node."""
+        ...
+
+
+class NodeDevice:
+    """One registered node: its directory, its access classes, its caches. Linux: ``struct node``."""
+
+    def __init__(self, nodes: Nodes, nid: int) -> None:
+        self.nid = nid
+        self.path = f"{_ROOT}/node{nid}"
+        self.access: dict[int, _AccessClass] = {}
+        self.caches: dict[int, NodeCache] = {}
+        self._nodes = nodes
+        self.directory = Directory(
+            {
+                "cpumap": Attribute(0o444, lambda: nodes.cpumap(nid) + "\n"),
+                "cpulist": Attribute(0o444, lambda: format_list(nodes.cpumask(nid)) + "\n"),
+                "distance": Attribute(0o444, lambda: nodes.distance_row(nid) + "\n"),
+                **node_files(nodes._system, nid),
+            },
+            names=self._link_names,
+            lookup=self._link,
+        )
+
+    def _link_names(self) -> list[str]:
+        blocks = self._nodes.memory_blocks
+        names = [f"memory{block}" for block in blocks.node_block_ids(self.nid)] if blocks is not None else []
+        return names + [f"cpu{cpu}" for cpu in self._nodes.present_cpus(self.nid)]
+
+    def _link(self, name: str) -> Node | None:
+        for kind in ("memory", "cpu"):
+            number = number_in(name, kind)
+            if number is not None and self._is_linked(kind, number):
+                return Link(f"/sys/devices/system/{kind}/{name}")
+        return None
+
+    def _is_linked(self, kind: str, number: int) -> bool:
+        if kind == "cpu":
+            return self._nodes.is_present(number) and self._nodes.cpu_node(number) == self.nid
+        blocks = self._nodes.memory_blocks
+        return blocks is not None and blocks.node_has_block(self.nid, number)
+
+    def access_class(self, access: int) -> _AccessClass:
+        """The access class of that number, made where missing. Linux: ``node_init_node_access``."""
+        found = self.access.get(access)
+        if found is None:
+            found = self.access[access] = _AccessClass()
+            self.directory.children[f"access{access}"] = found.directory
+        return found
+
+    def add_cache(self, cache: NodeCache) -> None:
+        """Show a cache in ``memory_side_cache``."""
+        self.caches[cache.level] = cache
+        parent = self.directory.children.setdefault("memory_side_cache", Directory())
+        assert isinstance(parent, Directory)
+        parent.children[f"index{cache.level}"] = Directory(
+            {
+                "indexing": Attribute(0o444, lambda: f"{cache.indexing}\n"),
+                "size": Attribute(0o444, lambda: f"{cache.size}\n"),
+                "line_size": Attribute(0o444, lambda: f"{cache.line_size}\n"),
+                "write_policy": Attribute(0o444, lambda: f"{cache.write_policy}\n"),
+            }
+        )
+
+
+class _AccessClass:
+    """Initiators and targets of a node at one rank; ``coordinate`` is ``None`` until it is set."""
+
+    __slots__ = ("coordinate", "directory", "initiators", "targets")
+
+    def __init__(self) -> None:
+        self.coordinate: AccessCoordinate | None = None
+        self.initiators = Directory()
+        self.targets = Directory()
+        self.directory = Directory({"initiators": self.initiators, "targets": self.targets})
+
+    def show(self, coordinate: AccessCoordinate) -> bool:
+        """Set the values; False where their files were there already (and now show the new values)."""
+        first = self.coordinate is None
+        self.coordinate = coordinate
+        for name in AccessCoordinate._fields:
+            self.initiators.children[name] = Attribute(0o444, partial(self._show_field, name))
+        return first
+
+    def _show_field(self, name: str) -> str:
+        return f"{getattr(self.coordinate, name)}\n"
+
+
+class Nodes(NumaState):
+    """The nodes of a system.
+
+    :param system: the kernel that they belong to.
+    """
+
+    def __init__(self, system: System) -> None:
+        super().__init__(system.log, system.kernel)
+        self._system = system
+        self._devices: dict[int, NodeDevice] = {}
+        self._cpumask: dict[int, set[int]] = {}
+        self._subsystem = False
+        #: Who knows which memory blocks belong to a node; set by memory hotplug.
+        self.memory_blocks: MemoryBlocks | None = None
+
+    # --- CPUs
+
+    def smp_init(self) -> None:
+        """Bring all CPUs up; their nodes have CPUs from now on. Linux: ``kernel/smp.c: smp_init``.
+
+        An emulated node lists all CPUs of its physical node, but counts as a node with CPUs only for the CPU that was
+        up first, and for those that have it as their own. Linux: ``mm/vmstat.c: init_cpu_node_state``.
+        """
+        cpus = self._cpus_to_bring_up()
+        for cpu in range(cpus):
+            self.cpu_to_node.setdefault(cpu, min(self.online, default=0))
+            listed = self.nodes_of_cpu(cpu)
+            for nid in listed:
+                self._cpumask.setdefault(nid, set()).add(cpu)
+            self.has_cpu |= self.online & (listed if cpu == 0 else {self.cpu_to_node[cpu]})
+        nodes = len(self.online)
+        self.log.printk(
+            f"smp: Brought up {nodes} node{'s' if nodes > 1 else ''}, {cpus} CPU{'s' if cpus > 1 else ''}",
+            "kernel/smp.c: smp_init",
+        )
+
+    def _cpus_to_bring_up(self) -> int:
+        """All that the machine has, unless ``nosmp``, ``maxcpus=`` or ``nr_cpus=`` say less."""
+        cmdline = self._system.cmdline
+        cpus = self._system.machine.cpus
+        if cmdline.has("nosmp"):
+            return 1
+        for name in ("nr_cpus", "maxcpus"):
+            for value in cmdline.all(name):
+                if value is not None and value.isdecimal():
+                    cpus = min(cpus, max(int(value), 1))
+        return cpus
+
+    def cpumask(self, nid: int) -> set[int]:
+        """CPUs of a node that are up. Linux: ``cpumask_of_node``."""
+        return self._cpumask.get(nid, set())
+
+    def present_cpus(self, nid: int) -> list[int]:
+        """CPUs whose own node this is."""
+        return [cpu for cpu in range(self._system.machine.cpus) if self.cpu_node(cpu) == nid]
+
+    def is_present(self, cpu: int) -> bool:
+        """Whether the machine has a CPU of that number."""
+        return cpu < self._system.machine.cpus
+
+    def cpumap(self, nid: int) -> str:
+        """The CPUs of a node as hexadecimal words of 32 bits."""
+        return format_bitmap(self.cpumask(nid), self._system.machine.cpus)
+
+    def distance_row(self, nid: int) -> str:
+        """Distances from a node to all nodes that are online. Linux: ``node_read_distance``."""
+        # A blank stands before every node but node 0, whether that is online or not.
+        return "".join(f"{' ' if other else ''}{self.distance(nid, other)}" for other in sorted(self.online))
+
+    # --- coming and going
+
+    def node_dev_init(self) -> None:
+        """Make the directory, and a device for every node that is online."""
+        self._subsystem = True
+        attributes: dict[str, Node] = {name: Attribute(0o444, partial(self._show_mask, name)) for name in _STATES}
+        self._system.sysfs.add(_ROOT, Directory(attributes))
+        for nid in sorted(self.online):
+            self.register_one_node(nid)
+
+    def _show_mask(self, name: str) -> str:
+        return format_list(getattr(self, name)) + "\n"
+
+    def node_set_online(self, nid: int) -> None:
+        """Bring a node online; its device appears, once there are devices."""
+        self.online.add(nid)
+        self.register_one_node(nid)
+
+    def node_set_offline(self, nid: int) -> None:
+        """Take a node offline and its device away."""
+        self.online.discard(nid)
+        self.unregister_one_node(nid)
+
+    def register_one_node(self, nid: int) -> None:
+        """Make the device of a node that has none."""
+        if not self._subsystem or nid in self._devices:
+            return
+        device = self._devices[nid] = NodeDevice(self, nid)
+        self._system.sysfs.add(device.path, device.directory)
+        self._system.sysfs.add(f"/sys/bus/node/devices/node{nid}", Link(device.path))
+
+    def unregister_one_node(self, nid: int) -> None:
+        """Take the device of a node away, with its access classes and caches.
+
+        Links to it in the directories of other nodes stay, and lead nowhere.
+        """
+        device = self._devices.pop(nid, None)
+        if device is not None:
+            self._system.sysfs.remove(device.path)
+            self._system.sysfs.remove(f"/sys/bus/node/devices/node{nid}")
+
+    def device(self, nid: int) -> NodeDevice | None:
+        """The device of a node; ``None`` where it has none. Linux: ``node_devices[]``."""
+        return self._devices.get(nid)
+
+    # --- what the HMAT says
+
+    def register_memory_node_under_compute_node(self, mem_nid: int, cpu_nid: int, access: int) -> int:
+        """Link a memory node and a node that reaches it at a rank: 0 or -errno."""
+        if cpu_nid not in self.online or mem_nid not in self.online:
+            return -ENODEV
+        initiator, memory = self._devices[cpu_nid], self._devices[mem_nid]
+        targets = initiator.access_class(access).targets.children
+        initiators = memory.access_class(access).initiators.children
+        if f"node{mem_nid}" in targets or f"node{cpu_nid}" in initiators:
+            return -EEXIST
+        targets[f"node{mem_nid}"] = Link(memory.path)
+        initiators[f"node{cpu_nid}"] = Link(initiator.path)
+        return 0
+
+    def node_set_perf_attrs(self, nid: int, coordinate: AccessCoordinate, access: int) -> None:
+        """Show how fast a node is for its best initiators at a rank."""
+        device = self._devices.get(nid)
+        if nid in self.online and device is not None and not device.access_class(access).show(coordinate):
+            text = f"failed to add performance attribute to node {nid}"
+            self.log.printk(text, "drivers/base/node.c: node_set_perf_attrs")
+
+    def node_add_cache(self, nid: int, cache: NodeCache) -> None:
+        """Show a memory side cache; a second one of the same level is refused with a warning."""
+        device = self._devices.get(nid)
+        if nid not in self.online or device is None:
+            return
+        if cache.level in device.caches:
+            text = f"node node{nid}: attempt to add duplicate cache level:{cache.level}"
+            self.log.printk(text, "drivers/base/node.c: node_add_cache")
+            return
+        device.add_cache(cache)

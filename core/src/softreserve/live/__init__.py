@@ -1,0 +1,1 @@
+"""A running machine for real programs: files, mounts, namespaces and records."""

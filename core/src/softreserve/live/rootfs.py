@@ -1,0 +1,145 @@
+"""The whole view that programs have of a machine, as one tree: ``/sys``, files of ``/proc``, device nodes of ``/dev``.
+
+The ``/sys`` part *is* the system's sysfs tree, not a copy: the exported directory and the mounted file system show and
+change the one system.
+"""
+
+from __future__ import annotations
+
+import errno
+import posixpath
+import stat
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import attrs
+
+from softreserve.kernel import cpu_sysfs, procfs
+from softreserve.kernel.kernfs import in_readdir_order
+from softreserve.kernel.sysfs import Attribute, Directory, Link, Node, SysfsTree
+
+if TYPE_CHECKING:
+    from softreserve.kernel.system import System
+
+__all__ = ["BinaryFile", "DeviceNode", "RootFs", "Stat"]
+
+
+class DeviceNode(Attribute):
+    """A character device: it can be looked at, not opened. ``major`` and ``minor`` are its number."""
+
+    __slots__ = ("major", "minor")
+
+    def __init__(self, major: int, minor: int) -> None:
+        super().__init__(0o600)
+        self.major = major
+        self.minor = minor
+
+
+class BinaryFile(Attribute):
+    """A file that holds ``data`` and never changes."""
+
+    __slots__ = ("data",)
+
+    def __init__(self, mode: int, data: bytes) -> None:
+        super().__init__(mode, lambda: data)
+        self.data = data
+
+
+@attrs.frozen
+class Stat:
+    """What ``lstat()`` says: ``mode`` with the type bits, ``size`` in bytes, ``device`` as (major, minor)."""
+
+    mode: int
+    size: int = 0
+    device: tuple[int, int] = (0, 0)
+
+
+class RootFs:
+    """The tree below ``/`` that belongs to the machine."""
+
+    def __init__(self, system: System, hidden: Mapping[str, Node] | None = None) -> None:
+        """``hidden`` are nodes right below ``/sys`` that can be opened but are not listed."""
+        self.system = system
+        cpu_sysfs.publish(system)
+        for name, table in system.machine.acpi.items():
+            system.sysfs.add(f"/sys/firmware/acpi/tables/{name}", BinaryFile(0o400, table))
+        sys = system.sysfs.node("/sys")
+        assert isinstance(sys, Directory)
+        if hidden is not None:
+            sys = _with_hidden(sys, hidden)
+        #: Placeholders in ``/dev`` for devices of the host, which stay usable beside the machine's.
+        self.host_devices: dict[str, Node] = {}
+        self._numbers: dict[str, str] = {}
+        self.tree = SysfsTree(system.kernel.page_size)
+        self.tree.root.children = {
+            "sys": sys,
+            "proc": Directory(dict(procfs.files(system))),
+            "dev": Directory(names=self._devices, lookup=self._device),
+        }
+
+    def stat(self, path: str) -> Stat | int:
+        """``lstat()``, or ``-errno``."""
+        node = self.tree.node(path)
+        return -errno.ENOENT if node is None else self.stat_node(path, node)
+
+    def stat_node(self, path: str, node: Node) -> Stat:
+        """``lstat()`` of a node that is at hand."""
+        if isinstance(node, Directory):
+            return Stat(stat.S_IFDIR | 0o755)
+        if isinstance(node, Link):
+            return Stat(stat.S_IFLNK | 0o777)
+        if isinstance(node, DeviceNode):
+            return Stat(stat.S_IFCHR | node.mode, device=(node.major, node.minor))
+        if isinstance(node, BinaryFile):
+            return Stat(stat.S_IFREG | node.mode, len(node.data))
+        # An attribute of sysfs is a page long whatever it holds; a file of /proc is empty until it is read.
+        return Stat(stat.S_IFREG | node.mode, self.system.kernel.page_size if path.startswith("/sys/") else 0)
+
+    def listing(self, path: str) -> list[tuple[str, Node]] | int:
+        """Children of a directory in the order in which the kernel lists them, or ``-errno``."""
+        node = self.tree.node(path, follow=True)
+        if node is None:
+            return -errno.ENOENT
+        if not isinstance(node, Directory):
+            return -errno.ENOTDIR
+        found = ((name, node.get(name)) for name in in_readdir_order(node.listing()))
+        return [(name, child) for name, child in found if child is not None]
+
+    # --- /dev: what /sys/dev/char names
+
+    def _links(self) -> Directory:
+        char = self.system.sysfs.node("/sys/dev/char")
+        assert isinstance(char, Directory)
+        return char
+
+    def _find_devices(self) -> dict[str, str]:
+        """Names of device nodes to their ``major:minor``."""
+        links = self._links()
+        found = ((link, number) for number in links.listing() if isinstance(link := links.get(number), Link))
+        self._numbers = {posixpath.basename(link.target): number for link, number in found}
+        return self._numbers
+
+    def _is_still(self, name: str, number: str) -> bool:
+        link = self._links().get(number)
+        return isinstance(link, Link) and posixpath.basename(link.target) == name
+
+    def _devices(self) -> list[str]:
+        return [*self._find_devices(), *self.host_devices]
+
+    def _device(self, name: str) -> Node | None:
+        if name in self.host_devices:
+            return self.host_devices[name]
+        number = self._numbers.get(name)
+        if number is None or not self._is_still(name, number):
+            number = self._find_devices().get(name)
+        if number is None:
+            return None
+        major, _, minor = number.partition(":")
+        return DeviceNode(int(major), int(minor))
+
+
+def _with_hidden(directory: Directory, hidden: Mapping[str, Node]) -> Directory:
+    def lookup(name: str) -> Node | None:
+        return hidden.get(name) or directory.get(name)
+
+    return Directory(names=directory.listing, lookup=lookup)

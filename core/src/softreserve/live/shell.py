@@ -1,0 +1,318 @@
+"""Programs on the emulated machine: a mount namespace where ``/sys``, ``/dev/dax*`` and parts of ``/proc`` are its own.
+
+:class:`Session` serves a system that lives in this process; a small helper (``namespace.py``) holds the namespace and
+starts the commands. Whichever of the two ends first, the other ends what is left.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, Any
+
+from softreserve.kernel.sysfs import Attribute, Directory, Link, Node
+from softreserve.live import namespace
+from softreserve.live.fuse import WITHOUT, Conversation, FuseError, LiveFiles, check_fuse, serve_at
+from softreserve.live.namespace import BELOW_SYS
+from softreserve.live.server import LiveSystem
+from softreserve.machine import kmod
+from softreserve.model.errors import SoftReserveError
+
+if TYPE_CHECKING:
+    from softreserve.kernel.system import System
+    from softreserve.live.record import Recorder
+
+__all__ = ["Session", "SessionError", "interactive_command", "runner"]
+
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
+
+
+class SessionError(SoftReserveError):
+    """A namespace cannot be had here, or was lost; the message says what is missing and what works without it."""
+
+
+class Session:
+    """Commands run against a live system, as on a machine that it is the kernel of.
+
+    The system stays usable in this process; hold :attr:`live` ``.lock`` to look at it while a command runs. Loading
+    modules or kernels into the host is impossible in there, also for root. Use it as a context manager.
+
+    :param name: what the prompt calls the machine.
+    :raises FuseError: mfusepy, libfuse3 or ``/dev/fuse`` is missing.
+    :raises SessionError: this system gives no mount namespace.
+    """
+
+    def __init__(self, system: System, *, recorder: Recorder | None = None, name: str = "") -> None:
+        check_fuse()
+        self.name = name or system.machine.name
+        hidden = {os.path.basename(BELOW_SYS): self._below_sys(system)}
+        self.live = LiveSystem(system, recorder=recorder, hidden=hidden)
+        self.live.rootfs.host_devices.update(_placeholders())
+        ours, theirs = socket.socketpair()
+        self._helper = ours
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", namespace.__file__, str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+            )
+        #: Open while the session lasts: it keeps the namespace, and with it its number, which the kernel gives to
+        #: the next namespace as soon as it is free. Ending "all in namespace N" must not reach somebody else's.
+        self._namespace: int | None = None
+        self._server: threading.Thread | None = None
+        try:
+            self._set_up()
+        except BaseException:
+            self.close()
+            raise
+
+    # --- running
+
+    def run(self, words: str) -> tuple[int, str]:
+        """Run ``sh -c words`` with nothing to read: exit status, and both its outputs in the order they were written.
+
+        :raises SessionError: the namespace was lost.
+        """
+        output = os.memfd_create("output", os.MFD_CLOEXEC)
+        try:
+            with open(os.devnull, "rb") as nothing:
+                # One open file for both: its offset keeps the order.
+                status = self._run(["/bin/sh", "-c", words], [nothing.fileno(), output, output], "/")
+            with open(output, "rb", closefd=False) as file:
+                file.seek(0)
+                return status, file.read().decode("utf-8", "replace")
+        finally:
+            os.close(output)
+
+    def attach(self, argv: Sequence[str]) -> int:
+        """Run a command on our own terminal: its exit code, 128 + n where signal n ended it."""
+        with _ignored(signal.SIGINT, signal.SIGQUIT):
+            return self._run(argv, [0, 1, 2], os.getcwd())
+
+    def environment(self) -> dict[str, str]:
+        """What commands see: ours, with the machine's module tools first."""
+        path = os.environ.get("PATH", os.defpath)
+        for extra in ("/usr/sbin", "/sbin"):
+            # An ordinary user's path often lacks where daxctl's friends live.
+            if extra not in path.split(":"):
+                path = f"{path}:{extra}"
+        return {
+            # hwloc would ask the CPU that we run on; what follows lets it read the tree only.
+            "HWLOC_COMPONENTS": "-x86",
+            **os.environ,
+            "PATH": f"{BELOW_SYS}/bin:{path}",
+            "SOFTRESERVE_MACHINE": self.name,
+            "PS1": self.prompt,
+        }
+
+    @property
+    def prompt(self) -> str:
+        """Says where one is."""
+        return f"({self.name}: {self.live.system.kernel.release}) # "
+
+    def _run(self, argv: Sequence[str], files: list[int], cwd: str) -> int:
+        request = {"argv": list(argv), "env": self.environment(), "cwd": cwd}
+        try:
+            namespace.say(self._helper, request, files)
+        except OSError as error:
+            raise SessionError("the holder of the namespace is gone") from error
+        return int(self._heard()[0]["status"])
+
+    # --- setting up and ending
+
+    def _set_up(self) -> None:
+        _, files = self._heard()
+        self._namespace = os.open(f"/proc/{self._process.pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+        self._serve(files[0])
+        self._heard()
+
+    def _heard(self) -> tuple[dict[str, Any], list[int]]:
+        try:
+            heard = namespace.hear(self._helper)
+        except ConnectionError:
+            heard = None
+        if heard is None:
+            self.close()
+            raise SessionError("the holder of the namespace was killed")
+        if "refused" in heard[0]:
+            raise SessionError(f"{heard[0]['refused']}; {WITHOUT}")
+        return heard
+
+    def _serve(self, connection: int) -> None:
+        """Answer the kernel on a thread, until the last process in the namespace is gone."""
+        started = threading.Event()
+        here = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+
+        def on_start() -> None:
+            # libfuse goes to "/" when it starts, and takes the whole process with it.
+            os.fchdir(here)
+            started.set()
+
+        def serve() -> None:
+            with contextlib.suppress(FuseError):
+                serve_at(LiveFiles(self.live, on_start), f"/dev/fd/{connection}")
+            started.set()
+
+        with _kept_signals():
+            self._server = threading.Thread(target=serve, name="softreserve-fuse", daemon=True)
+            self._server.start()
+            started.wait()
+        os.close(here)
+
+    def close(self) -> None:
+        """End every command, and the namespace with all its mounts."""
+        self._helper.close()
+        try:
+            self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if self._namespace is not None:
+            # The helper ends its commands itself, unless it was killed.
+            namespace.kill_all(namespace.namespace_behind(self._namespace), self._process.pid)
+            os.close(self._namespace)
+            self._namespace = None
+        if self._server is not None:
+            self._server.join(timeout=5)
+            self._server = None
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # --- what lies below /sys besides the machine
+
+    def _below_sys(self, system: System) -> Directory:
+        script = Attribute(0o755, lambda: _SHIM)
+        return Directory(
+            {
+                "control": Conversation(self._answer),
+                "bashrc": Attribute(0o444, lambda: _BASHRC.format(prompt=shlex.quote(self.prompt))),
+                "bin": Directory(dict.fromkeys((*kmod.TOOLS, "kmod"), script)),
+                "modprobe.d": Directory({"softreserve.conf": Attribute(0o444, lambda: _install_lines(system))}),
+            }
+        )
+
+    def _answer(self, said: bytes) -> bytes:
+        """Answer the shim: its words, each ended by a NUL."""
+        words = said.decode("utf-8", "replace").split("\0")[:-1]
+        if not words:
+            return b""
+        reply = self.live.module_tool(words)
+        return f"{reply.status} {2 if reply.status else 1}\n{reply.text}".encode()
+
+
+@contextlib.contextmanager
+def _running(session: Session) -> Iterator[Callable[[str], tuple[int, str]]]:
+    with session:
+        yield session.run
+
+
+def runner(system: System) -> contextlib.AbstractContextManager[Callable[[str], tuple[int, str]]] | None:
+    """Shell words run on a system, for ``observe``; ``None`` where daxctl or a session lacks.
+
+    Why it is ``None`` is told once on stderr.
+    """
+    try:
+        if shutil.which("daxctl") is None:
+            raise SessionError("steps with daxctl need daxctl: apt install daxctl; other steps run without it")
+        return _running(Session(system))
+    except (FuseError, SessionError) as error:
+        _tell_once(str(error))
+        return None
+
+
+@functools.cache
+def _tell_once(text: str) -> None:
+    print(f"softreserve: {text}", file=sys.stderr)
+
+
+_SHIM = f"""#!/bin/sh
+# A module tool of the emulated machine: asks it, and never the kernel below.
+exec 3<>{BELOW_SYS}/control || exit 1
+printf '%s\\0' "$0" "$@" >&3
+read -r status stream <&3 || exit 1
+cat <&3 >&"$stream"
+exit "$status"
+"""
+
+_BASHRC = """[ -r ~/.bashrc ] && . ~/.bashrc
+PS1={prompt}
+"""
+
+
+def _install_lines(system: System) -> str:
+    """Configuration that makes libkmod, inside any program, run our tool instead of loading a file."""
+    names = system.modules.names()
+    return "".join(f"install {name} {BELOW_SYS}/bin/modprobe --ignore-install {name}\n" for name in names)
+
+
+def interactive_command() -> list[str]:
+    """The user's shell, such that its prompt says where one is."""
+    shell = os.environ.get("SHELL") or "/bin/sh"
+    if Path(shell).name == "bash":
+        return [shell, "--rcfile", f"{BELOW_SYS}/bashrc", "-i"]
+    return [shell]
+
+
+def _placeholders() -> Mapping[str, Node]:
+    """What the host's ``/dev`` holds: links as they are, and things to be mounted over."""
+    found: dict[str, Node] = {}
+    with os.scandir("/dev") as entries:
+        for entry in entries:
+            if entry.name.startswith("dax"):
+                continue
+            if entry.is_symlink():
+                found[entry.name] = Link(os.path.join("/dev", os.readlink(entry.path)))
+            elif entry.is_dir():
+                found[entry.name] = Directory()
+            else:
+                found[entry.name] = Attribute(0o000)
+    return found
+
+
+@contextlib.contextmanager
+def _ignored(*numbers: signal.Signals) -> Iterator[None]:
+    """Leave these signals to the command that shares our terminal."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _kept_signals() -> Iterator[None]:
+    """Keep libfuse from taking over signals that nobody handles: in a session they must go on to end this process."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    ours = [number for number in _ENDING if signal.getsignal(number) is signal.SIG_DFL]
+    for number in ours:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)

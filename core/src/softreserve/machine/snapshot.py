@@ -1,0 +1,200 @@
+"""The state of a system as text: the files of ``expected/`` in a capture, and the state records of a trace.
+
+Everything is read through the same tree that a user program sees; nothing is computed here.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+from softreserve.kernel.sysfs import Attribute, Directory, Link, Node, SysfsTree
+
+if TYPE_CHECKING:
+    from softreserve.kernel.mm.memory_block import BlockTable
+    from softreserve.kernel.system import System
+
+__all__ = ["FILES", "errno_name", "natural", "state_lines", "write_line"]
+
+#: Left out of dumps: the same on every machine, or they only make noise.
+_NOISE = frozenset(
+    {"uevent", "subsystem", "power", "modalias", "driver_override", "bind", "unbind", "new_id", "remove_id"}
+)
+
+_NUMBER: Final = re.compile(r"(\d+)")
+_REGION: Final = re.compile(r"hmem\.\d+")
+_MAPPING: Final = re.compile(r"mapping\d+")
+_NODE: Final = re.compile(r"node\d+")
+_DAX_RESOURCE: Final = re.compile(r"Soft Reserved|hmem\.\d+|dax\d+\.\d+")
+
+
+def errno_name(number: int) -> str:
+    """``ENXIO`` for 6 or -6."""
+    return errno.errorcode.get(abs(number), str(abs(number)))
+
+
+@lru_cache(4096)
+def natural(text: str) -> tuple[tuple[int, str], ...]:
+    """Sort key in which ``dax2`` comes before ``dax10``."""
+    return tuple((int(part), "") if part.isdigit() else (-1, part) for part in _NUMBER.split(text) if part)
+
+
+def _dump(node: Node | None, path: str, out: list[str]) -> None:
+    """Lines for a node and everything below it: directory, link, attribute, or attribute that cannot be read."""
+    if isinstance(node, Link):
+        out.append(f"{path} -> {node.text(path)}")
+    elif isinstance(node, Attribute):
+        out.append(_attribute_line(path, node))
+    elif node is not None:
+        out.append(f"{path}/")
+        for name in sorted(node.listing(), key=natural):
+            if name not in _NOISE:
+                _dump(node.get(name), f"{path}/{name}", out)
+
+
+def _attribute_line(path: str, attribute: Attribute) -> str:
+    if not attribute.mode & 0o444:
+        return f"{path} ! WRITEONLY"
+    value = attribute.read()
+    if isinstance(value, int):
+        return f"{path} ! {errno_name(value)}"
+    text = value.decode("utf-8", "replace").removesuffix("\n").replace("\n", "\\n")
+    return f"{path} = {text}"
+
+
+def _directory(tree: SysfsTree, path: str) -> Directory:
+    """The directory at ``path``; an empty one where there is none."""
+    node = tree.node(path, follow=True)
+    return node if isinstance(node, Directory) else Directory()
+
+
+def _iomem(system: System) -> list[str]:
+    return list(system.iomem.lines())
+
+
+def _firmware_memmap(system: System) -> list[str]:
+    return system.firmware_memmap.lines()
+
+
+def _dax(system: System) -> list[str]:
+    out = _dumper("/sys/bus/dax")(system)
+    platform = "/sys/devices/platform"
+    directory = _directory(system.sysfs, platform)
+    for name in sorted(directory.listing(), key=natural):
+        if name.startswith("hmem"):
+            _dump(directory.get(name), f"{platform}/{name}", out)
+    return out
+
+
+def _dumper(path: str) -> Callable[[System], list[str]]:
+    def dump(system: System) -> list[str]:
+        out: list[str] = []
+        _dump(system.sysfs.node(path), path, out)
+        return out
+
+    return dump
+
+
+#: Observation name to the function that makes its lines.
+FILES: dict[str, Callable[[System], list[str]]] = {
+    "iomem.txt": _iomem,
+    "firmware-memmap.txt": _firmware_memmap,
+    "dax.txt": _dax,
+    "memory-blocks.txt": _dumper("/sys/devices/system/memory"),
+    "nodes.txt": _dumper("/sys/devices/system/node"),
+    "memory-tiers.txt": _dumper("/sys/devices/virtual/memory_tiering"),
+}
+
+
+# ------------------------------------------------------------------------------------------------ records of a trace
+
+
+def write_line(path: str, value: str, status: int, wanted: int) -> str:
+    """``path <- value : 0``, or ``-ERRNO``, or ``short N`` where fewer bytes were taken than given."""
+    shown = value.replace("\n", "\\n")
+    if status < 0:
+        return f"{path} <- {shown} : -{errno_name(status)}"
+    return f"{path} <- {shown} : {'0' if status == wanted else f'short {status}'}"
+
+
+def _value(directory: Node | None, name: str) -> str:
+    node = directory.get(name) if isinstance(directory, Directory) else None
+    value = node.read() if isinstance(node, Attribute) else -errno.ENOENT
+    return f"!{errno_name(value)}" if isinstance(value, int) else value.decode("utf-8", "replace").strip()
+
+
+def state_lines(system: System) -> list[str]:
+    """The state as in a trace record: regions, devices, memory blocks, nodes, policy, resources."""
+    tree = system.sysfs
+    nodes = _directory(tree, "/sys/devices/system/node")
+    memory = _directory(tree, "/sys/devices/system/memory")
+    shown = " ".join(f"{name}={_value(nodes, name)}" for name in ("online", "has_memory", "has_normal_memory"))
+    return [
+        *_regions(tree),
+        *_devices(tree),
+        *_blocks(memory, system.memory.blocks),
+        f"nodes {shown}",
+        f"auto_online_blocks={_value(memory, 'auto_online_blocks')}",
+        *_dax_resources(system),
+    ]
+
+
+def _regions(tree: SysfsTree) -> Iterator[str]:
+    platform = _directory(tree, "/sys/devices/platform")
+    for name in sorted(filter(_REGION.fullmatch, platform.listing()), key=natural):
+        device = platform.get(name)
+        region = device.get("dax_region") if isinstance(device, Directory) else None
+        fields = ("size", "available_size", "seed", "create")
+        yield f"region {name} " + " ".join(f"{field}={_value(region, field)}" for field in fields)
+
+
+def _devices(tree: SysfsTree) -> Iterator[str]:
+    where = "/sys/bus/dax/devices"
+    for name in sorted(_directory(tree, where).listing(), key=natural):
+        device = _directory(tree, f"{where}/{name}")
+        driver = device.get("driver")
+        words = [f"driver={driver.target.rsplit('/', 1)[-1] if isinstance(driver, Link) else '-'}"]
+        words += [f"{field}={_value(device, field)}" for field in ("size", "align", "target_node")]
+        for mapping in sorted(filter(_MAPPING.fullmatch, device.listing()), key=natural):
+            held = device.get(mapping)
+            start, end, offset = (_value(held, field) for field in ("start", "end", "page_offset"))
+            words.append(f"{mapping}={start}-{end}@{offset}")
+        yield f"dax {name} " + " ".join(words)
+
+
+def _blocks(memory: Directory, table: BlockTable) -> Iterator[str]:
+    """Neighbours that look alike, joined. Online blocks of one range do: the first speaks for the others."""
+    first = end = 0
+    words = ""
+    for blocks in table:
+        step = blocks.end - blocks.first if blocks.online else 1
+        for number in range(blocks.first, blocks.end, step):
+            found = _block_words(memory.get(f"memory{number}"))
+            if (number, found) != (end, words):
+                if end:
+                    yield f"blocks {first}-{end - 1} {words}"
+                first, words = number, found
+            end = number + step
+    if end:
+        yield f"blocks {first}-{end - 1} {words}"
+
+
+def _block_words(block: Node | None) -> str:
+    names = block.listing() if isinstance(block, Directory) else []
+    nodes = " ".join(sorted(filter(_NODE.fullmatch, names), key=natural))
+    return f"{nodes} {_value(block, 'state')} {_value(block, 'valid_zones')}"
+
+
+def _dax_resources(system: System) -> Iterator[str]:
+    """Top-level entries of /proc/iomem that are or hold Soft Reserved, hmem.N or daxN.M, with all below them."""
+    group: list[str] = []
+    for line in [*system.iomem.lines(), ""]:
+        if not line.startswith(" "):
+            if any(_DAX_RESOURCE.fullmatch(text.split(" : ", 1)[1]) for text in group):
+                yield from (f"iomem {text}" for text in group)
+            group = []
+        if line:
+            group.append(line)

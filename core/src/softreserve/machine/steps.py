@@ -1,0 +1,137 @@
+"""Steps: changes of a running system, each a sysfs write or shell words.
+
+A step made of ``writes`` runs in process. Shell words run in the machine's namespace where a session is at hand; the
+few words that need no program (``modprobe``, ``rmmod``, ``echo VALUE > PATH``) are understood here as well.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import attrs
+
+from softreserve.machine import kmod
+from softreserve.machine.snapshot import state_lines, write_line
+
+if TYPE_CHECKING:
+    from softreserve.kernel.system import System
+    from softreserve.model.steps import Step
+
+__all__ = ["Runner", "StepResult", "needs_programs", "run_step", "run_words"]
+
+#: Runs shell words on the machine: exit status and output.
+Runner = Callable[[str], tuple[int, str]]
+
+
+@attrs.frozen
+class StepResult:
+    """What a step gave. ``status`` is ``None`` where it could not be run; ``why`` then says the reason."""
+
+    name: str
+    status: int | None
+    output: str = ""
+    trace: str | None = None
+    why: str = ""
+
+
+def run_step(system: System, step: Step, runner: Runner | None = None, *, trace: bool = False) -> StepResult:
+    """Run one step. ``trace`` records the state after each write."""
+    if step.writes is not None:
+        return _run_writes(system, step, trace)
+    words = step.run or ""
+    if runner is not None:
+        status, output = runner(words)
+        return StepResult(step.name, status, output)
+    in_process = run_words(system, words)
+    if in_process is None:
+        return StepResult(step.name, None, why=f"needs a shell in the machine's namespace: {words}")
+    return StepResult(step.name, *in_process)
+
+
+def _run_writes(system: System, step: Step, trace: bool) -> StepResult:
+    output: list[str] = []
+    record: list[str] = []
+    before: list[str] = []
+    if trace:
+        before = state_lines(system)
+        record += ["# 0", *before]
+    for number, (path, value) in enumerate(step.writes or (), 1):
+        data = value.encode("utf-8", "surrogateescape")
+        line = write_line(path, value, system.sysfs.write(path, data), len(data))
+        output.append(line)
+        if trace:
+            after = state_lines(system)
+            record += [f"# {number} {line}", *(["same"] if after == before else after)]
+            before = after
+    return StepResult(step.name, 0, _lines(output), _lines(record) if trace else None)
+
+
+def _lines(lines: list[str]) -> str:
+    return "".join(line + "\n" for line in lines)
+
+
+_ECHO = re.compile(r"echo\s+(-n\s+)?(?P<value>'[^']*'|\"[^\"$`\\]*\"|[^\s;&|<>'\"$`\\]*)\s*>\s*(?P<path>/sys/\S+)")
+_SHELL_SYNTAX = re.compile(r"[|&<>$`(){}\\*?~!]")
+
+
+def run_words(system: System, words: str) -> tuple[int, str] | None:
+    """Run shell words that only load modules or write to sysfs: ``(status, output)``; ``None``: needs a real shell.
+
+    The status is that of the last command, as in a shell.
+    """
+    actions = _parsed(words)
+    if not actions:
+        return None
+    status, output = 0, ""
+    for action in actions:
+        status, text = action(system)
+        output += text
+    return status, output
+
+
+def needs_programs(words: str) -> bool:
+    """Whether shell words take more than :func:`run_words` understands."""
+    return not _parsed(words)
+
+
+def _parsed(words: str) -> list[_Action]:
+    """One action per command; none at all where any command is not understood."""
+    actions = [_parse(command.strip()) for command in words.split(";") if command.strip()]
+    understood = [action for action in actions if action is not None]
+    return understood if len(understood) == len(actions) else []
+
+
+_Action = Callable[["System"], tuple[int, str]]
+
+
+def _parse(command: str) -> _Action | None:
+    echo = _ECHO.fullmatch(command)
+    if echo:
+        value = echo["value"].strip("'\"") + ("" if echo[1] else "\n")
+        return lambda system: _echo(system, echo["path"], value)
+    if _SHELL_SYNTAX.search(command):
+        return None
+    try:
+        program, *arguments = shlex.split(command)
+    except ValueError:
+        return None
+    if program in kmod.TOOLS:
+        return lambda system: _module_tool(system, [program, *arguments])
+    return None
+
+
+def _module_tool(system: System, argv: list[str]) -> tuple[int, str]:
+    reply = kmod.run(system, argv)
+    return reply.status, reply.text
+
+
+def _echo(system: System, path: str, value: str) -> tuple[int, str]:
+    import os
+
+    status = system.sysfs.write(path, value.encode())
+    if status >= 0:
+        return 0, ""
+    return 1, f"sh: 1: echo: echo: I/O error: {os.strerror(-status)}\n"

@@ -1,0 +1,1 @@
+"""Plugins: the hooks, what is installed, and the choice for a machine."""

@@ -1,0 +1,261 @@
+"""Finding, loading and calling plugins.
+
+The configuration names the plugins. Just those are looked up in the entry-point group ``softreserve.plugins``, and
+registered in a fresh manager per machine. Core code never calls pluggy's untyped ``hook.x()``: :class:`Hooks` has one
+typed method per hook, which checks the answer and names the guilty plugin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pluggy
+
+from softreserve.kernel.initcalls import Initcall
+from softreserve.model.errors import PluginError, PluginResultError, SoftReserveError, UnknownPluginError, shown
+from softreserve.plugins import hookspecs
+from softreserve.plugins.entrypoints import EntryPoint, entry_points
+
+if TYPE_CHECKING:
+    import click
+
+    from softreserve.kernel.modules import Module
+    from softreserve.kernel.system import System
+    from softreserve.machine.kexec import KexecImage, KexecPolicy, KexecRequest
+    from softreserve.model.dax import DaxDriver, DaxOffer
+    from softreserve.model.findings import Finding
+    from softreserve.model.handoff import Handoff
+    from softreserve.model.machine import Machine
+    from softreserve.model.placement import Placement
+
+T = TypeVar("T")
+
+__all__ = ["GROUP", "Hooks", "by_name", "installed", "load"]
+
+GROUP = "softreserve.plugins"
+
+
+def installed() -> dict[str, list[EntryPoint]]:
+    """Installed plugins by name; more than one entry under a name means two distributions claim it."""
+    return by_name(entry_points([GROUP]))
+
+
+def by_name(entries: Iterable[EntryPoint]) -> dict[str, list[EntryPoint]]:
+    """Entries by name."""
+    found: dict[str, list[EntryPoint]] = {}
+    for entry in entries:
+        found.setdefault(entry.name, []).append(entry)
+    return found
+
+
+def load(
+    names: Iterable[str],
+    *,
+    extra: Sequence[tuple[str, object]] = (),
+    available: Mapping[str, list[EntryPoint]] | None = None,
+) -> Hooks:
+    """Load the named plugins, in that order, into a fresh manager.
+
+    :param extra: objects that are already there (``(name, plugin)``): for tests and in-process users.
+    :param available: what is installed, where that is known already.
+
+    :raises UnknownPluginError: a name is not installed, or twice.
+    :raises PluginError: a plugin could not be imported or implements a hook that does not exist.
+    """
+    manager = pluggy.PluginManager("softreserve")
+    manager.add_hookspecs(hookspecs)
+    if available is None:
+        available = installed()
+    chosen = [(name, _import(name, available)) for name in dict.fromkeys(names)]
+    name = ""
+    try:
+        for name, plugin in (*chosen, *extra):
+            manager.register(plugin, name=name)
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        guilty = manager.get_name(error.plugin) or name  # one that was refused has no name
+        raise PluginError(f"plugin {guilty}: {_one_line(error)}") from error
+    for name, plugin in manager.list_name_plugin():
+        for caller in manager.get_hookcallers(plugin) or []:
+            if any(impl.wrapper or impl.hookwrapper for impl in caller.get_hookimpls() if impl.plugin is plugin):
+                raise PluginError(f"plugin {name}: {caller.name}: hook wrappers are not supported")
+    return Hooks(manager)
+
+
+def _import(name: str, available: Mapping[str, list[EntryPoint]]) -> Any:
+    entries = available.get(name, [])
+    if not entries:
+        have = ", ".join(sorted(available)) or "none"
+        raise UnknownPluginError(f"no plugin {name!r} is installed; installed: {have}")
+    if len(entries) > 1:
+        owners = ", ".join(sorted(entry.distribution for entry in entries))
+        raise UnknownPluginError(f"plugin {name!r} is installed more than once: {owners}")
+    try:
+        return entries[0].load()
+    except (Exception, SystemExit) as error:
+        raise PluginError(f"plugin {name!r} ({entries[0].value}) cannot be imported: {_one_line(error)}") from error
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
+class Hooks:
+    """The loaded plugins, and one typed call per hook."""
+
+    def __init__(self, manager: pluggy.PluginManager) -> None:
+        self.manager = manager
+        #: Called with one line per hook call, when set.
+        self.trace: Callable[[str], None] | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the loaded plugins, in the order of loading."""
+        return tuple(name for name, plugin in self.manager.list_name_plugin() if plugin is not None)
+
+    # --- one typed call per hook, in boot order
+
+    def stub_handoff(self, machine: Machine) -> Handoff | None:
+        """See :func:`softreserve.plugins.hookspecs.softreserve_stub_handoff`."""
+        from softreserve.model.handoff import Handoff
+
+        return self._first("softreserve_stub_handoff", Handoff, machine=machine)
+
+    def stub_place_image(self, machine: Machine, seed: int | None) -> Placement | None:
+        """See :func:`softreserve.plugins.hookspecs.softreserve_stub_place_image`."""
+        from softreserve.model.placement import Placement
+
+        return self._first("softreserve_stub_place_image", Placement, machine=machine, seed=seed)
+
+    def early_reserve(self, system: System) -> bool | None:
+        """See :func:`softreserve.plugins.hookspecs.softreserve_early_reserve`."""
+        return self._first("softreserve_early_reserve", bool, system=system)
+
+    def numa_info(self, system: System) -> bool | None:
+        """See :func:`softreserve.plugins.hookspecs.softreserve_numa_info`."""
+        return self._first("softreserve_numa_info", bool, system=system)
+
+    def register_resources(self, system: System) -> list[Initcall]:
+        """See :func:`softreserve.plugins.hookspecs.softreserve_register_resources`."""
+        return self._all("softreserve_register_resources", Initcall, system=system)
+
+    def modules(self, system: System) -> list[Module]:
+        """See :func:`softreserve.plugins.hookspecs.softreserve_modules`."""
+        from softreserve.kernel.modules import Module
+
+        return self._all("softreserve_modules", Module, system=system)
+
+    def dax_devices(self, system: System) -> list[DaxOffer]:
+        """See :func:`softreserve.plugins.hookspecs.softreserve_dax_devices`."""
+        from softreserve.model.dax import DaxOffer
+
+        return self._all("softreserve_dax_devices", DaxOffer, system=system)
+
+    def dax_drivers(self, system: System) -> list[DaxDriver]:
+        """See :func:`softreserve.plugins.hookspecs.softreserve_dax_drivers`."""
+        from softreserve.model.dax import DaxDriver
+
+        return self._all("softreserve_dax_drivers", DaxDriver, system=system)  # type: ignore[type-abstract]
+
+    def memory_block_size(self, system: System) -> int | None:
+        """See :func:`softreserve.plugins.hookspecs.softreserve_memory_block_size`."""
+        section = system.memory.section_size
+
+        def sound(size: int) -> bool:
+            return size >= section and size.bit_count() == 1
+
+        words = f"a power of two from {section} on"
+        return self._first("softreserve_memory_block_size", int, sound, words, system=system)
+
+    def online_policy(self, system: System) -> str | None:
+        """See :func:`softreserve.plugins.hookspecs.softreserve_online_policy`."""
+        from softreserve.kernel.mm.memory_hotplug import ONLINE_TYPES
+
+        words = f"one of {', '.join(ONLINE_TYPES)}"
+        return self._first("softreserve_online_policy", str, ONLINE_TYPES.__contains__, words, system=system)
+
+    def sysfs(self, system: System) -> None:
+        """See :func:`softreserve.plugins.hookspecs.softreserve_sysfs`."""
+        self._tell("softreserve_sysfs", system=system)
+
+    def kexec_policies(self, system: System) -> list[KexecPolicy]:
+        """See :func:`softreserve.plugins.hookspecs.softreserve_kexec_policies`."""
+        from softreserve.machine.kexec import KexecPolicy
+
+        return self._all("softreserve_kexec_policies", KexecPolicy, system=system)
+
+    def kexec_load(self, system: System, request: KexecRequest) -> KexecImage | None:
+        """See :func:`softreserve.plugins.hookspecs.softreserve_kexec_load`."""
+        from softreserve.machine.kexec import KexecImage
+
+        return self._first("softreserve_kexec_load", KexecImage, system=system, request=request)
+
+    def lint(self, system: System) -> list[Finding]:
+        """See :func:`softreserve.plugins.hookspecs.softreserve_lint`."""
+        from softreserve.model.findings import Finding
+
+        return self._all("softreserve_lint", Finding, system=system)
+
+    def cli(self, group: click.Group) -> None:
+        """See :func:`softreserve.plugins.hookspecs.softreserve_cli`."""
+        self._tell("softreserve_cli", group=group)
+
+    # --- calling
+
+    def _first(
+        self, hook: str, wanted: type[T], sound: Callable[[T], bool] | None = None, words: str = "", /, **arguments: Any
+    ) -> T | None:
+        """Ask plugins, the last loaded first, until one answers with something other than ``None``.
+
+        :param sound: whether an answer of the right type is one that the hook allows; ``words`` say which ones are.
+        """
+        for impl in reversed(getattr(self.manager.hook, hook).get_hookimpls()):
+            answer = self._call(hook, impl, arguments)
+            if answer is None:
+                continue
+            found = self._checked(hook, impl, answer, wanted)
+            if sound is not None and not sound(found):
+                raise PluginResultError(f"plugin {impl.plugin_name}: {hook} answered {shown(found)}, wanted {words}")
+            return found
+        return None
+
+    def _all(self, hook: str, wanted: type[T], /, **arguments: Any) -> list[T]:
+        """Ask every plugin in the order of loading; answers are lists of items, joined."""
+        found: list[T] = []
+        for impl in getattr(self.manager.hook, hook).get_hookimpls():
+            answer = self._call(hook, impl, arguments)
+            if answer is None:
+                continue
+            if not isinstance(answer, (list, tuple)):
+                raise PluginResultError(_wrong(hook, impl, answer, "a list"))
+            found += [self._checked(hook, impl, item, wanted) for item in answer]
+        return found
+
+    def _tell(self, hook: str, /, **arguments: Any) -> None:
+        """Call every plugin in the order of loading; there is no answer."""
+        for impl in getattr(self.manager.hook, hook).get_hookimpls():
+            answer = self._call(hook, impl, arguments)
+            if answer is not None:
+                raise PluginResultError(_wrong(hook, impl, answer, "None"))
+
+    def _call(self, hook: str, impl: Any, arguments: dict[str, Any]) -> Any:
+        try:
+            answer = impl.function(*(arguments[name] for name in impl.argnames))
+        except SoftReserveError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise PluginError(f"plugin {impl.plugin_name}: {hook} failed: {_one_line(error)}") from error
+        if self.trace is not None:
+            self.trace(f"{hook} {impl.plugin_name} -> {answer!r}")
+        return answer
+
+    @staticmethod
+    def _checked(hook: str, impl: Any, answer: Any, wanted: type[T]) -> T:
+        if not isinstance(answer, wanted) or (wanted is int and isinstance(answer, bool)):
+            raise PluginResultError(_wrong(hook, impl, answer, wanted.__name__))
+        return answer
+
+
+def _wrong(hook: str, impl: Any, answer: object, wanted: str) -> str:
+    return f"plugin {impl.plugin_name}: {hook} answered {type(answer).__name__}, wanted {wanted}"

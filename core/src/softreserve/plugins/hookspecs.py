@@ -1,0 +1,275 @@
+"""What plugins can answer, in boot order. Names begin with ``softreserve_``; arguments are only ever added.
+
+A plugin takes the subset of the arguments that it wants. Answers are checked by
+:class:`softreserve.plugins.hooks.Hooks`.
+Hook wrappers are refused: an answer always has one plugin that gave it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pluggy
+
+if TYPE_CHECKING:
+    import click
+
+    from softreserve.kernel.initcalls import Initcall
+    from softreserve.kernel.modules import Module
+    from softreserve.kernel.system import System
+    from softreserve.machine.kexec import KexecImage, KexecPolicy, KexecRequest
+    from softreserve.model.dax import DaxDriver, DaxOffer
+    from softreserve.model.findings import Finding
+    from softreserve.model.handoff import Handoff
+    from softreserve.model.machine import Machine
+    from softreserve.model.placement import Placement
+
+__all__ = ["hookimpl", "hookspec"]
+
+hookspec = pluggy.HookspecMarker("softreserve")
+hookimpl = pluggy.HookimplMarker("softreserve")
+
+
+# --------------------------------------------------------------------------------------------------------- efi stub
+
+
+@hookspec(firstresult=True)
+def softreserve_stub_handoff(machine: Machine) -> Handoff | None:
+    """Say what the kernel is handed when it starts.
+
+    Stage: efi stub, the first question of a boot, before :func:`softreserve_stub_place_image`.
+    Calls: once per boot. First result wins; ``None`` means "not my architecture".
+    Kernel: ``setup_e820()`` in ``drivers/firmware/efi/libstub/x86-stub.c`` (x86); ``update_fdt()`` in
+    ``drivers/firmware/efi/libstub/fdt.c`` (arm64).
+
+    :param machine: the machine as configured; frozen.
+    :returns: the EFI map and, on x86, the zero page's e820 table (bytes); or ``None``.
+    :raises MachineError: the machine lacks what its way of booting needs.
+    """
+
+
+@hookspec(firstresult=True)
+def softreserve_stub_place_image(machine: Machine, seed: int | None) -> Placement | None:
+    """Say where the kernel image may land, and where it lands for a seed.
+
+    Stage: efi stub, after :func:`softreserve_stub_handoff`. Not asked where the machine says where its image is.
+    Calls: once per boot, or once per seed. First result wins; ``None`` means "not my architecture".
+    Kernel: ``efi_random_alloc()`` in ``drivers/firmware/efi/libstub/randomalloc.c``; ``choose_random_location()`` in
+    ``arch/x86/boot/compressed/kaslr.c``.
+
+    :param machine: the machine as configured; frozen.
+    :param seed: 32 random bits, or ``None`` for "no randomness" (``nokaslr``).
+    :returns: candidate slots per map range (bytes, half open) and the chosen address; or ``None``.
+    :raises MachineError: the size of the image is not known.
+    """
+
+
+# -------------------------------------------------------------------------------------------------- early reservation
+
+
+@hookspec(firstresult=True)
+def softreserve_early_reserve(system: System) -> bool | None:
+    """Do what the kernel does with its memory maps before it can allocate: fill ``system.memblock``.
+
+    Stage: early reservation, after the efi stub stage, before :func:`softreserve_numa_info`.
+    Calls: once per boot. First result wins; ``None`` means "not my architecture".
+    Kernel: ``setup_arch()`` up to ``e820__memblock_setup()`` in ``arch/x86/kernel/setup.c`` (x86); ``efi_init()`` in
+    ``drivers/firmware/efi/efi-init.c`` and ``arm64_memblock_init()`` (arm64).
+
+    :param system: the kernel that boots; ``system.memblock`` holds bytes, base and size.
+    :returns: ``True`` when done; or ``None``.
+    :raises MachineError: this machine makes the kernel die here; the message says how.
+    """
+
+
+# --------------------------------------------------------------------------------------------------------- numa info
+
+
+@hookspec(firstresult=True)
+def softreserve_numa_info(system: System) -> bool | None:
+    """Find nodes, distances and the address-to-node answers; lay out zones.
+
+    Stage: numa info, after :func:`softreserve_early_reserve`, before :func:`softreserve_register_resources`: on arm64
+    System RAM resources are split at node borders, so the kernel must know them first.
+    Calls: once per boot. First result wins; ``None`` means "not my architecture".
+    Kernel: ``initmem_init()`` in ``arch/x86/mm/numa_64.c``; ``bootmem_init()`` in ``arch/arm64/mm/init.c``.
+
+    :param system: the kernel that boots; results go to ``system.nodes`` and ``system.memory``.
+    :returns: ``True`` when done; or ``None``.
+    :raises MachineError: this machine makes the kernel die here; the message says how.
+    """
+
+
+# --------------------------------------------------------------------------------------------------------- resources
+
+
+@hookspec
+def softreserve_register_resources(system: System) -> Sequence[Initcall] | None:
+    """Add to the resource tree and the firmware map; name what is added later.
+
+    Stage: resources, after :func:`softreserve_numa_info`.
+    Calls: once per boot and plugin, in the order of loading. A list; ``None`` and empty mean "nothing later".
+    Kernel: ``e820__reserve_resources()`` in ``arch/x86/kernel/e820.c``; ``request_standard_resources()`` in
+    ``arch/arm64/kernel/setup.c``.
+
+    :param system: the kernel that boots; ``system.iomem`` has inclusive ends, in bytes.
+    :returns: initcalls that add the rest, with level and kernel file; or ``None``.
+    :raises MachineError: this machine makes the kernel die here; the message says how.
+    """
+
+
+# ----------------------------------------------------------------------------------------------------------- dax bus
+
+
+@hookspec
+def softreserve_modules(system: System) -> Sequence[Module] | None:
+    """Name the modules that this plugin models, built in or loadable as the configuration says.
+
+    Stage: dax bus, before the initcalls run.
+    Calls: once per boot and plugin, in the order of loading. A list; ``None`` and empty mean "none".
+    Kernel: ``module_init()`` of the module's files.
+
+    :param system: the kernel that boots.
+    :returns: modules with their option, parameters and entry points; or ``None``.
+    :raises MachineError: never in a sound plugin.
+    """
+
+
+@hookspec
+def softreserve_dax_devices(system: System) -> Sequence[DaxOffer] | None:
+    """Offer further ranges to the dax bus.
+
+    Stage: dax bus, when the hmem devices are made (``hmem_init()``).
+    Calls: once per boot and plugin, in the order of loading. A list; ``None`` and empty mean "nothing to offer".
+    Kernel: ``hmem_register_device()`` in ``drivers/dax/hmem/device.c`` and its callers.
+
+    :param system: the kernel that boots.
+    :returns: ranges in bytes, half open, each with a target node (-1: none); or ``None``.
+    :raises MachineError: never in a sound plugin.
+    """
+
+
+@hookspec
+def softreserve_dax_drivers(system: System) -> Sequence[DaxDriver] | None:
+    """Name drivers that can bind to dax devices, each with the module that brings it.
+
+    Stage: dax bus; asked once, the drivers appear when their module is loaded.
+    Calls: once per boot and plugin, in the order of loading. A list; ``None`` and empty mean "none".
+    Kernel: ``dax_driver_register()`` in ``drivers/dax/bus.h`` and its callers.
+
+    :param system: the kernel that boots.
+    :returns: drivers; or ``None``.
+    :raises MachineError: never in a sound plugin.
+    """
+
+
+# ----------------------------------------------------------------------------------------------------------- hotplug
+
+
+@hookspec(firstresult=True)
+def softreserve_memory_block_size(system: System) -> int | None:
+    """Say how large a memory block is.
+
+    Stage: running, when memory devices are made (``memory_dev_init()``).
+    Calls: once per boot. First result wins; ``None`` means "not my architecture"; if nobody answers, one section.
+    Kernel: ``memory_block_size_bytes()`` in ``drivers/base/memory.c``, ``arch/x86/mm/init_64.c``.
+
+    :param system: the kernel that boots.
+    :returns: bytes, a power of two; or ``None``.
+    :raises MachineError: never in a sound plugin.
+    """
+
+
+@hookspec(firstresult=True)
+def softreserve_online_policy(system: System) -> str | None:
+    """Say what happens to memory blocks as they are added.
+
+    Stage: running, before the first hot add.
+    Calls: once per boot. First result wins; ``None`` means "as the kernel is configured".
+    Kernel: ``mhp_default_online_type`` in ``mm/memory_hotplug.c``; stands for distribution and udev policies too.
+
+    :param system: the kernel that boots.
+    :returns: ``"offline"``, ``"online"``, ``"online_kernel"`` or ``"online_movable"``; or ``None``.
+    :raises MachineError: never in a sound plugin.
+    """
+
+
+# ----------------------------------------------------------------------------------------------------------- running
+
+
+@hookspec
+def softreserve_sysfs(system: System) -> None:
+    """Put this plugin's directories and attributes into ``system.sysfs``.
+
+    Stage: running, when every initcall has run.
+    Calls: once per boot and plugin, in the order of loading. There is no result.
+    Kernel: ``fs/sysfs``; attributes say their mode, what they show (text) and what they store (bytes or ``-errno``).
+
+    :param system: the kernel that runs.
+    :returns: ``None``.
+    :raises MachineError: never in a sound plugin.
+    """
+
+
+# ------------------------------------------------------------------------------------------------------------- kexec
+
+
+@hookspec
+def softreserve_kexec_policies(system: System) -> Sequence[KexecPolicy] | None:
+    """Name policies for crossing a kexec.
+
+    Stage: kexec, before :func:`softreserve_kexec_load`.
+    Calls: once per kexec and plugin, in the order of loading. A list; ``None`` and empty mean "none".
+    Kernel: none; a policy changes what user space or a patched kernel hands over.
+
+    :param system: the kernel that runs.
+    :returns: policies by name; or ``None``.
+    :raises MachineError: never in a sound plugin.
+    """
+
+
+@hookspec(firstresult=True)
+def softreserve_kexec_load(system: System, request: KexecRequest) -> KexecImage | None:
+    """Load a second kernel: its memory map, where its segments go, what it is handed.
+
+    Stage: kexec.
+    Calls: once per kexec. First result wins; ``None`` means "not my architecture or system call".
+    Kernel: ``kexec_load`` with kexec-tools, or ``kernel/kexec_file.c``.
+
+    :param system: the kernel that runs.
+    :param request: system call, policy, command line and sizes in bytes.
+    :returns: the loaded image; or ``None``.
+    :raises MachineError: the request cannot be carried out as asked.
+    """
+
+
+# ------------------------------------------------------------------------------------------------------------- tools
+
+
+@hookspec
+def softreserve_lint(system: System) -> Sequence[Finding] | None:
+    """Find mistakes of the firmware and surprises for the operator.
+
+    Stage: running, on request.
+    Calls: once per request and plugin, in the order of loading. A list; ``None`` and empty mean "nothing found".
+    Kernel: none.
+
+    :param system: the kernel that runs.
+    :returns: findings with ranges in bytes, half open; or ``None``.
+    :raises MachineError: never in a sound plugin.
+    """
+
+
+@hookspec
+def softreserve_cli(group: click.Group) -> None:
+    """Add commands to the command line.
+
+    Stage: before any boot.
+    Calls: once per program and plugin, in the order of loading. There is no result.
+    Kernel: none.
+
+    :param group: the top-level command group.
+    :returns: ``None``.
+    :raises MachineError: never in a sound plugin.
+    """

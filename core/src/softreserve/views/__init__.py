@@ -1,0 +1,1 @@
+"""What people are told of a machine: summaries, emitted files, findings, comparisons."""

@@ -1,0 +1,71 @@
+"""What a booted system can be asked to show as the kernel shows it. Each printer gives lines without newlines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from softreserve.kernel.system import System
+
+__all__ = ["EMITTERS", "emit"]
+
+
+def _iomem(system: System) -> list[str]:
+    return system.iomem.lines()
+
+
+def _firmware_memmap(system: System) -> list[str]:
+    return system.firmware_memmap.lines()
+
+
+_E820_LISTINGS = ("BIOS-e820: [", "extended: [", "user: [", "modified: [", "BIOS-provided ", "user-defined ", "e820: ")
+
+
+def _e820(system: System) -> list[str]:
+    """Every e820 table that the kernel prints, and every change that it makes to one, in order."""
+    return [line for line in system.log.lines if line.startswith(_E820_LISTINGS)]
+
+
+def _efi(system: System) -> list[str]:
+    """The EFI map that the kernel was handed, as ``efi=debug`` prints it."""
+    from softreserve.model.efi_text import native_line, x86_line
+
+    efi_map = system.handoff.efi_map
+    if efi_map is None:
+        return []
+    if system.handoff.e820 is not None:
+        return [x86_line(index, descriptor, system.kernel) for index, descriptor in enumerate(efi_map)]
+    return [native_line(descriptor, system.kernel) for descriptor in efi_map]
+
+
+def _log(system: System) -> list[str]:
+    return system.log.lines
+
+
+def _state(name: str) -> Callable[[System], list[str]]:
+    def lines(system: System) -> list[str]:
+        from softreserve.machine.snapshot import FILES
+
+        return FILES[name](system)
+
+    return lines
+
+
+#: What can be shown: name to printer.
+EMITTERS: dict[str, Callable[[System], list[str]]] = {
+    "iomem": _iomem,
+    "firmware-memmap": _firmware_memmap,
+    "e820": _e820,
+    "efi": _efi,
+    "nodes": _state("nodes.txt"),
+    "memory-blocks": _state("memory-blocks.txt"),
+    "memory-tiers": _state("memory-tiers.txt"),
+    "dax": _state("dax.txt"),
+    "log": _log,
+}
+
+
+def emit(system: System, what: str) -> list[str]:
+    """The lines of one of :data:`EMITTERS`."""
+    return EMITTERS[what](system)

@@ -1,0 +1,26 @@
+"""Rules that need nothing but the core: the firmware's map, SRAT and SLIT, alignment, the command line.
+
+One module per subject; each has a ``check`` that takes a booted system and yields findings. ``docs/lint.md`` lists
+every rule by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from softreserve.model.findings import Finding
+from softreserve.views.lint_rules import capacity, cmdline, firmware, hotplug, numa
+
+if TYPE_CHECKING:
+    from softreserve.kernel.system import System
+
+__all__ = ["findings"]
+
+_SUBJECTS = (firmware, numa, capacity, hotplug, cmdline)
+
+
+def findings(system: System) -> Iterator[Finding]:
+    """What the core's own rules find."""
+    for subject in _SUBJECTS:
+        yield from subject.check(system)

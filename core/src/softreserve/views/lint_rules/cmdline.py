@@ -1,0 +1,105 @@
+"""Words of the command line that the kernel takes for something else than was meant."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+from softreserve.model.findings import Finding
+
+if TYPE_CHECKING:
+    from softreserve.kernel.system import System
+    from softreserve.model.cmdline import Parameter
+
+__all__ = ["check"]
+
+#: Parameters that have to do with memory, written with ``_``, and the words that their value is made of; an empty
+#: tuple: any value. Linux: ``Documentation/admin-guide/kernel-parameters.txt``.
+_PARAMETERS: Final[dict[str, tuple[str, ...]]] = {
+    "acpi": ("off", "on", "force", "strict", "rsdt", "copy_dsdt", "noirq", "spcr", "nospcr"),
+    "add_efi_memmap": (),
+    "crashkernel": (),
+    "efi": ("debug", "disable_early_pci_dma", "no_disable_early_pci_dma", "nochunk", "noruntime", "nosoftreserve",
+            "novamap", "old_map", "runtime"),
+    "efi_fake_mem": (),
+    "hugepages": (),
+    "hugepagesz": (),
+    "hugetlb_cma": (),
+    "kernelcore": (),
+    "mem": (),
+    "memblock": ("debug",),
+    "memhp_default_state": ("offline", "online", "online_kernel", "online_movable"),
+    "memmap": (),
+    "movable_node": (),
+    "movablecore": (),
+    "noefi": (),
+    "nokaslr": (),
+    "numa": (),
+    "numa_balancing": ("enable", "disable"),
+    "numa_zonelist_order": (),
+    "transparent_hugepage": ("always", "madvise", "never"),
+}  # fmt: skip
+_MALFORMED: Final = "Malformed early option "
+#: How like a known word an unknown one must be to be taken for a slip: the share of letters in common.
+_LIKENESS: Final = 0.8
+#: Other parameters that look like one of them.
+_OTHERS: Final = frozenset({"nomem", "numa_cma", "memtest", "noacpi", "efivars", "memmap_on_memory", "hugetlb"})
+
+
+def check(system: System) -> Iterator[Finding]:
+    """Look at every word."""
+    for parameter in system.cmdline:
+        if "." in parameter.name:
+            yield from _module_parameter(system, parameter)
+        elif parameter.canonical in _PARAMETERS:
+            yield from _value(parameter)
+        else:
+            yield from _name(parameter)
+    for line in system.log.lines:
+        if line.startswith(_MALFORMED):
+            name = line.removeprefix(_MALFORMED).strip("'")
+            message = f"{name}= has a value that this kernel cannot use, and says so only in its log; correct it"
+            yield Finding("warning", "parameter-malformed", message)
+
+
+def _name(parameter: Parameter) -> Iterator[Finding]:
+    name = parameter.canonical.lower()
+    if parameter.canonical in _OTHERS:
+        return
+    if name in _PARAMETERS["efi"]:
+        message = f"{parameter.name!r} is no parameter, and does nothing; efi={name} was meant"
+        yield Finding("warning", "parameter-unknown", message)
+        return
+    near = difflib.get_close_matches(name, _PARAMETERS, 1, _LIKENESS)
+    if near:
+        message = f"{parameter.name!r} is no parameter that Linux knows, and does nothing; {near[0]!r} was meant?"
+        yield Finding("warning", "parameter-unknown", message)
+
+
+def _value(parameter: Parameter) -> Iterator[Finding]:
+    known = _PARAMETERS[parameter.canonical]
+    if not known or parameter.value is None:
+        return
+    for word in parameter.value.split(","):
+        if word in known:
+            continue
+        near = difflib.get_close_matches(word.lower(), known, 1, _LIKENESS)
+        hint = f"{near[0]!r} was meant?" if near else f"it knows {', '.join(known)}"
+        message = f"{parameter.name}={parameter.value}: Linux passes over {word!r}; {hint}"
+        yield Finding("warning", "parameter-value", message)
+
+
+def _module_parameter(system: System, parameter: Parameter) -> Iterator[Finding]:
+    """``module.parameter=value`` of a module that is modelled, or nearly of one."""
+    name, _, option = parameter.canonical.partition(".")
+    module = system.modules.get(name)
+    if module is None:
+        near = difflib.get_close_matches(name, [m for m in system.modules.names() if m != name], 1, _LIKENESS)
+        if near:
+            message = f"{parameter.name!r}: this kernel has no module {name!r}; {near[0]!r} was meant?"
+            yield Finding("warning", "parameter-unknown", message)
+    elif module.parameters and option not in {p.name for p in module.parameters}:
+        known = ", ".join(p.name for p in module.parameters)
+        message = f"{parameter.name!r}: module {name} has no such parameter; it has {known}"
+        yield Finding("warning", "parameter-unknown", message)

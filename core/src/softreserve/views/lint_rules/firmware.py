@@ -1,0 +1,114 @@
+"""The firmware's memory map, and whether stub and kernel look at its specific purpose attribute."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from softreserve.kernel.efi.efi import EFI
+from softreserve.kernel.efi.efistub import StubOptions
+from softreserve.model.efi import EfiAttribute
+from softreserve.model.findings import Finding
+
+if TYPE_CHECKING:
+    from softreserve.kernel.efi.efi import Efi
+    from softreserve.kernel.system import System
+    from softreserve.model.efi import EfiDescriptor
+
+__all__ = ["check"]
+
+
+def check(system: System) -> Iterator[Finding]:
+    """Look at the map as the firmware gives it."""
+    efi = system.stash.get(EFI)
+    descriptors = [d for d in system.machine.efi_map or () if d.size]
+    marked = [d for d in descriptors if d.is_special_purpose]
+    if efi is None or not marked:
+        return
+    yield from _switched_off(system, efi, marked)
+    yield from _disagreement(system, efi)
+    yield from _not_write_back(marked)
+    yield from _overlapping(descriptors)
+    yield from _touching(system, marked)
+
+
+def _switched_off(system: System, efi: Efi, marked: list[EfiDescriptor]) -> Iterator[Finding]:
+    """Specific purpose memory that the kernel treats like any other."""
+    if efi.soft_reserve_enabled:
+        return
+    size = sum(d.size for d in marked) >> 20
+    if efi.no_soft_reserve:
+        message = (
+            f"{size} MiB of specific purpose memory are ordinary RAM: efi=nosoftreserve is on the command line; "
+            "without it they become dax devices"
+        )
+        yield Finding("note", "soft-reserve-off", message)
+    else:
+        message = (
+            f"{size} MiB of specific purpose memory are ordinary RAM and cannot be dax devices: this kernel is built "
+            "without CONFIG_EFI_SOFT_RESERVE; build it in"
+        )
+        yield Finding("warning", "soft-reserve-not-built", message)
+
+
+def _disagreement(system: System, efi: Efi) -> Iterator[Finding]:
+    """The stub forgets ``nosoftreserve`` at the next ``efi=``; the kernel proper never does."""
+    if system.machine.boot != "stub":
+        return
+    stub = StubOptions.parse(system.cmdline, system.kernel)
+    if stub.soft_reserve_enabled == efi.soft_reserve_enabled:
+        return
+    message = (
+        f"the EFI stub {_sets_aside(stub.soft_reserve_enabled)} specific purpose memory, "
+        f"the kernel {_sets_aside(efi.soft_reserve_enabled)} it: the stub goes by the last efi= only, the kernel by "
+        "all of them; give one efi= with all its words"
+    )
+    yield Finding("warning", "efi-options-disagree", message)
+
+
+def _sets_aside(enabled: bool) -> str:
+    return "sets aside" if enabled else "takes for RAM"
+
+
+def _not_write_back(marked: list[EfiDescriptor]) -> Iterator[Finding]:
+    for d in marked:
+        if not d.attribute & EfiAttribute.WB:
+            message = (
+                "specific purpose memory without the attribute WB: Linux sets it aside all the same, and maps it "
+                "write-back when it is used; the firmware should set WB, or not mark device memory as SP"
+            )
+            yield Finding("warning", "sp-not-write-back", message, d.start, d.start + d.size)
+
+
+def _overlapping(descriptors: list[EfiDescriptor]) -> Iterator[Finding]:
+    """Two descriptors for one byte, at least one of them specific purpose."""
+    widest: EfiDescriptor | None = None
+    for d in sorted(descriptors, key=lambda d: d.start):
+        marked = d.is_special_purpose or (widest is not None and widest.is_special_purpose)
+        if marked and widest is not None and d.start < widest.start + widest.size:
+            end = min(d.start + d.size, widest.start + widest.size)
+            message = (
+                "two descriptors of the firmware's map overlap here, and one of them is specific purpose memory: "
+                "which of them counts depends on the architecture; each byte needs one descriptor"
+            )
+            yield Finding("error", "sp-overlaps", message, d.start, end)
+        if widest is None or d.start + d.size > widest.start + widest.size:
+            widest = d
+
+
+def _touching(system: System, marked: list[EfiDescriptor]) -> Iterator[Finding]:
+    """Specific purpose descriptors without a gap between them: one range to the operator, perhaps two to the kernel."""
+    resources = {(r.start, r.end + 1) for _, r in system.iomem.walk() if r.name == "Soft Reserved"}
+    ordered = sorted(marked, key=lambda d: d.start)
+    for low, high in pairwise(ordered):
+        border = high.start
+        if low.start + low.size != border or not resources:
+            continue
+        joined = any(start < border < end for start, end in resources)
+        result = "one Soft Reserved range, and one dax device," if joined else "two ranges, with a dax device each,"
+        message = (
+            f"two specific purpose descriptors touch at {border:#x}: {result} on this kernel; "
+            "other releases and loaders decide otherwise, so give one descriptor for what is one device"
+        )
+        yield Finding("note", "sp-adjacent", message, low.start, high.start + high.size)

@@ -1,0 +1,33 @@
+"""What the kernel does by itself with memory that is added."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from softreserve.model.findings import Finding
+
+if TYPE_CHECKING:
+    from softreserve.kernel.system import System
+
+__all__ = ["check"]
+
+
+def check(system: System) -> Iterator[Finding]:
+    """Look at the policy, on machines where there is memory to add."""
+    ranges = [r for _, r in system.iomem.walk() if r.name == "Soft Reserved"]
+    if not ranges:
+        return
+    if not system.kernel.builtin("MEMORY_HOTPLUG"):
+        message = "no memory can be added: this kernel is built without CONFIG_MEMORY_HOTPLUG; devdax works, kmem not"
+        yield Finding("warning", "hotplug-not-built", message)
+        return
+    policy = system.memory.default_online_type
+    if policy == "offline":
+        return
+    message = (
+        f"memory that kmem adds is onlined by the kernel at once ({policy}); daxctl reconfigure-device aborts unless "
+        "it is forced, and memory that came up in a kernel zone may never go back to devdax; "
+        "memhp_default_state=offline leaves the choice to you"
+    )
+    yield Finding("warning" if policy == "online_kernel" else "note", "auto-online", message)
