@@ -1,8 +1,9 @@
-"""For all tests: what may not be skipped in continuous integration, and how examples are drawn."""
+"""For all tests: what may not be skipped in continuous integration, how examples are drawn, what was left out."""
 
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Generator
 
 import pytest
@@ -26,3 +27,14 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         report.outcome = "failed"
         report.longrepr = f"skipped, which {REQUIRED} forbids: {report.longrepr}"
     return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say why tests were skipped: a line for each reason, not for each test."""
+    reasons = Counter(
+        report.longrepr[2].removeprefix("Skipped: ")
+        for report in terminalreporter.stats.get("skipped", ())
+        if isinstance(report.longrepr, tuple)
+    )
+    for reason, times in reasons.most_common():
+        terminalreporter.write_line(f"skipped {times}: {reason}")

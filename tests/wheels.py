@@ -13,10 +13,15 @@ FOLDERS = sorted(path.parent for path in [*ROOT.glob("core/pyproject.toml"), *RO
 EXAMPLES = sorted(path.parent for path in ROOT.glob("examples/*/pyproject.toml"))
 
 
+def table(folder: Path) -> dict[str, Any]:
+    """The ``pyproject.toml`` of a folder."""
+    return tomllib.loads((folder / "pyproject.toml").read_text())
+
+
 def project(folder: Path) -> dict[str, Any]:
     """The ``[project]`` table of a folder."""
-    table: dict[str, Any] = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
-    return table
+    found: dict[str, Any] = table(folder)["project"]
+    return found
 
 
 def package(folder: Path) -> Path:

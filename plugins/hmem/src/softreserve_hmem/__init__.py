@@ -1,3 +1,1 @@
 """softreserve plugin: hmem."""
-
-__version__ = "0.1.0"

@@ -1,3 +1,1 @@
 """softreserve plugin: kexec."""
-
-__version__ = "0.1.0"

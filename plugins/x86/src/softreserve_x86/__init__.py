@@ -1,3 +1,1 @@
 """softreserve plugin: x86."""
-
-__version__ = "0.1.0"
