@@ -90,7 +90,7 @@ class Changes(NamedTuple):
         return size
 
     def _cmdline(self, cmdline: CommandLine) -> CommandLine:
-        from softreserve.config.capture import checked_cmdline
+        from softreserve.config.parts import checked_cmdline
 
         text = self.cmdline or ""
         changed = cmdline.appended(text[1:].lstrip()) if text.startswith("+") else CommandLine(text)

@@ -6,9 +6,10 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from softreserve.config.acpi_files import read_acpi
+from softreserve.config.parts import checked_cmdline, image_parts
 from softreserve.config.reader import Document, Problems, StrPath, Table, read_bytes, read_text
 from softreserve.model.behaviours import RELEASES
-from softreserve.model.cmdline import COMMAND_LINE_MAX, CommandLine
+from softreserve.model.cmdline import CommandLine
 from softreserve.model.efi import EfiMemoryMap
 from softreserve.model.efi_text import parse_efi_memmap
 from softreserve.model.errors import InputError, MachineError, shown
@@ -19,7 +20,7 @@ from softreserve.model.scenario import Scenario
 if TYPE_CHECKING:
     from softreserve.model.steps import KexecScenario, Step
 
-__all__ = ["PAGE_SIZES", "checked_cmdline", "image_parts", "read_capture"]
+__all__ = ["PAGE_SIZES", "read_capture"]
 
 #: Page sizes in bytes that some architecture has.
 PAGE_SIZES = (4096, 16384, 65536)
@@ -76,21 +77,6 @@ def _read_efi_map(path: str) -> EfiMemoryMap:
 
 def _read_cmdline(path: str) -> CommandLine:
     return checked_cmdline(read_bytes(path).decode("latin-1").rstrip("\n"), path)
-
-
-def checked_cmdline(text: str, path: object = None) -> CommandLine:
-    """A command line that a kernel can take.
-
-    :raises InputError: it is longer than the kernel's buffer, or would end at a zero byte.
-    """
-    if "\0" in text:
-        raise InputError("a zero byte, where the kernel stops reading", path=path, place=f"byte {text.index(chr(0))}")
-    if len(text) > COMMAND_LINE_MAX:
-        raise InputError(
-            f"a command line of {len(text)} characters; the kernel takes {COMMAND_LINE_MAX}",
-            path=path,
-        )
-    return CommandLine(text)
 
 
 def _read_kernel_toml(path: str, problems: Problems) -> tuple[Kernel | None, int, KernelImage]:
@@ -154,14 +140,3 @@ def _configured_page_size(config: dict[str, str | int]) -> int | None:
 def _read_kernel2(path: str, first: Kernel, problems: Problems) -> Kernel | None:
     """The second kernel's configuration under the first one's release, until the kexec says which release it is."""
     return _kernel(Document(path, problems).read(), first) if os.path.exists(path) else None
-
-
-def image_parts(table: Table) -> KernelImage:
-    """``code``, ``rodata``, ``data``, ``bss`` and ``initrd``, each ``{ start, size }``."""
-    return KernelImage(
-        code=table.range("code"),
-        rodata=table.range("rodata"),
-        data=table.range("data"),
-        bss=table.range("bss"),
-        initrd=table.range("initrd"),
-    )

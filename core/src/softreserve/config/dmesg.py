@@ -11,7 +11,7 @@ from typing import TypeVar
 from softreserve.config.acpi_files import read_acpi
 from softreserve.config.acpi_schema import Acpi, Size, SratCpus, SratMemory, SratTable, build_acpi
 from softreserve.config.builds import default_config
-from softreserve.config.capture import checked_cmdline
+from softreserve.config.parts import checked_cmdline
 from softreserve.config.reader import read_bytes
 from softreserve.model.efi_text import parse_efi_memmap
 from softreserve.model.errors import InputError, MachineError, shown

@@ -13,7 +13,8 @@ from cattrs.errors import ForbiddenExtraKeysError
 from softreserve.config.acpi_files import read_acpi
 from softreserve.config.acpi_schema import Acpi, Size, a_number, build_acpi
 from softreserve.config.builds import default_config
-from softreserve.config.capture import PAGE_SIZES, checked_cmdline
+from softreserve.config.capture import PAGE_SIZES
+from softreserve.config.parts import checked_cmdline
 from softreserve.config.reader import Document, Problems, parse_size, read_text
 from softreserve.config.steps import scenario_steps
 from softreserve.model.cmdline import CommandLine

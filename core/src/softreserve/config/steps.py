@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from softreserve.config.capture import checked_cmdline, image_parts
+from softreserve.config.parts import checked_cmdline, image_parts
 from softreserve.config.reader import Document, Problems, StrPath, Table
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.errors import InputError, MachineError, shown

@@ -8,17 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from errno import EINVAL
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from softreserve.kernel.mm.memblock import Memblock
 from softreserve.kernel.numa.numa import NUMA_NO_NODE, NumaState
 from softreserve.kernel.sort import sort
 from softreserve.model.units import U64_MAX
 
-if TYPE_CHECKING:
-    from softreserve.kernel.numa.numa_emulation import NumaEmulation
-
-__all__ = ["NUMA_NO_MEMBLK", "NumaBlock", "NumaMemblks"]
+__all__ = ["NUMA_NO_MEMBLK", "Emulation", "NumaBlock", "NumaMemblks"]
 
 NUMA_NO_MEMBLK: Final = -1
 _FILE: Final = "mm/numa_memblks.c"
@@ -42,6 +39,13 @@ def _mem(start: int, end: int) -> str:
     return f"[mem {start:#010x}-{(end - 1) & U64_MAX:#010x}]"
 
 
+class Emulation(Protocol):
+    """What replaces physical nodes by emulated ones."""
+
+    def numa_emulation(self, memblks: NumaMemblks) -> None:
+        """Change ``memblks`` as the command line asks."""
+
+
 class NumaMemblks:
     """The two lists and the functions on them. Implements :class:`~softreserve.kernel.numa.numa.AddressToNode`.
 
@@ -57,7 +61,7 @@ class NumaMemblks:
         state: NumaState,
         memblock: Memblock,
         end_of_ram: int,
-        emulation: NumaEmulation | None = None,
+        emulation: Emulation | None = None,
     ) -> None:
         self.state = state
         self.log = state.log

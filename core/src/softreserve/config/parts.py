@@ -1,0 +1,40 @@
+"""What captures, machine files, steps and options say alike."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from softreserve.model.cmdline import COMMAND_LINE_MAX, CommandLine
+from softreserve.model.errors import InputError
+from softreserve.model.machine import KernelImage
+
+if TYPE_CHECKING:
+    from softreserve.config.reader import Table
+
+__all__ = ["checked_cmdline", "image_parts"]
+
+
+def checked_cmdline(text: str, path: object = None) -> CommandLine:
+    """A command line that a kernel can take.
+
+    :raises InputError: it is longer than the kernel's buffer, or would end at a zero byte.
+    """
+    if "\0" in text:
+        raise InputError("a zero byte, where the kernel stops reading", path=path, place=f"byte {text.index(chr(0))}")
+    if len(text) > COMMAND_LINE_MAX:
+        raise InputError(
+            f"a command line of {len(text)} characters; the kernel takes {COMMAND_LINE_MAX}",
+            path=path,
+        )
+    return CommandLine(text)
+
+
+def image_parts(table: Table) -> KernelImage:
+    """``code``, ``rodata``, ``data``, ``bss`` and ``initrd``, each ``{ start, size }``."""
+    return KernelImage(
+        code=table.range("code"),
+        rodata=table.range("rodata"),
+        data=table.range("data"),
+        bss=table.range("bss"),
+        initrd=table.range("initrd"),
+    )
