@@ -15,9 +15,10 @@ from softreserve.cli.options import Changes
 from softreserve.config import load
 from softreserve.kernel.sysfs import SysfsTree
 from softreserve.kernel.system import System
-from softreserve.machine.kexec import KexecRequest
+from softreserve.machine import kexec
 from softreserve.model.behaviours import RELEASES
 from softreserve.model.efi import EfiType
+from softreserve.model.kexec import KexecRequest
 from softreserve.model.machine import KernelImage, Machine
 from softreserve.model.ranges import PhysRange
 from softreserve.plugins.selection import Selection
@@ -183,7 +184,7 @@ def test_memory_of_kmem_is_the_drivers_since_5_8() -> None:
 def test_before_5_8_the_next_kernel_took_memory_of_kmem_for_its_own() -> None:
     for release, takes in [("5.5", True), ("5.8", False)]:
         system = taken_by_kmem(release)
-        loaded = system.kexec(KexecRequest(syscall="kexec_load", image=IMAGE))
+        loaded = kexec.load(system, KexecRequest(syscall="kexec_load", image=IMAGE))
         ram = [PhysRange.from_size(e.start, e.size) for e in loaded.machine.e820 or () if e.type == 1]
         assert any(entry.overlaps(PhysRange(6 * GIB, 8 * GIB)) for entry in ram) is takes
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from softreserve.kernel.initcalls import Initcall, Level
-from softreserve.kernel.mm.page_alloc import free_area_init
+from softreserve.kernel.kexec import KexecPolicy
 from softreserve.kernel.modules import Module
 from softreserve.kernel.system import System
+from softreserve.machine import kexec
 from softreserve.machine.boot import boot
-from softreserve.machine.kexec import KexecImage, KexecPolicy, KexecRequest
 from softreserve.model.findings import Finding
 from softreserve.model.handoff import Handoff
+from softreserve.model.kexec import KexecImage, KexecRequest
 from softreserve.model.machine import Machine
 from softreserve.model.placement import Placement
 from softreserve.plugins import hookspecs
-from softreserve.plugins.hooks import Hooks, load
+from softreserve.plugins.hooks import Hooks, hooks_of, load
 from softreserve.plugins.hookspecs import hookimpl
 from softreserve.testing.machines import sample_machine
 
@@ -43,7 +44,7 @@ class EveryHook:
     def softreserve_numa_info(self, system: System) -> bool:
         memblock = system.memblock
         memblock.set_node(0, 1 << 52, memblock.memory, 0)
-        free_area_init(system, {"Normal": memblock.end_of_dram() // system.kernel.page_size})
+        system.memory.zones.free_area_init({"Normal": memblock.end_of_dram() // system.kernel.page_size})
         return True
 
     @hookimpl
@@ -60,7 +61,7 @@ class EveryHook:
     def softreserve_modules(self, system: System) -> list[Module]:
         def init() -> int:
             self.calls.append("module init")
-            system.hooks.dax_devices(system)
+            hooks_of(system).dax_devices(system)
             return 0
 
         return [Module("every", "DAX", "drivers/dax/every.c", init)]
@@ -140,7 +141,7 @@ def test_the_rest_is_asked_on_request() -> None:
     calls, hooks = everything()
     system = boot(sample_machine("x86_64"), hooks)
     del calls[:]
-    system.kexec(KexecRequest())
+    kexec.load(system, KexecRequest())
     hooks.lint(system)
     hooks.stub_place_image(system.machine, None)
     assert calls == [

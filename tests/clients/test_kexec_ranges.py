@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from hosts import Host, need, static_elf
-from softreserve.machine.kexec import KexecRequest
+from softreserve.machine import kexec
+from softreserve.model.kexec import KexecRequest
 
 pytestmark = [pytest.mark.clients, pytest.mark.fuse]
 
@@ -47,5 +48,5 @@ def test_memory_ranges(hosts: Callable[..., Host], tmp_path: Path, spec: str, cm
 
     _, output = host.run(f"kexec -d -l --type=elf-x86_64 {kernel}")
 
-    model = host.system.kexec(KexecRequest("kexec_load"))
+    model = kexec.load(host.system, KexecRequest("kexec_load"))
     assert listed(output.splitlines()) == listed(list(model.output))

@@ -8,7 +8,6 @@ from contextlib import suppress
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from softreserve.kernel.numa.node import Nodes
 from softreserve.kernel.system import System
 from softreserve.model.acpi.hmat_tables import Hmat, Locality, MemorySideCache, Proximity
 from softreserve.model.acpi.layout import Struct
@@ -278,7 +277,7 @@ def test_a_structure_far_beyond_its_table_is_an_error_of_the_machine(boot_hmem: 
 @given(st.binary(max_size=200))
 def test_rubbish_behind_the_header_never_breaks_the_boot(rubbish: bytes) -> None:
     log, kernel = EventLog(), Kernel("6.12", "x86_64", config={"NUMA": "y", "DEV_DAX_HMEM": "m"})
-    nodes = Nodes(System(Machine("test", kernel), load([])))
+    nodes = System(Machine("test", kernel), load([])).nodes
     state = HmatState(kernel, log, nodes, lambda nid, res: None)
     tables = {"SRAT": srat(), "HMAT": Hmat(rest=rubbish, header=Header(signature=b"HMAT", revision=2)).sealed()}
     with suppress(MachineError):

@@ -5,8 +5,9 @@ cells of ``kexec_load`` with the default policy, and of ``kexec_file_load``, are
 """
 
 import pytest
+from softreserve.machine import kexec
 from softreserve.machine.crossing import fate
-from softreserve.machine.kexec import KexecRequest
+from softreserve.model.kexec import KexecRequest
 from softreserve.model.ranges import PhysRange
 
 USES = ["unclaimed", "devdax", "kmem", "virtio_mem"]
@@ -62,7 +63,7 @@ def claim(system, use):
 def outcome(lab, machine, request, use, where):
     system = lab.boot(machine)
     where = claim(system, use) or where
-    image = system.kexec(request)
+    image = kexec.load(system, request)
     assert image.status == 0
     following = lab.boot(image.machine)
     return fate(following, where).state, any(where.overlaps(s.range) for s in image.segments)
@@ -100,10 +101,10 @@ def test_segments_land_in_specific_purpose_memory_where_it_is_the_top_of_ram_and
     machine = lab.x86("L1")
     system = lab.boot(machine)
     top = lab.sp.end - 1
-    image = system.kexec(KexecRequest("kexec_load", mem_max=top))
+    image = kexec.load(system, KexecRequest("kexec_load", mem_max=top))
     assert any(lab.sp.overlaps(s.range) for s in image.segments)
     assert any("Soft Reserved" in warning for warning in image.warnings)
-    below = system.kexec(KexecRequest("kexec_load", mem_max=lab.sp.start - 1))
+    below = kexec.load(system, KexecRequest("kexec_load", mem_max=lab.sp.start - 1))
     assert not below.warnings
 
 
@@ -111,7 +112,7 @@ def test_kexec_file_load_never_puts_segments_into_driver_managed_memory(lab):
     """The only memory that is large and high enough belongs to a driver: it is passed over."""
     system = lab.boot(lab.x86("S"))
     claim(system, "virtio_mem")
-    image = system.kexec(KexecRequest("kexec_file_load"))
+    image = kexec.load(system, KexecRequest("kexec_file_load"))
     assert not any(VIRTIO.overlaps(s.range) for s in image.segments)
 
 
@@ -137,7 +138,7 @@ def test_plain_hot_added_memory_has_a_firmware_map_entry_and_reaches_the_next_ke
     system = lab.boot(lab.x86("S"))
     assert system.memory.add_memory(0, VIRTIO.start, VIRTIO.size) == 0
     assert system.firmware_memmap.lines()[-1].endswith(f"{VIRTIO.start:#x} {VIRTIO.last:#x} System RAM")
-    image = system.kexec(KexecRequest("kexec_load"))
+    image = kexec.load(system, KexecRequest("kexec_load"))
     assert fate(lab.boot(image.machine), VIRTIO).state == RAM
 
 
@@ -153,7 +154,7 @@ def test_chains(lab, calls, wanted):
     system = lab.boot(lab.x86("S"))
     found = []
     for call in calls:
-        system = lab.boot(system.kexec(KexecRequest(call)).machine)
+        system = lab.boot(kexec.load(system, KexecRequest(call)).machine)
         found.append(fate(system, lab.sp).state)
     assert tuple(found) == wanted
 
@@ -161,5 +162,5 @@ def test_chains(lab, calls, wanted):
 def test_two_adjacent_ranges_become_one_for_the_next_kernel(lab):
     """The stub joins them in e820, the import splits them again; the kexec table knows only the joined one."""
     system = lab.boot(lab.x86("S"))
-    following = lab.boot(system.kexec(KexecRequest("kexec_file_load")).machine)
+    following = lab.boot(kexec.load(system, KexecRequest("kexec_file_load")).machine)
     assert sum("Soft Reserved" in line for line in following.iomem.lines()) == 1

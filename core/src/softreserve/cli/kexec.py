@@ -61,7 +61,7 @@ def kexec_command(
     from softreserve.config.builds import rebuilt
     from softreserve.machine.boot import boot
     from softreserve.machine.crossing import cross
-    from softreserve.machine.kexec import KexecRequest
+    from softreserve.model.kexec import KexecRequest
 
     scenario, selection = asked(machine, plugin, Changes(arch, kernel, cmdline, page_size))
     system = boot(scenario.machine, selection.hooks_for(scenario.machine), recording=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from softreserve.kernel.system import StashKey
+from softreserve.kernel.state import StashKey
 from softreserve.model.machine import E820Entry
 
 __all__ = ["E820_TABLE_KEXEC"]

@@ -13,7 +13,7 @@ from softreserve.kernel.sysfs import Attribute, Directory, Node
 from softreserve.model.units import EINVAL, kstrtobool
 
 if TYPE_CHECKING:
-    from softreserve.kernel.system import System
+    from softreserve.kernel.state import KernelState
 
 __all__ = ["Module", "Modules", "Parameter"]
 
@@ -73,8 +73,8 @@ class Module:
 class Modules:
     """All modules of a system, by name (``-`` and ``_`` are the same)."""
 
-    def __init__(self, system: System) -> None:
-        self._system = system
+    def __init__(self, state: KernelState) -> None:
+        self._state = state
         self._modules: dict[str, Module] = {}
         #: In the order of loading.
         self._started: list[Module] = []
@@ -82,17 +82,17 @@ class Modules:
     def add(self, modules: Sequence[Module]) -> None:
         """Make modules known, and give them the parameters of the command line (``module.parameter=value``)."""
         for module in modules:
-            if not self._system.kernel.enabled(module.option):
+            if not self._state.kernel.enabled(module.option):
                 continue
             self._modules[module.name] = module
             self._set_from_cmdline(module)
-        self._system.sysfs.add("/sys/module", Directory(names=self._names, lookup=self._lookup))
+        self._state.sysfs.add("/sys/module", Directory(names=self._names, lookup=self._lookup))
 
     def _set_from_cmdline(self, module: Module) -> None:
         """Give a module fresh parameters: one that was unloaded remembers nothing."""
         for parameter in module.parameters:
             parameter.reset()
-            for value in self._system.cmdline.all(f"{module.name}.{parameter.name}"):
+            for value in self._state.cmdline.all(f"{module.name}.{parameter.name}"):
                 parameter.set(value)
 
     def initcalls(self) -> list[Initcall]:
@@ -131,11 +131,11 @@ class Modules:
         Linux: ``kernel/module/main.c: unknown_module_param_cb``.
         """
         prefix = f"{module.name}."
-        asked = [p.canonical.removeprefix(prefix) for p in self._system.cmdline if p.canonical.startswith(prefix)]
+        asked = [p.canonical.removeprefix(prefix) for p in self._state.cmdline if p.canonical.startswith(prefix)]
         known = {"async_probe", "dyndbg", *(parameter.name for parameter in module.parameters)}
         for name in (*asked, *given):
             if name not in known:
-                self._system.printk(f"{module.name}: unknown parameter '{name}' ignored", "kernel/module/main.c")
+                self._state.printk(f"{module.name}: unknown parameter '{name}' ignored", "kernel/module/main.c")
 
     def coldplug(self) -> None:
         """Load every loadable module, as udev does on a machine that has the devices for them.
@@ -166,7 +166,7 @@ class Modules:
         return [m.name for m in self._started if not self._builtin(m)]
 
     def _builtin(self, module: Module) -> bool:
-        return self._system.kernel.builtin(module.option)
+        return self._state.kernel.builtin(module.option)
 
     def _start_builtin(self, module: Module) -> None:
         self._start(module)

@@ -1,4 +1,4 @@
-"""Files of ``/proc`` that programs read to learn of memory and CPUs, and a node's own counters. Linux: ``fs/proc``.
+"""Files of ``/proc`` that programs read to learn of memory and CPUs. Linux: ``fs/proc``.
 
 Everything that is present counts as free: what a kernel allocates is not modelled.
 """
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from softreserve.kernel.mm.zones import Zone
     from softreserve.kernel.system import System
 
-__all__ = ["files", "node_files"]
+__all__ = ["files"]
 
 _MAX_ORDER = 11
 
@@ -35,28 +35,12 @@ def files(system: System) -> Iterator[tuple[str, Attribute]]:
         yield name, Attribute(0o444, show)
 
 
-def node_files(system: System, nid: int) -> dict[str, Attribute]:
-    """A node's counters in sysfs. Linux: ``drivers/base/node.c: node_read_meminfo``, ``node_read_numastat``."""
-    return {
-        "meminfo": Attribute(0o444, lambda: _node_meminfo(system, nid)),
-        "numastat": Attribute(0o444, lambda: "".join(f"{name} 0\n" for name in _NUMASTAT)),
-    }
-
-
-_NUMASTAT = ("numa_hit", "numa_miss", "numa_foreign", "interleave_hit", "local_node", "other_node")
-
-
 def _populated(system: System) -> list[Zone]:
     return [zone for zone in system.memory.zones.populated_zones() if zone.name != "Device"]
 
 
-def _kilobytes(system: System, nid: int | None = None) -> int:
-    pages = sum(zone.present_pages for zone in _populated(system) if nid in (None, zone.nid))
-    return pages * system.kernel.page_size >> 10
-
-
 def _meminfo(system: System) -> str:
-    total = _kilobytes(system)
+    total = system.memory.zones.present_kilobytes()
     rows = {"MemTotal": total, "MemFree": total, "MemAvailable": total}
     rows |= dict.fromkeys(("Buffers", "Cached", "SwapCached", "Active", "Inactive", "SwapTotal", "SwapFree"), 0)
     lines = [f"{name + ':':15} {value:8} kB" for name, value in rows.items()]
@@ -64,14 +48,6 @@ def _meminfo(system: System) -> str:
     return "\n".join(
         [*lines, f"{'Hugepagesize:':15} {system.kernel.page_size * system.kernel.page_size >> 13:8} kB", ""]
     )
-
-
-def _node_meminfo(system: System, nid: int) -> str:
-    total = _kilobytes(system, nid)
-    rows = {"MemTotal": total, "MemFree": total, "MemUsed": 0, "Active": 0, "Inactive": 0}
-    lines = [f"Node {nid} {name + ':':15} {value:8} kB" for name, value in rows.items()]
-    lines += [f"Node {nid} {name + ':':15} {0:5}" for name in ("HugePages_Total", "HugePages_Free", "HugePages_Surp")]
-    return "".join(f"{line}\n" for line in lines)
 
 
 def _zoneinfo(system: System) -> str:

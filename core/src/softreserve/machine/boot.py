@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from softreserve.kernel.initcalls import Initcall, Level, sorted_initcalls
+from softreserve.kernel.mm import memory_sysfs
 from softreserve.kernel.system import System
 from softreserve.model.errors import MachineError, PluginError, SoftReserveError
 from softreserve.model.machine import Machine
-from softreserve.plugins.hooks import Hooks
+from softreserve.plugins.hooks import Hooks, hooks_of
 
-__all__ = ["boot"]
+__all__ = ["boot", "late"]
 
 
 def boot(machine: Machine, hooks: Hooks, *, recording: bool = True) -> System:
@@ -21,8 +22,7 @@ def boot(machine: Machine, hooks: Hooks, *, recording: bool = True) -> System:
     if not system.nodes.online:
         said = next((line for line in reversed(system.log.lines) if "NUMA" in line), "it does not say why")
         raise MachineError(f"the kernel dies without a NUMA node that is online; its log: {said}")
-    _late(system)
-    system.booting = False
+    late(system)
     return system
 
 
@@ -42,7 +42,7 @@ def _unanswered(system: System, stage: str) -> MachineError:
 
 def _early(system: System) -> None:
     """``setup_arch()``: what happens before memory can be allocated."""
-    hooks, log = system.hooks, system.log
+    hooks, log = hooks_of(system), system.log
     log.stage = "efi stub"
     handoff = hooks.stub_handoff(system.machine)
     if handoff is None:
@@ -58,17 +58,23 @@ def _early(system: System) -> None:
     system.initcalls += hooks.register_resources(system)
 
 
-def _late(system: System) -> None:
-    """``start_kernel()`` from the zone lists on, then the initcalls."""
-    system.memory.build_all_zonelists_init()
+def late(system: System) -> None:
+    """``start_kernel()`` from the zone lists on, then the initcalls, until user space can run.
+
+    :raises PluginError: an initcall failed.
+    """
+    hooks = hooks_of(system)
+    memory_sysfs.parse_parameters(system)
+    system.memory.zones.build_all_zonelists()
     system.nodes.smp_init()
-    system.modules.add(system.hooks.modules(system))
+    system.modules.add(hooks.modules(system))
     system.memory.memory_dev_init()
+    memory_sysfs.publish(system)
     system.nodes.node_dev_init()
-    calls: list[Initcall] = [*system.initcalls, *system.memory.initcalls(), *system.modules.initcalls()]
-    for call in sorted_initcalls(calls):
+    for call in sorted_initcalls([*system.initcalls, *system.modules.initcalls()]):
         system.log.stage = "dax bus" if call.level >= Level.DEVICE else "resources"
         _call(call)
     system.log.stage = "running"
     system.firmware_memmap.publish(system.sysfs)
-    system.hooks.sysfs(system)
+    hooks.sysfs(system)
+    system.booting = False

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import attrs
 
 from softreserve.machine.boot import boot
+from softreserve.machine.kexec import load
 from softreserve.model.errors import MachineError
 from softreserve.model.ranges import PhysRange
 
 if TYPE_CHECKING:
     from softreserve.kernel.resource import Resource
     from softreserve.kernel.system import System
-    from softreserve.machine.kexec import KexecImage, KexecRequest
+    from softreserve.model.kexec import KexecImage, KexecRequest
     from softreserve.model.machine import Machine
     from softreserve.plugins.hooks import Hooks
 
@@ -113,7 +114,7 @@ def cross(
     fates = tuple(fate(system, where) for where in ranges)
     found = [Generation(1, system.kernel.release, fates, None, None)]
     for number in range(2, generations + 2):
-        image = system.kexec(request)
+        image = load(system, request)
         if image.status:
             raise MachineError(f"generation {number}: {image.output[-1] if image.output else 'kexec failed'}")
         system = boot(image.machine, hooks_for(image.machine), recording=False)

@@ -20,18 +20,19 @@ from softreserve.plugins.entrypoints import EntryPoint, entry_points
 if TYPE_CHECKING:
     import click
 
+    from softreserve.kernel.kexec import KexecPolicy
     from softreserve.kernel.modules import Module
     from softreserve.kernel.system import System
-    from softreserve.machine.kexec import KexecImage, KexecPolicy, KexecRequest
     from softreserve.model.dax import DaxDriver, DaxOffer
     from softreserve.model.findings import Finding
     from softreserve.model.handoff import Handoff
+    from softreserve.model.kexec import KexecImage, KexecRequest
     from softreserve.model.machine import Machine
     from softreserve.model.placement import Placement
 
 T = TypeVar("T")
 
-__all__ = ["GROUP", "Hooks", "by_name", "installed", "load"]
+__all__ = ["GROUP", "Hooks", "by_name", "hooks_of", "installed", "load"]
 
 GROUP = "softreserve.plugins"
 
@@ -99,6 +100,13 @@ def _import(name: str, available: Mapping[str, list[EntryPoint]]) -> Any:
 
 def _one_line(error: BaseException) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def hooks_of(system: System) -> Hooks:
+    """The plugins of a system; to be asked by the core, and by plugins of one another."""
+    hooks = system.hooks
+    assert isinstance(hooks, Hooks)
+    return hooks
 
 
 class Hooks:
@@ -181,13 +189,13 @@ class Hooks:
 
     def kexec_policies(self, system: System) -> list[KexecPolicy]:
         """See :func:`softreserve.plugins.hookspecs.softreserve_kexec_policies`."""
-        from softreserve.machine.kexec import KexecPolicy
+        from softreserve.kernel.kexec import KexecPolicy
 
         return self._all("softreserve_kexec_policies", KexecPolicy, system=system)
 
     def kexec_load(self, system: System, request: KexecRequest) -> KexecImage | None:
         """See :func:`softreserve.plugins.hookspecs.softreserve_kexec_load`."""
-        from softreserve.machine.kexec import KexecImage
+        from softreserve.model.kexec import KexecImage
 
         return self._first("softreserve_kexec_load", KexecImage, system=system, request=request)
 

@@ -16,12 +16,13 @@ if TYPE_CHECKING:
     import click
 
     from softreserve.kernel.initcalls import Initcall
+    from softreserve.kernel.kexec import KexecPolicy
     from softreserve.kernel.modules import Module
     from softreserve.kernel.system import System
-    from softreserve.machine.kexec import KexecImage, KexecPolicy, KexecRequest
     from softreserve.model.dax import DaxDriver, DaxOffer
     from softreserve.model.findings import Finding
     from softreserve.model.handoff import Handoff
+    from softreserve.model.kexec import KexecImage, KexecRequest
     from softreserve.model.machine import Machine
     from softreserve.model.placement import Placement
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from softreserve.kernel.initcalls import sorted_initcalls
-from softreserve.kernel.mm.page_alloc import free_area_init
 from softreserve.kernel.resource import IORESOURCE_BUSY, IORESOURCE_SYSTEM_RAM, Resource, insert_resource
 from softreserve.kernel.system import System
+from softreserve.machine.boot import late
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.kernel import Kernel
 from softreserve.model.machine import Machine
@@ -52,21 +51,14 @@ def boot_memory(
     """
     kernel = Kernel(release, "x86_64", page_size=page_size, config={**CONFIG, **(config or {})})
     machine = Machine("test", kernel=kernel, cmdline=CommandLine(cmdline), cpus=cpus, acpi=acpi or {})
-    system = System(machine, load([], extra=plugins))
+    hooks = load([], extra=plugins)
+    system = System(machine, hooks)
     _place(system, ranges, possible)
     top = system.memblock.end_of_dram() // page_size
     limits = {"DMA": (16 << 20) // page_size, "DMA32": (4 << 30) // page_size, "Normal": top}
-    free_area_init(system, {name: min(pfn, top) for name, pfn in limits.items()})
-    calls = system.hooks.register_resources(system)
-    system.memory.build_all_zonelists_init()
-    system.nodes.smp_init()
-    system.modules.add(system.hooks.modules(system))
-    system.memory.memory_dev_init()
-    system.nodes.node_dev_init()
-    for call in sorted_initcalls([*calls, *system.modules.initcalls()]):
-        call.call()
-    system.hooks.sysfs(system)
-    system.booting = False
+    system.memory.zones.free_area_init({name: min(pfn, top) for name, pfn in limits.items()})
+    system.initcalls += hooks.register_resources(system)
+    late(system)
     return system
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from softreserve.model.findings import SEVERITIES, Finding
+from softreserve.plugins.hooks import hooks_of
 
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
@@ -23,5 +24,5 @@ def lint(system: System) -> list[Finding]:
     """
     from softreserve.views import lint_rules
 
-    found = [*lint_rules.findings(system), *system.hooks.lint(system)]
+    found = [*lint_rules.findings(system), *hooks_of(system).lint(system)]
     return sorted(found, key=lambda f: (SEVERITIES.index(f.severity), f.start or 0, f.rule))

@@ -10,12 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from softreserve.machine import kexec
 from softreserve.machine.boot import boot
-from softreserve.machine.kexec import KexecRequest
 from softreserve.machine.snapshot import FILES
 from softreserve.machine.steps import Runner, needs_programs, run_step
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.errors import MachineError
+from softreserve.model.kexec import KexecRequest
 from softreserve.model.units import U64_MAX, simple_strtoull
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class _Observer:
     def _cross(self, system: System, scenario: KexecScenario, out: Path) -> None:
         """Load the next kernel and, if that goes well, boot it and go on in it."""
         mark = len(system.log)
-        image = system.kexec(request_of(scenario, system))
+        image = kexec.load(system, request_of(scenario, system))
         load = out / "load"
         self.state(system, load, mark, boot=False)
         _write(load / "status", f"{image.status}\n")

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from softreserve.kernel.early_param import common_handlers, parse_early_param
 from softreserve.kernel.efi.efi import EFI, Efi
-from softreserve.kernel.mm.page_alloc import free_area_init
 from softreserve.kernel.resource import (
     IORES_DESC_SOFT_RESERVED,
     IORESOURCE_BUSY,
@@ -77,7 +76,7 @@ def misc_mem_init(system: System) -> None:
     memblock, page_size = system.memblock, system.kernel.page_size
     memblock.set_node(0, U64_MAX, memblock.memory, 0)
     end = memblock.end_of_dram() // page_size
-    free_area_init(system, {"DMA32": min(_DMA32_LIMIT // page_size, end), "Normal": end})
+    system.memory.zones.free_area_init({"DMA32": min(_DMA32_LIMIT // page_size, end), "Normal": end})
 
 
 def init_resources(system: System) -> None:

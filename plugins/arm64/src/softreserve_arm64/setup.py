@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Final
 from softreserve.kernel.early_param import common_handlers, parse_early_param
 from softreserve.kernel.efi.efi import EFI, Efi
 from softreserve.kernel.initcalls import Initcall, Level
-from softreserve.kernel.mm.page_alloc import free_area_init
 from softreserve.kernel.numa.acpi_numa import acpi_disabled
-from softreserve.kernel.system import StashKey
+from softreserve.kernel.state import StashKey
 from softreserve.model.errors import MachineError
 
 from softreserve_arm64.efi_init import efi_init
@@ -91,7 +90,7 @@ def bootmem_init(system: System) -> None:
     """Nodes, then zones. Linux: the same function."""
     numa = ArchNuma(system.nodes, system.memblock, system.machine, system.stash[_NUMA].fake)
     numa.arch_numa_init()
-    free_area_init(system, max_zone_pfns(system.memblock))
+    system.memory.zones.free_area_init(max_zone_pfns(system.memblock))
     system.memblock.dump_all()
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from errno import EINVAL, ENXIO
 from typing import TYPE_CHECKING, Final
 
+from softreserve.kernel.state import StashKey
 from softreserve.kernel.sysfs import Attribute, Link, Node
-from softreserve.kernel.system import StashKey
 
 from softreserve_hmem.driver_core import Bus, Registration, c_text
 from softreserve_hmem.ida import Ida

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from errno import EBUSY, EINVAL, ENODEV, ENXIO
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from softreserve.kernel.sysfs import Attribute, Directory, Link, Node
 
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
 
-    from softreserve_hmem.protocols import Driver
-
-__all__ = ["Bus", "Device", "Registration", "c_text", "uevent_store"]
+__all__ = ["Bus", "Device", "Driver", "Registration", "c_text", "uevent_store"]
 
 
 #: Linux: ``lib/kobject_uevent.c: kobject_actions``.
@@ -36,6 +34,14 @@ def uevent_store(data: bytes) -> int:
 
 D = TypeVar("D", bound="Device")
 R = TypeVar("R", bound="Driver")
+
+
+class Driver(Protocol):
+    """What every driver has."""
+
+    name: str
+    #: The module that registers it.
+    module: str
 
 
 class Device:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel.numa.node import AccessCoordinate, NodeCache
 from softreserve.kernel.resource import IORESOURCE_MEM, Resource, request_region
-from softreserve.kernel.system import StashKey
+from softreserve.kernel.state import StashKey
 from softreserve.model.acpi.hmat_tables import (
     CACHE,
     LOCALITY,

@@ -20,8 +20,9 @@ from softreserve.kernel.resource import (
     request_region,
     walk_iomem_res_desc,
 )
-from softreserve.kernel.system import StashKey
+from softreserve.kernel.state import StashKey
 from softreserve.model.units import U64_MAX
+from softreserve.plugins.hooks import hooks_of
 
 from softreserve_hmem.ida import Ida
 from softreserve_hmem.platform import PlatformDevice, platform_bus
@@ -85,7 +86,7 @@ class HmemDevices:
         if self._system.kernel.has("hmem-per-soft-reserved-range"):
             root = self._system.iomem.root
             walk_iomem_res_desc(root, IORES_DESC_SOFT_RESERVED, IORESOURCE_MEM, 0, U64_MAX, self._register_one)
-        for offer in self._system.hooks.dax_devices(self._system):
+        for offer in hooks_of(self._system).dax_devices(self._system):
             self.register(offer.target_node, Resource(offer.start, offer.end - 1, None, IORESOURCE_MEM))
         return 0
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Final
 from softreserve.kernel.initcalls import Initcall, Level
 from softreserve.kernel.numa.node import AccessCoordinate
 from softreserve.kernel.numa.numa import format_list
+from softreserve.kernel.state import StashKey
 from softreserve.kernel.sysfs import Attribute, Directory, Node
-from softreserve.kernel.system import StashKey
 from softreserve.model.units import kstrtobool
 
 if TYPE_CHECKING:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from softreserve.kernel.resource import Resource, insert_resource, release_resource
+from softreserve.kernel.state import StashKey
 from softreserve.kernel.sysfs import Attribute, Directory, Link, Node
-from softreserve.kernel.system import StashKey
 
 from softreserve_hmem.driver_core import Bus, Device, Registration, c_text, uevent_store
 
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
 
-    from softreserve_hmem.protocols import PlatformDriver
-
-__all__ = ["PLATFORM_BUS", "PlatformBus", "PlatformDevice", "platform_bus"]
+__all__ = ["PLATFORM_BUS", "PlatformBus", "PlatformDevice", "PlatformDriver", "platform_bus"]
 
 _ROOT: Final = "/sys/devices/platform"
 
@@ -34,6 +32,19 @@ class PlatformDevice(Device):
         self.driver_override: str | None = None
         #: What a driver shows in the directory of the device, while it is bound.
         self.contents: Directory | None = None
+
+
+class PlatformDriver(Protocol):
+    """A driver of platform devices."""
+
+    name: str
+    module: str
+
+    def probe(self, device: PlatformDevice) -> int:
+        """Bind: 0, or ``-errno`` with everything undone."""
+
+    def remove(self, device: PlatformDevice) -> None:
+        """Unbind; cannot fail."""
 
 
 class PlatformBus(Bus["PlatformDevice", "PlatformDriver"]):

@@ -7,30 +7,7 @@ from typing import Protocol
 
 from softreserve.kernel.numa.node import AccessCoordinate, NodeCache
 
-from softreserve_hmem.platform import PlatformDevice
-
-__all__ = ["Driver", "HmatNodes", "HmatTiers", "PlatformDriver"]
-
-
-class Driver(Protocol):
-    """What every driver has."""
-
-    name: str
-    #: The module that registers it.
-    module: str
-
-
-class PlatformDriver(Protocol):
-    """A driver of platform devices."""
-
-    name: str
-    module: str
-
-    def probe(self, device: PlatformDevice) -> int:
-        """Bind: 0, or ``-errno`` with everything undone."""
-
-    def remove(self, device: PlatformDevice) -> None:
-        """Unbind; cannot fail."""
+__all__ = ["HmatNodes", "HmatTiers"]
 
 
 class HmatNodes(Protocol):

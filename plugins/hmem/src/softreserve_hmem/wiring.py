@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel.initcalls import Initcall, Level
 from softreserve.kernel.modules import Module
+from softreserve.plugins.hooks import hooks_of
 
 from softreserve_hmem.bus import DAX_BUS, DaxBus
 from softreserve_hmem.hmem import DaxHmem
@@ -58,7 +59,7 @@ def modules(system: System) -> list[Module]:
     found = [
         Module("dax", "DAX", "drivers/dax/super.c", init=lambda: _publish(bus), level=Level.SUBSYS),
         _dax_hmem(system, bus, devices),
-        *(_driver_module(bus, driver) for driver in system.hooks.dax_drivers(system)),
+        *(_driver_module(bus, driver) for driver in hooks_of(system).dax_drivers(system)),
     ]
     if _has_hmem_devices(system):
         level = Level.DEVICE if kernel.has("hmem-platform-device") else Level.LATE

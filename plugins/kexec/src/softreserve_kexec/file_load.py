@@ -16,7 +16,7 @@ from softreserve.kernel.resource import (
     walk_system_ram_res,
     walk_system_ram_res_rev,
 )
-from softreserve.machine.kexec import KexecImage
+from softreserve.model.kexec import KexecImage
 from softreserve.model.ranges import PhysRange
 from softreserve.model.units import U64_MAX
 
@@ -34,8 +34,8 @@ from softreserve_kexec.layout import (
 
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
-    from softreserve.machine.kexec import KexecRequest
     from softreserve.model.efi import EfiMemoryMap
+    from softreserve.model.kexec import KexecRequest
 
 __all__ = ["arm64_file_load", "x86_file_load"]
 

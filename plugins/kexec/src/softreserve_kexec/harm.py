@@ -10,7 +10,7 @@ from softreserve.model.ranges import PhysRange
 
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
-    from softreserve.machine.kexec import KexecImage
+    from softreserve.model.kexec import KexecImage
 
 __all__ = ["with_warnings"]
 

@@ -6,15 +6,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 import attrs
-from softreserve.machine.kexec import KexecSegment
 from softreserve.model.errors import MachineError
+from softreserve.model.kexec import KexecSegment
 from softreserve.model.machine import KernelImage, Machine
 from softreserve.model.placement import placed
 from softreserve.model.ranges import PhysRange
 
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
-    from softreserve.machine.kexec import KexecRequest
+    from softreserve.model.kexec import KexecRequest
 
 __all__ = ["KERNEL_ALIGN", "Layout", "Plan", "Sizes", "moved_image", "next_machine", "recorded_layout", "sizes_of"]
 

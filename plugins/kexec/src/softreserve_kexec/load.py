@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import attrs
-from softreserve.machine.kexec import KexecImage
 from softreserve.model.efi import EfiMemoryMap
+from softreserve.model.kexec import KexecImage
 from softreserve.model.machine import E820Entry
 
 from softreserve_kexec import ranges
@@ -27,7 +27,7 @@ from softreserve_kexec.layout import (
 
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
-    from softreserve.machine.kexec import KexecRequest
+    from softreserve.model.kexec import KexecRequest
     from softreserve.model.ranges import PhysRange
 
 __all__ = ["arm64_load", "x86_load"]

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from softreserve.plugins.hookspecs import hookimpl
 
 if TYPE_CHECKING:
+    from softreserve.kernel.kexec import KexecPolicy
     from softreserve.kernel.system import System
-    from softreserve.machine.kexec import KexecImage, KexecPolicy, KexecRequest
     from softreserve.model.findings import Finding
+    from softreserve.model.kexec import KexecImage, KexecRequest
 
 
 def _loader(arch: str, syscall: str) -> Callable[[System, KexecRequest], KexecImage] | None:

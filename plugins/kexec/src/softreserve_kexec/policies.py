@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 from softreserve.kernel.efi.efi import EFI
+from softreserve.kernel.kexec import KexecPolicy
 from softreserve.kernel.resource import IORES_DESC_SOFT_RESERVED
-from softreserve.machine.kexec import KexecPolicy
 from softreserve.model.efi import EfiMemoryMap, EfiType
 
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
-    from softreserve.machine.kexec import KexecRequest
+    from softreserve.model.kexec import KexecRequest
     from softreserve.model.machine import Machine
 
 __all__ = ["POLICIES", "soft_reserved_ranges"]

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Final
 from softreserve.kernel.e820_kexec import E820_TABLE_KEXEC
 from softreserve.kernel.early_param import Handler, common_handlers, parse_early_param
 from softreserve.kernel.efi.efi import EFI, Efi
-from softreserve.kernel.mm.page_alloc import free_area_init
 from softreserve.kernel.resource import IORESOURCE_BUSY, IORESOURCE_SYSTEM_RAM, Resource, insert_resource
-from softreserve.kernel.system import StashKey
+from softreserve.kernel.state import StashKey
 from softreserve.model.machine import E820Entry, KernelImage
 from softreserve.model.units import U64_MAX
 
@@ -353,10 +352,10 @@ def initmem_init(system: System) -> None:
     if not system.kernel.builtin("NUMA"):
         system.memblock.set_node(0, U64_MAX, system.memblock.memory, 0)
         system.nodes.possible.intersection_update({0})
-        free_area_init(system, zones)
+        system.memory.zones.free_area_init(zones)
         return
     numa = x86_numa_init(system, setup.max_pfn)
-    free_area_init(system, zones)
+    system.memory.zones.free_area_init(zones)
     numa.init_cpu_to_node(apic_ids(system))
     numa.init_gi_nodes()
     if system.machine.cpu_vendor in _VENDORS_WITH_NODE_BY_CACHE:

@@ -15,11 +15,12 @@ from softreserve.kernel.mm.memory_block import BlockRange
 from softreserve.kernel.mm.mm_init import mem_pfn_ranges
 
 if TYPE_CHECKING:
-    from softreserve.kernel.mm.memory_hotplug import MemoryHotplug
+    from softreserve.kernel.mm.page_alloc import PageAllocator
     from softreserve.kernel.mm.zones import Zone
-    from softreserve.kernel.system import System
+    from softreserve.kernel.numa.numa import NumaState
+    from softreserve.kernel.state import KernelState
 
-__all__ = ["BootBlocks", "kernel_blocks"]
+__all__ = ["BootBlocks"]
 
 _DMA32_END: Final = 4 << 30
 #: Bytes. Linux: ``include/linux/swiotlb.h``.
@@ -33,13 +34,16 @@ class BootBlocks:
     :param section_pages: pages of a section.
     """
 
-    def __init__(self, system: System, block_pages: int, section_pages: int) -> None:
-        self._system = system
+    def __init__(
+        self, state: KernelState, nodes: NumaState, zones: PageAllocator, block_pages: int, section_pages: int
+    ) -> None:
+        self._state = state
+        self._node_data = zones.node_data
         self._block_pages = block_pages
         self._section_pages = section_pages
-        self._ranges = list(mem_pfn_ranges(system))
+        self._ranges = list(mem_pfn_ranges(state))
         self._starts = [start for start, _, _ in self._ranges]
-        self._nodes = sorted(system.nodes.online)
+        self._nodes = sorted(nodes.online)
 
     def __iter__(self) -> Iterator[BlockRange]:
         """Blocks in order, neighbours alike in one range (some that are alike may come apart)."""
@@ -58,8 +62,7 @@ class BootBlocks:
         return {cut for pfn in edges for cut in (pfn // size, -(-pfn // size))}
 
     def _zones(self, nodes: list[int]) -> list[Zone]:
-        data = self._system.memory.zones.node_data
-        return [zone for nid in nodes for zone in data(nid).zones if zone.populated]
+        return [zone for nid in nodes for zone in self._node_data(nid).zones if zone.populated]
 
     def _within(self, block: int) -> list[tuple[int, int, int]]:
         """Memory in a block, as (start pfn, end pfn, position of the memblock region)."""
@@ -80,7 +83,7 @@ class BootBlocks:
 
     def _visits(self, nid: int, block: int) -> bool:
         """Whether the node's span reaches into the block."""
-        pgdat = self._system.memory.zones.node_data(nid)
+        pgdat = self._node_data(nid)
         size = self._block_pages
         return pgdat.spanned_pages > 0 and pgdat.start_pfn // size <= block <= (pgdat.end_pfn - 1) // size
 
@@ -94,7 +97,7 @@ class BootBlocks:
         holes = list(self._holes(block, inside))
         if not holes:
             return set()
-        if self._system.kernel.builtin("DEFERRED_STRUCT_PAGE_INIT"):
+        if self._state.kernel.builtin("DEFERRED_STRUCT_PAGE_INIT"):
             return {self._nodes[0]}
         return {self._ranges[min(at, len(self._ranges) - 1)][2] for at in holes}
 
@@ -117,29 +120,27 @@ class BootBlocks:
         found = [zone for zone in self._zones(list(nodes)) if zone.intersects(low, self._block_pages)]
         return found[0] if len(found) == 1 else None
 
+    def kernel_blocks(self) -> Iterator[int]:
+        """Blocks that hold what the kernel allocates on every machine at boot: they can never go offline.
 
-def kernel_blocks(memory: MemoryHotplug, system: System) -> Iterator[int]:
-    """Blocks that hold what the kernel allocates on every machine at boot: they can never go offline.
+        The first slabs of a node come from the bottom of its highest kernel zone, its struct pages from the top of its
+        memory, bounce buffers for devices from the top of what those can reach.
+        Linux: ``mm/slub.c: early_kmem_cache_node_alloc``, ``mm/sparse.c: sparse_init_nid``, ``kernel/dma/swiotlb.c``.
+        """
+        for nid in self._nodes:
+            pgdat = self._node_data(nid)
+            populated = [zone for zone in pgdat.kernel_zones if zone.populated]
+            if populated:
+                yield populated[-1].early[0][0] // self._block_pages
+                yield (pgdat.end_pfn - 1) // self._block_pages
+        yield from self._bounce_buffers()
 
-    The first slabs of a node come from the bottom of its highest kernel zone, its struct pages from the top of its
-    memory, bounce buffers for devices from the top of what those can reach.
-    Linux: ``mm/slub.c: early_kmem_cache_node_alloc``, ``mm/sparse.c: sparse_init_nid``, ``kernel/dma/swiotlb.c``.
-    """
-    per_block = memory.block_size // system.kernel.page_size
-    for nid in system.nodes.online:
-        pgdat = memory.zones.node_data(nid)
-        populated = [zone for zone in pgdat.kernel_zones if zone.populated]
-        if populated:
-            yield populated[-1].early[0][0] // per_block
-            yield (pgdat.end_pfn - 1) // per_block
-    yield from _bounce_buffers(memory, system)
-
-
-def _bounce_buffers(memory: MemoryHotplug, system: System) -> Iterator[int]:
-    """Blocks of the bounce buffers, which are as high below 4 GiB as they fit; there are some where memory is above."""
-    if all(blocks.end * memory.block_size <= _DMA32_END for blocks in memory.blocks):
-        return
-    free = ((start, min(end, _DMA32_END)) for start, end in system.memblock.free_mem_ranges())
-    end = max((end for start, end in free if end - start >= _IO_TLB_DEFAULT_SIZE), default=0)
-    if end:
-        yield from range((end - _IO_TLB_DEFAULT_SIZE) // memory.block_size, -(-end // memory.block_size))
+    def _bounce_buffers(self) -> Iterator[int]:
+        """Blocks of the bounce buffers: as high below 4 GiB as they fit, and only where there is memory above."""
+        size = self._block_pages * self._state.kernel.page_size
+        if all(blocks.end * size <= _DMA32_END for blocks in self):
+            return
+        free = ((start, min(end, _DMA32_END)) for start, end in self._state.memblock.free_mem_ranges())
+        end = max((end for start, end in free if end - start >= _IO_TLB_DEFAULT_SIZE), default=0)
+        if end:
+            yield from range((end - _IO_TLB_DEFAULT_SIZE) // size, -(-end // size))

@@ -11,7 +11,6 @@ from errno import E2BIG, EBUSY, EEXIST, EINVAL, EPERM
 from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel import resource
-from softreserve.kernel.initcalls import Initcall
 from softreserve.kernel.mm.memblock import MEMBLOCK_DRIVER_MANAGED
 from softreserve.kernel.mm.memory_block import BlockRange, BlockTable, MemoryGroup
 from softreserve.kernel.mm.page_alloc import PageAllocator
@@ -26,7 +25,8 @@ from softreserve.kernel.resource import (
 from softreserve.model.units import U64_MAX
 
 if TYPE_CHECKING:
-    from softreserve.kernel.system import System
+    from softreserve.kernel.numa.node import Nodes
+    from softreserve.kernel.state import KernelState
 
 __all__ = [
     "MHP_MEMMAP_ON_MEMORY",
@@ -61,18 +61,31 @@ def online_type_from_str(text: str) -> str | None:
 
 
 class MemoryHotplug:
-    """Memory of a running kernel: zones, memory blocks, groups, and everything that changes them."""
+    """Memory of a running kernel: zones, memory blocks, groups, and everything that changes them.
 
-    def __init__(self, system: System) -> None:
-        self._system = system
-        self.zones = PageAllocator(system)
-        self.policy = ZonePolicy(system)
+    :param ask_block_size: gives the size of a memory block in bytes; ``None``: one section. Asked once.
+    :param ask_online_policy: gives one of :data:`ONLINE_TYPES`; ``None``: as the kernel is configured. Asked once.
+    """
+
+    def __init__(
+        self,
+        state: KernelState,
+        nodes: Nodes,
+        ask_block_size: Callable[[], int | None],
+        ask_online_policy: Callable[[], str | None],
+    ) -> None:
+        self._state = state
+        self._nodes = nodes
+        self._ask_block_size = ask_block_size
+        self._ask_online_policy = ask_online_policy
+        self.zones = PageAllocator(state, nodes)
+        self.policy = ZonePolicy(state, self.zones)
         self.blocks = BlockTable()
         self.groups: dict[int, MemoryGroup] = {}
         #: ``auto_online_blocks``: one of :data:`ONLINE_TYPES`.
         self.default_online_type = "offline"
         #: Bytes; 128 MiB, or what fits one PMD of page tables with large pages. An architecture may set it.
-        self.section_size = 512 << 20 if system.kernel.page_size == 65536 else 128 << 20
+        self.section_size = 512 << 20 if state.kernel.page_size == 65536 else 128 << 20
         #: Bytes; known from :meth:`memory_block_size_bytes` on, which :meth:`memory_dev_init` calls at the latest.
         self.block_size = self.section_size
         #: First and last byte that the direct map can cover; ``None``: any. Linux: ``arch_get_mappable_range``.
@@ -92,22 +105,11 @@ class MemoryHotplug:
 
     # --- boot
 
-    def build_all_zonelists_init(self) -> None:
-        """Read the parameters, and build the zone lists at boot. Linux: ``init/main.c: start_kernel``.
-
-        Kernels that build the lists first have no parameter that would show it.
-        """
-        if self._system.kernel.builtin("MEMORY_HOTPLUG"):
-            from softreserve.kernel.mm.memory_sysfs import parse_parameters
-
-            parse_parameters(self, self._system)
-        self.zones.build_all_zonelists()
-
     def memory_block_size_bytes(self) -> int:
         """The size of a memory block in bytes; the architecture is asked, and may print it, once."""
         if not self._block_size_is_known:
             self._block_size_is_known = True
-            self.block_size = self._system.hooks.memory_block_size(self._system) or self.section_size
+            self.block_size = self._ask_block_size() or self.section_size
         return self.block_size
 
     def memory_dev_init(self) -> None:
@@ -115,29 +117,26 @@ class MemoryHotplug:
 
         Linux: ``drivers/base/memory.c: memory_dev_init``.
         """
-        if not self._system.kernel.builtin("MEMORY_HOTPLUG"):
+        if not self._state.kernel.builtin("MEMORY_HOTPLUG"):
             return
-        from softreserve.kernel.mm.boot_blocks import BootBlocks, kernel_blocks
-        from softreserve.kernel.mm.memory_sysfs import publish
+        from softreserve.kernel.mm.boot_blocks import BootBlocks
 
-        page = self._system.kernel.page_size
-        for blocks in BootBlocks(self._system, self.memory_block_size_bytes() // page, self.section_size // page):
+        page = self._state.kernel.page_size
+        found = BootBlocks(
+            self._state, self._nodes, self.zones, self.memory_block_size_bytes() // page, self.section_size // page
+        )
+        for blocks in found:
             self.blocks.insert(blocks)
-        self._kernel_blocks = set(kernel_blocks(self, self._system))
-        self._system.nodes.memory_blocks = self
+        self._kernel_blocks = set(found.kernel_blocks())
+        self._nodes.memory_blocks = self
         self._set_default_online_type()
-        publish(self, self._system)
-
-    def initcalls(self) -> list[Initcall]:
-        """Initcalls of memory hotplug: none, it is there before any."""
-        return []
 
     def _set_default_online_type(self) -> None:
         """The configuration's policy, ``memhp_default_state=``, a policy plugin's: the last one wins.
 
         Linux: ``mhp_get_default_online_type``, ``setup_memhp_default_state``.
         """
-        kernel = self._system.kernel
+        kernel = self._state.kernel
         if kernel.has("mhp-online-types-by-config"):
             for suffix, online_type in (
                 ("OFFLINE", "offline"),
@@ -150,9 +149,9 @@ class MemoryHotplug:
                     break
         elif kernel.builtin("MEMORY_HOTPLUG_DEFAULT_ONLINE"):
             self.default_online_type = "online"
-        for text in self._system.cmdline.all("memhp_default_state"):
+        for text in self._state.cmdline.all("memhp_default_state"):
             self.default_online_type = online_type_from_str(text or "") or self.default_online_type
-        self.default_online_type = self._system.hooks.online_policy(self._system) or self.default_online_type
+        self.default_online_type = self._ask_online_policy() or self.default_online_type
 
     # --- notifiers and groups
 
@@ -167,7 +166,7 @@ class MemoryHotplug:
 
     def memory_group_register_static(self, nid: int, max_pages: int) -> int:
         """Make a group for the memory of one device: its number, or -EINVAL. ``max_pages`` is all it may bring."""
-        if nid not in self._system.nodes.possible or max_pages <= 0:
+        if nid not in self._nodes.possible or max_pages <= 0:
             return -EINVAL
         mgid = next(number for number in range(len(self.groups) + 1) if number not in self.groups)
         self.groups[mgid] = MemoryGroup(nid, max_pages)
@@ -217,7 +216,7 @@ class MemoryHotplug:
         end = (start + size) & U64_MAX
         if start < end and start >= first and end - 1 <= last:
             return True
-        self._system.printk(
+        self._state.printk(
             f"Hotplug memory [{start:#x}-{end:#x}] exceeds maximum addressable range [{first:#x}-{last:#x}]",
             "mm/memory_hotplug.c: mhp_range_allowed",
         )
@@ -230,14 +229,14 @@ class MemoryHotplug:
             flags |= IORESOURCE_SYSRAM_DRIVER_MANAGED
         if not self.mhp_range_allowed(start, size):
             return -E2BIG
-        if start + size > self.max_mem_size and self._system.booting:
+        if start + size > self.max_mem_size and self._state.booting:
             return -E2BIG
-        return resource.request_region(self._system.iomem.root, start, size, name, flags) or -EEXIST
+        return resource.request_region(self._state.iomem.root, start, size, name, flags) or -EEXIST
 
     def _check_hotplug_memory_range(self, start: int, size: int) -> int:
         if size and not start % self.block_size and not size % self.block_size:
             return 0
-        self._system.printk(
+        self._state.printk(
             f"Block size [{self.block_size:#x}] unaligned hotplug range: start {start:#x}, size {size:#x}",
             "mm/memory_hotplug.c: check_hotplug_memory_range",
         )
@@ -255,21 +254,21 @@ class MemoryHotplug:
             if group is None:
                 return -EINVAL
             nid = group.nid
-        if nid not in self._system.nodes.possible:
-            self._system.printk(f"node {nid} was absent from the node_possible_map")
+        if nid not in self._nodes.possible:
+            self._state.printk(f"node {nid} was absent from the node_possible_map")
             return -EINVAL
-        keep_memblock = self._system.kernel.builtin("ARCH_KEEP_MEMBLOCK")
+        keep_memblock = self._state.kernel.builtin("ARCH_KEEP_MEMBLOCK")
         if keep_memblock:
             managed = MEMBLOCK_DRIVER_MANAGED if res.flags & IORESOURCE_SYSRAM_DRIVER_MANAGED else 0
-            self._system.memblock.add_node(start, size, nid, managed)
+            self._state.memblock.add_node(start, size, nid, managed)
         status = self._add_blocks(nid, group, start, size, flags)
         if status:
             if keep_memblock:
-                self._system.memblock.remove(start, size)
+                self._state.memblock.remove(start, size)
             return status
         if res.name == "System RAM":
-            self._system.firmware_memmap.add_hotplug(start, start + size - 1, "System RAM")
-        self._system.log.record("memory added", "mm/memory_hotplug.c: add_memory_resource", start, start + size)
+            self._state.firmware_memmap.add_hotplug(start, start + size - 1, "System RAM")
+        self._state.log.record("memory added", "mm/memory_hotplug.c: add_memory_resource", start, start + size)
         if flags & MHP_MERGE_RESOURCE:
             resource.merge_system_ram_resource(res)
         if self.default_online_type != "offline":
@@ -279,7 +278,7 @@ class MemoryHotplug:
 
     def _add_blocks(self, nid: int, group: MemoryGroup | None, start: int, size: int, flags: int) -> int:
         """Bring the node up where it is new, and make the blocks, offline."""
-        new_node = nid not in self._system.nodes.online
+        new_node = nid not in self._nodes.online
         if new_node:
             self.zones.node_data(nid).reset_for_hotadd()
             self.zones.build_all_zonelists(nid)
@@ -294,21 +293,21 @@ class MemoryHotplug:
             return -EEXIST
         self.blocks.insert(BlockRange(first, end, nodes=(nid,), group=group, on_memory=on_memory))
         if new_node:
-            self._system.nodes.node_set_online(nid)
+            self._nodes.node_set_online(nid)
         return 0
 
     @property
     def memmap_can_be_forced(self) -> bool:
         """Whether ``memory_hotplug.memmap_on_memory`` knows ``force``."""
-        return self._system.kernel.has("memmap-on-memory-per-block")
+        return self._state.kernel.has("memmap-on-memory-per-block")
 
     def mhp_supports_memmap_on_memory(self, size: int | None = None) -> bool:
         """Whether the memory map can lie on the added memory itself.
 
         :param size: bytes to be added; counts only where no more than one block can be added so.
         """
-        page = self._system.kernel.page_size
-        if self.memmap_mode == "N" or not self._system.kernel.builtin("MHP_MEMMAP_ON_MEMORY"):
+        page = self._state.kernel.page_size
+        if self.memmap_mode == "N" or not self._state.kernel.builtin("MHP_MEMMAP_ON_MEMORY"):
             return False
         memmap = self._memmap_size()
         pageblock = self.zones.pageblock_pages
@@ -321,19 +320,19 @@ class MemoryHotplug:
 
     def _memmap_size(self) -> int:
         """Bytes of memory map for one block."""
-        return self.memory_block_size_bytes() // self._system.kernel.page_size * _STRUCT_PAGE
+        return self.memory_block_size_bytes() // self._state.kernel.page_size * _STRUCT_PAGE
 
     def _memmap_on_memory_pages(self) -> int:
         """Pages of a block that its memory map takes. Linux: ``memory_block_memmap_on_memory_pages``."""
-        pages = -(-self._memmap_size() // self._system.kernel.page_size)
+        pages = -(-self._memmap_size() // self._state.kernel.page_size)
         pageblock = self.zones.pageblock_pages
         return -(-pages // pageblock) * pageblock if self.memmap_mode == "force" else pages
 
     def force_memmap_on_memory(self) -> None:
         """Let memory maps lie on the memory even where that wastes some of it. Linux: ``set_memmap_mode``."""
         self.memmap_mode = "force"
-        waste = self._memmap_on_memory_pages() + -self._memmap_size() // self._system.kernel.page_size
-        self._system.printk(f"Memory hotplug will waste {waste} pages in each memory block")
+        waste = self._memmap_on_memory_pages() + -self._memmap_size() // self._state.kernel.page_size
+        self._state.printk(f"Memory hotplug will waste {waste} pages in each memory block")
 
     # --- removing
 
@@ -348,15 +347,15 @@ class MemoryHotplug:
                 return -EBUSY
         one_block_only = any(blocks.on_memory for blocks in gone) and not self.memmap_can_be_forced
         if one_block_only and size != self.block_size:
-            self._system.printk(f"Refuse to remove {start:#x} - {start + size:#x},wrong granularity")
+            self._state.printk(f"Refuse to remove {start:#x} - {start + size:#x},wrong granularity")
             return -EINVAL
-        self._system.firmware_memmap.remove(start, start + size - 1, "System RAM")
+        self._state.firmware_memmap.remove(start, start + size - 1, "System RAM")
         nid = gone[-1].nid if gone else -1
         self.blocks.remove(first, end)
-        if self._system.kernel.builtin("ARCH_KEEP_MEMBLOCK"):
-            self._system.memblock.remove(start, size)
-        resource.release_mem_region_adjustable(self._system.iomem.root, start, size)
-        self._system.log.record("memory removed", "mm/memory_hotplug.c: try_remove_memory", start, start + size)
+        if self._state.kernel.builtin("ARCH_KEEP_MEMBLOCK"):
+            self._state.memblock.remove(start, size)
+        resource.release_mem_region_adjustable(self._state.iomem.root, start, size)
+        self._state.log.record("memory removed", "mm/memory_hotplug.c: try_remove_memory", start, start + size)
         if nid >= 0:
             self.try_offline_node(nid)
         return 0
@@ -364,14 +363,14 @@ class MemoryHotplug:
     def _print_onlined(self, block: int) -> None:
         first = block * self.block_size
         last = first + self.block_size - 1
-        self._system.printk(
+        self._state.printk(
             f"removing memory fails, because memory [{first:#018x}-{last:#018x}] is onlined",
             "mm/memory_hotplug.c: check_memblock_offlined_cb",
         )
 
     def try_offline_node(self, nid: int) -> None:
         """Take a node offline that spans no memory, has no block and no CPU."""
-        nodes = self._system.nodes
+        nodes = self._nodes
         if self.zones.node_data(nid).spanned_pages or nid in nodes.has_cpu:
             return
         if any(blocks.nid == nid for blocks in self.blocks):
@@ -393,7 +392,7 @@ class MemoryHotplug:
 
     def _pages(self, first: int, end: int) -> tuple[int, int]:
         """First pfn and number of pages of blocks."""
-        per_block = self.block_size // self._system.kernel.page_size
+        per_block = self.block_size // self._state.kernel.page_size
         return first * per_block, (end - first) * per_block
 
     def zone_for_block(self, block: int, online_type: str) -> Zone:
@@ -438,13 +437,13 @@ class MemoryHotplug:
 
     def _zone_edges(self, nid: int) -> list[int]:
         """Block numbers at which a zone of the node begins or ends within the block or at its start."""
-        per_block = self.block_size // self._system.kernel.page_size
+        per_block = self.block_size // self._state.kernel.page_size
         pfns = [pfn for zone in self.zones.node_data(nid).zones for pfn in (zone.start_pfn, zone.end_pfn)]
         return [edge for pfn in pfns for edge in (pfn // per_block, -(-pfn // per_block))]
 
     def _online_pages(self, zone: Zone, first: int, end: int) -> None:
         """Take offline blocks online to a zone. Linux: ``memory_block_online``, ``online_pages``."""
-        nodes = self._system.nodes
+        nodes = self._nodes
         start_pfn, nr_pages = self._pages(first, end)
         pgdat = self.zones.node_data(zone.nid)
         zone.resize(start_pfn, nr_pages)
@@ -460,7 +459,7 @@ class MemoryHotplug:
         nodes.has_memory.add(zone.nid)
         if rebuild:
             self.zones.build_all_zonelists()
-        self._system.log.record(
+        self._state.log.record(
             f"online in zone {zone.name} of node {zone.nid}",
             "mm/memory_hotplug.c: online_pages",
             first * self.block_size,
@@ -504,14 +503,14 @@ class MemoryHotplug:
         """Whether part of the block is not System RAM: such a block can never go offline."""
         start = block * self.block_size
         pages = 0
-        page = self._system.kernel.page_size
+        page = self._state.kernel.page_size
 
         def count(res: Resource) -> int:
             nonlocal pages
             pages += max((res.end + 1) // page - -(-res.start // page), 0)
             return 0
 
-        resource.walk_system_ram_res(self._system.iomem.root, start, start + self.block_size - 1, count)
+        resource.walk_system_ram_res(self._state.iomem.root, start, start + self.block_size - 1, count)
         return pages != self.block_size // page
 
     def _boot_memory_refuses(self, block: int) -> int:
@@ -521,17 +520,17 @@ class MemoryHotplug:
         """
         start = block * self.block_size
         if block in self._kernel_blocks or any(
-            r.base < start + self.block_size and start < r.end for r in self._system.memblock.reserved.regions
+            r.base < start + self.block_size and start < r.end for r in self._state.memblock.reserved.regions
         ):
             return -EBUSY
         if self.boot_memory_stays:
-            self._system.printk(f"Boot memory [{start:x} {start + self.section_size:x}] offlining attempted")
+            self._state.printk(f"Boot memory [{start:x} {start + self.section_size:x}] offlining attempted")
             return -EPERM
         return 0
 
     def _offline_pages(self, zone: Zone, block: int) -> None:
         """Linux: ``offline_pages``."""
-        nodes = self._system.nodes
+        nodes = self._nodes
         pgdat = self.zones.node_data(zone.nid)
         start_pfn, nr_pages = self._pages(block, block + 1)
         kernel_pages = sum(z.present_pages for z in pgdat.kernel_zones)
@@ -548,7 +547,7 @@ class MemoryHotplug:
             if loses_all:
                 nodes.has_memory.discard(zone.nid)
 
-        clears_first = self._system.kernel.has("node-state-cleared-before-zonelists")
+        clears_first = self._state.kernel.has("node-state-cleared-before-zonelists")
         if clears_first:
             clear_states()
         if not zone.populated:
@@ -572,7 +571,7 @@ class MemoryHotplug:
         self, zone: Zone, start_pfn: int, end_pfn: int, *, downwards: bool = False
     ) -> Iterator[tuple[int, int]]:
         """Parts of a pfn range that are online and in the zone, in order."""
-        per_block = self.block_size // self._system.kernel.page_size
+        per_block = self.block_size // self._state.kernel.page_size
         found = self.blocks.between(start_pfn // per_block, -(-end_pfn // per_block))
         for blocks in reversed(found) if downwards else found:
             low, high = max(blocks.first * per_block, start_pfn), min(blocks.end * per_block, end_pfn)

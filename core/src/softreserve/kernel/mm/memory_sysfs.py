@@ -32,9 +32,14 @@ def _text(data: bytes) -> str:
 # --- /sys/devices/system/memory
 
 
-def publish(memory: MemoryHotplug, system: System) -> None:
-    """Put memory blocks and parameters into the tree; blocks are made when somebody looks."""
-    tree = system.sysfs
+def publish(system: System) -> None:
+    """Put memory blocks and parameters into the tree, where CONFIG_MEMORY_HOTPLUG is on.
+
+    Blocks are made when somebody looks.
+    """
+    if not system.kernel.builtin("MEMORY_HOTPLUG"):
+        return
+    memory, tree = system.memory, system.sysfs
     blocks = _Blocks(memory, system.kernel.builtin("MEMORY_HOTREMOVE"))
     root = Directory(names=blocks.names, lookup=blocks.lookup)
     root.children["block_size_bytes"] = Attribute(0o444, lambda: f"{memory.block_size:x}\n")
@@ -42,10 +47,10 @@ def publish(memory: MemoryHotplug, system: System) -> None:
         0o644, lambda: f"{memory.default_online_type}\n", lambda data: _store_default_online_type(memory, data)
     )
     if system.kernel.builtin("ARCH_MEMORY_PROBE"):
-        root.children["probe"] = Attribute(0o200, None, lambda data: _store_probe(memory, system, data))
+        root.children["probe"] = Attribute(0o200, None, lambda data: _store_probe(system, data))
     tree.add(_ROOT, root)
     tree.add(f"{_BUS}/devices", Directory(names=blocks.names, lookup=blocks.link))
-    for name, (mode, show, store) in _parameters(memory, system).items():
+    for name, (mode, show, store) in _parameters(system).items():
         tree.add(f"{_PARAMETERS}/{name}", _parameter(mode, show, store))
 
 
@@ -57,7 +62,8 @@ def _store_default_online_type(memory: MemoryHotplug, data: bytes) -> int:
     return len(data)
 
 
-def _store_probe(memory: MemoryHotplug, system: System, data: bytes) -> int:
+def _store_probe(system: System, data: bytes) -> int:
+    memory = system.memory
     address = kstrtoull(_text(data))
     if address < 0:
         return address
@@ -153,16 +159,21 @@ _Show = Callable[[], str]
 _Set = Callable[[str], bool]
 
 
-def parse_parameters(memory: MemoryHotplug, system: System) -> None:
-    """Take ``memory_hotplug.*`` from the command line; values that are not understood change nothing."""
-    for name, (_, _, store) in _parameters(memory, system).items():
+def parse_parameters(system: System) -> None:
+    """Take ``memory_hotplug.*`` from the command line; values that are not understood change nothing.
+
+    Kernels without memory hotplug have no such parameters.
+    """
+    if not system.kernel.builtin("MEMORY_HOTPLUG"):
+        return
+    for name, (_, _, store) in _parameters(system).items():
         for value in system.cmdline.all(f"memory_hotplug.{name}"):
             store("y" if value is None else value)
 
 
-def _parameters(memory: MemoryHotplug, system: System) -> dict[str, tuple[int, _Show, _Set]]:
+def _parameters(system: System) -> dict[str, tuple[int, _Show, _Set]]:
     """Mode, text and setter (False: not understood) by name."""
-    policy = memory.policy
+    memory, policy = system.memory, system.memory.policy
 
     def set_policy(text: str) -> bool:
         word = text.removesuffix("\n")

@@ -13,7 +13,8 @@ from softreserve.kernel.mm.zones import Pgdat, Zone, zone_names
 from softreserve.model.units import memparse, parse_option_str, simple_strtoull
 
 if TYPE_CHECKING:
-    from softreserve.kernel.system import System
+    from softreserve.kernel.numa.numa import NumaState
+    from softreserve.kernel.state import KernelState
     from softreserve.model.cmdline import CommandLine
 
 __all__ = ["ZoneLayout", "mem_pfn_ranges"]
@@ -22,10 +23,10 @@ _SZ_4G: Final = 1 << 32
 _U64: Final = 1 << 64
 
 
-def mem_pfn_ranges(system: System) -> Iterator[tuple[int, int, int]]:
+def mem_pfn_ranges(state: KernelState) -> Iterator[tuple[int, int, int]]:
     """Memory of memblock as ``(start pfn, end pfn, node)``, whole pages only. Linux: ``for_each_mem_pfn_range``."""
-    page = system.kernel.page_size
-    for region in system.memblock.memory.regions:
+    page = state.kernel.page_size
+    for region in state.memblock.memory.regions:
         start, end = -(-region.base // page), (region.base + region.size) // page
         if start < end:
             yield start, end, region.nid
@@ -57,13 +58,16 @@ class _CoreSize:
 class ZoneLayout:
     """Works out zones from memblock and the limits that the architecture gives, and prints what it finds."""
 
-    def __init__(self, system: System, max_zone_pfns: Mapping[str, int], max_order_pages: int) -> None:
-        self._system = system
-        self._names = zone_names(system.kernel)
-        self._page = system.kernel.page_size
+    def __init__(
+        self, state: KernelState, nodes: NumaState, max_zone_pfns: Mapping[str, int], max_order_pages: int
+    ) -> None:
+        self._state = state
+        self._nodes = nodes
+        self._names = zone_names(state.kernel)
+        self._page = state.kernel.page_size
         self._max_order_pages = max_order_pages
-        self._ranges = list(mem_pfn_ranges(system))
-        cmdline = system.cmdline
+        self._ranges = list(mem_pfn_ranges(state))
+        cmdline = state.cmdline
         self._movable_node = cmdline.has("movable_node")
         self._kernelcore = _CoreSize(cmdline, "kernelcore", self._page)
         self._movablecore = _CoreSize(cmdline, "movablecore", self._page)
@@ -76,9 +80,9 @@ class ZoneLayout:
         self._movable_start = self._find_zone_movable_pfns()
         self._print_ranges()
         nodes: dict[int, Pgdat] = {}
-        for nid in sorted(self._system.nodes.possible):
-            if nid not in self._system.nodes.online and self._system.kernel.has("offline-nodes-announced-memoryless"):
-                self._system.printk(f"Initializing node {nid} as memoryless", "mm/page_alloc.c: free_area_init")
+        for nid in sorted(self._nodes.possible):
+            if nid not in self._nodes.online and self._state.kernel.has("offline-nodes-announced-memoryless"):
+                self._state.printk(f"Initializing node {nid} as memoryless", "mm/page_alloc.c: free_area_init")
             nodes[nid] = self._free_area_init_node(nid)
         return nodes
 
@@ -86,7 +90,7 @@ class ZoneLayout:
 
     def _zone_limits(self, max_zone_pfns: Mapping[str, int]) -> dict[str, tuple[int, int]]:
         """Lowest and highest possible pfn of each zone but Movable: each begins where the one before ends."""
-        start = self._system.memblock.start_of_dram() // self._page
+        start = self._state.memblock.start_of_dram() // self._page
         limits: dict[str, tuple[int, int]] = {}
         for name in self._names:
             if name == "Movable":
@@ -119,26 +123,26 @@ class ZoneLayout:
 
     def _lowest_regions(self, flag: int, *, wanted: bool, above: int = 0) -> dict[int, int]:
         lowest: dict[int, int] = {}
-        for region in self._system.memblock.memory.regions:
+        for region in self._state.memblock.memory.regions:
             pfn = region.base // self._page
             if bool(region.flags & flag) == wanted and pfn >= above:
                 lowest[region.nid] = min(pfn, lowest.get(region.nid) or pfn)
         return lowest
 
     def _movable_of_mirror(self) -> dict[int, int]:
-        regions = self._system.memblock.memory.regions
-        if self._system.kernel.has("mirror-needs-mirrored-memory"):
+        regions = self._state.memblock.memory.regions
+        if self._state.kernel.has("mirror-needs-mirrored-memory"):
             refused = None
             if not any(region.flags & MEMBLOCK_MIRROR for region in regions):
                 refused = "The system has no mirror memory, ignore kernelcore=mirror."
-            elif self._system.cmdline.has("elfcorehdr"):
+            elif self._state.cmdline.has("elfcorehdr"):
                 refused = "The system is under kdump, ignore kernelcore=mirror."
             if refused:
-                self._system.printk(refused, "mm/mm_init.c: find_zone_movable_pfns_for_nodes")
+                self._state.printk(refused, "mm/mm_init.c: find_zone_movable_pfns_for_nodes")
                 return {}
         low = _SZ_4G // self._page
         if any(not region.flags & MEMBLOCK_MIRROR and region.base // self._page < low for region in regions):
-            self._system.printk("This configuration results in unmirrored kernel memory.")
+            self._state.printk("This configuration results in unmirrored kernel memory.")
         return self._aligned(self._lowest_regions(MEMBLOCK_MIRROR, wanted=False, above=low))
 
     def _spread_kernelcore(self) -> dict[int, int] | None:
@@ -199,7 +203,7 @@ class ZoneLayout:
         return f"[mem {start * self._page:#018x}-{(end * self._page - 1) % _U64:#018x}]"
 
     def _print_ranges(self) -> None:
-        printk = self._system.printk
+        printk = self._state.printk
         printk("Zone ranges:", "mm/mm_init.c: free_area_init")
         for name, (start, end) in self._limits.items():
             printk(f"  {name:<8} {'empty' if start == end else self._mem(start, end)}")
@@ -217,9 +221,9 @@ class ZoneLayout:
         start, end = self._node_range(nid)
         pgdat.start_pfn = start
         if start == end:
-            self._system.printk(f"Initmem setup node {nid} as memoryless", "mm/mm_init.c: free_area_init_node")
+            self._state.printk(f"Initmem setup node {nid} as memoryless", "mm/mm_init.c: free_area_init_node")
             return pgdat
-        self._system.printk(f"Initmem setup node {nid} {self._mem(start, end)}", "mm/mm_init.c: free_area_init_node")
+        self._state.printk(f"Initmem setup node {nid} {self._mem(start, end)}", "mm/mm_init.c: free_area_init_node")
         pgdat.spanned_pages = end - start
         for zone in pgdat.zones:
             self._size_zone(zone, start, end)
@@ -260,7 +264,7 @@ class ZoneLayout:
         """With ``kernelcore=mirror`` Normal and Movable share a span: mirrored memory is Normal, the rest Movable."""
         wanted = zone.name == "Normal"
         found = []
-        for region in self._system.memblock.memory.regions:
+        for region in self._state.memblock.memory.regions:
             first, last = region.base // self._page, (region.base + region.size) // self._page
             if region.nid == zone.nid and bool(region.flags & MEMBLOCK_MIRROR) == wanted:
                 found.append((_clamp(first, start, end), _clamp(last, start, end)))
@@ -270,10 +274,9 @@ class ZoneLayout:
         """Set the node's memory states. Linux: ``free_area_init``, ``check_for_memory``."""
         if not pgdat.present_pages:
             return
-        nodes = self._system.nodes
-        nodes.has_memory.add(pgdat.nid)
+        self._nodes.has_memory.add(pgdat.nid)
         if any(zone.populated for zone in pgdat.kernel_zones):
-            nodes.has_normal_memory.add(pgdat.nid)
+            self._nodes.has_normal_memory.add(pgdat.nid)
 
 
 def _clamp(value: int, low: int, high: int) -> int:

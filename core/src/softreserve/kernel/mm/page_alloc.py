@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Final
 from softreserve.kernel.mm.zones import Pgdat, Zone, zone_names
 
 if TYPE_CHECKING:
-    from softreserve.kernel.system import System
+    from softreserve.kernel.numa.numa import NumaState
+    from softreserve.kernel.state import KernelState
 
-__all__ = ["PageAllocator", "free_area_init"]
+__all__ = ["PageAllocator"]
 
 #: Linux: ``include/linux/topology.h``.
 _PENALTY_FOR_NODE_WITH_CPUS: Final = 1
@@ -27,49 +28,50 @@ _PAGEBLOCK_ORDER: Final = {4096: 9, 16384: 11, 65536: 13}
 _BOOT_ALLOCATIONS: Final = 88 << 20
 
 
-def free_area_init(system: System, max_zone_pfns: Mapping[str, int]) -> None:
-    """Lay out the zones of every node and print them. Linux: ``mm/mm_init.c: free_area_init``.
-
-    Called by the architecture when nodes are known and ``system.memblock`` is complete.
-
-    :param max_zone_pfns: zone name (``"DMA"``, ``"DMA32"``, ``"Normal"``) to the first pfn above the zone, for the
-        zones that the kernel is configured with.
-    """
-    system.memory.zones.free_area_init(max_zone_pfns)
-
-
 class PageAllocator:
     """Nodes with their zones; zone lists as far as the kernel prints them."""
 
-    def __init__(self, system: System) -> None:
-        self._system = system
-        self._nodes: dict[int, Pgdat] = {}
+    def __init__(self, state: KernelState, nodes: NumaState) -> None:
+        self._state = state
+        self._nodes = nodes
+        self._pgdats: dict[int, Pgdat] = {}
         self._node_load: dict[int, int] = {}
         self._policy_zone = 0
         #: Until the first zone lists are built: no CPU is up, no page is taken.
         self._untouched = True
-        self._zone_names = zone_names(system.kernel)
-        page_size = system.kernel.page_size
+        self._zone_names = zone_names(state.kernel)
+        page_size = state.kernel.page_size
         self.max_order_pages = 1 << _MAX_ORDER.get(page_size, 10)
         self.pageblock_pages = 1 << _PAGEBLOCK_ORDER.get(page_size, 9)
 
     def free_area_init(self, max_zone_pfns: Mapping[str, int]) -> None:
-        """See :func:`free_area_init`."""
+        """Lay out the zones of every node and print them. Linux: ``mm/mm_init.c: free_area_init``.
+
+        Called by the architecture when nodes are known and memblock is complete.
+
+        :param max_zone_pfns: zone name (``"DMA"``, ``"DMA32"``, ``"Normal"``) to the first pfn above the zone, for the
+            zones that the kernel is configured with.
+        """
         from softreserve.kernel.mm.mm_init import ZoneLayout
 
-        self._nodes = ZoneLayout(self._system, max_zone_pfns, self.max_order_pages).run()
+        self._pgdats = ZoneLayout(self._state, self._nodes, max_zone_pfns, self.max_order_pages).run()
 
     def node_data(self, nid: int) -> Pgdat:
         """The node's memory; made empty where the node was not laid out. Linux: ``NODE_DATA``."""
-        pgdat = self._nodes.get(nid)
+        pgdat = self._pgdats.get(nid)
         if pgdat is None:
-            pgdat = self._nodes[nid] = Pgdat(nid, self._zone_names)
+            pgdat = self._pgdats[nid] = Pgdat(nid, self._zone_names)
         return pgdat
 
     def populated_zones(self) -> Iterator[Zone]:
         """Every zone with pages present, node by node. Linux: ``for_each_populated_zone``."""
-        for nid in sorted(self._nodes):
-            yield from (zone for zone in self._nodes[nid].zones if zone.populated)
+        for nid in sorted(self._pgdats):
+            yield from (zone for zone in self._pgdats[nid].zones if zone.populated)
+
+    def present_kilobytes(self, nid: int | None = None) -> int:
+        """Memory of all nodes or of one, in units of 1024 bytes; what only a driver has mapped is none."""
+        zones = (zone for zone in self.populated_zones() if zone.name != "Device" and nid in (None, zone.nid))
+        return sum(zone.present_pages for zone in zones) * self._state.kernel.page_size >> 10
 
     def move_pfn_range_to_device_zone(self, nid: int, start_pfn: int, nr_pages: int) -> None:
         """Let the Device zone of a node span a range that a driver mapped; it never shrinks again.
@@ -87,17 +89,17 @@ class PageAllocator:
 
         :param only: a node that is not online yet: just its own list is built.
         """
-        nodes = self._system.nodes
+        nodes = self._nodes
         self._node_load = {}
         for nid in (only,) if only is not None and only not in nodes.online else sorted(nodes.possible):
             self._build_zonelists(nid)
         total = self._free_zone_pages()
         mobility = "on" if total >= self.pageblock_pages * self._migrate_types() else "off"
-        self._system.printk(
+        self._state.printk(
             f"Built {len(nodes.online)} zonelists, mobility grouping {mobility}.  Total pages: {total}",
             "mm/page_alloc.c: build_all_zonelists",
         )
-        self._system.printk(f"Policy zone: {self._zone_names[self._policy_zone]}")
+        self._state.printk(f"Policy zone: {self._zone_names[self._policy_zone]}")
         self._untouched = False
 
     def _build_zonelists(self, local: int) -> None:
@@ -105,7 +107,7 @@ class PageAllocator:
         used: set[int] = set()
         order: list[int] = []
         previous = local
-        distance = self._system.nodes.distance
+        distance = self._nodes.distance
         while (node := self.find_next_best_node(local, used)) >= 0:
             if distance(local, node) != distance(local, previous):
                 self._node_load[node] = self._node_load.get(node, 0) + 1
@@ -113,20 +115,20 @@ class PageAllocator:
             previous = node
         for node in order:
             self._check_highest_zone(node)
-        if self._system.kernel.has("fallback-order-printed"):
+        if self._state.kernel.has("fallback-order-printed"):
             listed = "".join(f"{node} " for node in order)
-            self._system.printk(f"Fallback order for Node {local}: {listed}", "mm/page_alloc.c: build_zonelists")
+            self._state.printk(f"Fallback order for Node {local}: {listed}", "mm/page_alloc.c: build_zonelists")
 
     def find_next_best_node(self, local: int, used: set[int]) -> int:
         """The next node in a node's fallback list, added to ``used``; -1 where none is left."""
-        nodes = self._system.nodes
-        memoryless_first = not self._system.kernel.has("fallback-skips-memoryless-node")
+        nodes = self._nodes
+        memoryless_first = not self._state.kernel.has("fallback-skips-memoryless-node")
         if local not in used and (memoryless_first or local in nodes.has_memory):
             used.add(local)
             return local
         # CPUs count for a node from when they are brought up, after the first zone lists
         with_cpus: set[int] = set() if self._untouched else set(nodes.has_cpu)
-        max_nodes = self._system.kernel.max_numnodes
+        max_nodes = self._state.kernel.max_numnodes
         best, best_value = -1, None
         for node in sorted(nodes.has_memory):
             if node in used:
@@ -148,7 +150,7 @@ class PageAllocator:
 
     def _migrate_types(self) -> int:
         """Linux: ``include/linux/mmzone.h: enum migratetype``."""
-        return 6 if self._system.kernel.builtin("CMA") else 5
+        return 6 if self._state.kernel.builtin("CMA") else 5
 
     # --- pages
 
@@ -161,18 +163,18 @@ class PageAllocator:
         present = sum(zone.present_pages for zone in zones)
         memmap = sum(self._memmap_pages(zone) for zone in zones)
         if self._untouched:
-            return present - (memmap if self._system.kernel.has("memmap-not-managed-at-boot") else 0)
-        managed = max(present - memmap - _BOOT_ALLOCATIONS // self._system.kernel.page_size, 0)
+            return present - (memmap if self._state.kernel.has("memmap-not-managed-at-boot") else 0)
+        managed = max(present - memmap - _BOOT_ALLOCATIONS // self._state.kernel.page_size, 0)
         return managed - self._high_watermarks(managed, len([z for z in zones if z.name != "Movable"]))
 
     def _memmap_pages(self, zone: Zone) -> int:
         """Linux: ``calc_memmap_size``."""
         sparse = zone.spanned_pages > zone.present_pages + (zone.present_pages >> 4)
         pages = zone.present_pages if sparse else zone.spanned_pages
-        return -(-pages * _STRUCT_PAGE // self._system.kernel.page_size)
+        return -(-pages * _STRUCT_PAGE // self._state.kernel.page_size)
 
     def _high_watermarks(self, managed: int, zones: int) -> int:
         """Pages held back when huge pages are on. Linux: ``mm/khugepaged.c: set_recommended_min_free_kbytes``."""
-        if not self._system.kernel.builtin("TRANSPARENT_HUGEPAGE"):
+        if not self._state.kernel.builtin("TRANSPARENT_HUGEPAGE"):
             return managed // 100
         return min(self.pageblock_pages * zones * (2 + 3 * 3), managed // 20) * 3 // 2

@@ -12,7 +12,8 @@ from softreserve.kernel.mm.memory_block import MemoryGroup
 from softreserve.kernel.mm.zones import Zone
 
 if TYPE_CHECKING:
-    from softreserve.kernel.system import System
+    from softreserve.kernel.mm.page_alloc import PageAllocator
+    from softreserve.kernel.state import KernelState
 
 __all__ = ["POLICIES", "ZonePolicy"]
 
@@ -22,13 +23,13 @@ POLICIES = ("contig-zones", "auto-movable")
 class ZonePolicy:
     """``memory_hotplug.online_policy`` and its parameters, and the answers that follow from them."""
 
-    def __init__(self, system: System) -> None:
-        self._system = system
+    def __init__(self, state: KernelState, zones: PageAllocator) -> None:
+        self._zones = zones
         self.online_policy = POLICIES[0]
         #: Percent of Movable to kernel memory that ``auto-movable`` keeps to; 0: never Movable.
         self.auto_movable_ratio = 301
         self.auto_movable_numa_aware = True
-        self.movable_node = system.cmdline.has("movable_node")
+        self.movable_node = state.cmdline.has("movable_node")
 
     def zone_for_pfn_range(
         self, online_type: str, nid: int, group: MemoryGroup | None, start_pfn: int, nr_pages: int
@@ -43,11 +44,11 @@ class ZonePolicy:
         return self._default_zone(nid, start_pfn, nr_pages)
 
     def _zone(self, nid: int, name: str) -> Zone:
-        return self._system.memory.zones.node_data(nid).zone(name)
+        return self._zones.node_data(nid).zone(name)
 
     def _default_kernel_zone(self, nid: int, start_pfn: int, nr_pages: int) -> Zone:
         """Linux: ``default_kernel_zone_for_pfn``."""
-        *lower, normal = self._system.memory.zones.node_data(nid).kernel_zones
+        *lower, normal = self._zones.node_data(nid).kernel_zones
         return next((zone for zone in lower if zone.intersects(start_pfn, nr_pages)), normal)
 
     def _default_zone(self, nid: int, start_pfn: int, nr_pages: int) -> Zone:
@@ -66,11 +67,10 @@ class ZonePolicy:
         if group is not None:
             wanted = group.max_pages - group.present_movable_pages
             allowed = allowed and not group.present_kernel_pages
-        zones = self._system.memory.zones
         if (
             allowed
-            and self._can_online_movable(zones.populated_zones(), wanted)
-            and (not self.auto_movable_numa_aware or self._can_online_movable(zones.node_data(nid).zones, wanted))
+            and self._can_online_movable(self._zones.populated_zones(), wanted)
+            and (not self.auto_movable_numa_aware or self._can_online_movable(self._zones.node_data(nid).zones, wanted))
         ):
             return self._zone(nid, "Movable")
         return self._default_kernel_zone(nid, start_pfn, nr_pages)

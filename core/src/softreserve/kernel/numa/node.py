@@ -6,17 +6,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from errno import EEXIST, ENODEV
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from softreserve.kernel.numa.numa import NumaState, format_bitmap, format_list
-from softreserve.kernel.procfs import node_files
 from softreserve.kernel.sysfs import Attribute, Directory, Link, Node, number_in
 
 if TYPE_CHECKING:
-    from softreserve.kernel.system import System
+    from softreserve.kernel.state import KernelState
 
 __all__ = ["AccessCoordinate", "MemoryBlocks", "NodeCache", "NodeDevice", "Nodes"]
 
@@ -73,7 +72,8 @@ class NodeDevice:
                 "cpumap": Attribute(0o444, lambda: nodes.cpumap(nid) + "\n"),
                 "cpulist": Attribute(0o444, lambda: format_list(nodes.cpumask(nid)) + "\n"),
                 "distance": Attribute(0o444, lambda: nodes.distance_row(nid) + "\n"),
-                **node_files(nodes._system, nid),
+                "meminfo": Attribute(0o444, lambda: _meminfo(nid, nodes.present_kilobytes(nid))),
+                "numastat": Attribute(0o444, lambda: "".join(f"{name} 0\n" for name in _NUMASTAT)),
             },
             names=self._link_names,
             lookup=self._link,
@@ -120,6 +120,17 @@ class NodeDevice:
         )
 
 
+_NUMASTAT: Final = ("numa_hit", "numa_miss", "numa_foreign", "interleave_hit", "local_node", "other_node")
+
+
+def _meminfo(nid: int, total: int) -> str:
+    """Everything that is present (kB) counts as free. Linux: ``node_read_meminfo``."""
+    rows = {"MemTotal": total, "MemFree": total, "MemUsed": 0, "Active": 0, "Inactive": 0}
+    lines = [f"Node {nid} {name + ':':15} {value:8} kB" for name, value in rows.items()]
+    lines += [f"Node {nid} {name + ':':15} {0:5}" for name in ("HugePages_Total", "HugePages_Free", "HugePages_Surp")]
+    return "".join(f"{line}\n" for line in lines)
+
+
 class _AccessClass:
     """Initiators and targets of a node at one rank; ``coordinate`` is ``None`` until it is set."""
 
@@ -144,14 +155,15 @@ class _AccessClass:
 
 
 class Nodes(NumaState):
-    """The nodes of a system.
+    """The nodes of a kernel.
 
-    :param system: the kernel that they belong to.
+    :param present_kilobytes: gives the memory of a node, in units of 1024 bytes.
     """
 
-    def __init__(self, system: System) -> None:
-        super().__init__(system.log, system.kernel)
-        self._system = system
+    def __init__(self, state: KernelState, present_kilobytes: Callable[[int], int]) -> None:
+        super().__init__(state.log, state.kernel)
+        self._state = state
+        self.present_kilobytes = present_kilobytes
         self._devices: dict[int, NodeDevice] = {}
         self._cpumask: dict[int, set[int]] = {}
         self._subsystem = False
@@ -181,8 +193,8 @@ class Nodes(NumaState):
 
     def _cpus_to_bring_up(self) -> int:
         """All that the machine has, unless ``nosmp``, ``maxcpus=`` or ``nr_cpus=`` say less."""
-        cmdline = self._system.cmdline
-        cpus = self._system.machine.cpus
+        cmdline = self._state.cmdline
+        cpus = self._state.machine.cpus
         if cmdline.has("nosmp"):
             return 1
         for name in ("nr_cpus", "maxcpus"):
@@ -197,15 +209,15 @@ class Nodes(NumaState):
 
     def present_cpus(self, nid: int) -> list[int]:
         """CPUs whose own node this is."""
-        return [cpu for cpu in range(self._system.machine.cpus) if self.cpu_node(cpu) == nid]
+        return [cpu for cpu in range(self._state.machine.cpus) if self.cpu_node(cpu) == nid]
 
     def is_present(self, cpu: int) -> bool:
         """Whether the machine has a CPU of that number."""
-        return cpu < self._system.machine.cpus
+        return cpu < self._state.machine.cpus
 
     def cpumap(self, nid: int) -> str:
         """The CPUs of a node as hexadecimal words of 32 bits."""
-        return format_bitmap(self.cpumask(nid), self._system.machine.cpus)
+        return format_bitmap(self.cpumask(nid), self._state.machine.cpus)
 
     def distance_row(self, nid: int) -> str:
         """Distances from a node to all nodes that are online. Linux: ``node_read_distance``."""
@@ -218,7 +230,7 @@ class Nodes(NumaState):
         """Make the directory, and a device for every node that is online."""
         self._subsystem = True
         attributes: dict[str, Node] = {name: Attribute(0o444, partial(self._show_mask, name)) for name in _STATES}
-        self._system.sysfs.add(_ROOT, Directory(attributes))
+        self._state.sysfs.add(_ROOT, Directory(attributes))
         for nid in sorted(self.online):
             self.register_one_node(nid)
 
@@ -240,8 +252,8 @@ class Nodes(NumaState):
         if not self._subsystem or nid in self._devices:
             return
         device = self._devices[nid] = NodeDevice(self, nid)
-        self._system.sysfs.add(device.path, device.directory)
-        self._system.sysfs.add(f"/sys/bus/node/devices/node{nid}", Link(device.path))
+        self._state.sysfs.add(device.path, device.directory)
+        self._state.sysfs.add(f"/sys/bus/node/devices/node{nid}", Link(device.path))
 
     def unregister_one_node(self, nid: int) -> None:
         """Take the device of a node away, with its access classes and caches.
@@ -250,8 +262,8 @@ class Nodes(NumaState):
         """
         device = self._devices.pop(nid, None)
         if device is not None:
-            self._system.sysfs.remove(device.path)
-            self._system.sysfs.remove(f"/sys/bus/node/devices/node{nid}")
+            self._state.sysfs.remove(device.path)
+            self._state.sysfs.remove(f"/sys/bus/node/devices/node{nid}")
 
     def device(self, nid: int) -> NodeDevice | None:
         """The device of a node; ``None`` where it has none. Linux: ``node_devices[]``."""

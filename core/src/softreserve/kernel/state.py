@@ -1,0 +1,89 @@
+"""What every subsystem of a running kernel starts from: the machine, the log, what is there before any of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from softreserve.kernel.firmware_memmap import FirmwareMemmap
+from softreserve.kernel.mm.memblock import Memblock
+from softreserve.kernel.resource import ResourceTree
+from softreserve.kernel.sysfs import SysfsTree
+from softreserve.model.events import EventLog
+
+if TYPE_CHECKING:
+    from softreserve.kernel.initcalls import Initcall
+    from softreserve.model.cmdline import CommandLine
+    from softreserve.model.handoff import Handoff
+    from softreserve.model.kernel import Kernel
+    from softreserve.model.machine import Machine
+
+__all__ = ["KernelState", "Stash", "StashKey"]
+
+T = TypeVar("T")
+
+
+class StashKey(Generic[T]):
+    """A typed key for a plugin's own state on a :class:`System`; make one per piece of state, at module level."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+class Stash:
+    """Per-plugin state, by typed key, so that plugins cannot collide."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self) -> None:
+        self._values: dict[StashKey[Any], Any] = {}
+
+    def __setitem__(self, key: StashKey[T], value: T) -> None:
+        self._values[key] = value
+
+    def __getitem__(self, key: StashKey[T]) -> T:
+        value: T = self._values[key]
+        return value
+
+    def get(self, key: StashKey[T]) -> T | None:
+        """The value, or ``None`` where it was not set."""
+        return self._values.get(key)
+
+
+class KernelState:
+    """State without behaviour: what a subsystem is made from.
+
+    Who needs other subsystems too takes a :class:`softreserve.kernel.system.System`, or just those.
+    """
+
+    def __init__(self, machine: Machine, *, recording: bool = True) -> None:
+        self.machine = machine
+        self.log = EventLog(recording=recording)
+        self.stash = Stash()
+        self.sysfs = SysfsTree(machine.kernel.page_size)
+        #: ``/proc/iomem``. Linux: ``kernel/resource.c: iomem_resource``.
+        self.iomem = ResourceTree(self.log)
+        #: Linux: ``mm/memblock.c``.
+        self.memblock = Memblock(self.log, self.kernel)
+        #: ``/sys/firmware/memmap``. Linux: ``drivers/firmware/memmap.c``.
+        self.firmware_memmap = FirmwareMemmap()
+        self.initcalls: list[Initcall] = []
+        #: What stub or loader handed over; set by the first stage.
+        self.handoff: Handoff
+        #: True until user space runs. Linux: ``system_state < SYSTEM_RUNNING``.
+        self.booting = True
+
+    @property
+    def kernel(self) -> Kernel:
+        """The kernel that runs."""
+        return self.machine.kernel
+
+    @property
+    def cmdline(self) -> CommandLine:
+        """Its command line."""
+        return self.machine.cmdline
+
+    def printk(self, text: str, function: str = "") -> None:
+        """Print a line into the kernel log."""
+        self.log.printk(text, function)
