@@ -1,39 +1,126 @@
-"""Who may know whom: a plugin imports the core and nothing else of ours, the core imports no plugin."""
+"""Who may know whom: plugins import the core, the core imports no plugin, nothing imports in a circle or upwards.
+
+Every import counts: late ones, and those that only type checkers see.
+"""
 
 from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 import wheels
 
 CORE = "softreserve"
+
+#: What stands at the top of the core by floor, lowest first; ``softreserve`` is the package itself.
+FLOORS = (
+    ("model",),
+    ("kernel",),
+    ("plugins",),
+    ("machine", "config"),
+    ("views", "live"),
+    (CORE,),
+    ("cli", "testing"),
+    ("__main__",),
+)
+#: What stands at the top of the package: few enough to be taken in at a glance.
+TOP_MOST = 12
 SOURCES = {wheels.package(folder).name: wheels.package(folder) for folder in wheels.FOLDERS + wheels.EXAMPLES}
 PLUGINS = sorted(set(SOURCES) - {CORE})
 
 
 def imports(path: Path) -> Iterator[tuple[int, str]]:
-    """Line and module of every import, wherever it stands."""
+    """Line and module of every import, wherever it stands; ``from package import module`` names the module."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield node.lineno, alias.name
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}:{node.lineno}: a relative import"
-            yield node.lineno, node.module or ""
+            for alias in node.names:
+                module = f"{node.module}.{alias.name}"
+                yield node.lineno, module if module in MODULES else node.module or ""
 
 
-def ours(package: str) -> list[tuple[str, str]]:
-    """``(place, top-level package)`` of every import of one of our packages."""
+def name_of(path: Path, package: str) -> str:
+    """The dotted name of a module; a package's own name for its ``__init__.py``."""
+    parts = (package, *path.relative_to(SOURCES[package]).with_suffix("").parts)
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {name_of(path, package): path for package in SOURCES for path in sorted(SOURCES[package].rglob("*.py"))}
+#: What each module of ours imports, and a place where it does.
+GRAPH = {
+    name: {module: f"{path.relative_to(wheels.ROOT)}:{line}" for line, module in reversed([*imports(path)])}
+    for name, path in MODULES.items()
+}
+
+
+def circle(graph: Mapping[str, Iterable[str]]) -> list[str]:
+    """Modules that import each other in a circle, from one back to the same; empty where there is none."""
+    done: set[str] = set()
+
+    def search(module: str, way: list[str]) -> list[str]:
+        if module in way:
+            return [*way[way.index(module) :], module]
+        if module in done or module not in graph:
+            return []
+        for imported in graph[module]:
+            if found := search(imported, [*way, module]):
+                return found
+        done.add(module)
+        return []
+
+    return next((found for module in graph if (found := search(module, []))), [])
+
+
+def folder(module: str) -> str:
+    """The folder or module at the top of the core that a module is in; the package itself has its own name."""
+    package, _, rest = module.partition(".")
+    return rest.partition(".")[0] or package
+
+
+def ours(package: str) -> list[tuple[str, str, str]]:
+    """``(place, module, imported module)`` of every import of one of our packages."""
     return [
-        (f"{path.relative_to(wheels.ROOT)}:{line}", module.partition(".")[0])
-        for path in sorted(SOURCES[package].rglob("*.py"))
-        for line, module in imports(path)
-        if module.partition(".")[0] in SOURCES
+        (place, module, imported)
+        for module, places in GRAPH.items()
+        for imported, place in places.items()
+        if module.partition(".")[0] == package and imported.partition(".")[0] in SOURCES
     ]
+
+
+FLOOR = {folder: number for number, folders in enumerate(FLOORS) for folder in folders}
+
+
+@pytest.mark.parametrize("package", SOURCES)
+def test_no_module_imports_itself_by_way_of_others(package: str) -> None:
+    found = circle({module: GRAPH[module] for module in GRAPH if module.partition(".")[0] == package})
+    assert not found, " -> ".join(found)
+
+
+def test_a_circle_is_found_and_named() -> None:
+    assert circle({"a": ["b"], "b": ["c", "d"], "c": [], "d": ["b"]}) == ["b", "d", "b"]
+    assert circle({"a": ["a"]}) == ["a", "a"]
+    assert circle({"a": ["b", "c"], "b": ["c"], "c": ["elsewhere"]}) == []
+
+
+def test_everything_at_the_top_of_the_core_has_a_floor() -> None:
+    assert {folder(module) for module in MODULES if module.partition(".")[0] == CORE} == set(FLOOR)
+    entries = [path.name for path in SOURCES[CORE].iterdir() if path.name != "__pycache__"]
+    assert len(entries) <= TOP_MOST, sorted(entries)
+
+
+def test_no_import_leads_to_a_higher_floor_or_across_one() -> None:
+    found = [
+        f"{place}: {folder(module)} imports {imported}"
+        for place, module, imported in ours(CORE)
+        if folder(module) != folder(imported) and FLOOR[folder(imported)] >= FLOOR[folder(module)]
+    ]
+    assert found == []
 
 
 def test_there_are_wheels() -> None:
@@ -42,12 +129,12 @@ def test_there_are_wheels() -> None:
 
 
 def test_the_core_imports_no_plugin() -> None:
-    assert [place for place, module in ours(CORE) if module != CORE] == []
+    assert [place for place, _, imported in ours(CORE) if imported.partition(".")[0] != CORE] == []
 
 
 @pytest.mark.parametrize("package", PLUGINS)
 def test_a_plugin_imports_the_core_and_itself(package: str) -> None:
-    assert [place for place, module in ours(package) if module not in (CORE, package)] == []
+    assert [place for place, _, imported in ours(package) if imported.partition(".")[0] not in (CORE, package)] == []
 
 
 def test_the_core_knows_no_plugin_by_name() -> None:
