@@ -297,9 +297,8 @@ def test_characters_that_the_terminal_lacks_are_spelled_out(tmp_path: Path) -> N
 
 def test_messages_do_not_drive_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     _, lines = run(capsys, "boot", "\x1b[31mred\nnew")
-    assert lines == [
-        "softreserve: \\x1b[31mred new: no such machine: wanted a capture directory, a TOML file or example:NAME"
-    ]
+    assert len(lines) == 1
+    assert lines[0].startswith("softreserve: \\x1b[31mred new: no such machine: wanted ")
 
 
 # ------------------------------------------------------------------------------------------------------------- limits

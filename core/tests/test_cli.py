@@ -63,6 +63,16 @@ def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -
     assert out.startswith(f"Usage: softreserve {name}")
 
 
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in ("align", "plugins")])
+def test_every_command_about_a_machine_takes_the_same_forms_of_it(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = " ".join(run(name, "--help", capsys=capsys)[1].split())
+    assert "MACHINE is a capture directory, a TOML machine file, example:NAME, dmesg:FILE" in words
+    assert {"--from-dmesg", "--acpi"} <= set(words.split())
+    assert ("--userspace" in words.split()) == (name != "kaslr")
+
+
 def test_a_machine_is_summed_up(machine: str, capsys: pytest.CaptureFixture[str]) -> None:
     status, out, err = run("boot", machine, capsys=capsys)
     assert (status, err) == (0, "")
@@ -195,10 +205,10 @@ def test_plugins_bring_commands(
 
 
 BAD = [
-    (["boot"], "give either MACHINE or --from-dmesg FILE"),
+    (["boot"], "Missing argument 'MACHINE'"),
     (["boot", "nowhere"], "nowhere: no such machine"),
     (["boot", "example:two-nod"], "did you mean two-node?"),
-    (["boot", "{machine}", "--acpi", "x"], "--acpi goes with --from-dmesg"),
+    (["boot", "{machine}", "--acpi", "x"], "--acpi goes with a kernel log"),
     (["boot", "{machine}", "--emit", "xomem"], "xomem"),
     (
         ["boot", "{machine}", "--kernel", "6.13"],

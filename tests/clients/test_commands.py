@@ -161,11 +161,11 @@ def test_serve_wants_a_directory(tmp_path: Path) -> None:
 
 def test_export_writes_what_lsmem_reads(tmp_path: Path) -> None:
     need("lsmem")
-    assert softreserve("export", MACHINE, str(tmp_path / "root")).returncode == 0
-
-    found = subprocess.run(["lsmem", "-s", str(tmp_path / "root")], check=True, capture_output=True, text=True)
-
-    assert "Total online memory:       2G" in found.stdout
+    for userspace, total in (("udev", "4G"), ("none", "2G")):
+        export = softreserve("export", MACHINE, str(tmp_path / "root"), "--replace", "--userspace", userspace)
+        assert export.returncode == 0
+        found = subprocess.run(["lsmem", "-s", str(tmp_path / "root")], check=True, capture_output=True, text=True)
+        assert f"Total online memory:       {total}" in found.stdout
     again = softreserve("export", MACHINE, str(tmp_path / "root"))
     assert again.returncode == 2
     assert again.stderr == f"softreserve: {tmp_path}/root: is there already; --replace takes its place\n"

@@ -6,9 +6,16 @@ import difflib
 
 import click
 
-from softreserve.cli.options import Changes, asked, change_options, machine_argument, plugin_option
+from softreserve.cli.options import (
+    Changes,
+    Choices,
+    MachineCommand,
+    booted,
+    described,
+    machine_argument,
+    machine_options,
+)
 from softreserve.kernel.system import System
-from softreserve.machine.boot import boot
 from softreserve.views.emit import EMITTERS, emit
 
 __all__ = ["diff_command"]
@@ -17,11 +24,10 @@ __all__ = ["diff_command"]
 _USUAL = ("iomem", "firmware-memmap", "nodes", "memory-blocks", "dax", "memory-tiers")
 
 
-@click.command("diff")
+@click.command("diff", cls=MachineCommand)
 @machine_argument()
 @machine_argument("other", required=False)
-@change_options
-@plugin_option
+@machine_options()
 @click.option(
     "--emit", "what", multiple=True, type=click.Choice(list(EMITTERS)), help="Compare this (may be repeated)."
 )
@@ -29,24 +35,21 @@ _USUAL = ("iomem", "firmware-memmap", "nodes", "memory-blocks", "dax", "memory-t
 def diff_command(
     machine: str,
     other: str | None,
-    arch: str | None,
-    kernel: str | None,
-    cmdline: str | None,
-    page_size: str | None,
-    plugin: tuple[str, ...],
+    choices: Choices,
     what: tuple[str, ...],
     as_json: bool,
 ) -> int:
     """Compare MACHINE with OTHER, or with itself, under another kernel, command line or architecture.
 
-    The options change the second of the two. Both are booted and their modules loaded, as udev does. Ends with 1 when
-    something differs.
+    The options change the second of the two. Ends with 1 when something differs.
     """
-    changes = Changes(arch, kernel, cmdline, page_size)
-    if other is None and not changes:
+    if other is None and not choices.changes:
         raise click.UsageError("nothing to compare with: give OTHER, or an option that changes MACHINE")
-    before, after = _boot(machine, plugin, Changes()), _boot(other or machine, plugin, changes)
-    names = before.machine.name, after.machine.name + _words(changes)
+    first = described(machine, choices)
+    second = first if other in (None, machine) else described(str(other), choices)
+    before = booted(first, choices._replace(changes=Changes())).system
+    after = booted(second, choices).system
+    names = before.machine.name, after.machine.name + _words(choices.changes)
     found = {name: _difference(before, after, name, names) for name in what or _USUAL}
     if as_json:
         from softreserve.cli.jsonout import print_json
@@ -58,13 +61,6 @@ def diff_command(
                 print(f"=== {name}")
                 print("\n".join(lines))
     return 1 if any(found.values()) else 0
-
-
-def _boot(machine: str, plugin: tuple[str, ...], changes: Changes) -> System:
-    scenario, selection = asked(machine, plugin, changes)
-    system = boot(scenario.machine, selection.hooks_for(scenario.machine), recording=False)
-    system.modules.coldplug()
-    return system
 
 
 def _difference(before: System, after: System, name: str, names: tuple[str, str]) -> list[str]:

@@ -4,33 +4,24 @@ from __future__ import annotations
 
 import click
 
-from softreserve.cli.options import Changes, asked, change_options, machine_argument, plugin_option
-from softreserve.machine.boot import boot
+from softreserve.cli.options import Choices, MachineCommand, booted, machine_argument, machine_options
 from softreserve.model.events import Event
 
 __all__ = ["explain_command"]
 
 
-@click.command("explain")
+@click.command("explain", cls=MachineCommand)
 @machine_argument()
 @click.argument("address")
-@change_options
-@plugin_option
+@machine_options()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def explain_command(
     machine: str,
     address: str,
-    arch: str | None,
-    kernel: str | None,
-    cmdline: str | None,
-    page_size: str | None,
-    plugin: tuple[str, ...],
+    choices: Choices,
     as_json: bool,
 ) -> None:
-    """Say what ADDRESS (bytes; 0x240000000, 9G) is to MACHINE, and every decision on the way there.
-
-    The machine is booted and its modules are loaded, as udev does.
-    """
+    """Say what ADDRESS (bytes; 0x240000000, 9G) is to MACHINE, and every decision on the way there."""
     from softreserve.config.reader import parse_size
     from softreserve.views.summary import owners_at, why
 
@@ -38,9 +29,7 @@ def explain_command(
         at = parse_size(address)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="ADDRESS") from None
-    scenario, selection = asked(machine, plugin, Changes(arch, kernel, cmdline, page_size))
-    system = boot(scenario.machine, selection.hooks_for(scenario.machine))
-    system.modules.coldplug()
+    system = booted(machine, choices, recording=True).system
     events, owners = why(system, at), owners_at(system, at)
     node = system.nodes.phys_to_target_node(at)
     if as_json:

@@ -7,27 +7,21 @@ from pathlib import Path
 
 import click
 
-from softreserve.cli.options import Changes, asked, change_options, machine_argument, plugin_option
-from softreserve.machine.boot import boot
+from softreserve.cli.options import Choices, MachineCommand, booted, machine_argument, machine_options
 
 __all__ = ["export_command"]
 
 
-@click.command("export")
+@click.command("export", cls=MachineCommand)
 @machine_argument()
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.option("--replace", is_flag=True, help="Take the place of a directory that holds something.")
-@change_options
-@plugin_option
+@machine_options()
 def export_command(
     machine: str,
     directory: Path,
     replace: bool,
-    arch: str | None,
-    kernel: str | None,
-    cmdline: str | None,
-    page_size: str | None,
-    plugin: tuple[str, ...],
+    choices: Choices,
 ) -> None:
     """Boot MACHINE and write its /sys and /proc files into DIRECTORY, for lsmem -s, lscpu -s, HWLOC_FSROOT= lstopo.
 
@@ -35,7 +29,5 @@ def export_command(
     """
     from softreserve.live.export import export
 
-    scenario, selection = asked(machine, plugin, Changes(arch, kernel, cmdline, page_size))
-    system = boot(scenario.machine, selection.hooks_for(scenario.machine), recording=False)
-    count = export(system, directory, replace=replace)
+    count = export(booted(machine, choices).system, directory, replace=replace)
     print(f"softreserve: {count} files in {directory}", file=sys.stderr)

@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 import click
 
-from softreserve.cli.options import Changes, asked, change_options, machine_argument, plugin_option
+from softreserve.cli.options import Choices, MachineCommand, asked, machine_argument, machine_options
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.errors import MachineError
 from softreserve.model.machine import Machine
@@ -35,10 +35,9 @@ def _seed(ctx: click.Context, param: click.Parameter, value: str | None) -> int 
     return seed
 
 
-@click.command("kaslr")
+@click.command("kaslr", cls=MachineCommand)
 @machine_argument()
-@change_options
-@plugin_option
+@machine_options(boots=False)
 @click.option("--seed", callback=_seed, metavar="NUMBER", help="Show where these random bits put the kernel image.")
 @click.option("--samples", type=click.IntRange(min=1), metavar="N", help="Draw N times, and count.")
 @click.option(
@@ -47,11 +46,7 @@ def _seed(ctx: click.Context, param: click.Parameter, value: str | None) -> int 
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; numbers are bytes, ends not included.")
 def kaslr_command(
     machine: str,
-    arch: str | None,
-    kernel: str | None,
-    cmdline: str | None,
-    page_size: str | None,
-    plugin: tuple[str, ...],
+    choices: Choices,
     seed: int | None,
     samples: int | None,
     sample_seed: int,
@@ -61,9 +56,9 @@ def kaslr_command(
 
     With nokaslr on the command line it goes to one place only; --seed and --samples show what it would do without.
     """
-    scenario, selection = asked(machine, plugin, Changes(arch, kernel, cmdline, page_size))
+    scenario, hooks_for = asked(machine, choices)
     described, randomized = scenario.machine, _without_nokaslr(scenario.machine)
-    hooks = selection.hooks_for(described)
+    hooks = hooks_for(described)
     bits = _ANY_SEED if seed is None else seed
     placement = _placement(hooks, described, bits)
     free = placement if randomized is described else _placement(hooks, randomized, bits)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from softreserve.cli.options import Changes, asked, change_options, machine_argument, plugin_option
+from softreserve.cli.options import Choices, MachineCommand, booted, machine_argument, machine_options
 from softreserve.model.units import U64_MAX
 
 __all__ = ["kexec_command"]
@@ -24,7 +24,7 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int 
         raise click.BadParameter(str(error)) from None
 
 
-@click.command("kexec")
+@click.command("kexec", cls=MachineCommand)
 @machine_argument()
 @click.option(
     "--syscall", type=click.Choice(["kexec_load", "kexec_file_load"]), default="kexec_load", show_default=True
@@ -35,8 +35,7 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int 
 @click.option("--append", default="", metavar="TEXT", help="Added to the next kernel's command line.")
 @click.option("--mem-min", metavar="BYTES", callback=_size, help="Lowest address for segments (kexec_load).")
 @click.option("--mem-max", metavar="BYTES", callback=_size, help="Highest address for segments (kexec_load).")
-@change_options
-@plugin_option
+@machine_options()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def kexec_command(
     machine: str,
@@ -47,11 +46,7 @@ def kexec_command(
     append: str,
     mem_min: int | None,
     mem_max: int | None,
-    arch: str | None,
-    kernel: str | None,
-    cmdline: str | None,
-    page_size: str | None,
-    plugin: tuple[str, ...],
+    choices: Choices,
     as_json: bool,
 ) -> int:
     """Boot MACHINE, kexec into the next kernel, and show what each generation makes of specific purpose memory.
@@ -59,12 +54,10 @@ def kexec_command(
     Ends with 1 where memory of a device is overwritten or specific purpose memory is no longer soft reserved.
     """
     from softreserve.config.builds import rebuilt
-    from softreserve.machine.boot import boot
     from softreserve.machine.crossing import cross
     from softreserve.model.kexec import KexecRequest
 
-    scenario, selection = asked(machine, plugin, Changes(arch, kernel, cmdline, page_size))
-    system = boot(scenario.machine, selection.hooks_for(scenario.machine), recording=False)
+    system, _, hooks_for = booted(machine, choices)
     request = KexecRequest(
         syscall=syscall,
         kernel=rebuilt(system.kernel, release=to_kernel, arch=None, page_size=None) if to_kernel else None,
@@ -73,7 +66,7 @@ def kexec_command(
         mem_min=mem_min or 0,
         mem_max=U64_MAX if mem_max is None else mem_max,
     )
-    generations = cross(system, request, selection.hooks_for, chain)
+    generations = cross(system, request, hooks_for, chain)
     if as_json:
         from softreserve.cli.jsonout import print_json
 

@@ -5,36 +5,27 @@ from __future__ import annotations
 import attrs
 import click
 
-from softreserve.cli.options import Changes, asked, change_options, machine_argument, plugin_option
-from softreserve.machine.boot import boot
+from softreserve.cli.options import Choices, MachineCommand, booted, machine_argument, machine_options
 from softreserve.model.findings import Finding
 from softreserve.views.lint import lint
 
 __all__ = ["lint_command"]
 
 
-@click.command("lint")
+@click.command("lint", cls=MachineCommand)
 @machine_argument()
-@change_options
-@plugin_option
+@machine_options()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; ranges are bytes, half open.")
 def lint_command(
     machine: str,
-    arch: str | None,
-    kernel: str | None,
-    cmdline: str | None,
-    page_size: str | None,
-    plugin: tuple[str, ...],
+    choices: Choices,
     as_json: bool,
 ) -> int:
     """Find mistakes of the firmware and surprises for the operator.
 
-    The machine is booted and its modules are loaded, as udev does. Ends with 1 when there is an error or a warning.
+    Ends with 1 when there is an error or a warning.
     """
-    scenario, selection = asked(machine, plugin, Changes(arch, kernel, cmdline, page_size))
-    system = boot(scenario.machine, selection.hooks_for(scenario.machine))
-    system.modules.coldplug()
-    found = lint(system)
+    found = lint(booted(machine, choices, recording=True).system)
     if as_json:
         from softreserve.cli.jsonout import print_json
 

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import click
 
-from softreserve.cli.options import Changes, asked
+from softreserve.cli.options import Choices, booted
 from softreserve.kernel.system import System
 from softreserve.live.record import Recorder
-from softreserve.machine.boot import boot
 
 __all__ = ["record_option", "recorded_system"]
 
@@ -25,12 +24,9 @@ record_option = click.option(
 
 
 @contextmanager
-def recorded_system(
-    machine: str, changes: Changes, plugin: tuple[str, ...], record: Path | None
-) -> Iterator[tuple[System, Recorder | None]]:
+def recorded_system(machine: str, choices: Choices, record: Path | None) -> Iterator[tuple[System, Recorder | None]]:
     """Boot; carry out what the record holds; record what follows."""
-    scenario, selection = asked(machine, plugin, changes)
-    system = boot(scenario.machine, selection.hooks_for(scenario.machine), recording=False)
+    system = booted(machine, choices).system
     if record is None:
         yield system, None
         return

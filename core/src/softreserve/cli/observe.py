@@ -7,18 +7,18 @@ from pathlib import Path
 
 import click
 
-from softreserve.cli.options import asked, machine_argument, plugin_option
+from softreserve.cli.options import Choices, MachineCommand, asked, machine_argument, machine_options
 
 __all__ = ["observe_command"]
 
 
-@click.command("observe")
+@click.command("observe", cls=MachineCommand)
 @machine_argument("case")
 @click.option(
     "--out", required=True, metavar="DIR", type=click.Path(file_okay=False, path_type=Path), help="Write here."
 )
-@plugin_option
-def observe_command(case: str, out: Path, plugin: tuple[str, ...]) -> None:
+@machine_options(changes=False)
+def observe_command(case: str, out: Path, choices: Choices) -> None:
     """Boot CASE, run its steps and its kexec, and write what a real kernel would have shown.
 
     DIR gets the layout of a capture's expected/ directory. Steps that cannot be run here are named on standard error.
@@ -26,6 +26,6 @@ def observe_command(case: str, out: Path, plugin: tuple[str, ...]) -> None:
     from softreserve.live.shell import runner
     from softreserve.views.observe import observe
 
-    scenario, selection = asked(case, plugin, with_steps=True)
-    for line in observe(scenario, out, selection.hooks_for, runner):
+    scenario, hooks_for = asked(case, choices, with_steps=True)
+    for line in observe(scenario, out, hooks_for, runner, userspace=choices.userspace or "none"):
         print(f"softreserve: not run: {line}", file=sys.stderr)

@@ -1,48 +1,99 @@
-"""What the commands about a machine have in common: naming it, and changing it for a "what if"."""
+"""What the commands about a machine have in common: naming it, changing it for a "what if", and booting it."""
 
 from __future__ import annotations
 
+import functools
 import sys
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, TypeVar, cast
 
 import attrs
 import click
 
 from softreserve import config
+from softreserve.kernel.state import USERSPACES, Userspace
+from softreserve.kernel.system import System
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.errors import MachineError
 from softreserve.model.kernel import Kernel
 from softreserve.model.machine import Machine
 from softreserve.model.scenario import Scenario
+from softreserve.plugins.hooks import Hooks
 from softreserve.plugins.selection import Selection
 
-__all__ = ["Changes", "asked", "change_options", "machine_argument", "plugin_option"]
+__all__ = [
+    "Booted",
+    "Changes",
+    "Choices",
+    "MachineCommand",
+    "asked",
+    "booted",
+    "described",
+    "machine_argument",
+    "machine_options",
+    "plugin_option",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_LOG_OPTION = "--from-dmesg"
+_MACHINE = (
+    "MACHINE is a capture directory, a TOML machine file, example:NAME, dmesg:FILE (a kernel log, best with efi=debug),"
+    " or - for a machine file or log on standard input."
+)
+
+plugin_option = click.option(
+    "-p", "--plugin", multiple=True, metavar="NAME", help="Load this plugin too; no:NAME leaves one out."
+)
+_LOGS = (
+    click.option(_LOG_OPTION, metavar="FILE", expose_value=False, help="The same as dmesg:FILE in MACHINE's place."),
+    click.option("--acpi", metavar="DIR", help="ACPI tables of a kernel log, as in /sys/firmware/acpi/tables."),
+)
 _CHANGES = (
     click.option("--arch", metavar="NAME", help="Boot it on this architecture, or on that of this plugin."),
     click.option("--kernel", metavar="RELEASE", help="Boot this kernel release (6.1, 6.12 ...)."),
     click.option("--cmdline", metavar="TEXT", help='Another command line; "+TEXT" appends to the one it has.'),
     click.option("--page-size", metavar="BYTES", help="Page size of the kernel: 4K, 16K or 64K."),
 )
-
-plugin_option = click.option(
-    "-p", "--plugin", multiple=True, metavar="NAME", help="Load this plugin too; no:NAME leaves one out."
+_USERSPACE = click.option(
+    "--userspace",
+    type=click.Choice(USERSPACES),
+    help="What has run after the kernel: none, or udev, which loads modules.  [default: udev; none where a recorded "
+    "boot is reproduced: by observe, by --emit of a capture, by its own steps]",
 )
+
+
+class MachineCommand(click.Command):
+    """A command about a machine: the old way to name a log becomes the argument that it stands for."""
+
+    def __init__(self, *args: Any, **extra: Any) -> None:
+        super().__init__(*args, **{"epilog": _MACHINE, **extra})
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse, with ``--from-dmesg FILE`` as ``dmesg:FILE``."""
+        return super().parse_args(ctx, list(_logs_as_machines(args)))
+
+
+def _logs_as_machines(arguments: list[str]) -> Iterator[str]:
+    """The arguments with ``--from-dmesg FILE`` as ``dmesg:FILE`` before all others."""
+    rest: list[str] = []
+    words = iter(arguments)
+    for word in words:
+        option, equals, value = word.partition("=")
+        if word == "--":
+            rest += [word, *words]
+        elif option != _LOG_OPTION:
+            rest.append(word)
+        elif equals or (value := next(words, "")):
+            yield f"{config.LOG}{value}"
+        else:
+            rest.append(word)  # click says what is missing
+    yield from rest
 
 
 def machine_argument(name: str = "machine", *, required: bool = True) -> Callable[[F], F]:
     """The MACHINE argument."""
     return click.argument(name, required=required)
-
-
-def change_options(function: F) -> F:
-    """The options that change a machine: ``arch``, ``kernel``, ``cmdline``, ``page_size``."""
-    for option in reversed(_CHANGES):
-        function = option(function)
-    return function
 
 
 class Changes(NamedTuple):
@@ -97,29 +148,94 @@ class Changes(NamedTuple):
         return checked_cmdline(changed.text)
 
 
+class Choices(NamedTuple):
+    """What the options that all commands about a machine share say. ``None``: nothing.
+
+    :param plugin: as given with ``-p``.
+    :param acpi: a directory with the tables of a log.
+    """
+
+    changes: Changes = Changes()
+    plugin: tuple[str, ...] = ()
+    acpi: str | None = None
+    userspace: Userspace | None = None
+
+
+class Booted(NamedTuple):
+    """A running system, what it was made of, and what loads the plugins for the kernels after it."""
+
+    system: System
+    scenario: Scenario
+    hooks_for: Callable[[Machine], Hooks]
+
+
+def machine_options(*, changes: bool = True, boots: bool = True) -> Callable[[F], F]:
+    """The options that all commands about a machine share, as one argument ``choices`` (:class:`Choices`).
+
+    :param changes: whether the machine can be changed for a "what if".
+    :param boots: whether it is booted.
+    """
+
+    def decorate(function: F) -> F:
+        @functools.wraps(function)
+        def command(**values: Any) -> Any:
+            of_changes = {name: values.pop(name) for name in Changes._fields if name in values}
+            others = {name: values.pop(name) for name in Choices._fields if name in values}
+            return function(choices=Choices(Changes(**of_changes), **others), **values)
+
+        options = (*(_CHANGES if changes else ()), plugin_option, *((_USERSPACE,) if boots else ()), *_LOGS)
+        for option in reversed(options):
+            command = option(command)
+        return cast(F, command)
+
+    return decorate
+
+
+def described(machine: str, choices: Choices, *, with_steps: bool = False) -> Scenario:
+    """The machine that a person named, as it is described."""
+    return config.load(machine, with_steps=with_steps, acpi=choices.acpi)
+
+
 def asked(
-    machine: str,
-    plugin: tuple[str, ...],
-    changes: Changes | None = None,
-    *,
-    with_steps: bool = False,
-) -> tuple[Scenario, Selection]:
-    """The machine that a person asked for, and the plugins for it.
+    machine: str | Scenario, choices: Choices, *, with_steps: bool = False
+) -> tuple[Scenario, Callable[[Machine], Hooks]]:
+    """The machine that a person asked for, changes included, and what loads the plugins for it.
 
     ``-p`` before the command counts too.
     """
-    scenario = config.load(machine, with_steps=with_steps)
-    return changed(scenario, plugin, changes or Changes())
-
-
-def changed(scenario: Scenario, plugin: tuple[str, ...], changes: Changes) -> tuple[Scenario, Selection]:
-    """A scenario with changes, and the plugins for it."""
+    scenario = described(machine, choices, with_steps=with_steps) if isinstance(machine, str) else machine
     everywhere: tuple[str, ...] = click.get_current_context().find_root().params.get("plugin", ())
-    selection = Selection(dict.fromkeys((*everywhere, *plugin)), scenario.plugins)
-    machine = changes.apply(scenario.machine, selection)
-    if machine.arch != scenario.machine.arch:
+    selection = Selection(dict.fromkeys((*everywhere, *choices.plugin)), scenario.plugins)
+    changed = choices.changes.apply(scenario.machine, selection)
+    if changed.arch != scenario.machine.arch:
         from softreserve.machine.carry import lost_on
 
-        for line in lost_on(scenario.machine, machine.arch):
+        for line in lost_on(scenario.machine, changed.arch):
             print(f"softreserve: {line}", file=sys.stderr)
-    return attrs.evolve(scenario, machine=machine), selection
+    return attrs.evolve(scenario, machine=changed), selection.hooks_for
+
+
+def booted(
+    machine: str | Scenario,
+    choices: Choices,
+    *,
+    with_steps: bool = False,
+    recording: bool = False,
+    reproducing: bool = False,
+    trace: Callable[[str], None] | None = None,
+) -> Booted:
+    """Boot what a person asked for, up to the user space that is wanted.
+
+    :param recording: whether reasons are looked up in the events later.
+    :param reproducing: whether what a recorded boot showed or did is wanted: that was before udev ran.
+    :param trace: gets a line for every call of a hook.
+    """
+    from softreserve.machine.boot import boot
+
+    scenario, hooks_for = asked(machine, choices, with_steps=with_steps)
+    hooks = hooks_for(scenario.machine)
+    if trace is not None:
+        hooks.trace = trace
+    userspace = choices.userspace or ("none" if reproducing and scenario.recorded else "udev")
+    system = boot(scenario.machine, hooks, recording=recording, userspace=userspace)
+    return Booted(system, scenario, hooks_for)

@@ -31,6 +31,8 @@ def print_summary(summary: Summary) -> None:
     words = f"{summary.release}, {summary.arch}, {human_size(summary.page_size)} pages"
     console.print(Text(f"{summary.machine}: Linux {words}, nodes {summary.nodes or '-'}", style="bold"))
     console.print(Text(f"plugins: {', '.join(summary.plugins)}", style="dim"))
+    loaded = ", ".join(summary.modules) or "no module"
+    console.print(Text(f"userspace: {summary.userspace}, {loaded} loaded", style="dim"))
     table = Table(box=box.SIMPLE, pad_edge=False)
     table.add_column("range (last byte included)", no_wrap=True)
     table.add_column("size", justify="right", no_wrap=True)

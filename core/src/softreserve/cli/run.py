@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from softreserve.cli.options import Changes, asked, change_options, machine_argument, plugin_option
-from softreserve.machine.boot import boot
+from softreserve.cli.options import Choices, MachineCommand, booted, machine_argument, machine_options
 from softreserve.views.emit import EMITTERS, emit
 
 if TYPE_CHECKING:
@@ -24,22 +23,17 @@ if TYPE_CHECKING:
 __all__ = ["run_command"]
 
 
-@click.command("run")
+@click.command("run", cls=MachineCommand)
 @machine_argument()
 @click.argument("steps", required=False, type=click.Path(path_type=Path))
-@change_options
-@plugin_option
+@machine_options()
 @click.option("--trace", is_flag=True, help="Show the state after every write.")
 @click.option("--state", is_flag=True, help="Show the whole state after every step, not only what it changed.")
 @click.option("--emit", "what", type=click.Choice(list(EMITTERS)), help="At the end, print this as the kernel would.")
 def run_command(
     machine: str,
     steps: Path | None,
-    arch: str | None,
-    kernel: str | None,
-    cmdline: str | None,
-    page_size: str | None,
-    plugin: tuple[str, ...],
+    choices: Choices,
     trace: bool,
     state: bool,
     what: str | None,
@@ -51,11 +45,10 @@ def run_command(
     """
     from softreserve.config.steps import read_steps
 
-    scenario, selection = asked(machine, plugin, Changes(arch, kernel, cmdline, page_size), with_steps=steps is None)
+    system, scenario, _ = booted(machine, choices, with_steps=steps is None, reproducing=steps is None)
     todo = scenario.steps if steps is None else read_steps(steps, scenario.machine.kernel)[0]
     if not todo:
         raise click.UsageError(f"{steps or machine} has no steps")
-    system = boot(scenario.machine, selection.hooks_for(scenario.machine), recording=False)
     status = 0
     with _session(system, todo) as runner:
         for step in todo:

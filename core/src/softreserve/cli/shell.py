@@ -7,26 +7,21 @@ from pathlib import Path
 import click
 
 from softreserve.cli.live import record_option, recorded_system
-from softreserve.cli.options import Changes, change_options, machine_argument, plugin_option
+from softreserve.cli.options import Choices, MachineCommand, machine_argument, machine_options
 
 __all__ = ["shell_command"]
 
 
-@click.command("shell")
+@click.command("shell", cls=MachineCommand)
 @machine_argument()
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @record_option
-@change_options
-@plugin_option
+@machine_options()
 def shell_command(
     machine: str,
     command: tuple[str, ...],
     record: Path | None,
-    arch: str | None,
-    kernel: str | None,
-    cmdline: str | None,
-    page_size: str | None,
-    plugin: tuple[str, ...],
+    choices: Choices,
 ) -> int:
     """Boot MACHINE and run COMMAND (or a shell) where /sys, /dev/dax* and parts of /proc are the machine's.
 
@@ -35,9 +30,8 @@ def shell_command(
     """
     from softreserve.live.shell import Session, interactive_command
 
-    changes = Changes(arch, kernel, cmdline, page_size)
     with (
-        recorded_system(machine, changes, plugin, record) as (system, recorder),
+        recorded_system(machine, choices, record) as (system, recorder),
         Session(system, recorder=recorder) as session,
     ):
         return session.attach(command or interactive_command())

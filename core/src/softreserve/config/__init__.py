@@ -1,6 +1,6 @@
 """From what a person names to a :class:`~softreserve.model.scenario.Scenario`.
 
-Three forms: a capture directory, a TOML machine file, ``example:NAME``.
+A capture directory, a TOML machine file, ``example:NAME``, ``dmesg:FILE``, or ``-``: standard input.
 """
 
 from __future__ import annotations
@@ -14,13 +14,19 @@ from softreserve.model.scenario import Scenario
 if TYPE_CHECKING:
     from softreserve.config.reader import StrPath
 
-__all__ = ["EXAMPLE", "example_names", "load"]
+__all__ = ["EXAMPLE", "LOG", "STDIN", "example_names", "load"]
 
 #: What the name of a bundled example begins with.
 EXAMPLE = "example:"
+#: What the name of a kernel log begins with.
+LOG = "dmesg:"
+#: Standard input.
+STDIN = "-"
 
 _EXAMPLES = os.path.join(os.path.dirname(__file__), "examples")
 _SUFFIX = ".toml"
+_OWN_TABLES = "--acpi goes with a kernel log: machine files and captures have tables of their own"
+_WANTED = "wanted a capture directory, a TOML file, example:NAME, dmesg:FILE or - (standard input)"
 
 
 def example_names() -> tuple[str, ...]:
@@ -28,25 +34,54 @@ def example_names() -> tuple[str, ...]:
     return tuple(sorted(name[: -len(_SUFFIX)] for name in os.listdir(_EXAMPLES) if name.endswith(_SUFFIX)))
 
 
-def load(spec: StrPath, *, with_steps: bool = True) -> Scenario:
+def load(spec: StrPath, *, with_steps: bool = True, acpi: StrPath | None = None) -> Scenario:
     """Read a machine; without ``with_steps`` only what a boot needs.
 
-    :param spec: a capture directory (``CASE`` or ``CASE/input``), a machine file (``*.toml``) or ``example:NAME``.
-    :raises InputError: there is no such machine.
+    :param spec: a capture directory (``CASE`` or ``CASE/input``), a machine file, ``example:NAME``, ``dmesg:FILE`` or
+        ``-``. A file whose name does not end in ``.toml``, and standard input, may be a log as well.
+    :param acpi: a directory with ACPI tables, for a log, which has none.
+    :raises InputError: there is no such machine, or it is no log and ``acpi`` was given.
     :raises ConfigError: everything that is wrong with its files.
     """
-    path = _example(spec) if isinstance(spec, str) and spec.startswith(EXAMPLE) else os.fspath(spec)
+    path = os.fspath(spec)
+    if path.startswith(EXAMPLE):
+        path = _example(path)
+    elif path.startswith(LOG):
+        return _log(path.removeprefix(LOG), acpi)
+    elif path != STDIN and not os.path.isdir(path) and not os.path.exists(path):
+        raise InputError(f"no such machine: {_WANTED}", path=spec)
+    elif path == STDIN or not (os.path.isdir(path) or path.endswith(_SUFFIX)):
+        return _recognised(path, acpi)
+    if acpi is not None:
+        raise InputError(_OWN_TABLES, path=spec)
     if os.path.isdir(path):
         from softreserve.config.capture import read_capture
 
         return read_capture(path, with_steps=with_steps)
-    if not os.path.exists(path):
-        raise InputError("no such machine: wanted a capture directory, a TOML file or example:NAME", path=spec)
-    from pathlib import Path
-
     from softreserve.config.machine_file import read_machine_file
 
-    return read_machine_file(Path(path))
+    return read_machine_file(path)
+
+
+def _log(path: str, acpi: StrPath | None) -> Scenario:
+    from softreserve.config.dmesg import read_dmesg
+
+    return read_dmesg(path, acpi)
+
+
+def _recognised(path: str, acpi: StrPath | None) -> Scenario:
+    """A log or a machine file, by what stands in it."""
+    from softreserve.config.dmesg import is_log, read_dmesg
+    from softreserve.config.reader import path_words, read_bytes
+
+    data = read_bytes(path)
+    if is_log(data):
+        return read_dmesg(path, acpi, data)
+    if acpi is not None:
+        raise InputError(_OWN_TABLES, path=path_words(path))
+    from softreserve.config.machine_file import read_machine_file
+
+    return read_machine_file(path, data)
 
 
 def _example(spec: str) -> str:

@@ -60,7 +60,7 @@ def read_capture(path: StrPath, *, with_steps: bool = True) -> Scenario:
         cpus=cpus,
         image=image,
     )
-    return Scenario(machine, steps, kexec, path=path)
+    return Scenario(machine, steps, kexec, path=path, recorded=True)
 
 
 def _collected(problems: Problems, read: Any, path: str) -> Any:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
-import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -12,14 +13,14 @@ from softreserve.config.acpi_files import read_acpi
 from softreserve.config.acpi_schema import Acpi, Size, SratCpus, SratMemory, SratTable, build_acpi
 from softreserve.config.builds import default_config
 from softreserve.config.parts import checked_cmdline
-from softreserve.config.reader import read_bytes
+from softreserve.config.reader import StrPath, path_words, read_bytes
 from softreserve.model.efi_text import parse_efi_memmap
 from softreserve.model.errors import InputError, MachineError, shown
 from softreserve.model.kernel import Kernel
 from softreserve.model.machine import CPUS_MAX, E820Entry, Machine
 from softreserve.model.scenario import Scenario
 
-__all__ = ["parse_dmesg", "read_dmesg"]
+__all__ = ["is_log", "parse_dmesg", "read_dmesg"]
 
 T = TypeVar("T")
 
@@ -46,19 +47,29 @@ _E820_TYPES = {
 _E820_NUMBER = re.compile(r"type (\d+)")
 
 
-def read_dmesg(source: str, acpi: str | None = None) -> Scenario:
+def is_log(data: bytes) -> bool:
+    """Whether the content of a file is a kernel log, and no machine file that speaks of one."""
+    text = data.decode("utf-8", "replace")
+    if not any(pattern.search(text) for pattern in (_RELEASE, _E820, _EFI)):
+        return False
+    try:
+        tomllib.loads(text)
+    except (ValueError, RecursionError):  # ValueError: no TOML, or a number with too many digits
+        return True
+    return False
+
+
+def read_dmesg(source: StrPath, acpi: StrPath | None = None, data: bytes | None = None) -> Scenario:
     """Read a log from a file or, for ``-``, from standard input; ACPI tables from a directory, if there is one.
 
+    :param data: what stands in it, where somebody has read it already.
     :raises InputError: no memory map or no release in it; a directory of tables that is not there.
     """
-    if source == "-":
-        text, path = sys.stdin.buffer.read().decode("utf-8", "replace"), Path("standard input")
-    else:
-        path = Path(source)
-        text = read_bytes(path).decode("utf-8", "replace")
-    if acpi is not None and not Path(acpi).is_dir():
+    text = (read_bytes(source) if data is None else data).decode("utf-8-sig", "replace")
+    if acpi is not None and not os.path.isdir(acpi):
         raise InputError("no such directory", path=acpi)
-    tables = read_acpi(Path(acpi)) if acpi is not None else None
+    tables = read_acpi(acpi) if acpi is not None else None
+    path = path_words(source)
     return Scenario(parse_dmesg(text, tables, path), path=path)
 
 

@@ -15,7 +15,7 @@ from softreserve.config.acpi_schema import Acpi, Size, a_number, build_acpi
 from softreserve.config.builds import default_config
 from softreserve.config.capture import PAGE_SIZES
 from softreserve.config.parts import checked_cmdline
-from softreserve.config.reader import Document, Problems, parse_size, read_text
+from softreserve.config.reader import Document, Problems, StrPath, parse_size, read_text
 from softreserve.config.steps import scenario_steps
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.efi import EfiAttribute, EfiDescriptor, EfiMemoryMap, EfiType
@@ -131,13 +131,14 @@ class MachineFile:
     plugins: tuple[str, ...] | None = None
 
 
-def read_machine_file(path: Path) -> Scenario:
-    """Read a machine file.
+def read_machine_file(path: StrPath, data: bytes | None = None) -> Scenario:
+    """Read a machine file. The files that it names are relative to it, or to here where it is standard input.
 
+    :param data: what stands in it, where somebody has read it already.
     :raises ConfigError: everything that is wrong with it.
     """
     problems = Problems()
-    document = Document(path, problems)
+    document = Document(path, problems, data)
     top = document.read()
     problems.check()
     values = {name: value for name, value in top.values.items() if name not in _STEP_KEYS}
@@ -148,11 +149,11 @@ def read_machine_file(path: Path) -> Scenario:
             document.problem(key, message)
         problems.check()
         raise
-    machine = _machine(found, path, document)
+    machine = _machine(found, Path(document.path), document)
     steps, kexec = scenario_steps(top, machine.kernel, None) if machine is not None else ((), None)
     problems.check()
     assert machine is not None
-    return Scenario(machine, steps, kexec, plugins=found.plugins, path=path)
+    return Scenario(machine, steps, kexec, plugins=found.plugins, path=document.path)
 
 
 def _machine(found: MachineFile, path: Path, document: Document) -> Machine | None:

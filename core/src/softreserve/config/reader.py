@@ -6,7 +6,11 @@ there, because importing ``pathlib`` takes a twentieth of such a boot's time.
 
 from __future__ import annotations
 
+import os
+import stat
+import sys
 import tomllib
+from contextlib import AbstractContextManager, nullcontext
 from os import PathLike
 from typing import Any, TypeVar
 
@@ -14,13 +18,18 @@ from softreserve.model.errors import ConfigError, InputError, shown
 from softreserve.model.ranges import PhysRange
 from softreserve.model.units import U64_MAX
 
-__all__ = ["Document", "Problems", "StrPath", "Table", "line_of", "parse_size", "read_bytes", "read_text"]
+__all__ = ["Document", "Problems", "StrPath", "Table", "line_of", "parse_size", "path_words", "read_bytes", "read_text"]
 
 T = TypeVar("T")
 Key = tuple[str | int, ...]
 StrPath = str | PathLike[str]
 
 _POWERS = "KMGTPE"
+
+#: Standard input, as a path.
+_STDIN = "-"
+#: Bytes of the largest file that is read. The kernel's own log buffer has at most half of that.
+_LARGEST = 64 << 20
 
 
 def parse_size(value: object) -> int:
@@ -58,30 +67,53 @@ def _unsigned(number: int, value: object) -> int:
     return number
 
 
-def read_bytes(path: StrPath) -> bytes:
-    """The content of a file.
+def path_words(path: StrPath) -> str:
+    """A path as messages name it."""
+    return "standard input" if path == _STDIN else os.fspath(path)
 
-    :raises InputError: it cannot be read.
+
+def read_bytes(path: StrPath) -> bytes:
+    """The content of a regular file, or of standard input (``-``).
+
+    :raises InputError: it cannot be read, is something else than a regular file, or is larger than an input can be.
     """
     try:
-        with open(path, "rb") as file:
-            return file.read()
+        with _opened(path) as file:
+            data: bytes = file.read(_LARGEST + 1)
     except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
-        raise InputError(getattr(error, "strerror", None) or str(error), path=path) from None
+        raise InputError(getattr(error, "strerror", None) or str(error), path=path_words(path)) from None
+    if len(data) > _LARGEST:
+        raise InputError(f"larger than {_LARGEST >> 20} MiB, the most that is read", path=path_words(path))
+    return data
+
+
+def _opened(path: StrPath) -> AbstractContextManager[Any]:
+    """Open without waiting for anybody: a pipe's other end, a device."""
+    if path == _STDIN:
+        return nullcontext(sys.stdin.buffer)
+    mode = os.stat(path).st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # open() refuses directories itself
+        raise InputError("not a regular file (- reads a pipe from standard input)", path=path)
+    return open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))
+
+
+def text_of(data: bytes, path: StrPath) -> str:
+    """The text of a file's content, without a byte order mark.
+
+    :raises InputError: it is empty, or is no UTF-8.
+    """
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError("not a text file (UTF-8)", path=path_words(path), place=f"byte {error.start}") from None
+    if not text.strip():
+        raise InputError("the file is empty", path=path_words(path))
+    return text
 
 
 def read_text(path: StrPath) -> str:
-    """The text of a file, without a byte order mark.
-
-    :raises InputError: it cannot be read, is empty, or is no UTF-8.
-    """
-    try:
-        text = read_bytes(path).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError("not a text file (UTF-8)", path=path, place=f"byte {error.start}") from None
-    if not text.strip():
-        raise InputError("the file is empty", path=path)
-    return text
+    """The text of a file; see :func:`read_bytes` and :func:`text_of`."""
+    return text_of(read_bytes(path), path)
 
 
 def line_of(text: str, key: Key) -> int | None:
@@ -151,17 +183,19 @@ class Problems:
 
 
 class Document:
-    """A TOML file: its path, its text, and its problems."""
+    """A TOML file: its path, its text (of ``data`` where somebody has read it already), and its problems."""
 
-    def __init__(self, path: StrPath, problems: Problems) -> None:
-        self.path = path
+    def __init__(self, path: StrPath, problems: Problems, data: bytes | None = None) -> None:
+        self.path = path_words(path)
+        self._source = path
+        self._data = data
         self.problems = problems
         self.text = ""
 
     def read(self) -> Table:
         """The top table; an empty one, with a problem noted, where the file cannot be read."""
         try:
-            self.text = read_text(self.path)
+            self.text = text_of(read_bytes(self._source) if self._data is None else self._data, self.path)
             return Table(self, (), tomllib.loads(self.text))
         except InputError as error:
             self.problems.add(error)

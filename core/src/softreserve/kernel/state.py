@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar, get_args
 
 from softreserve.kernel.firmware_memmap import FirmwareMemmap
 from softreserve.kernel.mm.memblock import Memblock
@@ -17,9 +17,13 @@ if TYPE_CHECKING:
     from softreserve.model.kernel import Kernel
     from softreserve.model.machine import Machine
 
-__all__ = ["KernelState", "Stash", "StashKey"]
+__all__ = ["USERSPACES", "KernelState", "Stash", "StashKey", "Userspace"]
 
 T = TypeVar("T")
+
+#: What has run after the kernel: nothing yet, or udev, which loads the modules of the devices that are there.
+Userspace = Literal["none", "udev"]
+USERSPACES: Final[tuple[Userspace, ...]] = get_args(Userspace)
 
 
 class StashKey(Generic[T]):
@@ -73,6 +77,8 @@ class KernelState:
         self.handoff: Handoff
         #: True until user space runs. Linux: ``system_state < SYSTEM_RUNNING``.
         self.booting = True
+        #: What has run since: nothing, or udev.
+        self.userspace: Userspace = "none"
 
     @property
     def kernel(self) -> Kernel:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from softreserve.kernel.initcalls import Initcall, Level, sorted_initcalls
 from softreserve.kernel.mm import memory_sysfs
+from softreserve.kernel.state import Userspace
 from softreserve.kernel.system import System
 from softreserve.model.errors import MachineError, PluginError, SoftReserveError
 from softreserve.model.machine import Machine
@@ -12,9 +13,10 @@ from softreserve.plugins.hooks import Hooks, hooks_of
 __all__ = ["boot", "late"]
 
 
-def boot(machine: Machine, hooks: Hooks, *, recording: bool = True) -> System:
+def boot(machine: Machine, hooks: Hooks, *, recording: bool = True, userspace: Userspace = "none") -> System:
     """Boot: run every stage once, in order, and return the running kernel.
 
+    :param userspace: ``"none"``: as the kernel leaves it; ``"udev"``: modules loaded.
     :raises MachineError: no loaded plugin knows the architecture, or the kernel dies; the message says why.
     """
     system = System(machine, hooks, recording=recording)
@@ -23,6 +25,9 @@ def boot(machine: Machine, hooks: Hooks, *, recording: bool = True) -> System:
         said = next((line for line in reversed(system.log.lines) if "NUMA" in line), "it does not say why")
         raise MachineError(f"the kernel dies without a NUMA node that is online; its log: {said}")
     late(system)
+    system.userspace = userspace
+    if userspace == "udev":
+        system.modules.coldplug()
     return system
 
 

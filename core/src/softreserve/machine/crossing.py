@@ -105,7 +105,7 @@ def _devices(system: System, where: PhysRange) -> Iterator[str]:
 def cross(
     system: System, request: KexecRequest, hooks_for: Callable[[Machine], Hooks], generations: int = 1
 ) -> list[Generation]:
-    """Cross ``generations`` kexecs from a running system, always with the same request.
+    """Cross ``generations`` kexecs from a running system, always with the same request and the same user space.
 
     :returns: the running kernel first, then each following one.
     :raises MachineError: a load failed; the message is the loader's.
@@ -117,7 +117,7 @@ def cross(
         image = load(system, request)
         if image.status:
             raise MachineError(f"generation {number}: {image.output[-1] if image.output else 'kexec failed'}")
-        system = boot(image.machine, hooks_for(image.machine), recording=False)
+        system = boot(image.machine, hooks_for(image.machine), recording=False, userspace=system.userspace)
         fates = tuple(fate(system, where) for where in ranges)
         kept = [f.devices for f in fates] == [f.devices for f in found[-1].fates]
         found.append(Generation(number, system.kernel.release, fates, image, kept))

@@ -22,6 +22,7 @@ class Scenario:
 
     :param plugins: names of the plugins to load; ``None``: those that the architecture asks for.
     :param path: where it was read from; ``None`` where it was made in process.
+    :param recorded: whether it is a capture: the input of a boot whose outcome was recorded.
     """
 
     machine: Machine
@@ -29,3 +30,4 @@ class Scenario:
     kexec: KexecScenario | None = None
     plugins: tuple[str, ...] | None = None
     path: str | PathLike[str] | None = None
+    recorded: bool = False

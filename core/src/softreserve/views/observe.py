@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import AbstractContextManager
 
+    from softreserve.kernel.state import Userspace
     from softreserve.kernel.system import System
     from softreserve.model.machine import Machine
     from softreserve.model.scenario import Scenario
@@ -36,17 +37,23 @@ Sessions = Callable[["System"], "AbstractContextManager[Runner] | None"]
 
 
 def observe(
-    scenario: Scenario, out: Path, hooks_for: Callable[[Machine], Hooks], sessions: Sessions | None = None
+    scenario: Scenario,
+    out: Path,
+    hooks_for: Callable[[Machine], Hooks],
+    sessions: Sessions | None = None,
+    *,
+    userspace: Userspace = "none",
 ) -> list[str]:
     """Boot, run, and write everything into ``out`` (made if missing, once the machine has booted).
 
     :param hooks_for: loads the plugins for a machine; a fresh set per kernel.
     :param sessions: makes a session for shell words.
+    :param userspace: what has run before the first look at each kernel.
     :returns: one line for each step, and each kernel of a kexec, that could not be run.
     :raises MachineError: the machine does not boot.
     """
     observer = _Observer(hooks_for, sessions)
-    system = boot(scenario.machine, hooks_for(scenario.machine))
+    system = boot(scenario.machine, hooks_for(scenario.machine), userspace=userspace)
     observer.state(system, out, 0)
     observer.run_all(system, scenario.steps, scenario.kexec, out)
     return observer.skipped
@@ -109,7 +116,7 @@ class _Observer:
         if image.status:
             self.skipped.append(f"kexec: {image.output[-1] if image.output else f'status {image.status}'}")
             return
-        following = boot(image.machine, self.hooks_for(image.machine))
+        following = boot(image.machine, self.hooks_for(image.machine), userspace=system.userspace)
         self.state(following, out, 0)
         self.run_all(following, scenario.steps, scenario.kexec, out)
 

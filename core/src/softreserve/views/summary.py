@@ -11,6 +11,7 @@ from softreserve.model.events import Event
 from softreserve.views.capacity import soft_reserved_capacity
 
 if TYPE_CHECKING:
+    from softreserve.kernel.state import Userspace
     from softreserve.kernel.system import System
 
 __all__ = ["CapacitySummary", "RangeSummary", "Summary", "owners_at", "summarize", "told_by_firmware", "why"]
@@ -44,13 +45,15 @@ class CapacitySummary:
 
 @attrs.frozen
 class Summary:
-    """What ``softreserve boot`` shows."""
+    """What ``softreserve boot`` shows. ``modules``: those that were loaded, oldest first."""
 
     machine: str
     release: str
     arch: str
     page_size: int
     plugins: tuple[str, ...]
+    userspace: Userspace
+    modules: tuple[str, ...]
     nodes: str
     memory_block_size: int
     ranges: tuple[RangeSummary, ...]
@@ -69,6 +72,8 @@ def summarize(system: System) -> Summary:
         arch=system.kernel.arch,
         page_size=system.kernel.page_size,
         plugins=system.hooks.names,
+        userspace=system.userspace,
+        modules=tuple(system.modules.live()),
         nodes=_text(system, "/sys/devices/system/node/online"),
         memory_block_size=system.memory.block_size,
         ranges=tuple(_ranges(system)),
