@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pty
 import signal
 import stat
 import subprocess
@@ -251,6 +253,42 @@ def test_an_interrupt_goes_to_the_command_and_its_status_comes_back(session: Ses
         os.killpg(server.pid, signal.SIGINT)
 
         assert server.wait(PATIENCE) == 130
+
+
+PROMPTED = """
+    import sys
+    from softreserve.live.shell import Session, interactive_command
+    from softreserve.kernel.system import System
+    from softreserve.model.kernel import Kernel
+    from softreserve.model.machine import Machine
+    from softreserve.plugins.hooks import load
+
+    system = System(Machine("toy", Kernel("6.1", "x86_64")), load([]))
+    with Session(system, name=sys.argv[1]) as session:
+        session.attach(interactive_command())
+"""
+
+
+@pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])
+def test_a_prompt_runs_nothing_whatever_the_machine_is_called(session: Session, shell: str, tmp_path: Path) -> None:
+    if not Path(shell).exists():
+        pytest.skip(f"needs {shell}")
+    terminal, theirs = pty.openpty()
+    evil = r"$(touch one)`touch two`\$(touch three)"
+    command = ["setsid", "-c", sys.executable, "-c", textwrap.dedent(PROMPTED), evil]
+    environment = {**os.environ, "SHELL": shell, "HOME": "/nonexistent"}
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, cwd=tmp_path) as person:
+        os.close(theirs)
+        os.write(terminal, b"echo $SOFTRESERVE_MACHINE; exit\n")
+        said = b""
+        with contextlib.suppress(OSError):  # EIO: nobody has it open any more
+            while chunk := os.read(terminal, 4096):
+                said += chunk
+        assert person.wait(PATIENCE) == 0
+    os.close(terminal)
+
+    assert b"(??touch one??touch two????touch three?: 6.1) # " in said
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_no_mount_of_ours_is_left_on_the_host(session: Session) -> None:

@@ -15,6 +15,7 @@ from softreserve.model.efi_text import parse_efi_memmap
 from softreserve.model.errors import InputError, MachineError, shown
 from softreserve.model.kernel import Kernel, option_problem
 from softreserve.model.machine import CPUS_MAX, KernelImage, Machine
+from softreserve.model.names import name_problem
 from softreserve.model.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -49,10 +50,14 @@ def read_capture(path: StrPath, *, with_steps: bool = True) -> Scenario:
 
         second = _read_kernel2(os.path.join(directory, "kernel2.toml"), kernel, problems)
         steps, kexec = scenario_steps(Document(steps_toml, problems).read(), kernel, second)
+    name = os.path.basename(case) or "input"
+    wrong = name_problem(name)
+    if wrong is not None:
+        problems.add(InputError(f"the directory's name is the machine's: {wrong}", path=case))
     problems.check()
     assert kernel is not None
     machine = Machine(
-        name=os.path.basename(case),
+        name=name,
         kernel=kernel,
         cmdline=cmdline or CommandLine(),
         efi_map=efi_map,

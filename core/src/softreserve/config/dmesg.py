@@ -18,6 +18,7 @@ from softreserve.model.efi_text import parse_efi_memmap
 from softreserve.model.errors import InputError, MachineError, shown
 from softreserve.model.kernel import Kernel
 from softreserve.model.machine import CPUS_MAX, E820Entry, Machine
+from softreserve.model.names import name_problem
 from softreserve.model.scenario import Scenario
 
 __all__ = ["is_log", "parse_dmesg", "read_dmesg"]
@@ -91,8 +92,12 @@ def parse_dmesg(text: str, tables: dict[str, bytes] | None = None, path: object 
         raise InputError("no memory map in the log: neither BIOS-e820 lines nor those of efi=debug", path=path)
     arch = "x86_64" if e820 else "arm64"
     cpus = max(_each(lines, _CPUS, _cpu_count, path), default=1)
+    name = Path(str(path)).stem if path else "dmesg"
+    wrong = name_problem(name)
+    if wrong is not None:
+        raise InputError(f"the file's name is the machine's: {wrong}", path=path)
     return Machine(
-        name=Path(str(path)).stem if path else "dmesg",
+        name=name,
         kernel=_kernel(release, arch, path),
         cmdline=checked_cmdline(_first(lines, _CMDLINE) or "", path),
         efi_map=efi_map,

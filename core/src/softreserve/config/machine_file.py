@@ -23,6 +23,7 @@ from softreserve.model.efi_text import parse_efi_memmap
 from softreserve.model.errors import InputError, MachineError, shown
 from softreserve.model.kernel import Kernel, option_problem
 from softreserve.model.machine import CPUS_MAX, E820Entry, KernelImage, Machine
+from softreserve.model.names import name_problem
 from softreserve.model.ranges import PhysRange
 from softreserve.model.scenario import Scenario
 from softreserve.model.units import EFI_PAGE_SIZE
@@ -175,11 +176,12 @@ def _machine(found: MachineFile, path: Path, document: Document) -> Machine | No
             acpi = _acpi_tables(path.parent / found.acpi_dir)
     except InputError as error:
         problems.add(error)
-    if kernel is None:
+    name = _name(found, path, document)
+    if kernel is None or name is None:
         return None
     cpus = _cpus(found)
     return Machine(
-        name=found.name or path.stem,
+        name=name,
         kernel=kernel,
         cmdline=cmdline,
         efi_map=efi_map,
@@ -192,6 +194,18 @@ def _machine(found: MachineFile, path: Path, document: Document) -> Machine | No
         hypervisor=found.hypervisor,
         cpu_vendor=found.cpu_vendor,
     )
+
+
+def _name(found: MachineFile, path: Path, document: Document) -> str | None:
+    name = found.name or path.stem
+    wrong = name_problem(name)
+    if wrong is None:
+        return name
+    if found.name:
+        document.problem(("name",), wrong)
+    else:
+        document.problem((), f"without `name` the file's name is the machine's: {wrong}")
+    return None
 
 
 def _kernel(section: KernelSection, document: Document) -> Kernel | None:

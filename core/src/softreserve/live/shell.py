@@ -28,6 +28,7 @@ from softreserve.live.namespace import BELOW_SYS
 from softreserve.live.server import LiveSystem
 from softreserve.machine import kmod
 from softreserve.model.errors import SoftReserveError
+from softreserve.model.names import plain_name
 
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
@@ -112,14 +113,14 @@ class Session:
             "HWLOC_COMPONENTS": "-x86",
             **os.environ,
             "PATH": f"{BELOW_SYS}/bin:{path}",
-            "SOFTRESERVE_MACHINE": self.name,
+            "SOFTRESERVE_MACHINE": plain_name(self.name),
             "PS1": self.prompt,
         }
 
     @property
     def prompt(self) -> str:
-        """Says where one is."""
-        return f"({self.name}: {self.live.system.kernel.release}) # "
+        """Says where one is. Shells expand it: nothing in it may mean anything to them."""
+        return f"({plain_name(self.name)}: {self.live.system.kernel.release}) # "
 
     def _run(self, argv: Sequence[str], files: list[int], cwd: str) -> int:
         request = {"argv": list(argv), "env": self.environment(), "cwd": cwd}

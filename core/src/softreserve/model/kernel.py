@@ -12,12 +12,10 @@ import attrs
 
 from softreserve.model.behaviours import BEHAVIOURS, RELEASES, Behaviour
 from softreserve.model.errors import MachineError, shown
+from softreserve.model.names import LONGEST_RELEASE, release_problem
 from softreserve.model.units import U64_MAX
 
 __all__ = ["Kernel", "base_release", "option_problem"]
-
-#: Longest text of ``uname -r``. Linux: ``include/uapi/linux/utsname.h: __NEW_UTS_LEN``.
-_LONGEST = 64
 
 #: Numbers that the kernel's own configuration allows (inclusive). Linux: the ``Kconfig`` files.
 _NUMBERS = {
@@ -64,7 +62,7 @@ def base_release(release: str) -> str:
     else:
         import difflib
 
-        nearest = (difflib.get_close_matches(short[:_LONGEST], RELEASES, 1, 0.0) or [RELEASES[-1]])[0]
+        nearest = (difflib.get_close_matches(short[:LONGEST_RELEASE], RELEASES, 1, 0.0) or [RELEASES[-1]])[0]
     raise MachineError(f"unknown kernel release {shown(release)}; known: {known}; nearest: {nearest}")
 
 
@@ -83,9 +81,11 @@ class Kernel:
 
     ``release`` is the text of ``uname -r``; ``config`` maps option names without ``CONFIG_`` to ``"y"``, ``"m"``,
     ``"n"``, a number or a string; ``page_size`` is in bytes.
+
+    :raises MachineError: the release is not known, or has characters that no release has.
     """
 
-    release: str
+    release: str = attrs.field()
     arch: str
     page_size: int = 4096
     config: Mapping[str, str | int] = attrs.field(factory=dict, hash=False)
@@ -99,6 +99,12 @@ class Kernel:
     @behaviours.default
     def _behaviours(self) -> frozenset[str]:
         return frozenset(b.name for b in BEHAVIOURS if b.applies_to(self.base, RELEASES))
+
+    @release.validator
+    def _has_its_alphabet(self, _: object, release: str) -> None:
+        problem = release_problem(release)
+        if problem is not None:
+            raise MachineError(problem)
 
     def has(self, behaviour: str) -> bool:
         """Whether this release behaves so.

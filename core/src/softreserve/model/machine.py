@@ -8,7 +8,9 @@ import attrs
 
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.efi import EfiMemoryMap
+from softreserve.model.errors import MachineError
 from softreserve.model.kernel import Kernel
+from softreserve.model.names import name_problem
 from softreserve.model.ranges import PhysRange
 
 __all__ = ["CPUS_MAX", "E820Entry", "KernelImage", "Machine"]
@@ -49,9 +51,10 @@ class Machine:
     :param setup_data: ranges of the boot loader's setup_data nodes (x86), in list order.
     :param phys_bits: physical address width of the CPU.
     :param cpu_vendor: who made the CPU, as its ``cpuid`` instruction says (x86).
+    :raises MachineError: the name has characters that no name has.
     """
 
-    name: str
+    name: str = attrs.field()
     kernel: Kernel
     cmdline: CommandLine = CommandLine()
     efi_map: EfiMemoryMap | None = None
@@ -64,6 +67,12 @@ class Machine:
     phys_bits: int = 46
     hypervisor: bool = True
     cpu_vendor: str = "AuthenticAMD"
+
+    @name.validator
+    def _has_its_alphabet(self, _: object, name: str) -> None:
+        problem = name_problem(name)
+        if problem is not None:
+            raise MachineError(problem)
 
     @property
     def arch(self) -> str:
