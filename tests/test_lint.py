@@ -49,6 +49,7 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     ),
     ("soft-reserved-lost", "error", {"arch": ARM64, "release": "5.10", "above": [RAM, sp(8 * GIB, 12 * GIB)]}),
     ("soft-reserved-lost", "error", {"above": [RAM, sp(1 << 46, (1 << 46) + GIB)]}),
+    ("ram-beyond-limit", "error", {"release": "6.1", "above": [RAM, descriptor((1 << 46) - GIB, 2 * GIB)]}),
     # alignment and hotplug
     ("dax-alignment", "error", {"above": [RAM, sp(6 * GIB + 4096, 8 * GIB)]}),
     ("dax-alignment", "error", {"arch": ARM64, "page_size": 65536, "above": [RAM, sp(6 * GIB + 2 * MIB, 8 * GIB)]}),
@@ -141,6 +142,7 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
 SOUND: list[tuple[str, dict[str, Any]]] = [
     ("soft-reserve-off", {"cmdline": "efi=nosoftreserve", "above": [RAM]}),
     ("efi-options-disagree", {"cmdline": NEAR + "efi=debug,nosoftreserve"}),
+    ("ram-beyond-limit", {"above": [RAM, descriptor((1 << 46) - GIB, GIB)], "tables": {"SRAT": None, "HMAT": None}}),
     ("sp-adjacent", {"above": [RAM, sp(6 * GIB, 7 * GIB), sp(7 * GIB + 2 * MIB, 8 * GIB)]}),
     ("soft-reserved-lost", {"above": [RAM, sp(6 * GIB, 8 * GIB, EfiType.LOADER_DATA)]}),
     ("soft-reserved-lost", {"arch": ARM64, "release": "5.10", "above": [RAM, sp(8 * GIB, 9 * GIB)]}),

@@ -61,7 +61,7 @@ def replayed(record: Path) -> System:
 
 
 def state(system: System) -> dict[str, list[str]]:
-    return {name: lines(system) for name, lines in FILES.items()} | {"log": system.log.lines}
+    return {name: list(lines(system)) for name, lines in FILES.items()} | {"log": system.log.lines}
 
 
 def number(tree: SysfsTree, path: str) -> int:

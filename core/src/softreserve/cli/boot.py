@@ -34,9 +34,9 @@ def boot_command(
         if as_json:
             from softreserve.cli.jsonout import print_json
 
-            print_json("emit", {"what": what, "lines": lines})
+            print_json("emit", {"what": what, "lines": list(lines)})
         else:
-            sys.stdout.write("".join(f"{line}\n" for line in lines))
+            sys.stdout.writelines(f"{line}\n" for line in lines)
         return
     from softreserve.cli.jsonout import print_json
     from softreserve.views.summary import summarize

@@ -64,7 +64,7 @@ def diff_command(
 
 
 def _difference(before: System, after: System, name: str, names: tuple[str, str]) -> list[str]:
-    return list(difflib.unified_diff(emit(before, name), emit(after, name), *names, n=1, lineterm=""))
+    return list(difflib.unified_diff(list(emit(before, name)), list(emit(after, name)), *names, n=1, lineterm=""))
 
 
 def _words(changes: Changes) -> str:

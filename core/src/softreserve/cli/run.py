@@ -54,7 +54,7 @@ def run_command(
         for step in todo:
             status = _carry_out(system, step, runner, trace=trace, state=state, before=status)
     if what is not None:
-        sys.stdout.write("".join(f"{line}\n" for line in emit(system, what)))
+        sys.stdout.writelines(f"{line}\n" for line in emit(system, what))
     return status
 
 

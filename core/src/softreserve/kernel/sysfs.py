@@ -70,18 +70,24 @@ class Link:
         The way leads up to where the *parent* of the target branches off, even if the link lies below the target.
         Linux: ``fs/kernfs/symlink.c: kernfs_get_target_path``.
         """
-        parent, name = posixpath.split(self.target)
-        return posixpath.normpath(posixpath.join(posixpath.relpath(parent, posixpath.dirname(path)), name))
+        up, down = path.split("/")[1:-1], self.target.split("/")[1:]
+        same = 0
+        for here, there in zip(up, down[:-1], strict=False):
+            if here != there:
+                break
+            same += 1
+        return "../" * (len(up) - same) + "/".join(down[same:])
 
 
 class Directory:
     """A directory: fixed children, and optionally children made on demand.
 
     ``names`` lists what is made on demand and ``lookup`` makes one (``None``: no such child). A directory of half a
-    million memory blocks costs nothing until somebody looks.
+    million memory blocks costs nothing until somebody looks. ``in_order`` says that ``names`` gives them sorted,
+    numbers as numbers (``memory2`` before ``memory10``), and never the name of a fixed child.
     """
 
-    __slots__ = ("children", "lookup", "names")
+    __slots__ = ("children", "in_order", "lookup", "names")
 
     def __init__(
         self,
@@ -89,9 +95,11 @@ class Directory:
         *,
         names: Callable[[], Iterable[str]] | None = None,
         lookup: Callable[[str], Node | None] | None = None,
+        in_order: bool = False,
     ) -> None:
         self.children: dict[str, Node] = children if children is not None else {}
         self.names = names
+        self.in_order = in_order
         self.lookup = lookup
 
     def get(self, name: str) -> Node | None:

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Callable, Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
+from heapq import merge
 from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel.sysfs import Attribute, Directory, Link, Node, SysfsTree
 
 if TYPE_CHECKING:
-    from softreserve.kernel.mm.memory_block import BlockTable
+    from softreserve.kernel.mm.memory_block import BlockRange, BlockTable
     from softreserve.kernel.system import System
 
 __all__ = ["FILES", "errno_name", "natural", "state_lines", "write_line"]
@@ -42,17 +44,25 @@ def natural(text: str) -> tuple[tuple[int, str], ...]:
     return tuple((int(part), "") if part.isdigit() else (-1, part) for part in _NUMBER.split(text) if part)
 
 
-def _dump(node: Node | None, path: str, out: list[str]) -> None:
+def _dump(node: Node | None, path: str) -> Iterator[str]:
     """Lines for a node and everything below it: directory, link, attribute, or attribute that cannot be read."""
     if isinstance(node, Link):
-        out.append(f"{path} -> {node.text(path)}")
+        yield f"{path} -> {node.text(path)}"
     elif isinstance(node, Attribute):
-        out.append(_attribute_line(path, node))
+        yield _attribute_line(path, node)
     elif node is not None:
-        out.append(f"{path}/")
-        for name in sorted(node.listing(), key=natural):
+        yield f"{path}/"
+        for name in _in_natural_order(node):
             if name not in _NOISE:
-                _dump(node.get(name), f"{path}/{name}", out)
+                yield from _dump(node.get(name), f"{path}/{name}")
+
+
+def _in_natural_order(directory: Directory) -> Iterator[str]:
+    """Names in a directory; a million memory blocks are not collected for it."""
+    if directory.names is None or not directory.in_order:
+        yield from sorted(directory.listing(), key=natural)
+    else:
+        yield from merge(sorted(directory.children, key=natural), directory.names(), key=natural)
 
 
 def _attribute_line(path: str, attribute: Attribute) -> str:
@@ -71,39 +81,64 @@ def _directory(tree: SysfsTree, path: str) -> Directory:
     return node if isinstance(node, Directory) else Directory()
 
 
-def _iomem(system: System) -> list[str]:
-    return list(system.iomem.lines())
+def _iomem(system: System) -> Iterable[str]:
+    return system.iomem.lines()
 
 
-def _firmware_memmap(system: System) -> list[str]:
+def _firmware_memmap(system: System) -> Iterable[str]:
     return system.firmware_memmap.lines()
 
 
-def _dax(system: System) -> list[str]:
-    out = _dumper("/sys/bus/dax")(system)
+def _dax(system: System) -> Iterator[str]:
+    yield from _dumper("/sys/bus/dax")(system)
     platform = "/sys/devices/platform"
     directory = _directory(system.sysfs, platform)
     for name in sorted(directory.listing(), key=natural):
         if name.startswith("hmem"):
-            _dump(directory.get(name), f"{platform}/{name}", out)
-    return out
+            yield from _dump(directory.get(name), f"{platform}/{name}")
 
 
-def _dumper(path: str) -> Callable[[System], list[str]]:
-    def dump(system: System) -> list[str]:
-        out: list[str] = []
-        _dump(system.sysfs.node(path), path, out)
-        return out
+def _memory_blocks(system: System) -> Iterator[str]:
+    """The directory of memory blocks. Online blocks of one range differ in their number only."""
+    path = "/sys/devices/system/memory"
+    root = system.sysfs.node(path)
+    if not isinstance(root, Directory):
+        return
+    yield f"{path}/"
+    others = sorted(root.children, key=natural)
+    above = bisect_left(others, natural("memory0"), key=natural)
+    for name in others[:above]:
+        yield from _dump(root.get(name), f"{path}/{name}")
+    for blocks in system.memory.blocks:
+        yield from _range_of_blocks(root, path, blocks)
+    for name in others[above:]:
+        yield from _dump(root.get(name), f"{path}/{name}")
 
-    return dump
+
+def _range_of_blocks(root: Directory, path: str, blocks: BlockRange) -> Iterator[str]:
+    """Lines for every block of a range; offline ones may go to different zones, and are read one by one."""
+    step = blocks.end - blocks.first if blocks.online else 1
+    for first in range(blocks.first, blocks.end, step):
+        where = f"{path}/memory{first}"
+        lines = [line.removeprefix(where) for line in _dump(root.get(f"memory{first}"), where)]
+        index = lines.index(f"/phys_index = {first:08x}")
+        for number in range(first, first + step):
+            where = f"{path}/memory{number}"
+            lines[index] = f"/phys_index = {number:08x}"
+            for line in lines:
+                yield where + line
 
 
-#: Observation name to the function that makes its lines.
-FILES: dict[str, Callable[[System], list[str]]] = {
+def _dumper(path: str) -> Callable[[System], Iterator[str]]:
+    return lambda system: _dump(system.sysfs.node(path), path)
+
+
+#: Observation name to the function that makes its lines, one by one: there may be millions.
+FILES: dict[str, Callable[[System], Iterable[str]]] = {
     "iomem.txt": _iomem,
     "firmware-memmap.txt": _firmware_memmap,
     "dax.txt": _dax,
-    "memory-blocks.txt": _dumper("/sys/devices/system/memory"),
+    "memory-blocks.txt": _memory_blocks,
     "nodes.txt": _dumper("/sys/devices/system/node"),
     "memory-tiers.txt": _dumper("/sys/devices/virtual/memory_tiering"),
 }

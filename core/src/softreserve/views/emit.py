@@ -1,8 +1,11 @@
-"""What a booted system can be asked to show as the kernel shows it. Each printer gives lines without newlines."""
+"""What a booted system can be asked to show as the kernel shows it.
+
+Each printer gives lines without newlines, one by one where there may be millions.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -43,8 +46,8 @@ def _log(system: System) -> list[str]:
     return system.log.lines
 
 
-def _state(name: str) -> Callable[[System], list[str]]:
-    def lines(system: System) -> list[str]:
+def _state(name: str) -> Callable[[System], Iterable[str]]:
+    def lines(system: System) -> Iterable[str]:
         from softreserve.machine.snapshot import FILES
 
         return FILES[name](system)
@@ -53,7 +56,7 @@ def _state(name: str) -> Callable[[System], list[str]]:
 
 
 #: What can be shown: name to printer.
-EMITTERS: dict[str, Callable[[System], list[str]]] = {
+EMITTERS: dict[str, Callable[[System], Iterable[str]]] = {
     "iomem": _iomem,
     "firmware-memmap": _firmware_memmap,
     "e820": _e820,
@@ -66,6 +69,6 @@ EMITTERS: dict[str, Callable[[System], list[str]]] = {
 }
 
 
-def emit(system: System, what: str) -> list[str]:
+def emit(system: System, what: str) -> Iterable[str]:
     """The lines of one of :data:`EMITTERS`."""
     return EMITTERS[what](system)

@@ -20,7 +20,7 @@ from softreserve.model.kexec import KexecRequest
 from softreserve.model.units import U64_MAX, simple_strtoull
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from contextlib import AbstractContextManager
 
     from softreserve.kernel.state import Userspace
@@ -157,10 +157,11 @@ def _needs_shell(steps: Sequence[Step]) -> bool:
     return any(step.run is not None and needs_programs(step.run) for step in steps)
 
 
-def _write_lines(path: Path, lines: list[str]) -> None:
-    _write(path, "".join(line + "\n" for line in lines))
+def _write_lines(path: Path, lines: Iterable[str]) -> None:
+    # Bytes that a step wrote and that are no UTF-8 come out as they went in.
+    with path.open("w", encoding="utf-8", errors="surrogateescape") as file:
+        file.writelines(f"{line}\n" for line in lines)
 
 
 def _write(path: Path, text: str) -> None:
-    # Bytes that a step wrote and that are no UTF-8 come out as they went in.
     path.write_text(text, "utf-8", "surrogateescape")

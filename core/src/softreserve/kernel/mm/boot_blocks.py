@@ -32,16 +32,23 @@ class BootBlocks:
 
     :param block_pages: pages of a memory block.
     :param section_pages: pages of a section.
+    :param max_pfn: first page number that no section can describe.
     """
 
     def __init__(
-        self, state: KernelState, nodes: NumaState, zones: PageAllocator, block_pages: int, section_pages: int
+        self,
+        state: KernelState,
+        nodes: NumaState,
+        zones: PageAllocator,
+        block_pages: int,
+        section_pages: int,
+        max_pfn: int,
     ) -> None:
         self._state = state
         self._node_data = zones.node_data
         self._block_pages = block_pages
         self._section_pages = section_pages
-        self._ranges = list(mem_pfn_ranges(state))
+        self._ranges = list(_present(state, max_pfn))
         self._starts = [start for start, _, _ in self._ranges]
         self._nodes = sorted(nodes.online)
 
@@ -144,3 +151,21 @@ class BootBlocks:
         end = max((end for start, end in free if end - start >= _IO_TLB_DEFAULT_SIZE), default=0)
         if end:
             yield from range((end - _IO_TLB_DEFAULT_SIZE) // size, -(-end // size))
+
+
+def _present(state: KernelState, max_pfn: int) -> Iterator[tuple[int, int, int]]:
+    """Memory of memblock that sections describe, as ``mem_pfn_ranges()`` gives it; what lies above is left out.
+
+    Linux: ``mm/sparse.c: memory_present``, ``mminit_validate_memmodel_limits``.
+    """
+    page = state.kernel.page_size
+    for start, end, nid in mem_pfn_ranges(state):
+        if end > max_pfn:
+            state.log.record(
+                "memory above what sections can describe has no memory block",
+                "mm/sparse.c: mminit_validate_memmodel_limits",
+                max(start, max_pfn) * page,
+                end * page,
+            )
+        if start < max_pfn:
+            yield start, min(end, max_pfn), nid

@@ -122,9 +122,8 @@ class MemoryHotplug:
         from softreserve.kernel.mm.boot_blocks import BootBlocks
 
         page = self._state.kernel.page_size
-        found = BootBlocks(
-            self._state, self._nodes, self.zones, self.memory_block_size_bytes() // page, self.section_size // page
-        )
+        sizes = self.memory_block_size_bytes() // page, self.section_size // page
+        found = BootBlocks(self._state, self._nodes, self.zones, *sizes, max_pfn=(self.physmem_end + 1) // page)
         for blocks in found:
             self.blocks.insert(blocks)
         self._kernel_blocks = set(found.kernel_blocks())

@@ -41,7 +41,7 @@ def publish(system: System) -> None:
         return
     memory, tree = system.memory, system.sysfs
     blocks = _Blocks(memory, system.kernel.builtin("MEMORY_HOTREMOVE"))
-    root = Directory(names=blocks.names, lookup=blocks.lookup)
+    root = Directory(names=blocks.names, lookup=blocks.lookup, in_order=True)
     root.children["block_size_bytes"] = Attribute(0o444, lambda: f"{memory.block_size:x}\n")
     root.children["auto_online_blocks"] = Attribute(
         0o644, lambda: f"{memory.default_online_type}\n", lambda data: _store_default_online_type(memory, data)
@@ -49,7 +49,7 @@ def publish(system: System) -> None:
     if system.kernel.builtin("ARCH_MEMORY_PROBE"):
         root.children["probe"] = Attribute(0o200, None, lambda data: _store_probe(system, data))
     tree.add(_ROOT, root)
-    tree.add(f"{_BUS}/devices", Directory(names=blocks.names, lookup=blocks.link))
+    tree.add(f"{_BUS}/devices", Directory(names=blocks.names, lookup=blocks.link, in_order=True))
     for name, (mode, show, store) in _parameters(system).items():
         tree.add(f"{_PARAMETERS}/{name}", _parameter(mode, show, store))
 

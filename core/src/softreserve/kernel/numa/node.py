@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from errno import EEXIST, ENODEV
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
@@ -77,12 +77,14 @@ class NodeDevice:
             },
             names=self._link_names,
             lookup=self._link,
+            in_order=True,
         )
 
-    def _link_names(self) -> list[str]:
+    def _link_names(self) -> Iterator[str]:
+        yield from (f"cpu{cpu}" for cpu in self._nodes.present_cpus(self.nid))
         blocks = self._nodes.memory_blocks
-        names = [f"memory{block}" for block in blocks.node_block_ids(self.nid)] if blocks is not None else []
-        return names + [f"cpu{cpu}" for cpu in self._nodes.present_cpus(self.nid)]
+        if blocks is not None:
+            yield from (f"memory{block}" for block in blocks.node_block_ids(self.nid))
 
     def _link(self, name: str) -> Node | None:
         for kind in ("memory", "cpu"):

@@ -21,6 +21,7 @@ __all__ = ["check"]
 
 def check(system: System) -> Iterator[Finding]:
     """Look at the map as the firmware gives it."""
+    yield from _beyond_sections(system)
     efi = system.stash.get(EFI)
     descriptors = [d for d in system.machine.efi_map or () if d.size]
     marked = [d for d in descriptors if d.is_special_purpose]
@@ -31,6 +32,18 @@ def check(system: System) -> Iterator[Finding]:
     yield from _not_write_back(marked)
     yield from _overlapping(descriptors)
     yield from _touching(system, marked)
+
+
+def _beyond_sections(system: System) -> Iterator[Finding]:
+    """RAM at addresses that the kernel's memory model does not have."""
+    limit = system.memory.physmem_end + 1
+    for region in system.memblock.memory:
+        if region.end > limit:
+            fate = "has no memory blocks"
+            if system.kernel.enabled("SPARSEMEM_VMEMMAP"):
+                fate += ", and the kernel trips over it where it lays out nodes (mm/sparse.c) and does not come up"
+            message = f"RAM above the {limit.bit_length() - 1} address bits of this kernel {fate}; end the map below"
+            yield Finding("error", "ram-beyond-limit", message, max(region.base, limit), region.end)
 
 
 def _switched_off(system: System, efi: Efi, marked: list[EfiDescriptor]) -> Iterator[Finding]:
