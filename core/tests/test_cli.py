@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -165,6 +166,62 @@ def test_a_case_is_observed(machine: str, tmp_path: Path, capsys: pytest.Capture
     assert (status, out) == (0, "")
     assert "Soft Reserved" in (tmp_path / "out" / "iomem.txt").read_text()
     assert (tmp_path / "out" / "steps" / "01-look" / "status").read_text() == "0\n"
+
+
+def test_a_case_is_observed_into_an_empty_directory_and_not_into_another_run(
+    machine: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    assert run("observe", machine, "--out", str(out), capsys=capsys)[0] == 0
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+    assert any(path.name == "iomem.txt" for path in before)
+    status, _, err = run("observe", machine, "--out", str(out), capsys=capsys)
+    assert (status, err) == (
+        2,
+        f"softreserve: {out}: is not empty, it holds 'dax.txt'; wanted is a new or empty directory\n",
+    )
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
+
+
+def test_an_observation_that_is_broken_off_leaves_nothing(
+    machine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("softreserve.views.observe.run_step", interrupted)
+    assert run("observe", machine, "--out", str(tmp_path / "out"), capsys=capsys)[0] == 130
+    assert not list(tmp_path.glob("*out*"))
+    assert not list(tmp_path.glob(".softreserve*"))
+
+
+def test_the_current_directory_is_not_replaced_by_an_export(
+    machine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.iterdir())
+    status, _, err = run("export", machine, ".", "--replace", capsys=capsys)
+    assert (status, err) == (2, "softreserve: .: is the current directory, or above it\n")
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_what_lies_in_the_current_directory_is_no_plugin(demo: Path) -> None:
+    """``python -m`` puts it first on the path. One that is on the path for another reason was asked for."""
+    (demo / "click.py").write_text("1 / 0")
+    (demo / "pluggy.py").write_text("1 / 0")
+    command = [sys.executable, "-m", "softreserve", "plugins"]
+    there = subprocess.run(command, cwd=demo, capture_output=True, text=True, check=False)
+    elsewhere = subprocess.run(command, cwd="/", capture_output=True, text=True, check=False)
+    assert (there.returncode, there.stdout, there.stderr) == (0, elsewhere.stdout, elsewhere.stderr)
+    assert "demo " not in there.stdout
+
+
+def test_a_directory_that_was_asked_for_has_plugins(demo: Path) -> None:
+    command = [sys.executable, "-m", "softreserve", "plugins"]
+    environment = {**os.environ, "PYTHONPATH": str(demo)}
+    found = subprocess.run(command, cwd=demo, env=environment, capture_output=True, text=True, check=True)
+    assert "demo  (softreserve-demo" in found.stdout
 
 
 def test_plugins_are_listed_with_hooks(machine: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,10 @@
 import gc
 import sys
 
+if __name__ == "__main__" and not sys.flags.safe_path:
+    # What `python -m` puts first is the current directory: whatever lies there is no module or plugin of ours.
+    del sys.path[0]
+
 __all__ = ["run"]
 
 #: New objects between two collections. Imports and a boot make tens of thousands that stay; looking for garbage among
