@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from softreserve.kernel.system import System
-from softreserve.live.export import export
+from softreserve.live.export import MARKER, export
 from softreserve.model.errors import InputError
 
 
@@ -42,21 +44,115 @@ def test_device_nodes_are_empty_files(toy: System, tmp_path: Path) -> None:
     assert (tmp_path / "root/dev/toy0").is_file()
 
 
-def test_a_directory_that_holds_something_is_left_alone_unless_it_is_to_be_replaced(
-    toy: System, tmp_path: Path
-) -> None:
+def test_a_directory_that_holds_something_is_left_alone(toy: System, tmp_path: Path) -> None:
     root = tmp_path / "root"
     root.mkdir()
     (root / "mine").write_text("precious")
 
-    with pytest.raises(InputError, match="is there already; --replace takes its place"):
+    with pytest.raises(InputError, match="root: is not empty, it holds 'mine'; --replace takes the place of an export"):
         export(toy, root)
+    with pytest.raises(InputError, match=r"root: is no export: it has no \.softreserve-export\.json"):
+        export(toy, root, replace=True)
+
     assert (root / "mine").read_text() == "precious"
+    assert [path.name for path in tmp_path.rglob("*")] == ["root", "mine"]
+
+
+def test_an_export_is_replaced(toy: System, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    export(toy, root)
+    before = root.stat().st_ino
+
+    assert export(toy, f"{root}/", replace=True) == sum(path.is_symlink() or path.is_file() for path in tree(root)) - 1
+
+    assert root.stat().st_ino != before
+    assert list(tmp_path.iterdir()) == [root]
+
+
+def tree(root: Path) -> list[Path]:
+    return list(root.rglob("*"))
+
+
+SPOILERS: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a file": (lambda root: (root / "sys" / "notes.txt").write_text("mine"), "holds 'sys/notes.txt', which"),
+    "a name with a newline": (lambda root: (root / "a\nb").write_text("mine"), r"holds 'a\\nb', which no export made"),
+    "an empty directory": (lambda root: (root / "sys" / "empty").mkdir(), "holds 'sys/empty', which no export made"),
+    "a link": (lambda root: (root / "link").symlink_to("/"), "holds 'link', which no export made"),
+    "a pipe": (lambda root: os.mkfifo(root / "pipe"), "holds 'pipe', which no export made"),
+    "another content": (lambda root: rewrite(root / "proc/cmdline", b"quiet toy=2\n"), "'proc/cmdline' was changed"),
+    "another length": (lambda root: rewrite(root / "proc/cmdline", b""), "'proc/cmdline' was changed"),
+    "another target": (lambda root: relink(root / "sys/bus/toy/devices/toy0", "/etc"), "toy0' was changed"),
+    "a directory for a file": (lambda root: become(root / "proc/cmdline", Path.mkdir), "'proc/cmdline' was changed"),
+    "a pipe for a file": (lambda root: become(root / "proc/cmdline", os.mkfifo), "'proc/cmdline' was changed"),
+    "another marker": (lambda root: rewrite(root / MARKER, b'{"schema": "softreserve.boot"}'), "is no export"),
+    "a marker that is none": (lambda root: rewrite(root / MARKER, b"\xff[[[["), "is no export"),
+    "a marker elsewhere": (lambda root: relink(root / MARKER, "/etc/hostname"), "is no export"),
+    "no marker": (lambda root: (root / MARKER).unlink(), "is no export"),
+}
+
+
+def rewrite(path: Path, data: bytes) -> None:
+    path.chmod(0o600)
+    path.write_bytes(data)
+
+
+def relink(path: Path, target: str) -> None:
+    path.unlink()
+    path.symlink_to(target)
+
+
+def become(path: Path, make: Callable[[Path], object]) -> None:
+    path.unlink()
+    make(path)
+
+
+@pytest.mark.parametrize("spoiler", SPOILERS)
+def test_an_export_that_is_not_as_it_was_made_is_not_replaced(toy: System, tmp_path: Path, spoiler: str) -> None:
+    spoil, said = SPOILERS[spoiler]
+    root = tmp_path / "root"
+    export(toy, root)
+    spoil(root)
+    before = {path: path.lstat() for path in [root, *tree(root)]}
+
+    with pytest.raises(InputError, match=said):
+        export(toy, root, replace=True)
+
+    after = {path: path.lstat() for path in [root, *tree(root)]}
+    assert {path: (s.st_ino, s.st_size, s.st_mtime_ns) for path, s in after.items()} == {
+        path: (s.st_ino, s.st_size, s.st_mtime_ns) for path, s in before.items()
+    }
+    assert list(tmp_path.iterdir()) == [root]
+
+
+def test_a_file_that_comes_while_an_export_is_being_replaced_is_kept(
+    toy: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "root"
+    export(toy, root)
+    write = Path.write_text
+
+    def late(path: Path, *arguments: Any) -> int:
+        write(root / "mine", "precious")  # after the first look, before the exchange
+        return write(path, *arguments)
+
+    monkeypatch.setattr(Path, "write_text", late)
+    with pytest.raises(InputError, match="root: holds 'mine', which no export made"):
+        export(toy, root, replace=True)
+
+    assert (root / "mine").read_text() == "precious"
+    assert list(tmp_path.iterdir()) == [root]
+
+
+def test_modes_that_forbid_reading_and_writing_do_not_keep_an_export(toy: System, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    export(toy, root)
+    assert mode(root / "sys/devices/toy0/refusing") == 0
+    (root / "sys/devices").chmod(0o500)
 
     export(toy, root, replace=True)
-    assert not (root / "mine").exists()
-    assert (root / "sys/devices/toy0/value").is_file()
+
     assert list(tmp_path.iterdir()) == [root]
+    assert mode(root / "sys/devices") == 0o755
 
 
 def test_an_empty_directory_is_filled(toy: System, tmp_path: Path) -> None:
@@ -72,7 +168,7 @@ def test_nothing_is_left_behind_by_an_export_that_fails(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "symlink", broken)
-    with pytest.raises(InputError, match="cannot export: No space left on device"):
+    with pytest.raises(InputError, match="root: cannot be written: No space left on device"):
         export(toy, tmp_path / "root")
 
     assert list(tmp_path.iterdir()) == []

@@ -15,7 +15,7 @@ __all__ = ["export_command"]
 @click.command("export", cls=MachineCommand)
 @machine_argument()
 @click.argument("directory", type=click.Path(path_type=Path))
-@click.option("--replace", is_flag=True, help="Take the place of a directory that holds something.")
+@click.option("--replace", is_flag=True, help="Take the place of an earlier export.")
 @machine_options()
 def export_command(
     machine: str,

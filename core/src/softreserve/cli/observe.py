@@ -21,11 +21,15 @@ __all__ = ["observe_command"]
 def observe_command(case: str, out: Path, choices: Choices) -> None:
     """Boot CASE, run its steps and its kexec, and write what a real kernel would have shown.
 
-    DIR gets the layout of a capture's expected/ directory. Steps that cannot be run here are named on standard error.
+    DIR gets the layout of a capture's expected/ directory, and appears whole or not at all; one that holds something
+    already is refused. Steps that cannot be run here are named on standard error.
     """
     from softreserve.live.shell import runner
+    from softreserve.live.whole import whole_directory
     from softreserve.views.observe import observe
 
     scenario, hooks_for = asked(case, choices, with_steps=True)
-    for line in observe(scenario, out, hooks_for, runner, userspace=choices.userspace or "none"):
+    with whole_directory(out, hint="; wanted is a new or empty directory") as new:
+        skipped = observe(scenario, new, hooks_for, runner, userspace=choices.userspace or "none")
+    for line in skipped:
         print(f"softreserve: not run: {line}", file=sys.stderr)
