@@ -5,9 +5,9 @@ Expected values: from the commits that brought the changes, named in ``docs/rele
 
 from __future__ import annotations
 
+from errno import EBUSY, ENODEV
 from pathlib import Path
 
-import attrs
 import cases
 import pytest
 from small_machines import ARCHES, ARM64, GIB, LOW, MIB, RAM, X86, machine, memory, settled, sp, srat
@@ -16,11 +16,11 @@ from softreserve.config import load
 from softreserve.kernel.sysfs import SysfsTree
 from softreserve.kernel.system import System
 from softreserve.machine import kexec
-from softreserve.model.behaviours import RELEASES
 from softreserve.model.efi import EfiType
 from softreserve.model.kexec import KexecRequest
 from softreserve.model.machine import KernelImage, Machine
 from softreserve.model.ranges import PhysRange
+from softreserve.model.release import RELEASES
 from softreserve.plugins.selection import Selection
 from softreserve.testing.machines import descriptor
 from softreserve.views.lint import lint
@@ -207,8 +207,16 @@ def test_access1_came_with_5_10() -> None:
         assert (there_is(sysfs, "/sys/devices/system/node/node0/access1")) is there
 
 
-def test_a_release_without_profile_is_refused_with_the_nearest() -> None:
-    described = machine(X86)
-    with pytest.raises(Exception, match=r"unknown kernel release '5.15'.*nearest"):
-        Changes(kernel="5.15").apply(described, Selection())
-    assert attrs.evolve(described, name="other").kernel == described.kernel
+def test_any_release_boots_as_what_changed_before_it_says() -> None:
+    """5.13 came before bind told the error of a probe (5.14) and the fallback order was printed (5.16)."""
+    for release, bound, printed in [("5.13.19", -ENODEV, False), ("5.15", -EBUSY, False), ("6.0.9", -EBUSY, True)]:
+        system = settled(machine(X86, release))
+        assert system.sysfs.write("/sys/bus/dax/drivers/device_dax/bind", b"dax0.0") == bound, release
+        assert any(line.startswith("Fallback order") for line in system.log.lines) is printed, release
+
+
+@pytest.mark.parametrize("arch", ARCHES)
+def test_5_4_took_specific_purpose_memory_for_ram(arch: str) -> None:
+    for release, reserved in [("5.4.0-26-generic", False), ("6.1", True)]:
+        system = settled(machine(arch, release))
+        assert any("Soft Reserved" in line for line in system.iomem.lines()) is reserved

@@ -202,7 +202,7 @@ def test_what_is_no_table_is_refused(case: Path, data: bytes) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('release = "6.11"\narch = "x86_64"\n', "line 1: release: unknown kernel release '6.11'; known: 5.5, 5.8"),
+        ('release = "six"\narch = "x86_64"\n', "line 1: release: unknown kernel release 'six'"),
         ('release = "6.1"\n', "arch: missing"),
         ("release = 6\narch = 7\n", "line 1: release: wanted a string, not 6"),
         (KERNEL + "page_size = 5\n", "line 3: page_size: no page size of Linux: 5"),
@@ -227,7 +227,7 @@ def test_mistakes_in_kernel_toml_are_named_by_line_and_key(case: Path, text: str
         ("step = [1]\n", "line 1: step[0]: wanted a table, not 1"),
         ('[[step]]\nwrites = [["a"]]\n', "line 2: step[0].writes: write 1: wanted [path, value], not ['a']"),
         ('[kexec]\nsyscall = "reboot"\n', "line 2: kexec.syscall: unknown system call 'reboot'"),
-        ('[kexec]\nkernel = "7.9"\n', "line 2: kexec.kernel: unknown kernel release '7.9'"),
+        ('[kexec]\nkernel = "7"\n', "line 2: kexec.kernel: unknown kernel release '7'"),
         ("[kexec]\nsetup_data = [[1, 2]]\n", "line 2: kexec.setup_data: range 1: wanted"),
     ],
 )
@@ -321,7 +321,7 @@ def test_all_mistakes_are_shown_together_each_with_its_place(tmp_path: Path) -> 
         (MACHINE + "[acpi.slit]\ndistances = [[1]]\n[acpi.what]\n", "unknown key what"),
         (MACHINE + "[acpi.slit]\ndistances = [[10, 1]]\n", "as many columns as rows are wanted"),
         (MACHINE + "[kernel2]\nx = 1\n", "unknown key kernel2"),
-        (MACHINE.replace("x86_64", 'x86_64"\nrelease = "9.9'), "line 3: kernel.release: unknown kernel release '9.9'"),
+        (MACHINE.replace("x86_64", 'x86_64"\nrelease = "six'), "line 3: kernel.release: unknown kernel release 'six'"),
         ('efi_map_file = "nowhere"\n[kernel]\n', "No such file or directory"),
         (f'cmdline = "{"x" * 3000}"\n' + MACHINE, "a command line of 3000 characters"),
     ],
@@ -357,8 +357,8 @@ def test_another_architecture_starts_with_small_pages() -> None:
 
 def test_older_releases_have_the_oldest_options_known() -> None:
     assert default_config("x86_64", "5.8")["NUMA_MEMBLKS"] == "n"
-    with pytest.raises(MachineError, match=r"nearest: 6\.12"):
-        default_config("x86_64", "6.13")
+    assert default_config("x86_64", "6.9") == default_config("x86_64", "6.1.0-56-amd64")
+    assert default_config("x86_64", "7.3") == default_config("x86_64", "6.12")
 
 
 # --------------------------------------------------------------------------------------------------------- kernel logs
@@ -400,7 +400,7 @@ def test_tables_at_hand_are_taken_instead_of_what_the_log_says() -> None:
     assert parse_dmesg(DMESG, {"SLIT": b""}).acpi == {"SLIT": b""}
 
 
-@pytest.mark.parametrize("text", ["", "hello\n", "Linux version 6.1.0\n", "Linux version 9.9\n" + MAP])
+@pytest.mark.parametrize("text", ["", "hello\n", "Linux version 6.1.0\n", "Linux version nine\n" + MAP])
 def test_what_is_no_log_of_a_boot_is_refused(text: str) -> None:
     with pytest.raises((InputError, MachineError)):
         parse_dmesg(text)

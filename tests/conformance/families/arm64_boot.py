@@ -7,6 +7,7 @@ from typing import Any
 from softreserve.kernel.efi.efi import Efi
 from softreserve.kernel.mm.memblock import NUMA_NO_NODE, Memblock, MemblockType
 from softreserve.kernel.resource import ResourceTree
+from softreserve.model import behaviours
 from softreserve.model.events import EventLog
 from softreserve.model.ranges import PhysRange
 from softreserve.model.units import U64_MAX
@@ -46,7 +47,7 @@ def _run(in_: dict[str, Any], release: str) -> dict[str, Any]:
     memblock.reserve(layout.stext, layout.end - layout.stext)
     for block in in_["reserve"]:
         memblock.reserve(number(block["start"]), number(block["size"]))
-    if k.has("numa-memblks-generic"):  # it begins with taking all nodes away
+    if k.has(behaviours.NUMA_MEMBLKS_GENERIC):  # it begins with taking all nodes away
         memblock.set_node(0, U64_MAX, memblock.memory, NUMA_NO_NODE)
     for block in in_["numa_blocks"] or [{"start": "0x0", "end": "0xfffffffffffffffe", "nid": 0}]:
         start = number(block["start"])

@@ -17,6 +17,7 @@ from softreserve.model.cmdline import CommandLine
 from softreserve.model.errors import MachineError
 from softreserve.model.kernel import Kernel
 from softreserve.model.machine import Machine
+from softreserve.model.release import NEWEST, OLDEST
 from softreserve.model.scenario import Scenario
 from softreserve.plugins.hooks import Hooks
 from softreserve.plugins.selection import Selection
@@ -212,6 +213,13 @@ def asked(
 
         for line in lost_on(scenario.machine, changed.arch):
             print(f"softreserve: {line}", file=sys.stderr)
+    version = changed.kernel.version
+    if version.nearest != version.line:
+        print(
+            f"softreserve: how Linux behaves is known from {OLDEST} to {NEWEST}; {version.line} is taken for "
+            f"{version.nearest}",
+            file=sys.stderr,
+        )
     return attrs.evolve(scenario, machine=changed), selection.hooks_for
 
 

@@ -7,8 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from softreserve.model.behaviours import RELEASES
-from softreserve.model.kernel import Kernel, base_release
+from softreserve.model.kernel import Kernel
+from softreserve.model.release import Release
 
 __all__ = ["default_config", "page_sizes", "rebuilt"]
 
@@ -19,15 +19,15 @@ def _builds() -> dict[str, Any]:
 
 
 def default_config(arch: str, release: str, page_size: int = 4096) -> dict[str, str | int]:
-    """The options of Debian's build; of the next known one for releases that Debian did not build.
+    """The options of Debian's build; of the last known one before for releases that Debian did not build.
 
-    :raises MachineError: the release is not known.
+    :raises MachineError: ``release`` does not begin with a version.
     """
     builds = _builds()
-    at = RELEASES.index(base_release(release))
+    at = Release.parse(release)[:2]
     config: dict[str, str | int] = dict(builds["common"])
     for name, table in builds.get(arch, {}).items():
-        if name == "all" or RELEASES.index(name) <= at:
+        if name == "all" or Release.parse(name)[:2] <= at:
             config |= table
     return config | _page_size_options(arch, page_size)
 
@@ -39,12 +39,12 @@ def rebuilt(
 
     Where release and architecture stay, so do the options; else they are those of Debian's build.
 
-    :raises MachineError: the release is not known.
+    :raises MachineError: ``release`` does not begin with a version.
     """
     arch = arch or kernel.arch
     page_size = page_size or (kernel.page_size if arch == kernel.arch else 4096)
     release = release or kernel.release
-    if (arch, base_release(release)) == (kernel.arch, kernel.base):
+    if (arch, Release.parse(release).line) == (kernel.arch, kernel.base):
         return Kernel(release, arch, page_size, {**kernel.config, **_page_size_options(arch, page_size)})
     return Kernel(release, arch, page_size, default_config(arch, release, page_size))
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from softreserve.config.acpi_files import read_acpi
 from softreserve.config.parts import checked_cmdline, image_parts
 from softreserve.config.reader import Document, Problems, StrPath, Table, read_bytes, read_text
-from softreserve.model.behaviours import RELEASES
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.efi import EfiMemoryMap
 from softreserve.model.efi_text import parse_efi_memmap
@@ -16,6 +15,7 @@ from softreserve.model.errors import InputError, MachineError, shown
 from softreserve.model.kernel import Kernel, option_problem
 from softreserve.model.machine import CPUS_MAX, KernelImage, Machine
 from softreserve.model.names import name_problem
+from softreserve.model.release import NEWEST
 from softreserve.model.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def _read_kernel_toml(path: str, problems: Problems) -> tuple[Kernel | None, int
 def _kernel(top: Table, base: Kernel | None = None) -> Kernel | None:
     """A kernel from ``release``, ``arch``, ``page_size`` and ``[config]``; what is absent comes from ``base``."""
     if base is None:
-        release, arch = top.need("release", str, RELEASES[-1]), top.need("arch", str, "")
+        release, arch = top.need("release", str, NEWEST), top.need("arch", str, "")
     else:
         release, arch = top.get("release", str) or base.release, top.get("arch", str) or base.arch
         if arch != base.arch:

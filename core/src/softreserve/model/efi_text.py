@@ -12,6 +12,7 @@ from contextlib import suppress
 from functools import cache, lru_cache
 from typing import Final
 
+from softreserve.model import behaviours
 from softreserve.model.efi import EfiDescriptor, EfiMemoryMap
 from softreserve.model.errors import InputError
 from softreserve.model.kernel import Kernel
@@ -112,12 +113,12 @@ def typeattr_format(descriptor: EfiDescriptor, kernel: Kernel) -> str:
 
     Linux: ``drivers/firmware/efi/efi.c: efi_md_typeattr_format``.
     """
-    crypto = kernel.has("efi-crypto-column")
+    crypto = kernel.has(behaviours.EFI_CRYPTO_COLUMN)
     names, width = (_NARROW_NAMES, _NARROW_WIDTH) if crypto else (_WIDE_NAMES, _WIDE_WIDTH)
-    known = len(names) if kernel.has("efi-unaccepted-memory") else _FIRST_UNACCEPTED
+    known = len(names) if kernel.has(behaviours.EFI_UNACCEPTED_MEMORY) else _FIRST_UNACCEPTED
     kind = descriptor.type
     text = f"[{names[kind]:{width}}" if kind < known else f"[type={kind}"
-    return (text + _columns(descriptor.attribute, kernel.has("efi-hot-pluggable"), crypto))[:_BUFFER_CHARS]
+    return (text + _columns(descriptor.attribute, kernel.has(behaviours.EFI_HOT_PLUGGABLE), crypto))[:_BUFFER_CHARS]
 
 
 def x86_line(index: int, descriptor: EfiDescriptor, kernel: Kernel) -> str:

@@ -1,21 +1,20 @@
 """A kernel: release, page size, ``CONFIG_`` options, and the behaviours that follow from the release.
 
-Code asks for a behaviour by name (``kernel.has("hmem-per-soft-reserved-range")``), never for a version.
+Code asks for a behaviour (``kernel.has(behaviours.MEMBLOCK_MERGE_LOCAL)``), never for a version.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 import attrs
 
-from softreserve.model.behaviours import BEHAVIOURS, RELEASES, Behaviour
 from softreserve.model.errors import MachineError, shown
-from softreserve.model.names import LONGEST_RELEASE, release_problem
+from softreserve.model.names import release_problem
+from softreserve.model.release import Behaviour, Release
 from softreserve.model.units import U64_MAX
 
-__all__ = ["Kernel", "base_release", "option_problem"]
+__all__ = ["Kernel", "option_problem"]
 
 #: Numbers that the kernel's own configuration allows (inclusive). Linux: the ``Kconfig`` files.
 _NUMBERS = {
@@ -46,35 +45,6 @@ def option_problem(name: str, value: str | int) -> str | None:
     return None
 
 
-def base_release(release: str) -> str:
-    """The known release that ``release`` (``uname -r``) belongs to: ``6.1.0-56-amd64`` gives ``6.1``.
-
-    :raises MachineError: the release is not known; the message names the known ones and the nearest.
-    """
-    found = re.match(r"v?([0-9]{1,4})\.([0-9]{1,4})(?![0-9])", release)
-    short = f"{found[1]}.{found[2]}" if found else release
-    if short in RELEASES:
-        return short
-    known = ", ".join(RELEASES)
-    if found:
-        wanted = (int(found[1]), int(found[2]))
-        nearest = min(RELEASES, key=lambda r: _distance(_version(r), wanted))
-    else:
-        import difflib
-
-        nearest = (difflib.get_close_matches(short[:LONGEST_RELEASE], RELEASES, 1, 0.0) or [RELEASES[-1]])[0]
-    raise MachineError(f"unknown kernel release {shown(release)}; known: {known}; nearest: {nearest}")
-
-
-def _version(release: str) -> tuple[int, int]:
-    major, minor = release.split(".")[:2]
-    return int(major), int(minor)
-
-
-def _distance(a: tuple[int, int], b: tuple[int, int]) -> tuple[int, int]:
-    return abs(a[0] - b[0]), abs(a[1] - b[1])
-
-
 @attrs.frozen
 class Kernel:
     """A kernel as built.
@@ -82,23 +52,24 @@ class Kernel:
     ``release`` is the text of ``uname -r``; ``config`` maps option names without ``CONFIG_`` to ``"y"``, ``"m"``,
     ``"n"``, a number or a string; ``page_size`` is in bytes.
 
-    :raises MachineError: the release is not known, or has characters that no release has.
+    :raises MachineError: ``release`` does not begin with a version, or has characters that no release has.
     """
 
     release: str = attrs.field()
     arch: str
     page_size: int = 4096
     config: Mapping[str, str | int] = attrs.field(factory=dict, hash=False)
-    base: str = attrs.field(init=False)
-    behaviours: frozenset[str] = attrs.field(init=False, repr=False)
+    version: Release = attrs.field(init=False, eq=False, repr=False)
+    _known: dict[Behaviour, bool] = attrs.field(init=False, factory=dict, eq=False, repr=False)
 
-    @base.default
-    def _base(self) -> str:
-        return base_release(self.release)
+    @version.default
+    def _version(self) -> Release:
+        return Release.parse(self.release)
 
-    @behaviours.default
-    def _behaviours(self) -> frozenset[str]:
-        return frozenset(b.name for b in BEHAVIOURS if b.applies_to(self.base, RELEASES))
+    @property
+    def base(self) -> str:
+        """The mainline release that it comes from: ``6.1``."""
+        return self.version.line
 
     @release.validator
     def _has_its_alphabet(self, _: object, release: str) -> None:
@@ -106,14 +77,16 @@ class Kernel:
         if problem is not None:
             raise MachineError(problem)
 
-    def has(self, behaviour: str) -> bool:
-        """Whether this release behaves so.
-
-        :raises KeyError: no behaviour has that name (our mistake).
-        """
-        if behaviour not in Behaviour.names():
-            raise KeyError(behaviour)
-        return behaviour in self.behaviours
+    def has(self, behaviour: Behaviour) -> bool:
+        """Whether this kernel behaves so."""
+        known = self._known.get(behaviour)
+        if known is None:
+            known = self._known[behaviour] = (
+                behaviour.applies_to(self.version)
+                and (not behaviour.arches or self.arch in behaviour.arches)
+                and all(map(self.enabled, behaviour.options))
+            )
+        return known
 
     def builtin(self, option: str) -> bool:
         """Whether ``CONFIG_<option>=y``."""

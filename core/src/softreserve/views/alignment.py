@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 from softreserve.config.builds import default_config, page_sizes
 from softreserve.machine.boot import boot
-from softreserve.model.behaviours import RELEASES
 from softreserve.model.efi import EfiAttribute, EfiDescriptor, EfiMemoryMap, EfiType
 from softreserve.model.errors import MachineError
 from softreserve.model.kernel import Kernel
 from softreserve.model.machine import Machine
 from softreserve.model.ranges import PhysRange
+from softreserve.model.release import RELEASES
 from softreserve.model.units import EFI_PAGE_SIZE
 from softreserve.plugins.selection import Selection
 from softreserve.views.capacity import Granules, soft_reserved_capacity

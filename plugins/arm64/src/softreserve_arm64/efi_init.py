@@ -8,6 +8,8 @@ from softreserve.model.efi import EfiAttribute, EfiType
 from softreserve.model.efi_text import native_line
 from softreserve.model.units import U64_MAX
 
+from softreserve_arm64 import behaviours
+
 if TYPE_CHECKING:
     from softreserve.kernel.efi.efi import Efi
     from softreserve.kernel.mm.memblock import Memblock
@@ -90,7 +92,7 @@ def _add_memory(
     memblock: Memblock, descriptor: EfiDescriptor, soft_reserve: bool, kernel: Kernel, log: EventLog
 ) -> None:
     soft_reserved = soft_reserve and descriptor.is_special_purpose
-    if soft_reserved and not kernel.has("arm64-soft-reserved-nomap"):
+    if soft_reserved and not kernel.has(behaviours.ARM64_SOFT_RESERVED_NOMAP):
         _record(log, descriptor, "specific purpose memory is set aside", "not in memblock")
         return
     base, size = _memrange_efi_to_native(descriptor, kernel.page_size)

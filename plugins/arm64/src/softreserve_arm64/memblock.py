@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 from softreserve.model.units import U64_MAX, memparse
 
+from softreserve_arm64 import behaviours
 from softreserve_arm64.sizes import SZ_64K, linear_region_size, memstart_align, supported_physical_bits
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class Layout:
         """From the resources ``Kernel code`` and ``Kernel data``; ``None`` where they are not known."""
         if image.code is None or image.data is None:
             return None
-        head = SZ_64K if kernel.has("arm64-head-is-not-code") else 0
+        head = SZ_64K if kernel.has(behaviours.ARM64_HEAD_IS_NOT_CODE) else 0
         return cls(image.code.start - head, image.code.start, image.data.end)
 
 

@@ -73,17 +73,20 @@ def _signed(value: int) -> int:
 class ArchNuma:
     """One boot's attempts at finding nodes: from ACPI, else one faked node for everything.
 
-    :param fake: what follows ``numa=fake=``, for releases with the generic engine.
+    :param generic: whether the engine is the one of 6.12.
+    :param fake: what follows ``numa=fake=``, for that engine.
     """
 
-    def __init__(self, state: NumaState, memblock: Memblock, machine: Machine, fake: str | None = None) -> None:
+    def __init__(
+        self, state: NumaState, memblock: Memblock, machine: Machine, *, generic: bool, fake: str | None = None
+    ) -> None:
         self.state = state
         self.memblock = memblock
         self.machine = machine
         self.log = state.log
         self.kernel = state.kernel
         self.memblks: NumaMemblks | None = None
-        if self.kernel.has("numa-memblks-generic"):
+        if generic:
             page = self.kernel.page_size
             end_of_ram = memblock.end_of_dram() // page * page
             self.memblks = NumaMemblks(state, memblock, end_of_ram, self._emulation(fake))

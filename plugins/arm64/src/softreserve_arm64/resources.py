@@ -18,6 +18,8 @@ from softreserve.kernel.resource import (
 )
 from softreserve.model.units import U64_MAX
 
+from softreserve_arm64 import behaviours
+
 if TYPE_CHECKING:
     from softreserve.kernel.efi.efi import Efi
     from softreserve.kernel.mm.memblock import Memblock, Region
@@ -104,7 +106,7 @@ def register_soft_reserved(iomem: ResourceTree, efi: Efi, kernel: Kernel, log: E
 def _last(descriptor: EfiDescriptor, kernel: Kernel) -> int:
     """The last byte as this release computes it, modulo 2**64."""
     size = descriptor.size
-    if kernel.has("arm64-soft-reserved-size-is-int"):
+    if kernel.has(behaviours.ARM64_SOFT_RESERVED_SIZE_IS_INT):
         size &= 0xFFFF_FFFF
         size -= (size & 0x8000_0000) << 1
     return (descriptor.start + size - 1) & U64_MAX

@@ -10,8 +10,10 @@ from softreserve.kernel.efi.efi import EFI, Efi
 from softreserve.kernel.initcalls import Initcall, Level
 from softreserve.kernel.numa.acpi_numa import acpi_disabled
 from softreserve.kernel.state import StashKey
+from softreserve.model.behaviours import NUMA_MEMBLKS_GENERIC
 from softreserve.model.errors import MachineError
 
+from softreserve_arm64 import behaviours
 from softreserve_arm64.efi_init import efi_init
 from softreserve_arm64.memblock import MemoryLimit, arm64_memblock_init
 from softreserve_arm64.numa import ArchNuma
@@ -40,6 +42,7 @@ class NumaOptions:
 
     def __init__(self, system: System) -> None:
         self._system = system
+        self.generic = system.kernel.has(NUMA_MEMBLKS_GENERIC)
         self.fake: str | None = None
 
     def early_param(self, value: str | None) -> int:
@@ -49,7 +52,7 @@ class NumaOptions:
         if value.startswith("off"):
             self._system.nodes.numa_off = True
         kernel = self._system.kernel
-        if value.startswith("fake=") and kernel.has("numa-memblks-generic"):
+        if value.startswith("fake=") and self.generic:
             if not kernel.builtin("NUMA_EMU"):
                 return -EINVAL
             self.fake = value.removeprefix("fake=")
@@ -68,7 +71,7 @@ def early_reserve(system: System) -> None:
     if efi_map is None:
         raise MachineError(f"{system.machine.name}: an arm64 machine needs an EFI memory map")
     kernel, memblock, log = system.kernel, system.memblock, system.log
-    if kernel.has("arm64-wide-memblock-table"):
+    if kernel.has(behaviours.ARM64_WIDE_MEMBLOCK_TABLE):
         memblock.memory.capacity = _MEMORY_REGIONS
     memblock.reserved.capacity = _RESERVED_REGIONS + kernel.number("NR_CPUS", _DEFAULT_NR_CPUS) + 1
     efi, limit, numa = Efi(kernel, log), MemoryLimit(kernel, log), NumaOptions(system)
@@ -88,7 +91,8 @@ def early_reserve(system: System) -> None:
 
 def bootmem_init(system: System) -> None:
     """Nodes, then zones. Linux: the same function."""
-    numa = ArchNuma(system.nodes, system.memblock, system.machine, system.stash[_NUMA].fake)
+    options = system.stash[_NUMA]
+    numa = ArchNuma(system.nodes, system.memblock, system.machine, generic=options.generic, fake=options.fake)
     numa.arch_numa_init()
     system.memory.zones.free_area_init(max_zone_pfns(system.memblock))
     system.memblock.dump_all()

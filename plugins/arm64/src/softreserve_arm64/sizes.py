@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final
 from softreserve.model.errors import MachineError
 from softreserve.views.capacity import Granules
 
+from softreserve_arm64 import behaviours
+
 if TYPE_CHECKING:
     from softreserve.model.kernel import Kernel
 
@@ -47,7 +49,7 @@ def pmd_size(kernel: Kernel) -> int:
 
 def section_size(kernel: Kernel) -> int:
     """SECTION_SIZE_BITS as a size; a memory block is one section."""
-    if not kernel.has("arm64-small-sections"):
+    if not kernel.has(behaviours.ARM64_SMALL_SECTIONS):
         return 1 << 30
     return 1 << (29 if _page_shift(kernel) == 16 else 27)
 
@@ -68,7 +70,7 @@ def _va_bits_min(kernel: Kernel) -> int:
     bits = kernel.number("ARM64_VA_BITS", 48)
     if bits <= 48:
         return bits
-    return 47 if kernel.page_size == 16384 and kernel.has("arm64-lpa2") else 48
+    return 47 if kernel.page_size == 16384 and kernel.has(behaviours.ARM64_LPA2) else 48
 
 
 def linear_region_size(kernel: Kernel) -> int:
@@ -82,7 +84,7 @@ def linear_region_size(kernel: Kernel) -> int:
 def supported_physical_bits(kernel: Kernel) -> int:
     """Bits of physical address that the kernel uses. Linux: ``PHYS_MASK_SHIFT``, on CPUs without LPA2."""
     bits = kernel.number("ARM64_PA_BITS", 48)
-    return 48 if kernel.page_size != 65536 and kernel.has("arm64-lpa2") else bits
+    return 48 if kernel.page_size != 65536 and kernel.has(behaviours.ARM64_LPA2) else bits
 
 
 def kernel_image_align(kernel: Kernel) -> int:

@@ -11,6 +11,8 @@ from softreserve.model.acpi.srat import ENABLED, GICC_AFFINITY, GiccAffinity, Sr
 from softreserve.model.acpi.tables import acpi_get_table, acpi_parse_entries_array
 from softreserve.model.units import EINVAL, U64_MAX
 
+from softreserve_arm64 import behaviours
+
 if TYPE_CHECKING:
     from softreserve.kernel.numa.numa import NumaState
     from softreserve.model.acpi.tables import RawTable
@@ -33,7 +35,7 @@ class _Cpus:
         self._state = state
         self._log = state.log
         self._usable = GICC_ENABLED
-        if state.kernel.has("arm64-gicc-online-capable"):
+        if state.kernel.has(behaviours.ARM64_GICC_ONLINE_CAPABLE):
             self._usable |= _GICC_ONLINE_CAPABLE
         #: ``(ACPI UID, MPIDR)`` by logical CPU.
         self.found: list[tuple[int, int]] = []

@@ -14,6 +14,7 @@ from softreserve.model.placement import Placement, SlotArea
 from softreserve.model.ranges import PhysRange
 from softreserve.model.units import U64_MAX
 
+from softreserve_arm64 import behaviours
 from softreserve_arm64.memblock import Layout
 from softreserve_arm64.sizes import SZ_2M, SZ_64K, kernel_image_align
 
@@ -72,7 +73,7 @@ def _why_fixed(kernel: Kernel, options: StubOptions, seed: int | None) -> str:
 
 def _alignment(kernel: Kernel, options: StubOptions, seed: int | None) -> int:
     """2 MiB where KASLR was given up, for the sake of equal virtual addresses, else what the image needs."""
-    no_rng = kernel.builtin("RANDOMIZE_BASE") and seed is None and kernel.has("arm64-stub-aligns-after-rng")
+    no_rng = kernel.builtin("RANDOMIZE_BASE") and seed is None and kernel.has(behaviours.ARM64_STUB_ALIGNS_AFTER_RNG)
     return SZ_2M if options.nokaslr or no_rng else kernel_image_align(kernel)
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from softreserve_arm64 import behaviours
+
 if TYPE_CHECKING:
     from softreserve.kernel.mm.memblock import Memblock
 
@@ -27,7 +29,7 @@ def _below_4_gib(memblock: Memblock) -> int:
 
 def _dma_limit(memblock: Memblock) -> int:
     """First byte above zone DMA: 4 GiB, or the end of DRAM where that is lower or all of DRAM is above."""
-    if memblock.kernel.has("arm64-zone-dma-of-1-gib"):
+    if memblock.kernel.has(behaviours.ARM64_ZONE_DMA_OF_1_GIB):
         return _first_gib(memblock)
     above = _starts_above_4_gib(memblock)
     return memblock.end_of_dram() if above else _below_4_gib(memblock)
@@ -40,7 +42,7 @@ def _starts_above_4_gib(memblock: Memblock) -> bool:
 
 def _dma32_limit(memblock: Memblock) -> int:
     """First byte above zone DMA32; counted in bits it grows over all of DRAM where that starts above 4 GiB."""
-    if _starts_above_4_gib(memblock) and not memblock.kernel.has("arm64-zone-dma-by-address"):
+    if _starts_above_4_gib(memblock) and not memblock.kernel.has(behaviours.ARM64_ZONE_DMA_BY_ADDRESS):
         return memblock.end_of_dram()
     return _below_4_gib(memblock)
 

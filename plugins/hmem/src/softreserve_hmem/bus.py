@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from softreserve.kernel.state import StashKey
 from softreserve.kernel.sysfs import Attribute, Link, Node
 
+from softreserve_hmem import behaviours
 from softreserve_hmem.driver_core import Bus, Registration, c_text
 from softreserve_hmem.ida import Ida
 from softreserve_hmem.region import DevDax, RegionOwner
@@ -46,7 +47,7 @@ class DaxBus(Bus["DevDax", "DaxDriver"], RegionOwner):
         if device.name in registration.ids:
             return True
         driver = registration.driver
-        if not self.system.kernel.has("dax-match-by-type"):
+        if not self.system.kernel.has(behaviours.DAX_MATCH_BY_TYPE):
             return driver.match_always
         if driver.type == ("kmem" if device.region.kmem else "device"):
             return True

@@ -21,6 +21,7 @@ from softreserve.model.acpi.cedt import CFMWS, Cedt, FixedMemoryWindow
 from softreserve.model.acpi.tables import RawTable, acpi_get_table, acpi_parse_entries_array
 from softreserve.model.units import U64_MAX
 
+from softreserve_hmem import behaviours
 from softreserve_hmem.hmem_device import memregion_ids
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class CxlAcpi:
 
     def __init__(self, system: System) -> None:
         self._system = system
-        self._tolerant = system.kernel.has("cxl-acpi-tolerates-bad-windows")
+        self._tolerant = system.kernel.has(behaviours.CXL_ACPI_TOLERATES_BAD_WINDOWS)
         self._next_window = 0
         self._region_ids: list[int] = []
         self._windows = Resource(0, U64_MAX, "CXL mem", IORESOURCE_MEM)
@@ -100,7 +101,7 @@ class CxlAcpi:
     def _verify(self, window: FixedMemoryWindow) -> int:
         """Linux: ``cxl_acpi_cfmws_verify``."""
         ways = eiw_to_ways(window.interleave_ways)
-        known = (0, _XOR) if self._system.kernel.has("cxl-xor-interleave") else (0,)
+        known = (0, _XOR) if self._system.kernel.has(behaviours.CXL_XOR_INTERLEAVE) else (0,)
         if window.interleave_arithmetic not in known:
             return self._error(f"CFMWS Unknown Interleave Arithmetic: {window.interleave_arithmetic}")
         if window.base_hpa % _WINDOW_ALIGN:

@@ -10,6 +10,7 @@ from functools import partial
 
 from softreserve.kernel.sysfs import Attribute, Directory, Link, Node
 
+from softreserve_hmem import behaviours
 from softreserve_hmem.bus import DAX_MAJOR, DaxBus
 from softreserve_hmem.driver_core import uevent_store
 from softreserve_hmem.region import DaxRange, DaxRegion, DevDax
@@ -68,7 +69,7 @@ def _device_directory(bus: DaxBus, device: DevDax) -> Directory:
         children["target_node"] = Attribute(0o444, lambda: f"{device.target_node}\n")
     if bus.system.kernel.builtin("NUMA"):
         children["numa_node"] = Attribute(0o444, lambda: f"{device.numa_node}\n")
-    if bus.system.kernel.has("dax-memmap-on-memory"):
+    if bus.system.kernel.has(behaviours.DAX_MEMMAP_ON_MEMORY):
         children["memmap_on_memory"] = Attribute(
             0o644, lambda: f"{int(device.memmap_on_memory)}\n", device.memmap_on_memory_store
         )

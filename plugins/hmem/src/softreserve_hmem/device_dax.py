@@ -15,6 +15,8 @@ from softreserve.kernel.resource import (
     request_region,
 )
 
+from softreserve_hmem import behaviours
+
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
     from softreserve.model.dax import DaxDevice
@@ -92,7 +94,7 @@ class DeviceDaxDriver:
     def _pagemap_range(self, start: int, size: int) -> int:
         """Whether one range (bytes) can be mapped: 0 or ``-errno``. Linux: ``mm/memremap.c: pagemap_range``."""
         root = self._system.iomem.root
-        below = self._system.kernel.has("region-intersects-looks-below")
+        below = self._system.kernel.has(behaviours.REGION_INTERSECTS_LOOKS_BELOW)
         ram = region_intersects(root, start, size, IORESOURCE_SYSTEM_RAM, IORES_DESC_NONE, looks_below=below)
         if ram != REGION_DISJOINT:
             return -ENXIO

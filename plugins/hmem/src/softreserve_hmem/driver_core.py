@@ -11,6 +11,7 @@ from errno import EBUSY, EINVAL, ENODEV, ENXIO
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from softreserve.kernel.sysfs import Attribute, Directory, Link, Node
+from softreserve.model.behaviours import BIND_REPORTS_PROBE_ERRORS, PROBE_FAILURE_AS_DEVICE_MESSAGE
 
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
@@ -173,7 +174,7 @@ class Bus(Generic[D, R]):
         return 0
 
     def _probe_failed(self, driver: R, device: D, status: int) -> None:
-        if self.system.kernel.has("probe-failure-as-device-message"):
+        if self.system.kernel.has(PROBE_FAILURE_AS_DEVICE_MESSAGE):
             line = f"{driver.name} {device.name}: probe with driver {driver.name} failed with error {status}"
         else:
             line = f"{driver.name}: probe of {device.name} failed with error {status}"
@@ -190,7 +191,7 @@ class Bus(Generic[D, R]):
         device = self.find(data)
         if device is None or not self.match(registration, device):
             return -ENODEV
-        reports = self.system.kernel.has("bind-reports-probe-errors")
+        reports = self.system.kernel.has(BIND_REPORTS_PROBE_ERRORS)
         if device.driver is not None:
             return -EBUSY if reports else -ENODEV
         status = self.really_probe(registration, device)

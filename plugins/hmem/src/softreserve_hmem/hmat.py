@@ -40,6 +40,7 @@ from softreserve.model.events import EventLog
 from softreserve.model.kernel import Kernel
 from softreserve.model.units import U64_MAX
 
+from softreserve_hmem import behaviours
 from softreserve_hmem.hmat_locality import MemoryLocality, best_value, updated_coordinate
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class HmatState:
         self._hmem_register = hmem_register
         self._tiers = tiers
         self._revision = 0
-        self._access_classes = (_LOCAL, _CPU) if kernel.has("hmat-cpu-access-class") else (_LOCAL,)
+        self._access_classes = (_LOCAL, _CPU) if kernel.has(behaviours.HMAT_CPU_ACCESS_CLASS) else (_LOCAL,)
         self.targets: dict[int, MemoryTarget] = {}
         #: Whether its node had CPUs when it was found, by proximity domain; in the order in which they were found.
         self.initiators: dict[int, bool] = {}
@@ -129,7 +130,7 @@ class HmatState:
             return False
         for target in self.targets.values():
             self._register_target(target)
-        if self._kernel.has("hmat-abstract-distance"):
+        if self._kernel.has(behaviours.HMAT_ABSTRACT_DISTANCE):
             self._offer_abstract_distances()
         return True
 
@@ -146,7 +147,7 @@ class HmatState:
         first = Srat.entries_offset()
         if not self._parse(table, first, MEMORY_AFFINITY, self._srat_parse_mem_affinity):
             return False
-        if not self._kernel.has("hmat-generic-ports"):
+        if not self._kernel.has(behaviours.HMAT_GENERIC_PORTS):
             return True
         return self._parse(table, first, GENERIC_PORT_AFFINITY, self._srat_parse_genport_affinity)
 
@@ -368,7 +369,7 @@ class HmatState:
         own = target.processor_pxm
         for access in self._access_classes:
             found = self._best_initiators(target, access)
-            if found == {own} and not self._kernel.has("hmat-generic-ports"):
+            if found == {own} and not self._kernel.has(behaviours.HMAT_GENERIC_PORTS):
                 # Linked without the detour over a bitmap, which cannot hold large domains.
                 initiators = [own]
             else:
@@ -389,7 +390,7 @@ class HmatState:
         target = self.targets.get(self._nodes.node_to_pxm(nid) & _U32)
         if target is None:
             return
-        if self._kernel.has("hmem-platform-device"):
+        if self._kernel.has(behaviours.HMEM_PLATFORM_DEVICE):
             self._hotplug_target(target)
         else:
             self._register_target(target)

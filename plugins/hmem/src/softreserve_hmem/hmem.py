@@ -14,6 +14,7 @@ from softreserve.kernel.resource import (
     region_intersects,
 )
 
+from softreserve_hmem import behaviours
 from softreserve_hmem.dax_sysfs import region_contents
 from softreserve_hmem.hmem_device import NOT_SOFT_RESERVED, HmemDevice, HmemDevices, memregion_ids
 from softreserve_hmem.platform import PlatformDevice, platform_bus
@@ -50,7 +51,7 @@ class HmemDriver:
             return -ENOMEM
         idle = self._region_idle.value
         kernel = self._system.kernel
-        kmem = kernel.has("dax-match-by-type") and not idle
+        kmem = kernel.has(behaviours.DAX_MATCH_BY_TYPE) and not idle
         region = alloc_dax_region(kernel, self._bus, device, device.id, device.span, device.target_node, kmem=kmem)
         if region is None:
             self._record(device, "no region: not aligned to large pages", "no dax device")
@@ -115,7 +116,7 @@ class HmemPlatformDriver:
         self._system.log.record(rule, function, res.start, res.end + 1, "hmem range", after)
 
     def _belongs_to_cxl(self, res: Resource) -> bool:
-        if not self._system.kernel.has("hmem-defers-to-cxl") or not self._system.kernel.enabled("CXL_REGION"):
+        if not self._system.kernel.has(behaviours.HMEM_DEFERS_TO_CXL):
             return False
         root = self._system.iomem.root
         return region_intersects(root, res.start, res.size, IORESOURCE_MEM, IORES_DESC_CXL) != REGION_DISJOINT
@@ -129,7 +130,7 @@ class DaxHmem:
         self._platform = platform_bus(system)
         self._hmem = HmemDriver(system, bus, self.region_idle)
         self._hmem_platform = HmemPlatformDriver(system, devices)
-        self._has_platform = system.kernel.has("hmem-platform-device")
+        self._has_platform = devices.waits_for_module
 
     def init(self) -> int:
         """Register the drivers: 0 or ``-errno``. Linux: ``dax_hmem_init``."""

@@ -7,8 +7,10 @@ module asks for it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, ClassVar, Final
 
+from softreserve.kernel.initcalls import Level
 from softreserve.kernel.modules import Parameter
 from softreserve.kernel.resource import (
     IORES_DESC_SOFT_RESERVED,
@@ -24,6 +26,7 @@ from softreserve.kernel.state import StashKey
 from softreserve.model.units import U64_MAX
 from softreserve.plugins.hooks import hooks_of
 
+from softreserve_hmem import behaviours
 from softreserve_hmem.ida import Ida
 from softreserve_hmem.platform import PlatformDevice, platform_bus
 
@@ -37,6 +40,7 @@ __all__ = [
     "OVERLAPS_AN_OFFER",
     "HmemDevice",
     "HmemDevices",
+    "hmem_devices",
     "memregion_ids",
 ]
 
@@ -70,8 +74,14 @@ class HmemDevice(PlatformDevice):
         self.target_node = target_node
 
 
-class HmemDevices:
-    """Ranges offered so far."""
+class HmemDevices(ABC):
+    """Ranges offered so far. What becomes of one is up to the kernel: :class:`Devices`, :class:`RecordedRanges`."""
+
+    #: Whether ranges become devices only when dax_hmem asks for them.
+    waits_for_module: ClassVar[bool]
+    #: When HMATs are read, and when the rest is offered.
+    hmat_level: ClassVar[Level]
+    init_level: ClassVar[Level]
 
     def __init__(self, system: System) -> None:
         self._system = system
@@ -79,11 +89,10 @@ class HmemDevices:
         self.disable = Parameter("disable", mode=0o444)
         #: One busy child per range that was taken; its ``desc`` is the target node.
         self.active = Resource(0, U64_MAX, "HMEM devices", IORESOURCE_MEM)
-        self._platform_initialized = False
 
     def hmem_init(self) -> int:
         """Offer everything soft reserved, lowest first; what HMAT targets took is refused. The answer is 0."""
-        if self._system.kernel.has("hmem-per-soft-reserved-range"):
+        if self._system.kernel.has(behaviours.HMEM_PER_SOFT_RESERVED_RANGE):
             root = self._system.iomem.root
             walk_iomem_res_desc(root, IORES_DESC_SOFT_RESERVED, IORESOURCE_MEM, 0, U64_MAX, self._register_one)
         for offer in hooks_of(self._system).dax_devices(self._system):
@@ -98,13 +107,46 @@ class HmemDevices:
         """Offer a range; one that overlaps an earlier one is dropped silently."""
         if self.disable.value:
             return
-        if self._system.kernel.has("hmem-platform-device"):
-            self._hmem_register_resource(target_nid, res)
-        else:
-            self._hmem_register_device(target_nid, res)
+        self._take(target_nid, res)
 
-    def _hmem_register_resource(self, target_nid: int, res: Resource) -> None:
-        """Remember a range; the first one makes the device whose driver will ask for them."""
+    @abstractmethod
+    def _take(self, target_nid: int, res: Resource) -> None:
+        """Make of a range what this release makes of it."""
+
+    def is_soft_reserved(self, res: Resource) -> bool:
+        """Whether a range overlaps soft reserved memory and no other resource beside it."""
+        found = region_intersects(
+            self._system.iomem.root,
+            res.start,
+            res.size,
+            IORESOURCE_MEM,
+            IORES_DESC_SOFT_RESERVED,
+            looks_below=self._system.kernel.has(behaviours.REGION_INTERSECTS_LOOKS_BELOW),
+        )
+        return found == REGION_INTERSECTS
+
+    def _refuse(self, res: Resource, rule: str, function: str) -> None:
+        self._system.log.record(rule, f"{_FILE}: {function}", res.start, res.end + 1)
+
+    def _record(self, target_nid: int, res: Resource, rule: str, function: str) -> None:
+        self._system.log.record(
+            rule, f"{_FILE}: {function}", res.start, res.end + 1, after=f"hmem, target node {target_nid}"
+        )
+
+
+class RecordedRanges(HmemDevices):
+    """Ranges are remembered, and a platform device is made whose driver will ask for them."""
+
+    waits_for_module = True
+    hmat_level = Level.SUBSYS
+    init_level = Level.DEVICE
+
+    def __init__(self, system: System) -> None:
+        super().__init__(system)
+        self._platform_initialized = False
+
+    def _take(self, target_nid: int, res: Resource) -> None:
+        """Remember a range; the first one makes the device. Linux: ``hmem_register_resource``."""
         new = request_region(self.active, res.start, res.size, "")
         if new is None:
             self._refuse(res, OVERLAPS_AN_OFFER, "hmem_register_resource")
@@ -115,8 +157,16 @@ class HmemDevices:
             self._platform_initialized = True
             platform_bus(self._system).platform_device_add(PlatformDevice("hmem_platform", 0))
 
-    def _hmem_register_device(self, target_nid: int, res: Resource) -> None:
-        """Make a device of a range that is soft reserved and nothing else."""
+
+class Devices(HmemDevices):
+    """Every range becomes a device at once, with a line in ``/proc/iomem``: kernels before 6.3."""
+
+    waits_for_module = False
+    hmat_level = Level.DEVICE
+    init_level = Level.LATE
+
+    def _take(self, target_nid: int, res: Resource) -> None:
+        """Make a device of a range that is soft reserved and nothing else. Linux: ``hmem_register_device``."""
         if not self.is_soft_reserved(res):
             self._refuse(res, NOT_SOFT_RESERVED, "hmem_register_device")
             return
@@ -138,25 +188,10 @@ class HmemDevices:
             return
         self._record(target_nid, res, f"{device.name} made", "hmem_register_device")
 
-    def is_soft_reserved(self, res: Resource) -> bool:
-        """Whether a range overlaps soft reserved memory and no other resource beside it."""
-        found = region_intersects(
-            self._system.iomem.root,
-            res.start,
-            res.size,
-            IORESOURCE_MEM,
-            IORES_DESC_SOFT_RESERVED,
-            looks_below=self._system.kernel.has("region-intersects-looks-below"),
-        )
-        return found == REGION_INTERSECTS
 
-    def _refuse(self, res: Resource, rule: str, function: str) -> None:
-        self._system.log.record(rule, f"{_FILE}: {function}", res.start, res.end + 1)
-
-    def _record(self, target_nid: int, res: Resource, rule: str, function: str) -> None:
-        self._system.log.record(
-            rule, f"{_FILE}: {function}", res.start, res.end + 1, after=f"hmem, target node {target_nid}"
-        )
+def hmem_devices(system: System) -> HmemDevices:
+    """The ranges of a kernel that boots, as its release deals with them."""
+    return (RecordedRanges if system.kernel.has(behaviours.HMEM_PLATFORM_DEVICE) else Devices)(system)
 
 
 HMEM_DEVICES: Final = StashKey[HmemDevices]("hmem devices")

@@ -9,6 +9,7 @@ from softreserve.kernel import resource
 from softreserve.kernel.mm.memory_hotplug import MHP_MEMMAP_ON_MEMORY, MHP_NID_IS_MGID
 from softreserve.kernel.resource import IORESOURCE_SYSTEM_RAM, Resource
 
+from softreserve_hmem import behaviours
 from softreserve_hmem.memory_tiers import MEMORY_TIERS, MEMTIER_DEFAULT_DAX_ADISTANCE, MemoryType
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ class KmemDriver:
         if tiers is None:
             return None
         adistance = MEMTIER_DEFAULT_DAX_ADISTANCE
-        if self._system.kernel.has("kmem-asks-for-abstract-distance"):
+        if self._system.kernel.has(behaviours.KMEM_ASKS_FOR_ABSTRACT_DISTANCE):
             adistance = tiers.calc_adistance(node, adistance)
         return tiers.find_alloc_memory_type(adistance, self._memory_types)
 
@@ -133,9 +134,9 @@ class KmemDriver:
         # Not busy, so that the System RAM can be put inside.
         res.flags = IORESOURCE_SYSTEM_RAM
         flags = MHP_NID_IS_MGID
-        if device.memmap_on_memory and self._system.kernel.has("dax-memmap-on-memory"):
+        if device.memmap_on_memory and self._system.kernel.has(behaviours.DAX_MEMMAP_ON_MEMORY):
             flags |= MHP_MEMMAP_ON_MEMORY
-        if self._system.kernel.has("kmem-driver-managed"):
+        if self._system.kernel.has(behaviours.KMEM_DRIVER_MANAGED):
             status = self._system.memory.add_memory_driver_managed(data.mgid, first, size, _KMEM_NAME, flags)
         else:
             status = self._system.memory.add_memory(data.mgid, first, size, flags)
@@ -167,7 +168,8 @@ class KmemDriver:
         self._system.memory.memory_group_unregister(data.mgid)
         tiers = self._system.stash.get(MEMORY_TIERS)
         if tiers is not None:
-            kind = None if self._system.kernel.has("kmem-asks-for-abstract-distance") else self._memory_types[0]
+            asks = self._system.kernel.has(behaviours.KMEM_ASKS_FOR_ABSTRACT_DISTANCE)
+            kind = None if asks else self._memory_types[0]
             tiers.clear_node_memory_type(device.target_node, kind)
 
     def _remove_range(self, device: DaxDevice, res: Resource | None, number: int, first: int, last: int) -> bool:

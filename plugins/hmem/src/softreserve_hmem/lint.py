@@ -13,6 +13,7 @@ from softreserve.kernel.numa.acpi_numa import SRAT_MEMORY
 from softreserve.model.findings import Finding
 from softreserve.model.ranges import PhysRange
 
+from softreserve_hmem import behaviours
 from softreserve_hmem.bus import DAX_BUS
 from softreserve_hmem.hmem import LEFT_TO_CXL
 from softreserve_hmem.hmem_device import HMEM_DEVICES, NOT_SOFT_RESERVED
@@ -95,7 +96,7 @@ def _without_device(system: System, range_: PhysRange) -> Iterator[Finding]:
             "beside other reserved memory"
         )
         yield Finding("error", "hmem-refused", message, start, end)
-    elif not covered and not system.kernel.has("hmem-per-soft-reserved-range"):
+    elif not covered and not system.kernel.has(behaviours.HMEM_PER_SOFT_RESERVED_RANGE):
         message = (
             "no dax device: this release makes one only of memory that SRAT and HMAT describe, and they do not "
             "describe this; add it to both, or use 5.10 or newer"

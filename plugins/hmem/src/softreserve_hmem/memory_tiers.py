@@ -19,6 +19,8 @@ from softreserve.kernel.state import StashKey
 from softreserve.kernel.sysfs import Attribute, Directory, Node
 from softreserve.model.units import kstrtobool
 
+from softreserve_hmem import behaviours
+
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
 
@@ -93,17 +95,12 @@ class MemoryTiers:
         """Linux: ``memory_tier_init``, subsys initcall."""
         nodes = self._system.nodes
         self.default_dram_nodes = nodes.has_memory & nodes.has_cpu
-        if not self._system.kernel.has("memory-tiers-late"):
-            for nid in sorted(nodes.has_memory):
-                self._set_node_memory_tier(nid)
+        self._init_nodes()
         self._system.memory.register_memory_notifier(self._hotplug_callback, _HOTPLUG_PRIORITY)
 
-    def late_init(self) -> None:
-        """Give a tier to every node that no driver took care of. Linux: ``memory_tier_late_init``."""
+    def _init_nodes(self) -> None:
         for nid in sorted(self._system.nodes.has_memory):
-            if nid not in self._type_of_node:
-                self._set_node_memory_tier(nid)
-        self._establish_demotion_targets()
+            self._set_node_memory_tier(nid)
 
     def _hotplug_callback(self, action: str, start_pfn: int, nr_pages: int, nid: int) -> None:
         """Linux: ``memtier_hotplug_callback``."""
@@ -143,14 +140,14 @@ class MemoryTiers:
         """Put a node with memory into the tier of its type. Linux: ``set_node_memory_tier``."""
         if node not in self._system.nodes.has_memory:
             return
-        kind = self._default_dram_type
-        if node not in self._type_of_node and self._system.kernel.has("memory-tiers-late"):
-            adistance = self.calc_adistance(node, MEMTIER_ADISTANCE_DRAM)
-            kind = self.find_alloc_memory_type(adistance, self._default_types)
-        self.init_node_memory_type(node, kind)
+        self.init_node_memory_type(node, self._default_type(node))
         kind = self._type_of_node[node]
         kind.nodes.add(node)
         self._tier_of_node[node] = self._find_create_memory_tier(kind)
+
+    def _default_type(self, node: int) -> MemoryType:
+        """The type of a node of which no driver said anything: ordinary DRAM."""
+        return self._default_dram_type
 
     def _find_create_memory_tier(self, kind: MemoryType) -> _Tier:
         start = kind.adistance & -_CHUNK
@@ -179,7 +176,7 @@ class MemoryTiers:
 
     def _establish_demotion_targets(self) -> None:
         """Work out and print to which nodes pages go that a node has no room for."""
-        if not self._system.kernel.has("demotion-targets-printed"):
+        if not self._system.kernel.has(behaviours.DEMOTION_TARGETS_PRINTED):
             return
         for node in sorted(self._system.nodes.has_memory):
             tier = self._tier_of_node.get(node)
@@ -297,19 +294,42 @@ class MemoryTiers:
         return len(data)
 
 
+class LateMemoryTiers(MemoryTiers):
+    """Nodes get their tiers at the end of boot, by the distance that algorithms find."""
+
+    def _init_nodes(self) -> None:
+        """Nothing yet: drivers come first."""
+
+    def late_init(self) -> None:
+        """Give a tier to every node that no driver took care of. Linux: ``memory_tier_late_init``."""
+        for nid in sorted(self._system.nodes.has_memory):
+            if nid not in self._type_of_node:
+                self._set_node_memory_tier(nid)
+        self._establish_demotion_targets()
+
+    def _default_type(self, node: int) -> MemoryType:
+        if node in self._type_of_node:
+            return self._default_dram_type
+        return self.find_alloc_memory_type(self.calc_adistance(node, MEMTIER_ADISTANCE_DRAM), self._default_types)
+
+
 MEMORY_TIERS: Final = StashKey[MemoryTiers]("memory tiers")
 
 
 def setup(system: System) -> list[Initcall]:
     """Make the tiers of a system that boots; returned are the initcalls that fill them."""
     kernel = system.kernel
-    if not kernel.has("memory-tiers") or not kernel.builtin("NUMA"):
+    if not kernel.has(behaviours.MEMORY_TIERS) or not kernel.builtin("NUMA"):
         return []
+    source = "mm/memory-tiers.c"
+    if kernel.has(behaviours.MEMORY_TIERS_LATE):
+        late = system.stash[MEMORY_TIERS] = LateMemoryTiers(system)
+        return [
+            Initcall(Level.SUBSYS, source, "memory_tier_init", late.init),
+            Initcall(Level.LATE, source, "memory_tier_late_init", late.late_init),
+        ]
     tiers = system.stash[MEMORY_TIERS] = MemoryTiers(system)
-    calls = [Initcall(Level.SUBSYS, "mm/memory-tiers.c", "memory_tier_init", tiers.init)]
-    if kernel.has("memory-tiers-late"):
-        calls.append(Initcall(Level.LATE, "mm/memory-tiers.c", "memory_tier_late_init", tiers.late_init))
-    return calls
+    return [Initcall(Level.SUBSYS, source, "memory_tier_init", tiers.init)]
 
 
 def publish(system: System) -> None:

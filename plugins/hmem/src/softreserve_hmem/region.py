@@ -22,6 +22,7 @@ from softreserve.kernel.resource import (
 from softreserve.model.kernel import Kernel
 from softreserve.model.units import U64_MAX, kstrtobool, kstrtoint, kstrtoull
 
+from softreserve_hmem import behaviours
 from softreserve_hmem.driver_core import Device, c_text
 from softreserve_hmem.gaps import Gaps
 from softreserve_hmem.ida import Ida
@@ -114,8 +115,8 @@ class DaxRegion:
         """
         self.owner = owner
         self.limits = DaxLimits(kernel)
-        self.subdivides = kernel.has("dax-subdivision")
-        self.mapping_ignores_misaligned = kernel.has("dax-mapping-ignores-misaligned")
+        self.subdivides = kernel.has(behaviours.DAX_SUBDIVISION)
+        self.mapping_ignores_misaligned = kernel.has(behaviours.DAX_MAPPING_IGNORES_MISALIGNED)
         self.parent = parent
         self.id = region_id
         self.target_node = target_node

@@ -8,9 +8,10 @@ from softreserve.kernel.initcalls import Initcall, Level
 from softreserve.kernel.modules import Module
 from softreserve.plugins.hooks import hooks_of
 
+from softreserve_hmem import behaviours
 from softreserve_hmem.bus import DAX_BUS, DaxBus
 from softreserve_hmem.hmem import DaxHmem
-from softreserve_hmem.hmem_device import HMEM_DEVICES, HmemDevices
+from softreserve_hmem.hmem_device import HMEM_DEVICES, HmemDevices, hmem_devices
 from softreserve_hmem.memory_tiers import MEMORY_TIERS
 
 if TYPE_CHECKING:
@@ -26,11 +27,10 @@ _HMAT_CALLBACK_PRIORITY: Final = 2
 def setup(system: System) -> list[Initcall]:
     """Make the dax bus and what is offered to it; returned are the initcalls that fill it."""
     system.stash[DAX_BUS] = DaxBus(system)
-    system.stash[HMEM_DEVICES] = HmemDevices(system)
+    devices = system.stash[HMEM_DEVICES] = hmem_devices(system)
     if not system.kernel.builtin("ACPI_HMAT"):
         return []
-    level = Level.SUBSYS if system.kernel.has("hmem-platform-device") else Level.DEVICE
-    return [Initcall(level, "drivers/acpi/numa/hmat.c", "hmat_init", lambda: _hmat_init(system))]
+    return [Initcall(devices.hmat_level, "drivers/acpi/numa/hmat.c", "hmat_init", lambda: _hmat_init(system))]
 
 
 def _has_hmem_devices(system: System) -> bool:
@@ -62,10 +62,9 @@ def modules(system: System) -> list[Module]:
         *(_driver_module(bus, driver) for driver in hooks_of(system).dax_drivers(system)),
     ]
     if _has_hmem_devices(system):
-        level = Level.DEVICE if kernel.has("hmem-platform-device") else Level.LATE
-        source, parameters = "drivers/dax/hmem/device.c", (devices.disable,)
+        source, level, parameters = "drivers/dax/hmem/device.c", devices.init_level, (devices.disable,)
         found.append(Module("device_hmem", "DAX", source, devices.hmem_init, level=level, parameters=parameters))
-    if kernel.has("cxl-acpi-windows"):
+    if kernel.has(behaviours.CXL_ACPI_WINDOWS):
         found.append(_cxl_acpi(system))
     return found
 
@@ -78,7 +77,7 @@ def _publish(bus: DaxBus) -> int:
 def _dax_hmem(system: System, bus: DaxBus, devices: HmemDevices) -> Module:
     kernel = system.kernel
     dax_hmem = DaxHmem(system, bus, devices)
-    waits = kernel.has("hmem-defers-to-cxl") and kernel.enabled("CXL_REGION") and kernel.config.get("CXL_ACPI") == "m"
+    waits = kernel.has(behaviours.HMEM_DEFERS_TO_CXL) and kernel.config.get("CXL_ACPI") == "m"
     return Module(
         "dax_hmem",
         "DEV_DAX_HMEM",
@@ -103,7 +102,7 @@ def _driver_module(bus: DaxBus, driver: DaxDriver) -> Module:
 
 
 def _cxl_acpi(system: System) -> Module:
-    level = Level.SUBSYS if system.kernel.has("hmem-defers-to-cxl") else Level.DEVICE
+    level = Level.SUBSYS if system.kernel.has(behaviours.CXL_ACPI_EARLY) else Level.DEVICE
     source = "drivers/cxl/acpi.c"
     # A machine without CEDT is taken to have no device that the module binds to.
     if "CEDT" not in system.machine.acpi:

@@ -20,6 +20,7 @@ from softreserve.model.kexec import KexecImage
 from softreserve.model.ranges import PhysRange
 from softreserve.model.units import U64_MAX
 
+from softreserve_kexec import behaviours
 from softreserve_kexec.efi_runtime import runtime_map
 from softreserve_kexec.holes import KernelHoles, NoHoleError
 from softreserve_kexec.layout import (
@@ -59,12 +60,14 @@ def _busy_system_ram(system: System) -> list[tuple[int, int]]:
     """Ranges that the walk for a top-down hole offers, in its order; a driver's memory is passed over."""
     found: list[tuple[int, int]] = []
 
+    skips = system.kernel.has(behaviours.KEXEC_FILE_SKIPS_DRIVER_MANAGED)
+
     def note(res: Resource) -> int:
-        if not res.flags & IORESOURCE_SYSRAM_DRIVER_MANAGED or not system.kernel.has("kexec-file-skips-driver-managed"):
+        if not skips or not res.flags & IORESOURCE_SYSRAM_DRIVER_MANAGED:
             found.append((res.start, res.end))
         return 0
 
-    descending = system.kernel.has("kexec-file-walks-top-down")
+    descending = system.kernel.has(behaviours.KEXEC_FILE_WALKS_TOP_DOWN)
     walk = walk_system_ram_res_rev if descending else walk_system_ram_res
     walk(system.iomem.root, 0, U64_MAX, note)
     return found
@@ -87,18 +90,18 @@ def x86_file_load(system: System, request: KexecRequest) -> KexecImage:
 
 def _x86_layout(system: System, request: KexecRequest, efi_map: EfiMemoryMap | None) -> Layout:
     """Boot parameters, command line, EFI map and setup_data share one segment; each is searched from the top."""
-    kernel_has, sizes = system.kernel.has, sizes_of(system, request)
+    running, sizes = system.kernel, sizes_of(system, request)
     cmdline = system.cmdline if request.cmdline is None else request.cmdline
     map_size = len(efi_map) * efi_map.desc_size if efi_map is not None else 0
     efi_node = _up16(_BOOT_PARAMS + len(cmdline.text) + 1 + _ELFCOREHDR_TEXT) + _up16(map_size)
     rng_node = efi_node + _SETUP_DATA + _EFI_SETUP_DATA
-    plan = Plan(KernelHoles(_busy_system_ram(system), exact_top=kernel_has("kexec-file-exact-top")).add)
+    plan = Plan(KernelHoles(_busy_system_ram(system), exact_top=running.has(behaviours.KEXEC_FILE_EXACT_TOP)).add)
     plan.place("purgatory", _PURGATORY, _PAGE, 0x3000, top_down=True)
     size = rng_node + _SETUP_DATA + _RNG_SEED
     base = plan.place("boot parameters, command line, EFI map", size, 16, 0x3000, top_down=True).start
     lowest = _MIN_KERNEL
-    if kernel_has("kexec-file-above-pref-address"):
-        lowest = max(lowest, system.kernel.number("PHYSICAL_START", 16 << 20))
+    if running.has(behaviours.KEXEC_FILE_ABOVE_PREF_ADDRESS):
+        lowest = max(lowest, running.number("PHYSICAL_START", 16 << 20))
     kernel = plan.place("kernel", sizes.kernel, KERNEL_ALIGN, lowest, top_down=True)
     initrd = plan.place("initrd", sizes.initrd, _PAGE, _MIN_INITRD, top_down=True) if sizes.initrd else None
     nodes = [PhysRange.from_size(base + rng_node, _SETUP_DATA + _RNG_SEED)]
@@ -127,7 +130,7 @@ def _arm64_layout(system: System, request: KexecRequest) -> Layout:
     upward = [(start, end - 1) for start, end in system.memblock.free_mem_ranges()]
     lowest = 0
     while True:
-        exact_top = system.kernel.has("kexec-file-exact-top")
+        exact_top = system.kernel.has(behaviours.KEXEC_FILE_EXACT_TOP)
         plan = Plan(KernelHoles(upward, exact_top=exact_top, both_ways=True).add)
         kernel = plan.place("kernel", sizes.kernel, KERNEL_ALIGN, lowest, top_down=False)
         try:

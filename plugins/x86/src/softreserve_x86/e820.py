@@ -14,6 +14,8 @@ from softreserve.model.events import EventLog
 from softreserve.model.kernel import Kernel
 from softreserve.model.units import U64_MAX
 
+from softreserve_x86 import behaviours
+
 __all__ = [
     "ACPI",
     "MAX_ENTRIES_ZEROPAGE",
@@ -119,7 +121,7 @@ class E820Table:
     @classmethod
     def for_kernel(cls, kernel: Kernel, log: EventLog) -> E820Table:
         """An empty table as this kernel has it."""
-        nomerge = {PRAM, SOFT_RESERVED} if kernel.has("e820-soft-reserved-never-merges") else {PRAM}
+        nomerge = {PRAM, SOFT_RESERVED} if kernel.has(behaviours.E820_SOFT_RESERVED_NEVER_MERGES) else {PRAM}
         return cls(max_entries(kernel), log, nomerge=frozenset(nomerge))
 
     def copy(self) -> E820Table:

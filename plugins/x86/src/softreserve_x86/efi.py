@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from softreserve.model.efi import EfiAttribute, EfiDescriptor, EfiType
 
-from softreserve_x86 import e820
+from softreserve_x86 import behaviours, e820
 from softreserve_x86.efi_memmap import efi_clean_memmap, efi_print_memmap
 from softreserve_x86.stub import USABLE
 
@@ -83,7 +83,7 @@ def init(efi: Efi, table: e820.E820Table, kernel: Kernel, log: EventLog) -> None
         efi.memmap = None
         return
     efi.memmap = efi_clean_memmap(efi.memmap, kernel, log)
-    if kernel.has("efi-remove-e820-mmio"):
+    if kernel.has(behaviours.EFI_REMOVE_E820_MMIO):
         remove_e820_mmio(efi, table, log)
     if efi.dbg:
         efi_print_memmap(efi.memmap, kernel, log)

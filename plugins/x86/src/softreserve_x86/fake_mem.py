@@ -13,7 +13,7 @@ from softreserve.kernel.sort import sort
 from softreserve.model.efi import EfiAttribute, EfiDescriptor, EfiMemoryMap, EfiType
 from softreserve.model.units import EFI_PAGE_SIZE, EINVAL, U64_MAX, memparse, simple_strtoull
 
-from softreserve_x86 import e820
+from softreserve_x86 import behaviours, e820
 from softreserve_x86.efi_memmap import efi_print_memmap
 
 if TYPE_CHECKING:
@@ -40,9 +40,11 @@ class FakeRange(NamedTuple):
         return bool(self.attribute & _SP)
 
 
-def available(kernel: Kernel) -> bool:
-    """Whether the kernel knows the parameter."""
-    return kernel.has("efi-fake-mem") and kernel.builtin("EFI_FAKE_MEMMAP")
+def why_unknown(kernel: Kernel) -> str | None:
+    """Why the kernel does not know the parameter; ``None``: it does."""
+    if not kernel.has(behaviours.EFI_FAKE_MEM):
+        return "this release does not have it any more"
+    return None if kernel.builtin("EFI_FAKE_MEMMAP") else "CONFIG_EFI_FAKE_MEMMAP is not set"
 
 
 class FakeMem:
@@ -98,7 +100,7 @@ class FakeMem:
                     self._set_aside(table, start, end - start + 1)
 
     def _set_aside(self, table: e820.E820Table, start: int, size: int) -> None:
-        if self._kernel.has("efi-fake-mem-entry-per-instance"):
+        if self._kernel.has(behaviours.EFI_FAKE_MEM_ENTRY_PER_INSTANCE):
             table.range_remove(start, size, e820.RAM, check_type=True)
             table.range_add(start, size, e820.SOFT_RESERVED)
         else:
@@ -122,7 +124,7 @@ class FakeMem:
         original = efi.memmap
         if original is None or not self.ranges:
             return
-        adds_up = self._kernel.has("efi-fake-mem-adds-up")
+        adds_up = self._kernel.has(behaviours.EFI_FAKE_MEM_ADDS_UP)
         found = original
         for fake in self.ranges:
             inserted = memmap_insert(found if adds_up else original, fake)

@@ -8,6 +8,8 @@ from softreserve.model.events import EventLog
 from softreserve.model.kernel import Kernel
 from softreserve.model.units import EINVAL
 
+from softreserve_x86 import behaviours
+
 __all__ = ["MemoryBlockSize"]
 
 #: One section: MIN_MEMORY_BLOCK_SIZE, bytes.
@@ -44,7 +46,7 @@ class MemoryBlockSize:
     def _choose(self, boot_mem_end: int, hypervisor: bool) -> int:
         if boot_mem_end < _LARGE_BLOCKS_FROM:
             return _MIN_BLOCK
-        if not hypervisor and self._kernel.has("x86-bare-metal-max-memory-block"):
+        if not hypervisor and self._kernel.has(behaviours.X86_BARE_METAL_MAX_MEMORY_BLOCK):
             return _MAX_BLOCK
         size = _MAX_BLOCK
         while size > _MIN_BLOCK and boot_mem_end % size:

@@ -21,6 +21,7 @@ from softreserve_x86.kaslr_options import (
     MemOptions,
     cmdline_find_option_bool,
 )
+from softreserve_x86.stub import accepts_memory
 
 __all__ = ["Considered", "Kaslr", "KaslrInput", "SetupData", "load_physical_addr"]
 
@@ -296,11 +297,7 @@ class Kaslr:
 
     def _efi_refusal(self, md: EfiDescriptor, mirrored: bool) -> str:
         kernel = self.given.kernel
-        unaccepted = (
-            md.type == EfiType.UNACCEPTED
-            and kernel.has("efi-unaccepted-memory")
-            and kernel.builtin("UNACCEPTED_MEMORY")
-        )
+        unaccepted = md.type == EfiType.UNACCEPTED and accepts_memory(kernel)
         if md.type != EfiType.CONVENTIONAL and not unaccepted:
             return "not conventional memory"
         if md.attribute & _SP and self.given.soft_reserve:

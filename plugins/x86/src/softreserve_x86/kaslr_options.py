@@ -13,6 +13,8 @@ from softreserve.model.efi import EfiAttribute
 from softreserve.model.kernel import Kernel
 from softreserve.model.units import EINVAL, kstrtoull, memparse, simple_strtoull
 
+from softreserve_x86 import behaviours
+
 __all__ = ["COMMAND_LINE_SIZE", "MAX_MEMMAP_REGIONS", "MemOptions", "cmdline_find_option", "cmdline_find_option_bool"]
 
 #: Bytes, the closing NUL included. Linux: ``arch/x86/include/asm/setup.h``.
@@ -41,6 +43,12 @@ def cmdline_find_option(text: str, option: str) -> str | None:
     return values[-1] if values else None
 
 
+def memory_words(kernel: Kernel) -> tuple[str, ...]:
+    """The parameters by which boot code knows that memory was taken away, in the order in which it asks for them."""
+    fake_mem = ("efi_fake_mem",) if kernel.has(behaviours.EFI_FAKE_MEM) else ()
+    return ("mem", "memmap", *fake_mem, "hugepages")
+
+
 class MemOptions:
     """What ``mem=``, ``memmap=``, ``efi_fake_mem=`` and ``hugepages=`` mean for the placement.
 
@@ -66,7 +74,7 @@ class MemOptions:
 
         A value that is missing is read as an empty one; the real code reads from address 0 then.
         """
-        fake_mem = self._kernel.has("efi-fake-mem")
+        fake_mem = "efi_fake_mem" in memory_words(self._kernel)
         for parameter in CommandLine(text[: COMMAND_LINE_SIZE - 1]):
             name, value = parameter.name, parameter.value
             if name == "memmap":

@@ -124,9 +124,8 @@ def _without_effect(setup: Setup) -> Iterator[Finding]:
 def _fake_mem(system: System, setup: Setup) -> Iterator[Finding]:
     if not system.cmdline.has("efi_fake_mem"):
         return
-    if not fake_mem.available(system.kernel):
-        gone = not system.kernel.has("efi-fake-mem")
-        why = "this release does not have it any more" if gone else "CONFIG_EFI_FAKE_MEMMAP is not set"
+    why = fake_mem.why_unknown(system.kernel)
+    if why is not None:
         message = f"efi_fake_mem= does nothing: {why}; memmap=SIZE%START-1+0xefffffff makes RAM soft reserved"
         yield Finding("warning", "fake-mem-unknown", message)
         return

@@ -18,6 +18,8 @@ from softreserve.model.acpi.madt import LOCAL_APIC, LOCAL_X2APIC, LocalApic, Loc
 from softreserve.model.acpi.srat import ENABLED, CpuAffinity, X2apicAffinity
 from softreserve.model.acpi.tables import RawTable, acpi_get_table, acpi_parse_entries_array
 
+from softreserve_x86 import behaviours
+
 if TYPE_CHECKING:
     from softreserve.kernel.mm.memblock import Memblock
     from softreserve.kernel.numa.numa_emulation import NumaEmulation
@@ -126,7 +128,7 @@ class X86Numa(AcpiNumaArch):
 
     def _register_nodes(self) -> int:
         """Nodes with memory go online, if the nodes cover all of it. Linux: ``numa_register_nodes``."""
-        if self.kernel.has("numa-memblks-generic"):
+        if self.memblks.generic:
             if not self.memblock.validate_numa_coverage(_SZ_1M):
                 return -EINVAL
             with_memory = {nid for _, _, nid in self.memblock.mem_pfn_ranges()}
@@ -218,7 +220,7 @@ class X86Numa(AcpiNumaArch):
             return
         self.apicid_to_node[apic_id] = nid
         self.state.parsed.add(nid)
-        if not self.kernel.has("srat-cpu-lines-at-debug-level"):
+        if not self.kernel.has(behaviours.SRAT_CPU_LINES_AT_DEBUG_LEVEL):
             self._srat_line(text)
 
     def _srat_line(self, text: str) -> None:

@@ -11,6 +11,7 @@ from typing import Final
 
 from softreserve.kernel.efi.efistub import StubOptions
 from softreserve.kernel.efi.randomalloc import RandomSlots, count_slots, efi_random_alloc, given_back, refusal
+from softreserve.model.cmdline import CommandLine
 from softreserve.model.efi import EfiMemoryMap
 from softreserve.model.errors import MachineError
 from softreserve.model.kernel import Kernel
@@ -19,9 +20,10 @@ from softreserve.model.placement import Placement, SlotArea
 from softreserve.model.ranges import PhysRange
 from softreserve.model.units import EFI_PAGE_SIZE, U64_MAX
 
+from softreserve_x86 import behaviours
 from softreserve_x86.kaslr import Considered, Kaslr, KaslrInput, SetupData, load_physical_addr
 from softreserve_x86.kaslr_acpi import count_immovable_mem_regions
-from softreserve_x86.kaslr_options import cmdline_find_option_bool
+from softreserve_x86.kaslr_options import cmdline_find_option_bool, memory_words
 
 __all__ = ["cmdline_memmap_override", "place_image"]
 
@@ -43,7 +45,7 @@ def place_image(machine: Machine, seed: int | None) -> Placement:
     if machine.efi_map is None:
         raise MachineError("booting through the EFI stub needs an EFI memory map")
     efi_map, taken = given_back(machine.efi_map, start, end)
-    if machine.kernel.has("efi-stub-decompresses"):
+    if machine.kernel.has(behaviours.EFI_STUB_DECOMPRESSES):
         return _by_stub(machine, seed, efi_map, taken or end - start)
     return _by_decompressor(machine, seed, efi_map, taken or end - start)
 
@@ -74,10 +76,8 @@ def cmdline_memmap_override(text: str, kernel: Kernel) -> str | None:
     Only the first place of each word in the line counts, and only where the line or a word begins.
     Linux: ``x86-stub.c: parse_options``.
     """
-    words = ["mem=", "memmap=", "efi_fake_mem=", "hugepages="]
-    if not kernel.has("efi-fake-mem"):
-        words.remove("efi_fake_mem=")
-    for word in words:
+    for name in memory_words(kernel):
+        word = f"{name}="
         at = text.find(word)
         if at == 0 or (at > 0 and text[at - 1] in _SPACE):
             return word
@@ -198,9 +198,8 @@ def _by_decompressor(machine: Machine, seed: int | None, efi_map: EfiMemoryMap |
 
 def _soft_reserve(machine: Machine) -> bool:
     """The switch is the stub's own: where the stub did not run, ``efi=nosoftreserve`` was not read."""
-    if machine.boot == "stub":
-        return StubOptions.parse(machine.cmdline, machine.kernel).soft_reserve_enabled
-    return machine.kernel.builtin("EFI_SOFT_RESERVE")
+    cmdline = machine.cmdline if machine.boot == "stub" else CommandLine("")
+    return StubOptions.parse(cmdline, machine.kernel).soft_reserve_enabled
 
 
 def _max_physmem_bits(machine: Machine) -> int:

@@ -16,7 +16,7 @@ from softreserve.kernel.state import StashKey
 from softreserve.model.machine import E820Entry, KernelImage
 from softreserve.model.units import U64_MAX
 
-from softreserve_x86 import e820, e820_resources, fake_mem
+from softreserve_x86 import behaviours, e820, e820_resources, fake_mem
 from softreserve_x86 import efi as x86_efi
 from softreserve_x86.memmap_param import MemmapParameters
 from softreserve_x86.numa_init import apic_ids, numa_setup, x86_numa_init
@@ -54,7 +54,7 @@ _VENDORS_WITH_NODE_BY_CACHE: Final = ("AuthenticAMD", "HygonGenuine")
 
 
 def _ram_types(kernel: Kernel) -> frozenset[int]:
-    counts_acpi = kernel.has("e820-end-pfn-counts-acpi")
+    counts_acpi = kernel.has(behaviours.E820_END_PFN_COUNTS_ACPI)
     return frozenset({e820.RAM, e820.ACPI} if counts_acpi else {e820.RAM})
 
 
@@ -140,7 +140,7 @@ class Setup:
             "memmap": self.memmap.parse_memmap_opt,
             "add_efi_memmap": self._setup_add_efi_memmap,
         }
-        if fake_mem.available(self.kernel):
+        if fake_mem.why_unknown(self.kernel) is None:
             handlers["efi_fake_mem"] = self.fake_mem.setup_fake_mem
         return handlers
 
@@ -181,13 +181,13 @@ class Setup:
         """
         if not nodes:
             return
-        both = self.kernel.has("setup-data-kept-for-kexec") and not from_kexec
+        both = self.kernel.has(behaviours.SETUP_DATA_KEPT_FOR_KEXEC) and not from_kexec
         for node in nodes:
             self.table.range_update(node.start, node.size, e820.RAM, e820.RESERVED_KERN)
             if both:
                 self.table_kexec.range_update(node.start, node.size, e820.RAM, e820.RESERVED_KERN)
         self.table.update_table()
-        if self.kernel.has("setup-data-kept-for-kexec"):
+        if self.kernel.has(behaviours.SETUP_DATA_KEPT_FOR_KEXEC):
             self.table_kexec.update_table()
         self.log.printk("extended physical RAM map:")
         self.table.print_table("reserve setup_data")

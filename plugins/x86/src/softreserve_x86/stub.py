@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from softreserve.kernel.efi.efistub import StubOptions
+from softreserve.model.behaviours import EFI_UNACCEPTED_MEMORY
 from softreserve.model.efi import EfiDescriptor, EfiType
 from softreserve.model.errors import MachineError
 from softreserve.model.handoff import Handoff
@@ -14,7 +15,7 @@ from softreserve.model.machine import E820Entry, Machine
 
 from softreserve_x86 import e820
 
-__all__ = ["USABLE", "extension_entries", "handoff", "setup_e820"]
+__all__ = ["USABLE", "accepts_memory", "extension_entries", "handoff", "setup_e820"]
 
 _PAGE_SIZE: Final = 4096
 
@@ -50,6 +51,11 @@ def _e820_type(descriptor: EfiDescriptor, soft_reserve: bool, unaccepted: bool) 
     return _FIXED_TYPES.get(descriptor.type)
 
 
+def accepts_memory(kernel: Kernel) -> bool:
+    """Whether what runs before the kernel takes unaccepted memory (EFI type 15) for RAM."""
+    return kernel.has(EFI_UNACCEPTED_MEMORY) and kernel.builtin("UNACCEPTED_MEMORY")
+
+
 def setup_e820(kernel: Kernel, efi_map: Sequence[EfiDescriptor], soft_reserve: bool) -> list[E820Entry]:
     """The e820 table that the stub hands over: in the map's order, neighbours in it of one type joined.
 
@@ -57,7 +63,7 @@ def setup_e820(kernel: Kernel, efi_map: Sequence[EfiDescriptor], soft_reserve: b
     first 128 entries in the zero page and the others in an extension node, whose buffer the stub sizes by the number of
     descriptors; it cannot be too small for a map that did not grow meanwhile.
     """
-    unaccepted = kernel.has("efi-unaccepted-memory") and kernel.builtin("UNACCEPTED_MEMORY")
+    unaccepted = accepts_memory(kernel)
     table: list[list[int]] = []
     for descriptor in efi_map:
         e820_type = _e820_type(descriptor, soft_reserve, unaccepted)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from softreserve.kernel.state import StashKey
+from softreserve.model import behaviours
 from softreserve.model.efi import EfiAttribute
 from softreserve.model.units import EINVAL, parse_option_str
 
@@ -30,7 +31,7 @@ class Efi:
 
     def __init__(self, kernel: Kernel, log: EventLog) -> None:
         self._log = log
-        self._config_soft_reserve = kernel.builtin("EFI_SOFT_RESERVE")
+        self._config_soft_reserve = kernel.has(behaviours.EFI_SOFT_RESERVE)
         self.memmap: EfiMemoryMap | None = None
         self.dbg = False
         self.no_soft_reserve = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from softreserve.model import behaviours
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.kernel import Kernel
 from softreserve.model.units import parse_option_str
@@ -25,7 +26,7 @@ class StubOptions(NamedTuple):
         Each ``efi=`` sets the switch anew, so that a later one without ``nosoftreserve`` takes it back; in the kernel
         proper it stays set.
         """
-        configured = kernel.builtin("EFI_SOFT_RESERVE")
+        configured = kernel.has(behaviours.EFI_SOFT_RESERVE)
         nosoftreserve = nokaslr = False
         for parameter in cmdline:
             if parameter.name == "nokaslr":

@@ -9,6 +9,7 @@ from typing import Final
 
 import attrs
 
+from softreserve.model import behaviours
 from softreserve.model.efi import EfiAttribute, EfiDescriptor, EfiMemoryMap, EfiType
 from softreserve.model.kernel import Kernel
 from softreserve.model.units import EFI_PAGE_SIZE, U64_MAX
@@ -50,7 +51,7 @@ def refusal(descriptor: EfiDescriptor, kernel: Kernel, soft_reserve: bool) -> st
     """Why no slot can be in this descriptor, whatever its size; ``None``: nothing speaks against it."""
     if descriptor.type != _CONVENTIONAL:
         return "not conventional memory"
-    if descriptor.attribute & _HOT_PLUGGABLE and kernel.has("efi-hot-pluggable"):
+    if descriptor.attribute & _HOT_PLUGGABLE and kernel.has(behaviours.EFI_HOT_PLUGGABLE):
         return "hot-pluggable"
     if descriptor.attribute & _SP and soft_reserve:
         return "specific purpose (EFI_MEMORY_SP), soft reservation is on"
@@ -158,7 +159,7 @@ def efi_random_alloc(slots: RandomSlots, seed: int, kernel: Kernel) -> tuple[int
     caller's address as it was, when there is no slot.
     """
     address = slots.address(seed)
-    if address is None and kernel.has("efi-random-alloc-reports-failure"):
+    if address is None and kernel.has(behaviours.EFI_RANDOM_ALLOC_REPORTS_FAILURE):
         return EFI_OUT_OF_RESOURCES, None
     return EFI_SUCCESS, address
 

@@ -13,6 +13,7 @@ from errno import ENOMEM
 from operator import attrgetter
 from typing import Final
 
+from softreserve.model import behaviours
 from softreserve.model.errors import MachineError
 from softreserve.model.events import EventLog
 from softreserve.model.kernel import Kernel
@@ -171,7 +172,9 @@ class Memblock:
         self.debug = False
         self._has_mirror = False
         self._can_resize = False
-        self._merges_locally = kernel.has("memblock-merge-local")
+        #: An empty list shows one entry of size 0.
+        self.has_dummy = not kernel.has(behaviours.MEMBLOCK_EMPTY_WITHOUT_DUMMY)
+        self._merges_locally = kernel.has(behaviours.MEMBLOCK_MERGE_LOCAL)
 
     # --- adding and removing
 
@@ -270,7 +273,7 @@ class Memblock:
         :raises MachineError: the kernel panics, because it does not know yet what it may overwrite.
         """
         if not self._can_resize:
-            if self.kernel.has("memblock-panics-when-full"):
+            if self.kernel.has(behaviours.MEMBLOCK_PANICS_WHEN_FULL):
                 raise MachineError(f"kernel panic: memblock: cannot resize {type_.name} array")
             return -1
         page = self.kernel.page_size
@@ -546,7 +549,7 @@ class Memblock:
 
     def _dump(self, type_: MemblockType) -> list[str]:
         regions = type_.regions
-        if not regions and not self.kernel.has("memblock-empty-without-dummy"):
+        if not regions and self.has_dummy:
             regions = [Region(0, 0, 0, type_.empty_nid)]
         lines = [f" {type_.name}.cnt  = {len(regions):#x}"]
         for at, region in enumerate(regions):
@@ -557,9 +560,9 @@ class Memblock:
         return lines
 
     def _prints_node(self, nid: int) -> bool:
-        if self.kernel.has("memblock-empty-without-dummy"):
-            return self.valid_node(nid)
-        return nid != self.max_numnodes
+        if self.has_dummy:
+            return nid != self.max_numnodes
+        return self.valid_node(nid)
 
 
 def _round_up(value: int, align: int) -> int:

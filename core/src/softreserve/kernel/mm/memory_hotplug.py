@@ -22,6 +22,7 @@ from softreserve.kernel.resource import (
     IORESOURCE_SYSTEM_RAM,
     Resource,
 )
+from softreserve.model import behaviours
 from softreserve.model.units import U64_MAX
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ class MemoryHotplug:
         Linux: ``mhp_get_default_online_type``, ``setup_memhp_default_state``.
         """
         kernel = self._state.kernel
-        if kernel.has("mhp-online-types-by-config"):
+        if kernel.has(behaviours.MHP_ONLINE_TYPES_BY_CONFIG):
             for suffix, online_type in (
                 ("OFFLINE", "offline"),
                 ("ONLINE_AUTO", "online"),
@@ -298,7 +299,7 @@ class MemoryHotplug:
     @property
     def memmap_can_be_forced(self) -> bool:
         """Whether ``memory_hotplug.memmap_on_memory`` knows ``force``."""
-        return self._state.kernel.has("memmap-on-memory-per-block")
+        return self._state.kernel.has(behaviours.MEMMAP_ON_MEMORY_PER_BLOCK)
 
     def mhp_supports_memmap_on_memory(self, size: int | None = None) -> bool:
         """Whether the memory map can lie on the added memory itself.
@@ -546,7 +547,7 @@ class MemoryHotplug:
             if loses_all:
                 nodes.has_memory.discard(zone.nid)
 
-        clears_first = self._state.kernel.has("node-state-cleared-before-zonelists")
+        clears_first = self._state.kernel.has(behaviours.NODE_STATE_CLEARED_BEFORE_ZONELISTS)
         if clears_first:
             clear_states()
         if not zone.populated:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel.mm.memblock import MEMBLOCK_HOTPLUG, MEMBLOCK_MIRROR
 from softreserve.kernel.mm.zones import Pgdat, Zone, zone_names
+from softreserve.model import behaviours
 from softreserve.model.units import memparse, parse_option_str, simple_strtoull
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class ZoneLayout:
         self._print_ranges()
         nodes: dict[int, Pgdat] = {}
         for nid in sorted(self._nodes.possible):
-            if nid not in self._nodes.online and self._state.kernel.has("offline-nodes-announced-memoryless"):
+            if nid not in self._nodes.online and self._state.kernel.has(behaviours.OFFLINE_NODES_ANNOUNCED_MEMORYLESS):
                 self._state.printk(f"Initializing node {nid} as memoryless", "mm/page_alloc.c: free_area_init")
             nodes[nid] = self._free_area_init_node(nid)
         return nodes
@@ -131,7 +132,7 @@ class ZoneLayout:
 
     def _movable_of_mirror(self) -> dict[int, int]:
         regions = self._state.memblock.memory.regions
-        if self._state.kernel.has("mirror-needs-mirrored-memory"):
+        if self._state.kernel.has(behaviours.MIRROR_NEEDS_MIRRORED_MEMORY):
             refused = None
             if not any(region.flags & MEMBLOCK_MIRROR for region in regions):
                 refused = "The system has no mirror memory, ignore kernelcore=mirror."

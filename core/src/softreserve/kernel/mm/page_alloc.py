@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel.mm.zones import Pgdat, Zone, zone_names
+from softreserve.model import behaviours
 
 if TYPE_CHECKING:
     from softreserve.kernel.numa.numa import NumaState
@@ -115,14 +116,14 @@ class PageAllocator:
             previous = node
         for node in order:
             self._check_highest_zone(node)
-        if self._state.kernel.has("fallback-order-printed"):
+        if self._state.kernel.has(behaviours.FALLBACK_ORDER_PRINTED):
             listed = "".join(f"{node} " for node in order)
             self._state.printk(f"Fallback order for Node {local}: {listed}", "mm/page_alloc.c: build_zonelists")
 
     def find_next_best_node(self, local: int, used: set[int]) -> int:
         """The next node in a node's fallback list, added to ``used``; -1 where none is left."""
         nodes = self._nodes
-        memoryless_first = not self._state.kernel.has("fallback-skips-memoryless-node")
+        memoryless_first = not self._state.kernel.has(behaviours.FALLBACK_SKIPS_MEMORYLESS_NODE)
         if local not in used and (memoryless_first or local in nodes.has_memory):
             used.add(local)
             return local
@@ -163,7 +164,7 @@ class PageAllocator:
         present = sum(zone.present_pages for zone in zones)
         memmap = sum(self._memmap_pages(zone) for zone in zones)
         if self._untouched:
-            return present - (memmap if self._state.kernel.has("memmap-not-managed-at-boot") else 0)
+            return present - (memmap if self._state.kernel.has(behaviours.MEMMAP_NOT_MANAGED_AT_BOOT) else 0)
         managed = max(present - memmap - _BOOT_ALLOCATIONS // self._state.kernel.page_size, 0)
         return managed - self._high_watermarks(managed, len([z for z in zones if z.name != "Movable"]))
 

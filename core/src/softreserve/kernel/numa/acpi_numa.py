@@ -12,6 +12,7 @@ from errno import EINVAL, ENOENT
 from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel.numa.numa import NUMA_NO_NODE, NumaState
+from softreserve.model import behaviours
 from softreserve.model.acpi.cedt import CFMWS, Cedt, FixedMemoryWindow
 from softreserve.model.acpi.slit import Slit, slit_valid
 from softreserve.model.acpi.srat import (
@@ -146,7 +147,7 @@ class _Walk:
             (X2APIC_AFFINITY, x2apic),
             (GICC_AFFINITY, gicc),
         ]
-        if self.kernel.has("acpi-generic-initiators"):
+        if self.kernel.has(behaviours.ACPI_GENERIC_INITIATORS):
             handlers.append((GENERIC_AFFINITY, self._gi_affinity))
         return handlers
 
@@ -229,7 +230,7 @@ class _Walk:
 
     def _parse_cfmws(self) -> None:
         """Windows get the domain numbers behind the highest one of the SRAT."""
-        if not self.kernel.has("acpi-cxl-window-nodes"):
+        if not self.kernel.has(behaviours.ACPI_CXL_WINDOW_NODES):
             return
         cedt = acpi_get_table(self.tables, "CEDT")
         self.fake_pxm = self.state.highest_pxm() + 1

@@ -77,15 +77,16 @@ class NumaEmulation:
         default = emu[min(emu)] if emu else NUMA_NO_NODE
         state.parsed.clear()
         state.parsed |= {block.nid for block in split.emulated}
-        generic = memblks.kernel.has("numa-memblks-generic")
-        if generic and fix_pxm_node_maps(state, emu, max_nid) < 0:
+        if memblks.generic and fix_pxm_node_maps(state, emu, max_nid) < 0:
             return False
         memblks.meminfo[:] = split.emulated
         self._update_cpus(emu)
-        for nid in range(max_nid + 1 if generic else state.max_numnodes):
+        for nid in range(max_nid + 1 if memblks.generic else state.max_numnodes):
             emu.setdefault(nid, default)
         state.emu_nid_to_phys.update(emu)
         self._set_distances(state, max_nid, physical, count)
+        if memblks.generic:
+            self._set_other_distances(state, max_nid, physical, count)
         return True
 
     def _set_distances(self, state: NumaState, max_nid: int, physical: list[int], count: int) -> None:
@@ -104,8 +105,6 @@ class NumaEmulation:
                     if emu[i] < count and emu[j] < count:
                         distance = physical[emu[i] * count + emu[j]]
                 state.numa_set_distance(i, j, distance)
-        if state.kernel.has("numa-memblks-generic"):
-            self._set_other_distances(state, max_nid, physical, count)
 
     @staticmethod
     def _set_other_distances(state: NumaState, max_nid: int, physical: list[int], count: int) -> None:

@@ -13,6 +13,7 @@ from typing import Final, Protocol
 from softreserve.kernel.mm.memblock import Memblock
 from softreserve.kernel.numa.numa import NUMA_NO_NODE, NumaState
 from softreserve.kernel.sort import sort
+from softreserve.model import behaviours
 from softreserve.model.units import U64_MAX
 
 __all__ = ["NUMA_NO_MEMBLK", "Emulation", "NumaBlock", "NumaMemblks"]
@@ -72,7 +73,8 @@ class NumaMemblks:
         self.meminfo: list[NumaBlock] = []
         self.reserved_meminfo: list[NumaBlock] = []
         self.max_blocks = 2 * state.max_numnodes
-        self._generic = self.kernel.has("numa-memblks-generic")
+        #: Whether this is the code that architectures share; before 6.12 it was x86's own.
+        self.generic = self.kernel.has(behaviours.NUMA_MEMBLKS_GENERIC)
         # What blk[0] of an empty list holds: zeros at first, then what the clean-up left.
         self._empty_nid = 0
         state.distance_size = self._distance_size
@@ -100,7 +102,7 @@ class NumaMemblks:
         found = [block for block in self.meminfo if start < block.end and block.start < end]
         if not found:
             return NUMA_NO_MEMBLK
-        sort(found, lambda block: block.start, pairs=self.kernel.has("sort-takes-pairs"))
+        sort(found, lambda block: block.start, pairs=self.kernel.has(behaviours.SORT_TAKES_PAIRS))
         found[0].start = min(found[0].start, start)
         found[-1].end = max(found[-1].end, end)
         covered = found[0].end
@@ -126,7 +128,7 @@ class NumaMemblks:
         state.online.clear()
         self.meminfo.clear()
         self._empty_nid = 0
-        none = NUMA_NO_NODE if self._generic else state.max_numnodes
+        none = NUMA_NO_NODE if self.generic else state.max_numnodes
         memblock.set_node(0, U64_MAX, memblock.memory, none)
         memblock.set_node(0, U64_MAX, memblock.reserved, none)
         memblock.clear_hotplug(0, U64_MAX)
@@ -156,9 +158,9 @@ class NumaMemblks:
         """First pass: what has no RAM goes to ``reserved_meminfo``, and so does what lies above the end of RAM."""
         memblock = self.memblock
         low, high = 0, self.end_of_ram
-        if self._generic:
+        if self.generic:
             low, high = memblock.start_of_dram(), memblock.end_of_dram()
-        keeps = self.kernel.has("numa-keeps-reserved-blocks")
+        keeps = self.kernel.has(behaviours.NUMA_KEEPS_RESERVED_BLOCKS)
         kept: list[NumaBlock] = []
         for block in blocks:
             if not memblock.overlaps_region(memblock.memory, block.start, block.end - block.start):
@@ -233,7 +235,7 @@ class NumaMemblks:
         for block in self.meminfo:
             memblock.set_node(block.start, block.end - block.start, memblock.reserved, block.nid)
         used = {region.nid for region in memblock.reserved}
-        if not used and not self.kernel.has("memblock-empty-without-dummy"):
+        if not used and memblock.has_dummy:
             used = {memblock.reserved.empty_nid}
         for block in self.meminfo:
             if block.nid in used:
@@ -251,7 +253,7 @@ class NumaMemblks:
         """Node of an address (bytes): of RAM, or of what may become RAM; -1 where no block says."""
         nid = _node_of(self.meminfo, addr)
         reserved = _node_of(self.reserved_meminfo, addr)
-        if nid != NUMA_NO_NODE and (not self._generic or reserved == NUMA_NO_NODE):
+        if nid != NUMA_NO_NODE and (not self.generic or reserved == NUMA_NO_NODE):
             return nid
         return reserved
 

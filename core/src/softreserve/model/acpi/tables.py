@@ -12,6 +12,7 @@ import struct
 from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar, Self
 
+from softreserve.model import behaviours
 from softreserve.model.acpi.layout import U8, U16, U32, Bytes4, Bytes6, Bytes8, Struct
 from softreserve.model.errors import InputError
 from softreserve.model.events import EventLog
@@ -153,7 +154,7 @@ def acpi_parse_entries_array(
     """
     header = _ENTRY_HEADERS.get(table.signature, CommonEntryHeader)
     handlers = dict(reversed(procs))
-    stops = kernel.has("acpi-walk-in-fw-table")
+    stops = kernel.has(behaviours.ACPI_WALK_IN_FW_TABLE)
     prefix = "" if stops else "ACPI: "
     offset = table_size
     count = errors = 0

@@ -1,0 +1,206 @@
+"""Behaviours of HMAT, hmem devices, the dax bus, kmem and memory tiers; see :mod:`softreserve.model.release`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from softreserve.model.release import Behaviour, Boundary
+
+KMEM_DRIVER_MANAGED: Final = Behaviour(
+    "kmem-driver-managed",
+    "memory that kmem adds is `System RAM (kmem)` and not in the firmware map",
+    since=Boundary(
+        "5.8", "device-dax: Add memory via add_memory_driver_managed()", "from history", "captured x86-6.1-trace-2"
+    ),
+)
+
+MEMORY_TIERS: Final = Behaviour(
+    "memory-tiers",
+    "nodes are grouped into memory tiers by abstract distance",
+    since=Boundary(
+        "6.1", "mm/demotion: add support for explicit memory tiers", "from history", "captured arm64-6.1-two-node-hmat"
+    ),
+)
+
+MEMORY_TIERS_LATE: Final = Behaviour(
+    "memory-tiers-late",
+    "nodes get their tier at the end of boot, with the distance that algorithms find",
+    since=Boundary(
+        "6.11",
+        "memory tier: consolidate the initialization of memory tiers",
+        "source read 6.1.192",
+        "captured arm64-6.12-trace-3",
+    ),
+)
+
+DEMOTION_TARGETS_PRINTED: Final = Behaviour(
+    "demotion-targets-printed",
+    "demotion targets are printed whenever they are worked out",
+    since=Boundary("6.7", "", "source read 6.1.192", "captured arm64-6.12-trace-3"),
+)
+
+KMEM_ASKS_FOR_ABSTRACT_DISTANCE: Final = Behaviour(
+    "kmem-asks-for-abstract-distance",
+    "kmem asks the HMAT for the abstract distance of its node",
+    since=Boundary(
+        "6.7",
+        "dax, kmem: calculate abstract distance with general interface",
+        "source read 6.1.192",
+        "source read 6.12.117",
+    ),
+)
+
+HMEM_PER_SOFT_RESERVED_RANGE: Final = Behaviour(
+    "hmem-per-soft-reserved-range",
+    "every soft reserved range gets a device; before, only ranges that SRAT and HMAT describe",
+    since=Boundary(
+        "5.10", "ACPI: HMAT: attach a device for each soft-reserved range", "from history", "captured x86-6.1-trace-2"
+    ),
+)
+
+REGION_INTERSECTS_LOOKS_BELOW: Final = Behaviour(
+    "region-intersects-looks-below",
+    "region_intersects() finds resources inside others; before, only those at the top of /proc/iomem",
+    since=Boundary(
+        "6.12",
+        "resource: fix region_intersects() vs add_memory_driver_managed()",
+        "from history",
+        "source read 6.1.192",
+    ),
+    backported=("6.1",),
+)
+
+HMEM_PLATFORM_DEVICE: Final = Behaviour(
+    "hmem-platform-device",
+    "ranges are only recorded at boot; hmem_platform makes the hmem devices, in address order, when dax_hmem is "
+    "loaded, without a line in /proc/iomem; HMAT is read at subsys level",
+    since=Boundary(
+        "6.3",
+        "dax/hmem: Move hmem device registration to dax_hmem.ko",
+        "captured x86-6.1-trace-2; vectors hmat 6.1",
+        "captured arm64-6.12-trace-3; vectors hmat 6.12",
+    ),
+)
+
+HMEM_DEFERS_TO_CXL: Final = Behaviour(
+    "hmem-defers-to-cxl",
+    "ranges in CXL windows are left to the CXL driver",
+    since=Boundary(
+        "6.3",
+        "cxl/dax: Create dax devices for CXL RAM regions",
+        "source read 6.1.192",
+        "source read 6.12.117",
+    ),
+    options=("CXL_REGION",),
+)
+
+CXL_ACPI_EARLY: Final = Behaviour(
+    "cxl-acpi-early",
+    "a built-in cxl_acpi starts at subsys level, before soft reserved ranges are looked at",
+    since=Boundary(
+        "6.3",
+        "cxl/dax: Create dax devices for CXL RAM regions",
+        "source read 6.1.192",
+        "source read 6.12.117",
+    ),
+)
+
+HMAT_CPU_ACCESS_CLASS: Final = Behaviour(
+    "hmat-cpu-access-class",
+    "access1 beside access0: the best initiators that have CPUs",
+    since=Boundary(
+        "5.10",
+        "node: Add access1 class to represent CPU to memory characteristics",
+        "from history",
+        "captured arm64-6.1-two-node-hmat; vectors hmat 6.1",
+    ),
+)
+
+HMAT_GENERIC_PORTS: Final = Behaviour(
+    "hmat-generic-ports",
+    "SRAT generic ports are HMAT targets without ranges; attributes are worked out anew for each access class",
+    since=Boundary(
+        "6.8",
+        "acpi: numa: Add setting of generic port system locality attributes",
+        "vectors hmat 6.1",
+        "vectors hmat 6.12",
+    ),
+)
+
+HMAT_ABSTRACT_DISTANCE: Final = Behaviour(
+    "hmat-abstract-distance",
+    "HMAT gives memory tiers their abstract distances",
+    since=Boundary(
+        "6.7",
+        "acpi, hmat: calculate abstract distance with HMAT",
+        "vectors hmat 6.1",
+        "captured x86-6.12-hmat-covers-more; vectors hmat 6.12",
+    ),
+)
+
+DAX_SUBDIVISION: Final = Behaviour(
+    "dax-subdivision",
+    "regions can be shared out: create, delete, seed, size, align, mapping",
+    since=Boundary(
+        "5.10", "device-dax: add dis-contiguous resource support", "from history", "captured x86-6.1-trace-2"
+    ),
+)
+
+DAX_MATCH_BY_TYPE: Final = Behaviour(
+    "dax-match-by-type",
+    "a driver takes devices of its type, kmem those of hmem regions; before, device_dax took everything and kmem "
+    "only what new_id named",
+    since=Boundary(
+        "6.3",
+        "dax: Assign RAM regions to memory-hotplug by default",
+        "captured x86-6.1-trace-2",
+        "captured arm64-6.12-trace-3",
+    ),
+)
+
+DAX_MEMMAP_ON_MEMORY: Final = Behaviour(
+    "dax-memmap-on-memory",
+    "memmap_on_memory of a dax device",
+    since=Boundary(
+        "6.8",
+        "dax: add a sysfs knob to control memmap_on_memory behavior",
+        "captured x86-6.1-trace-2",
+        "captured arm64-6.12-trace-3",
+    ),
+)
+
+DAX_MAPPING_IGNORES_MISALIGNED: Final = Behaviour(
+    "dax-mapping-ignores-misaligned",
+    "mapping with a length off the align is taken and does nothing; before, -ENXIO",
+    since=Boundary(
+        "6.10",
+        "dax/bus.c: replace driver-core lock usage by a local rwsem",
+        "captured x86-6.1-trace-2; vectors dax-alloc 6.1",
+        "captured arm64-6.12-trace-3; vectors dax-alloc 6.12",
+    ),
+)
+
+CXL_ACPI_TOLERATES_BAD_WINDOWS: Final = Behaviour(
+    "cxl-acpi-tolerates-bad-windows",
+    "a CXL window that cannot be used is skipped; before, some mistakes made cxl_acpi fail as a whole",
+    since=Boundary(
+        "6.7",
+        "cxl/acpi: Return 'rc' instead of '0' in cxl_parse_cfmws()",
+        "source read 6.1.192",
+        "source read 6.12.117",
+    ),
+)
+
+CXL_XOR_INTERLEAVE: Final = Behaviour(
+    "cxl-xor-interleave",
+    "CXL windows with XOR interleave arithmetic are known",
+    since=Boundary(
+        "6.2", "cxl/acpi: Support CXL XOR Interleave Math (CXIMS)", "source read 6.1.192", "source read 6.12.117"
+    ),
+)
+
+CXL_ACPI_WINDOWS: Final = Behaviour(
+    "cxl-acpi-windows",
+    "cxl_acpi puts CXL windows (CEDT) into /proc/iomem",
+    since=Boundary("6.0", "cxl/acpi: Track CXL resources in iomem_resource", "from history", "source read 6.1.192"),
+)

@@ -1,0 +1,105 @@
+"""Behaviours of x86; see :mod:`softreserve.model.release`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from softreserve.model.release import Behaviour, Boundary
+
+EFI_FAKE_MEM: Final = Behaviour(
+    "efi-fake-mem",
+    "efi_fake_mem= marks ranges in the EFI map (x86, CONFIG_EFI_FAKE_MEMMAP)",
+    until=Boundary(
+        "6.11",
+        "x86/efi: Drop support for fake EFI memory maps",
+        "captured x86-6.1-fake-one; vectors kaslr-x86 6.1",
+        "vectors kaslr-x86 6.12",
+    ),
+)
+
+EFI_FAKE_MEM_ADDS_UP: Final = Behaviour(
+    "efi-fake-mem-adds-up",
+    "several efi_fake_mem= ranges all end up in the EFI map; before, each replaced the ones inserted before it",
+    since=Boundary(
+        "5.6", "efi: Fix handling of multiple efi_fake_mem= entries", "from history", "vectors efi-fake-mem 6.1"
+    ),
+)
+
+EFI_FAKE_MEM_ENTRY_PER_INSTANCE: Final = Behaviour(
+    "efi-fake-mem-entry-per-instance",
+    "each efi_fake_mem= range makes an e820 entry of its own",
+    since=Boundary(
+        "5.10",
+        "efi/fake_mem: arrange for a resource entry per efi_fake_mem instance",
+        "from history",
+        "captured x86-6.1-fake-one; vectors efi-fake-mem 6.1",
+    ),
+)
+
+EFI_REMOVE_E820_MMIO: Final = Behaviour(
+    "efi-remove-e820-mmio",
+    "large MMIO descriptors are removed from e820",
+    since=Boundary(
+        "6.2",
+        "efi/x86: Remove EfiMemoryMappedIO from E820 map",
+        "captured x86-6.1-trace-2; vectors x86-boot 6.1",
+        "captured x86-6.12-trace-1; vectors x86-boot 6.12",
+    ),
+)
+
+E820_SOFT_RESERVED_NEVER_MERGES: Final = Behaviour(
+    "e820-soft-reserved-never-merges",
+    "every soft reserved e820 entry stays an entry of its own",
+    since=Boundary(
+        "5.10",
+        "ACPI: HMAT: attach a device for each soft-reserved range",
+        "from history",
+        "captured x86-6.1-many-small; vectors e820-edit 6.1",
+    ),
+)
+
+E820_END_PFN_COUNTS_ACPI: Final = Behaviour(
+    "e820-end-pfn-counts-acpi",
+    "max_pfn counts ACPI entries like RAM",
+    since=Boundary(
+        "6.12",
+        "x86/e820: Permit making ACPI tables usable RAM (stable)",
+        "vectors memory-block-size 6.1",
+        "vectors memory-block-size 6.12",
+        after="6.1",
+    ),
+)
+
+SETUP_DATA_KEPT_FOR_KEXEC: Final = Behaviour(
+    "setup-data-kept-for-kexec",
+    "setup_data nodes of a boot loader are marked in the e820 table for kexec",
+    until=Boundary(
+        "6.10",
+        "x86/kexec: Do not update E820 kexec table for setup_data",
+        "source read 6.1.192",
+        "source read 6.12.117",
+    ),
+)
+
+X86_BARE_METAL_MAX_MEMORY_BLOCK: Final = Behaviour(
+    "x86-bare-metal-max-memory-block",
+    "without a hypervisor, memory blocks are as large as possible (2 GiB) from 64 GiB of RAM on",
+    since=Boundary(
+        "5.8", "x86/mm: use max memory block size on bare metal", "from history", "vectors memory-block-size 6.1"
+    ),
+)
+
+EFI_STUB_DECOMPRESSES: Final = Behaviour(
+    "efi-stub-decompresses",
+    "the x86 EFI stub places and decompresses the kernel itself; before, the decompressor ran after it",
+    since=Boundary(
+        "6.6", "x86/efistub: Avoid legacy decompressor when doing EFI boot", "from history", "source read 6.1.192"
+    ),
+    backported=("6.1",),
+)
+
+SRAT_CPU_LINES_AT_DEBUG_LEVEL: Final = Behaviour(
+    "srat-cpu-lines-at-debug-level",
+    "x86 prints `SRAT: PXM .. -> APIC ..` at debug level only",
+    since=Boundary("6.12", "", "captured x86-6.1-trace-2", "captured x86-6.12-trace-1", after="6.1"),
+)
