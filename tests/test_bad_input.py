@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import cases
@@ -66,7 +66,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, li
 # ------------------------------------------------------------------------------------------------------- input files
 
 
-SPOILED: list[tuple[dict[str, bytes | str | None], str]] = [
+SPOILED: list[tuple[Mapping[str, bytes | str | None], str]] = [
     ({"efi-memmap.txt": None}, "efi-memmap.txt: No such file or directory"),
     ({"efi-memmap.txt": ""}, "efi-memmap.txt: the file is empty"),
     ({"efi-memmap.txt": "x" * 10_000_000}, "efi-memmap.txt: line 1: not a line of an EFI memory map: 'xxx"),

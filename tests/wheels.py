@@ -26,5 +26,5 @@ def project(folder: Path) -> dict[str, Any]:
 
 def package(folder: Path) -> Path:
     """The package of a folder."""
-    (found,) = (folder / "src").iterdir() if (folder / "src").is_dir() else ()
+    (found,) = (folder / "src").iterdir()
     return found

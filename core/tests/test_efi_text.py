@@ -1,5 +1,6 @@
 import contextlib
 import struct
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -38,31 +39,31 @@ descriptors = st.builds(
 )
 
 
-def test_an_x86_line_is_what_a_real_kernel_printed():
+def test_an_x86_line_is_what_a_real_kernel_printed() -> None:
     assert x86_line(131, EfiDescriptor(7, 0x100000000, 0x80000, WB_ALL | SP), OLD) == X86_LINE
 
 
-def test_an_arm64_line_is_what_a_real_kernel_printed():
+def test_an_arm64_line_is_what_a_real_kernel_printed() -> None:
     assert native_line(EfiDescriptor(7, 0x40000000, 0x4000, 0x8), OLD) == ARM64_LINE
 
 
-def test_a_bit_without_a_column_replaces_all_columns():
+def test_a_bit_without_a_column_replaces_all_columns() -> None:
     assert typeattr_format(EfiDescriptor(7, 0, 1, WB_ALL | 1 << 21), NEW) == "[Conventional|attr=0x000000000020000f]"
 
 
-def test_unaccepted_memory_has_a_name_only_where_the_kernel_knows_it():
+def test_unaccepted_memory_has_a_name_only_where_the_kernel_knows_it() -> None:
     unaccepted = EfiDescriptor(15, 0, 1, 0)
     assert typeattr_format(unaccepted, NEW).startswith("[Unaccepted  |")
     assert typeattr_format(unaccepted, OLD).startswith("[type=15|")
 
 
-def test_a_ten_digit_type_loses_its_bracket_in_the_64_byte_buffer():
+def test_a_ten_digit_type_loses_its_bracket_in_the_64_byte_buffer() -> None:
     text = typeattr_format(EfiDescriptor(2**32 - 1, 0, 1, WB_ALL), NEW)
     assert len(text) == 63
     assert text.endswith("|UC")
 
 
-def test_old_releases_print_long_names_and_fewer_columns():
+def test_old_releases_print_long_names_and_fewer_columns() -> None:
     special = EfiDescriptor(7, 0, 1, WB_ALL | SP)
     assert (
         typeattr_format(special, Kernel("5.5", "x86_64"))
@@ -77,20 +78,20 @@ def test_old_releases_print_long_names_and_fewer_columns():
 
 
 @given(st.lists(descriptors, min_size=1, max_size=5), st.sampled_from(["5.5", "5.10", "6.1", "6.12"]))
-def test_whatever_x86_prints_is_read_back(drawn, release):
+def test_whatever_x86_prints_is_read_back(drawn: Any, release: str) -> None:
     kernel = Kernel(release, "x86_64")
     text = "\n".join(x86_line(index, descriptor, kernel) for index, descriptor in enumerate(drawn))
     assert parse_efi_memmap(text).descriptors == tuple(drawn)
 
 
 @given(st.lists(descriptors, min_size=1, max_size=5))
-def test_what_arm64_prints_is_read_back_up_to_the_size_of_the_address_space(drawn):
+def test_what_arm64_prints_is_read_back_up_to_the_size_of_the_address_space(drawn: Any) -> None:
     text = "".join(f"[    0.000000] {native_line(descriptor, NEW)}\n" for descriptor in drawn)
     want = [EfiDescriptor(d.type, d.start, d.pages % 2**52, d.attribute) for d in drawn]
     assert list(parse_efi_memmap(text)) == want
 
 
-def test_a_boot_log_is_read_up_to_the_first_map_of_its_own():
+def test_a_boot_log_is_read_up_to_the_first_map_of_its_own() -> None:
     text = f"""\
 [    0.000000] Linux version 6.1.0
 [    0.000000] efi: EFI v2.70 by EDK II
@@ -101,17 +102,17 @@ def test_a_boot_log_is_read_up_to_the_first_map_of_its_own():
     assert len(parse_efi_memmap(text)) == 1
 
 
-def test_a_map_printed_again_after_other_lines_is_not_read_twice():
+def test_a_map_printed_again_after_other_lines_is_not_read_twice() -> None:
     line = X86_LINE.replace("mem131", "mem00")
     assert len(parse_efi_memmap(f"{line}\n[    0.0] e820: update\n{line}\n")) == 1
 
 
-def test_comments_blank_lines_and_a_missing_size_are_accepted():
+def test_comments_blank_lines_and_a_missing_size_are_accepted() -> None:
     text = f"# a machine\n\n{X86_LINE.rpartition(' ')[0]}\n"
     assert list(parse_efi_memmap(text)) == [EfiDescriptor(7, 0x100000000, 0x80000, WB_ALL | SP)]
 
 
-def test_entries_thrown_out_as_invalid_are_not_part_of_the_map():
+def test_entries_thrown_out_as_invalid_are_not_part_of_the_map() -> None:
     invalid = (
         "efi: mem00: [MMIO        |attr=0x0000000000200000] range=[0x0000000000001000-0x0000000000000000] (invalid)"
     )
@@ -136,7 +137,7 @@ def test_entries_thrown_out_as_invalid_are_not_part_of_the_map():
         ("efi: mem00: [Reserved|UC] range=[0x0-0xfff] (" + "1" * 5000 + "MB)", "is not a size"),
     ],
 )
-def test_an_unusable_line_is_one_short_error_with_its_number(line, words):
+def test_an_unusable_line_is_one_short_error_with_its_number(line: str, words: str) -> None:
     with pytest.raises(InputError) as caught:
         parse_efi_memmap(f"{X86_LINE}\n{line}\n", path="map.txt")
     message = str(caught.value)
@@ -146,30 +147,30 @@ def test_an_unusable_line_is_one_short_error_with_its_number(line, words):
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "# nothing\n", "[    0.000000] Linux version 6.1\n"])
-def test_a_file_without_a_map_is_an_error(text):
+def test_a_file_without_a_map_is_an_error(text: str) -> None:
     with pytest.raises(InputError, match=r"map\.txt: no EFI memory map"):
         parse_efi_memmap(text, path="map.txt")
 
 
 @given(st.text(max_size=80) | st.text(alphabet="efi: mem0[]|x-=range(MB)RUN\n", max_size=120))
-def test_garbage_gives_an_input_error_or_a_map(text):
+def test_garbage_gives_an_input_error_or_a_map(text: str) -> None:
     with contextlib.suppress(InputError):
         assert isinstance(parse_efi_memmap(text), EfiMemoryMap)
 
 
 @given(st.lists(descriptors, min_size=1, max_size=5), st.sampled_from([40, 48, 56]))
-def test_the_binary_form_is_read_back_with_its_stride(drawn, desc_size):
+def test_the_binary_form_is_read_back_with_its_stride(drawn: Any, desc_size: int) -> None:
     data = write_binary(drawn, desc_size)
     assert len(data) == desc_size * len(drawn)
     assert read_binary(data, desc_size) == EfiMemoryMap(drawn, desc_size)
 
 
-def test_the_binary_layout_is_the_firmwares():
+def test_the_binary_layout_is_the_firmwares() -> None:
     data = struct.pack("<IIQQQQ", 7, 0, 0x100000, 0xFFFF800000000000, 3, WB_ALL)
     assert list(read_binary(data)) == [EfiDescriptor(7, 0x100000, 3, WB_ALL, virt=0xFFFF800000000000)]
 
 
 @pytest.mark.parametrize(("data", "desc_size"), [(b"", 40), (bytes(41), 40), (bytes(40), 48), (bytes(39), 39)])
-def test_a_wrong_length_or_stride_is_an_error(data, desc_size):
+def test_a_wrong_length_or_stride_is_an_error(data: bytes, desc_size: int) -> None:
     with pytest.raises(InputError):
         read_binary(data, desc_size, path="map.bin")

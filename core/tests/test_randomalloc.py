@@ -1,3 +1,5 @@
+from typing import Any
+
 import attrs
 import pytest
 from hypothesis import given
@@ -28,7 +30,9 @@ def free(start: int, size: int, attribute: int = 0, kind: int = 7) -> EfiDescrip
     return EfiDescriptor(kind, start, size // 4096, WB | attribute)
 
 
-def counted(*descriptors: EfiDescriptor, size: int = 64 * M, soft_reserve: bool = True, kernel=NEW) -> RandomSlots:
+def counted(
+    *descriptors: EfiDescriptor, size: int = 64 * M, soft_reserve: bool = True, kernel: Any = NEW
+) -> RandomSlots:
     return count_slots(
         EfiMemoryMap(descriptors), size, 2 * M, 16 * M, 2**64 - 1, kernel=kernel, soft_reserve=soft_reserve
     )
@@ -38,48 +42,48 @@ def counted(*descriptors: EfiDescriptor, size: int = 64 * M, soft_reserve: bool 
 THREE = (free(M, 2 * G - M), free(4 * G, 4 * G), free(8 * G, 2 * G, SP))
 
 
-def test_the_example_worked_out_by_hand():
+def test_the_example_worked_out_by_hand() -> None:
     slots = counted(*THREE)
     assert slots.counts == (985, 2017, 0)
     # (985 + 2017) * 0x80000000 >> 32 = 1501: slot 516 of the second range
     assert efi_random_alloc(slots, 0x80000000, NEW) == (EFI_SUCCESS, 0x140800000)
 
 
-def test_seed_0_takes_the_first_slot_of_the_map():
+def test_seed_0_takes_the_first_slot_of_the_map() -> None:
     assert efi_random_alloc(counted(*reversed(THREE)), 0, NEW) == (EFI_SUCCESS, 4 * G)
 
 
-def test_only_the_low_32_bits_of_a_seed_count():
+def test_only_the_low_32_bits_of_a_seed_count() -> None:
     slots = counted(*THREE)
     assert slots.address(0x123_8000_0000) == slots.address(0x8000_0000)
 
 
-def test_specific_purpose_memory_has_slots_only_without_soft_reservation():
+def test_specific_purpose_memory_has_slots_only_without_soft_reservation() -> None:
     assert counted(*THREE, soft_reserve=False).counts[2] == 993
 
 
-def test_a_mirrored_range_with_room_is_the_only_one():
+def test_a_mirrored_range_with_room_is_the_only_one() -> None:
     slots = counted(*THREE, free(16 * G, G, MORE_RELIABLE))
     assert slots.total == slots.counts[3] == 481
     assert slots.address(0) == 16 * G
 
 
-def test_a_mirrored_range_without_room_changes_nothing():
+def test_a_mirrored_range_without_room_changes_nothing() -> None:
     assert not counted(*THREE, free(16 * G, 32 * M, MORE_RELIABLE)).mirrored
 
 
-def test_hot_pluggable_memory_is_left_alone_where_the_kernel_knows_it():
+def test_hot_pluggable_memory_is_left_alone_where_the_kernel_knows_it() -> None:
     assert counted(free(4 * G, G, HOT_PLUGGABLE)).counts == (0,)
     assert refusal(free(4 * G, G, HOT_PLUGGABLE), Kernel("5.10", "arm64"), True) is None
 
 
-def test_no_slot_is_an_error_or_a_success_without_an_address():
+def test_no_slot_is_an_error_or_a_success_without_an_address() -> None:
     none = counted(free(4 * G, G, SP))
     assert efi_random_alloc(none, 1, NEW) == (EFI_OUT_OF_RESOURCES, None)
     assert efi_random_alloc(none, 1, OLD) == (EFI_SUCCESS, None)
 
 
-def test_the_memory_of_the_image_is_given_back_and_joined():
+def test_the_memory_of_the_image_is_given_back_and_joined() -> None:
     image = free(0x1600000, 64 * M, kind=1)
     before, after = free(0x1500000, M), free(0x5600000, G)
     efi_map, taken = given_back(EfiMemoryMap([before, image, after]), 0x1600000, 0x4A00000)
@@ -87,14 +91,14 @@ def test_the_memory_of_the_image_is_given_back_and_joined():
     assert list(efi_map) == [free(0x1500000, M + 64 * M + G)]
 
 
-def test_memory_with_other_attributes_is_not_joined():
+def test_memory_with_other_attributes_is_not_joined() -> None:
     image = free(0x1600000, 64 * M, kind=1)
     beside = free(0x5600000, G, SP)
     efi_map, _ = given_back(EfiMemoryMap([image, beside]), 0x1600000, 0x4A00000)
     assert list(efi_map) == [attrs.evolve(image, type=7), beside]
 
 
-def test_a_map_that_does_not_show_the_image_stays():
+def test_a_map_that_does_not_show_the_image_stays() -> None:
     efi_map = EfiMemoryMap(THREE)
     assert given_back(efi_map, 0x1600000, 0x4A00000) == (efi_map, 0)
 
@@ -113,7 +117,7 @@ def machines(draw: st.DrawFn) -> list[EfiDescriptor]:
 
 
 @given(machines(), st.integers(0, 2**32 - 1))
-def test_the_image_is_inside_one_free_descriptor_and_never_in_specific_purpose_memory(drawn, seed):
+def test_the_image_is_inside_one_free_descriptor_and_never_in_specific_purpose_memory(drawn: Any, seed: int) -> None:
     slots = counted(*drawn)
     address = slots.address(seed)
     assert (address is None) == (slots.total == 0)
@@ -142,7 +146,7 @@ def test_the_image_is_inside_one_free_descriptor_and_never_in_specific_purpose_m
     st.integers(0, 2**64 - 1),
     st.integers(0, 2**32 - 1),
 )
-def test_any_map_is_counted_within_64_bits(drawn, size, align, low, high, seed):
+def test_any_map_is_counted_within_64_bits(drawn: Any, size: int, align: int, low: int, high: int, seed: int) -> None:
     slots = count_slots(EfiMemoryMap(drawn), size, align, low, high, kernel=NEW, soft_reserve=False)
     assert all(0 <= count < 2**64 for count in slots.counts)
     address = slots.address(seed)
@@ -150,6 +154,6 @@ def test_any_map_is_counted_within_64_bits(drawn, size, align, low, high, seed):
 
 
 @pytest.mark.parametrize(("alloc_align", "want"), [(4096, 4096), (65536, 65536)])
-def test_size_and_alignment_are_rounded_to_the_architectures_granule(alloc_align, want):
+def test_size_and_alignment_are_rounded_to_the_architectures_granule(alloc_align: int, want: int) -> None:
     slots = count_slots(EfiMemoryMap(THREE), 1, 1, 0, 2**48 - 1, kernel=NEW, soft_reserve=True, alloc_align=alloc_align)
     assert (slots.size, slots.align, slots.alloc_min) == (want, want, want)

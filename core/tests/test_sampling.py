@@ -37,7 +37,7 @@ TWO = Placement(
 )
 
 
-def test_slots_are_counted_through_the_areas():
+def test_slots_are_counted_through_the_areas() -> None:
     assert TWO.slots == 32
     assert TWO.slot_address(7) == 30 * M
     assert TWO.slot_address(8) == 1 << 32
@@ -45,13 +45,13 @@ def test_slots_are_counted_through_the_areas():
         TWO.slot_address(32)
 
 
-def test_a_seed_is_scaled_or_divided():
+def test_a_seed_is_scaled_or_divided() -> None:
     assert TWO.slot(0x80000000) == 16
     assert attrs.evolve(TWO, scaled=False).slot(0x80000001) == 1
 
 
 @given(placements(), st.integers(1, 3000))
-def test_every_draw_is_counted_once_in_areas_and_in_buckets(placement, count):
+def test_every_draw_is_counted_once_in_areas_and_in_buckets(placement: Placement, count: int) -> None:
     drawn = sample(placement, count, Random(1))
     wanted = count if placement.slots else 0
     assert sum(drawn.hits) == wanted
@@ -62,7 +62,7 @@ def test_every_draw_is_counted_once_in_areas_and_in_buckets(placement, count):
 
 
 @given(placements().filter(lambda placement: placement.slots), st.integers(0, 2**32))
-def test_a_count_is_what_seed_after_seed_gives(placement, start):
+def test_a_count_is_what_seed_after_seed_gives(placement: Placement, start: int) -> None:
     random = Random(start)
     if placement.scaled:
         seeds = memoryview(random.getrandbits(32 * 50).to_bytes(200, "little")).cast("I")
@@ -74,17 +74,17 @@ def test_a_count_is_what_seed_after_seed_gives(placement, start):
         assert bucket.hits == sum(bucket.start <= address < bucket.end for address in addresses)
 
 
-def test_a_fixed_place_gets_every_draw():
+def test_a_fixed_place_gets_every_draw() -> None:
     drawn = sample(attrs.evolve(TWO, fixed="nokaslr", address=(1 << 32) + ALIGN), 1000, Random(0))
     assert drawn.hits == (0, 0, 1000)
 
 
-def test_a_fixed_place_outside_all_slots_is_counted_nowhere():
+def test_a_fixed_place_outside_all_slots_is_counted_nowhere() -> None:
     drawn = sample(attrs.evolve(TWO, fixed="the loader's place", address=1 << 30), 1000, Random(0))
     assert drawn.hits == (0, 0, 0)
 
 
-def test_memory_does_not_grow_with_the_number_of_draws():
+def test_memory_does_not_grow_with_the_number_of_draws() -> None:
     def peak(count: int) -> int:
         tracemalloc.start()
         sample(TWO, count, Random(0))

@@ -71,7 +71,7 @@ def first_difference(want: Any, have: Any, where: str = "") -> str:
 
 def answer(family: ModuleType, case: dict[str, Any]) -> dict[str, Any]:
     """The result fields of a case, computed; and as JSON would give them back."""
-    questions = getattr(family, "questions", lambda _case: {})(case)
+    questions: dict[str, Any] = getattr(family, "questions", lambda _case: {})(case)
     computed = family.compute({**case["in"], **questions} if questions else case["in"])  # `in` may be a list
     found: dict[str, Any] = json.loads(json.dumps(computed))
     return found

@@ -2,6 +2,7 @@
 
 import pytest
 from softreserve.config.builds import default_config
+from softreserve.kernel.system import System
 from softreserve.machine.boot import boot
 from softreserve.model.acpi.srat import MemoryAffinity, Srat
 from softreserve.model.cmdline import CommandLine
@@ -9,7 +10,7 @@ from softreserve.model.efi import EfiAttribute, EfiDescriptor, EfiMemoryMap, Efi
 from softreserve.model.kernel import Kernel
 from softreserve.model.machine import E820Entry, KernelImage, Machine
 from softreserve.model.ranges import PhysRange
-from softreserve.plugins.hooks import installed, load
+from softreserve.plugins.hooks import Hooks, installed, load
 
 G = 1 << 30
 M = 1 << 20
@@ -18,17 +19,17 @@ SP = int(EfiAttribute.SP)
 SOFT = 0xEFFFFFFF
 
 
-def need(*names):
+def need(*names: str) -> None:
     missing = [name for name in names if name not in installed()]
     if missing:
         pytest.skip(f"not installed here: {', '.join('softreserve-' + name for name in missing)}")
 
 
-def conventional(start, end, attribute=CACHEABLE):
+def conventional(start: int, end: int, attribute: int = CACHEABLE) -> EfiDescriptor:
     return EfiDescriptor(int(EfiType.CONVENTIONAL), start, (end - start) >> 12, attribute)
 
 
-def srat(*ranges):
+def srat(*ranges: tuple[int, int, int]) -> bytes:
     """Memory of domain 0, 1 ...: a (start, end) in bytes each."""
     return Srat(
         [MemoryAffinity(proximity_domain=pxm, base=start, size_bytes=end - start) for pxm, start, end in ranges]
@@ -40,7 +41,7 @@ class Lab:
 
     sp = PhysRange(0x240000000, 0x440000000)
 
-    def efi_map(self, sp_attribute=CACHEABLE | SP):
+    def efi_map(self, sp_attribute: int = CACHEABLE | SP) -> EfiMemoryMap:
         return EfiMemoryMap(
             (
                 conventional(0, 0x9F000),
@@ -55,10 +56,14 @@ class Lab:
             )
         )
 
-    def x86(self, flavour="S", *, release="6.12", cmdline="", e820=None):
+    def x86(
+        self, flavour: str = "S", *, release: str = "6.12", cmdline: str = "", e820: tuple[E820Entry, ...] | None = None
+    ) -> Machine:
         """A machine of a flavour: ``S`` by the stub; ``L1`` loader's e820, EFI map with SP; ``L3`` memmap=."""
         need("x86")
-        entries, efi_map, boot_way = None, self.efi_map(), "stub"
+        entries: tuple[E820Entry, ...] | None = None
+        efi_map: EfiMemoryMap | None = self.efi_map()
+        boot_way = "stub"
         if flavour != "S":
             entries, boot_way = e820 or self.firmware_table(1), "loader"
             if flavour == "L3":
@@ -76,7 +81,7 @@ class Lab:
             image=KernelImage(code=PhysRange(16 * M, 64 * M)),
         )
 
-    def firmware_table(self, sp_type):
+    def firmware_table(self, sp_type: int) -> tuple[E820Entry, ...]:
         """The firmware table of the worked examples; ``sp_type`` is the e820 type of the SP range."""
         rows = [
             (0, 0x9FC00, 1),
@@ -88,7 +93,7 @@ class Lab:
         ]
         return tuple(E820Entry(start, end - start, kind) for start, end, kind in rows)
 
-    def arm64(self, *, release="6.12", cmdline=""):
+    def arm64(self, *, release: str = "6.12", cmdline: str = "") -> Machine:
         need("arm64")
         efi_map = EfiMemoryMap((conventional(1 * G, 5 * G), conventional(34 * G, 50 * G, CACHEABLE | SP)))
         return Machine(
@@ -105,14 +110,14 @@ class Lab:
             image=KernelImage(code=PhysRange(G + 2 * M, G + 32 * M), data=PhysRange(G + 37 * M, G + 41 * M)),
         )
 
-    def hooks(self, machine):
+    def hooks(self, machine: Machine) -> Hooks:
         arch = {"x86_64": "x86", "arm64": "arm64"}[machine.arch]
         return load([arch, *(name for name in ("hmem", "kexec") if name in installed())])
 
-    def boot(self, machine):
+    def boot(self, machine: Machine) -> System:
         return boot(machine, self.hooks(machine), recording=False)
 
 
 @pytest.fixture
-def lab():
+def lab() -> Lab:
     return Lab()

@@ -1,5 +1,7 @@
 """Where segments go. Addresses with a comment are those that the real kexec 2.0.25 printed."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +19,7 @@ TABLE = [
 ]
 
 
-def place(holes):
+def place(holes: ToolHoles) -> tuple[int, int, int]:
     purgatory = holes.add(0x9000, PAGE, 0x3000, top_down=True)
     setup = holes.add(0x2000, 16, 0x3000, top_down=True)
     kernel = holes.add(0x3000000, 0x200000, 0x100000, top_down=True)
@@ -33,11 +35,13 @@ def place(holes):
     ],
     ids=["RAM above", "specific purpose memory as top of RAM", "--mem-max below it"],
 )
-def test_big_segments_go_to_the_top_as_the_real_program_put_them(table, mem_max, wanted):
+def test_big_segments_go_to_the_top_as_the_real_program_put_them(
+    table: list[MemoryRange], mem_max: int, wanted: tuple[int, int, int]
+) -> None:
     assert place(ToolHoles(table, 0, mem_max)) == wanted
 
 
-def test_setup_data_goes_to_the_bottom_one_after_the_other():
+def test_setup_data_goes_to_the_bottom_one_after_the_other() -> None:
     holes = ToolHoles(TABLE)
     assert [holes.add(size, PAGE, 0x100000, top_down=False) for size in (0x70, 0x50, 0x30)] == [
         0x100000,
@@ -46,7 +50,7 @@ def test_setup_data_goes_to_the_bottom_one_after_the_other():
     ]
 
 
-def test_arm64_fills_the_lowest_holes():
+def test_arm64_fills_the_lowest_holes() -> None:
     table = [
         MemoryRange(0x40000000, 0x41FFFFFF, RAM),
         MemoryRange(0x42520000, 0x47FFFFFF, RAM),
@@ -58,19 +62,19 @@ def test_arm64_fills_the_lowest_holes():
     assert holes.add(PAGE, 0, 0x42000000, top_down=False) == 0x44520000
 
 
-def test_a_buffer_never_spans_two_ranges_even_if_they_touch():
+def test_a_buffer_never_spans_two_ranges_even_if_they_touch() -> None:
     holes = ToolHoles([MemoryRange(0, 0xFFFF, RAM), MemoryRange(0x10000, 0x1FFFF, RAM)])
     with pytest.raises(NoHoleError, match="0x11000 bytes"):
         holes.add(0x11000, top_down=False)
 
 
-def test_the_kernel_before_6_8_starts_one_alignment_lower():
+def test_the_kernel_before_6_8_starts_one_alignment_lower() -> None:
     ranges = [(0x70000000, 0x7FFFFFFF)]
     assert KernelHoles(ranges, exact_top=False).add(PAGE, top_down=True) == 0x7FFFE000
     assert KernelHoles(ranges, exact_top=True).add(PAGE, top_down=True) == 0x7FFFF000
 
 
-def test_the_kernel_takes_the_first_range_of_its_walk_that_fits():
+def test_the_kernel_takes_the_first_range_of_its_walk_that_fits() -> None:
     ascending = [(0x100000, 3 * G - 1), (4 * G, 9 * G - 1)]
     size, align = 64 << 20, 0x200000
     assert KernelHoles(ascending, exact_top=False).add(size, align, 0x100000, top_down=True) == 0xBBE00000
@@ -82,7 +86,7 @@ sizes = st.integers(1, 64).map(lambda pages: pages * PAGE)
 
 
 @given(st.lists(st.tuples(sizes, st.booleans()), max_size=30))
-def test_segments_never_overlap_and_stay_in_ram(requests):
+def test_segments_never_overlap_and_stay_in_ram(requests: Any) -> None:
     ranges = [MemoryRange(0x1000, 0x3FFFF, RAM), MemoryRange(0x80000, 0xBFFFF, RAM)]
     tool, kernel = ToolHoles(ranges), KernelHoles([(r.start, r.end) for r in ranges], exact_top=True)
     for size, top_down in requests:

@@ -4,10 +4,14 @@ Each cell is (state in the next kernel, whether a segment was put there). They f
 cells of ``kexec_load`` with the default policy, and of ``kexec_file_load``, are also what the captures recorded.
 """
 
+from typing import Any
+
 import pytest
+from softreserve.kernel.system import System
 from softreserve.machine import kexec
 from softreserve.machine.crossing import fate
 from softreserve.model.kexec import KexecRequest
+from softreserve.model.machine import Machine
 from softreserve.model.ranges import PhysRange
 
 USES = ["unclaimed", "devdax", "kmem", "virtio_mem"]
@@ -39,7 +43,7 @@ X86 = {
 ARM64 = [(call, policy) for call in ("kexec_load", "kexec_file_load") for policy in ("default", "runtime-map")]
 
 
-def claim(system, use):
+def claim(system: System, use: str) -> PhysRange | None:
     """Put the memory to use; where it then is."""
     if use == "virtio_mem":
         assert system.memory.add_memory_driver_managed(0, VIRTIO.start, VIRTIO.size, "System RAM (virtio_mem)") == 0
@@ -60,7 +64,7 @@ def claim(system, use):
     return None
 
 
-def outcome(lab, machine, request, use, where):
+def outcome(lab: Any, machine: Machine, request: KexecRequest, use: str, where: PhysRange) -> tuple[str, bool]:
     system = lab.boot(machine)
     where = claim(system, use) or where
     image = kexec.load(system, request)
@@ -72,7 +76,7 @@ def outcome(lab, machine, request, use, where):
 @pytest.mark.parametrize("use", USES)
 @pytest.mark.parametrize("cell", X86, ids="-".join)
 @pytest.mark.parametrize("release", ["6.1", "6.12"])
-def test_x86(lab, cell, use, release):
+def test_x86(lab: Any, cell: Any, use: Any, release: str) -> None:
     flavour, syscall, policy = cell
     wanted = (LOST, False) if use == "virtio_mem" else X86[cell]
     machine = lab.x86(flavour, release=release)
@@ -82,7 +86,7 @@ def test_x86(lab, cell, use, release):
 @pytest.mark.parametrize("use", USES)
 @pytest.mark.parametrize("cell", ARM64, ids="-".join)
 @pytest.mark.parametrize("release", ["6.1", "6.12"])
-def test_arm64(lab, cell, use, release):
+def test_arm64(lab: Any, cell: Any, use: Any, release: str) -> None:
     """The next kernel reads the firmware's own map: specific purpose memory is what it was, whatever one does."""
     syscall, policy = cell
     machine = lab.arm64(release=release)
@@ -92,12 +96,12 @@ def test_arm64(lab, cell, use, release):
 
 
 @pytest.mark.parametrize("flavour", ["S", "L1"])
-def test_the_iomem_source_leaves_a_hole(lab, flavour):
+def test_the_iomem_source_leaves_a_hole(lab: Any, flavour: str) -> None:
     machine = lab.x86(flavour, cmdline="add_efi_memmap")
     assert outcome(lab, machine, KexecRequest("kexec_load"), "unclaimed", lab.sp)[0] == LOST
 
 
-def test_segments_land_in_specific_purpose_memory_where_it_is_the_top_of_ram_and_a_warning_says_so(lab):
+def test_segments_land_in_specific_purpose_memory_where_it_is_the_top_of_ram_and_a_warning_says_so(lab: Any) -> None:
     machine = lab.x86("L1")
     system = lab.boot(machine)
     top = lab.sp.end - 1
@@ -108,7 +112,7 @@ def test_segments_land_in_specific_purpose_memory_where_it_is_the_top_of_ram_and
     assert not below.warnings
 
 
-def test_kexec_file_load_never_puts_segments_into_driver_managed_memory(lab):
+def test_kexec_file_load_never_puts_segments_into_driver_managed_memory(lab: Any) -> None:
     """The only memory that is large and high enough belongs to a driver: it is passed over."""
     system = lab.boot(lab.x86("S"))
     claim(system, "virtio_mem")
@@ -127,14 +131,14 @@ def test_kexec_file_load_never_puts_segments_into_driver_managed_memory(lab):
         ("System RAM", -22),
     ],
 )
-def test_the_name_of_driver_managed_memory_is_checked(lab, name, status):
+def test_the_name_of_driver_managed_memory_is_checked(lab: Any, name: str, status: int) -> None:
     system = lab.boot(lab.x86("S"))
     before = len(system.firmware_memmap.entries)
     assert system.memory.add_memory_driver_managed(0, VIRTIO.start, VIRTIO.size, name) == status
     assert len(system.firmware_memmap.entries) == before
 
 
-def test_plain_hot_added_memory_has_a_firmware_map_entry_and_reaches_the_next_kernel(lab):
+def test_plain_hot_added_memory_has_a_firmware_map_entry_and_reaches_the_next_kernel(lab: Any) -> None:
     system = lab.boot(lab.x86("S"))
     assert system.memory.add_memory(0, VIRTIO.start, VIRTIO.size) == 0
     assert system.firmware_memmap.lines()[-1].endswith(f"{VIRTIO.start:#x} {VIRTIO.last:#x} System RAM")
@@ -150,7 +154,7 @@ def test_plain_hot_added_memory_has_a_firmware_map_entry_and_reaches_the_next_ke
         (("kexec_load", "kexec_load"), (RESERVED, RESERVED)),
     ],
 )
-def test_chains(lab, calls, wanted):
+def test_chains(lab: Any, calls: tuple[str, str], wanted: Any) -> None:
     system = lab.boot(lab.x86("S"))
     found = []
     for call in calls:
@@ -159,7 +163,7 @@ def test_chains(lab, calls, wanted):
     assert tuple(found) == wanted
 
 
-def test_two_adjacent_ranges_become_one_for_the_next_kernel(lab):
+def test_two_adjacent_ranges_become_one_for_the_next_kernel(lab: Any) -> None:
     """The stub joins them in e820, the import splits them again; the kexec table knows only the joined one."""
     system = lab.boot(lab.x86("S"))
     following = lab.boot(kexec.load(system, KexecRequest("kexec_file_load")).machine)

@@ -14,19 +14,19 @@ def cleaned(*descriptors: EfiDescriptor) -> tuple[EfiMemoryMap, list[str]]:
     return efi_clean_memmap(EfiMemoryMap(descriptors), KERNEL, log), log.lines
 
 
-def test_a_range_up_to_the_last_byte_is_valid_and_one_page_more_is_not():
+def test_a_range_up_to_the_last_byte_is_valid_and_one_page_more_is_not() -> None:
     assert efi_memmap_entry_valid(EfiDescriptor(0, 0, 2**52 - 1, 0))
     assert not efi_memmap_entry_valid(EfiDescriptor(0, 0x1000, 2**52 - 1, 0))
     assert not efi_memmap_entry_valid(EfiDescriptor(0, 0, 2**52, 0))
 
 
-def test_a_sound_map_stays_as_it_is_and_nothing_is_said():
+def test_a_sound_map_stays_as_it_is_and_nothing_is_said() -> None:
     efi_map, lines = cleaned(GOOD)
     assert list(efi_map) == [GOOD]
     assert lines == []
 
 
-def test_invalid_entries_go_and_keep_their_first_numbers_in_the_log():
+def test_invalid_entries_go_and_keep_their_first_numbers_in_the_log() -> None:
     efi_map, lines = cleaned(EMPTY, GOOD, WRAPS)
     columns = "|   |  |  |  |  |  |  |  |  |  |   |"
     assert list(efi_map) == [GOOD]
@@ -38,7 +38,7 @@ def test_invalid_entries_go_and_keep_their_first_numbers_in_the_log():
     ]
 
 
-def test_the_map_is_printed_in_its_own_order():
+def test_the_map_is_printed_in_its_own_order() -> None:
     log = EventLog()
     efi_print_memmap(EfiMemoryMap([WRAPS, GOOD]), KERNEL, log)
     assert [line[:11] for line in log.lines] == ["efi: mem00:", "efi: mem01:"]

@@ -1,3 +1,5 @@
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 from softreserve.kernel.efi.efi import Efi
@@ -19,7 +21,7 @@ def fake_mem(release: str = "6.1") -> tuple[FakeMem, Efi, E820Table, EventLog]:
     return FakeMem(kernel, log), Efi(kernel, log), E820Table.for_kernel(kernel, log), log
 
 
-def test_elements_accumulate_sorted_and_all_of_them_are_printed_each_time():
+def test_elements_accumulate_sorted_and_all_of_them_are_printed_each_time() -> None:
     fake, _, _, log = fake_mem()
     assert fake.setup_fake_mem("1G@8G:0x40000") == 0
     assert fake.setup_fake_mem("1G@4G:0x10000,") == 0
@@ -30,19 +32,19 @@ def test_elements_accumulate_sorted_and_all_of_them_are_printed_each_time():
     ]
 
 
-def test_what_was_read_before_a_mistake_stays():
+def test_what_was_read_before_a_mistake_stays() -> None:
     fake, _, _, _ = fake_mem()
     assert fake.setup_fake_mem("1G@4G:0x40000,1Gx") == -EINVAL
     assert len(fake.ranges) == 1
 
 
-def test_an_element_cut_short_by_the_end_of_the_text_is_no_mistake():
+def test_an_element_cut_short_by_the_end_of_the_text_is_no_mistake() -> None:
     fake, _, _, _ = fake_mem()
     assert fake.setup_fake_mem("1G@4G") == 0
     assert fake.ranges == []
 
 
-def test_a_surplus_element_is_dropped_silently_only_at_the_end():
+def test_a_surplus_element_is_dropped_silently_only_at_the_end() -> None:
     fake, _, _, _ = fake_mem()
     assert fake.setup_fake_mem(",".join(["1G@4G:1"] * 9)) == 0
     assert len(fake.ranges) == 8
@@ -58,23 +60,23 @@ def early(release: str, ranges: list[FakeRange]) -> list[tuple[int, int]]:
     return [(e.start, e.end) for e in table.entries if e.type == e820.SOFT_RESERVED]
 
 
-def test_each_instance_keeps_an_entry_of_its_own_from_5_10_on():
+def test_each_instance_keeps_an_entry_of_its_own_from_5_10_on() -> None:
     adjacent = [FakeRange(4 * G, 5 * G - 1, SP), FakeRange(5 * G, 6 * G - 1, SP)]
     assert early("6.1", adjacent) == [(4 * G, 5 * G), (5 * G, 6 * G)]
     assert early("5.8", adjacent) == [(4 * G, 6 * G)]
 
 
-def test_overlapping_instances_are_cut_at_every_border():
+def test_overlapping_instances_are_cut_at_every_border() -> None:
     half = G // 2
     overlapping = [FakeRange(8 * half, 10 * half - 1, SP), FakeRange(9 * half, 11 * half - 1, SP)]
     assert early("6.1", overlapping) == [(8 * half, 9 * half), (9 * half, 10 * half), (10 * half, 11 * half)]
 
 
-def test_other_attributes_do_not_set_memory_aside():
+def test_other_attributes_do_not_set_memory_aside() -> None:
     assert early("6.1", [FakeRange(4 * G, 5 * G - 1, 0x10000)]) == []
 
 
-def test_a_range_of_partial_pages_leaves_no_map():
+def test_a_range_of_partial_pages_leaves_no_map() -> None:
     fake, efi, _, _ = fake_mem()
     efi.memmap = EfiMemoryMap([EfiDescriptor(7, 0, 16, 0xF)])
     fake.ranges = [FakeRange(0x800, 0x17FF, SP)]
@@ -86,7 +88,9 @@ PAGES = st.integers(0, 40)
 
 
 @given(st.lists(st.tuples(PAGES, st.integers(1, 10)), max_size=6), PAGES, st.integers(1, 20))
-def test_inserting_an_attribute_keeps_every_page_and_marks_just_the_range(descriptors, start, count):
+def test_inserting_an_attribute_keeps_every_page_and_marks_just_the_range(
+    descriptors: Any, start: int, count: int
+) -> None:
     efi_map = EfiMemoryMap([EfiDescriptor(7, s << 12, n, 0xF) for s, n in descriptors])
     inserted = memmap_insert(efi_map, FakeRange(start << 12, ((start + count) << 12) - 1, SP))
     assert inserted is not None

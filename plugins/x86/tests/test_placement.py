@@ -1,3 +1,5 @@
+from typing import Any
+
 import attrs
 import pytest
 from hypothesis import given
@@ -62,14 +64,14 @@ def touches_special_purpose(found: Machine, address: int, size: int) -> bool:
 
 
 @given(special_machines("quiet"), st.integers(0, 2**32 - 1), st.sampled_from(["stub", "loader"]))
-def test_with_soft_reservation_no_image_touches_specific_purpose_memory(found, seed, boot):
+def test_with_soft_reservation_no_image_touches_specific_purpose_memory(found: Any, seed: int, boot: str) -> None:
     placement = place_image(attrs.evolve(found, boot=boot), seed)
     if placement.address is not None and placement.slots:
         assert not touches_special_purpose(found, placement.address, placement.size)
 
 
 @given(special_machines("efi=nosoftreserve"))
-def test_without_it_some_seed_puts_the_image_there(found):
+def test_without_it_some_seed_puts_the_image_there(found: Any) -> None:
     placement = place_image(found, 0)
     landed = set()
     slot = 0
@@ -86,7 +88,7 @@ def test_without_it_some_seed_puts_the_image_there(found):
 # --- the stub
 
 
-def test_a_recorded_boot_without_kaslr_took_the_first_slot_above_16_mib():
+def test_a_recorded_boot_without_kaslr_took_the_first_slot_above_16_mib() -> None:
     """The middle of a real map: the image had been put at 0x1600000, in 64 MiB of Loader Code."""
     recorded = (
         free(0x900000, 12 * M, kind=4),
@@ -103,7 +105,7 @@ def test_a_recorded_boot_without_kaslr_took_the_first_slot_above_16_mib():
     assert placement.fixed == "nokaslr is on the command line"
 
 
-def test_every_map_range_says_why_it_is_or_is_not_a_candidate():
+def test_every_map_range_says_why_it_is_or_is_not_a_candidate() -> None:
     placement = place_image(machine(*TWO_NODES, free(8 * G, 8 * M), free(9 * G, G, kind=4)), 0)
     assert whys(placement) == [
         "below 0x1000000, the lowest place for the image",
@@ -126,24 +128,24 @@ def test_every_map_range_says_why_it_is_or_is_not_a_candidate():
         ("quiet", None, None),
     ],
 )
-def test_some_words_stop_the_stub_from_randomizing(text, new, old):
+def test_some_words_stop_the_stub_from_randomizing(text: str, new: str | None, old: str | None) -> None:
     assert cmdline_memmap_override(text, NEW) == new
     assert cmdline_memmap_override(text, OLD) == old
 
 
-def test_what_stops_the_stub_is_said_as_the_stub_says_it():
+def test_what_stops_the_stub_is_said_as_the_stub_says_it() -> None:
     placement = place_image(machine(*TWO_NODES, text="mem=4G"), 0xFFFFFFFF)
     assert placement.address == 16 * M
     assert placement.fixed
     assert placement.notes == ("EFI stub: mem= detected on the kernel command line - disabling physical KASLR",)
 
 
-def test_the_stub_forgets_nosoftreserve_at_the_next_efi_option():
+def test_the_stub_forgets_nosoftreserve_at_the_next_efi_option() -> None:
     assert place_image(machine(*TWO_NODES, text="efi=nosoftreserve"), 0).areas[2].slots
     assert not place_image(machine(*TWO_NODES, text="efi=nosoftreserve efi=debug"), 0).areas[2].slots
 
 
-def test_no_room_at_all_is_noted():
+def test_no_room_at_all_is_noted() -> None:
     for kernel, words in ((NEW, "Failed to decompress kernel"), (OLD, "an address that nobody set")):
         placement = place_image(machine(free(4 * G, 2 * G, SP), kernel=kernel), 1)
         assert placement.address is None
@@ -153,12 +155,12 @@ def test_no_room_at_all_is_noted():
 # --- the decompressor
 
 
-def test_a_loader_is_not_told_about_nosoftreserve():
+def test_a_loader_is_not_told_about_nosoftreserve() -> None:
     placement = place_image(machine(*TWO_NODES, text="efi=nosoftreserve", boot="loader"), 0)
     assert whys(placement)[2] == "specific purpose (EFI_MEMORY_SP), soft reservation is on"
 
 
-def test_a_range_that_is_cut_gives_several_areas():
+def test_a_range_that_is_cut_gives_several_areas() -> None:
     found = attrs.evolve(
         machine(boot="loader"),
         efi_map=None,
@@ -183,11 +185,11 @@ def test_a_range_that_is_cut_gives_several_areas():
         ("memmap=1G$0x100000000", "no room for 0x2000000 bytes beside what must be avoided"),
     ],
 )
-def test_a_searched_range_without_a_slot_says_why(text, why):
+def test_a_searched_range_without_a_slot_says_why(text: str, why: str) -> None:
     assert whys(place_image(machine(free(4 * G, G), text=text, boot="loader"), 0)) == [why]
 
 
-def test_kernels_without_randomization_stay_where_they_are():
+def test_kernels_without_randomization_stay_where_they_are() -> None:
     plain = attrs.evolve(NEW, config={**CONFIG, "RANDOMIZE_BASE": "n"})
     for boot in ("stub", "loader"):
         placement = place_image(machine(*TWO_NODES, kernel=plain, boot=boot), 0x80000000)
@@ -195,11 +197,11 @@ def test_kernels_without_randomization_stay_where_they_are():
         assert placement.fixed == "CONFIG_RANDOMIZE_BASE is not set"
 
 
-def test_an_image_of_unknown_size_is_an_error():
+def test_an_image_of_unknown_size_is_an_error() -> None:
     with pytest.raises(MachineError, match="size of the kernel image"):
         place_image(attrs.evolve(machine(*TWO_NODES), image=KernelImage()), 0)
 
 
-def test_the_stub_needs_a_map():
+def test_the_stub_needs_a_map() -> None:
     with pytest.raises(MachineError, match="EFI memory map"):
         place_image(attrs.evolve(machine(*TWO_NODES), efi_map=None), 0)

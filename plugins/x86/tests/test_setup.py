@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 from softreserve.kernel.mm.memblock import Memblock
 from softreserve.kernel.resource import ResourceTree
@@ -31,20 +33,20 @@ def ranges(table: e820.E820Table) -> list[tuple[int, int, int]]:
     return [(e.start, e.end, e.type) for e in table.entries if e.size]
 
 
-def test_a_loader_with_a_single_entry_is_not_believed():
+def test_a_loader_with_a_single_entry_is_not_believed() -> None:
     setup = setup_with((0, G, e820.RAM))
     assert ranges(setup.table) == [(0, 0x9F000, e820.RAM)]
     assert setup.log.lines[1] == "BIOS-e801: [mem 0x0000000000000000-0x000000000009efff] usable"
 
 
-def test_the_extension_is_printed_by_itself_and_is_part_of_what_the_firmware_said():
+def test_the_extension_is_printed_by_itself_and_is_part_of_what_the_firmware_said() -> None:
     setup = setup_with(*((at * G, at * G + 0x1000, e820.RAM) for at in range(130)))
     assert len(setup.table_firmware.entries) == 130
     assert setup.log.lines.count("extended physical RAM map:") == 1
     assert sum(line.startswith("extended: ") for line in setup.log.lines) == 130
 
 
-def test_ram_that_mem_took_away_is_back_after_the_import():
+def test_ram_that_mem_took_away_is_back_after_the_import() -> None:
     """Trap A: the EFI map is imported after the command line was read."""
     setup = setup_with((0x100000, 8 * G, e820.RAM), (8 * G, 16 * G, e820.SOFT_RESERVED))
     efi_map = EfiMemoryMap(
@@ -59,13 +61,13 @@ def test_ram_that_mem_took_away_is_back_after_the_import():
     assert ranges(setup.table) == [(0x100000, 8 * G, e820.RAM), (8 * G, 16 * G, e820.SOFT_RESERVED)]
 
 
-def test_with_nosoftreserve_nothing_is_imported():
+def test_with_nosoftreserve_nothing_is_imported() -> None:
     setup = setup_with((0, 8 * G, e820.RAM), (8 * G, 16 * G, e820.SOFT_RESERVED))
     setup.efi.parse_efi_cmdline("nosoftreserve")
     assert not setup.efi_memblock_x86_reserve_range(EfiMemoryMap([EfiDescriptor(CONVENTIONAL, 8 * G, 1, SP)]))
 
 
-def test_an_import_parts_what_the_stub_had_joined_and_reserves_what_is_not_write_back():
+def test_an_import_parts_what_the_stub_had_joined_and_reserves_what_is_not_write_back() -> None:
     setup = setup_with((0, G, e820.RAM), (2 * G, 4 * G, e820.SOFT_RESERVED))
     setup.efi_memblock_x86_reserve_range(
         EfiMemoryMap(
@@ -87,7 +89,7 @@ def test_an_import_parts_what_the_stub_had_joined_and_reserves_what_is_not_write
 
 
 @pytest.mark.parametrize(("release", "kept"), [("6.1", True), ("6.12", False)])
-def test_a_setup_data_node_is_kept_and_in_older_kernels_for_the_next_kernel_too(release, kept):
+def test_a_setup_data_node_is_kept_and_in_older_kernels_for_the_next_kernel_too(release: str, kept: bool) -> None:
     setup = setup_with((0, G, e820.RAM), (G, 2 * G, e820.RESERVED), release=release)
     setup.e820_reserve_setup_data([PhysRange(0x100000, 0x101000)], from_kexec=False)
     assert (0x100000, 0x101000, e820.RESERVED_KERN) in ranges(setup.table)
@@ -95,7 +97,7 @@ def test_a_setup_data_node_is_kept_and_in_older_kernels_for_the_next_kernel_too(
     assert "reserve setup_data: [mem 0x0000000000100000-0x0000000000100fff] usable" in setup.log.lines
 
 
-def test_a_kernel_outside_ram_makes_its_place_ram():
+def test_a_kernel_outside_ram_makes_its_place_ram() -> None:
     setup = setup_with((0, G, e820.RAM), (G, 2 * G, e820.RESERVED))
     setup.e820_add_kernel_range(G, G + 0x1000)
     setup.trim_bios_range()
@@ -103,11 +105,11 @@ def test_a_kernel_outside_ram_makes_its_place_ram():
 
 
 @pytest.mark.parametrize(("options", "kib"), [({}, 152), ({"X86_5LEVEL": "y"}, 160), ({"RANDOMIZE_MEMORY": "y"}, 176)])
-def test_the_image_ends_with_room_for_page_tables_that_the_options_ask_for(options, kib):
+def test_the_image_ends_with_room_for_page_tables_that_the_options_ask_for(options: dict[str, Any], kib: int) -> None:
     assert brk_size(Kernel("6.12", "x86_64", config=options)) == kib << 10
 
 
-def test_soft_reserved_memory_is_no_ram_and_does_not_raise_max_pfn():
+def test_soft_reserved_memory_is_no_ram_and_does_not_raise_max_pfn() -> None:
     setup = setup_with((0, G, e820.RAM), (4 * G, 8 * G, e820.SOFT_RESERVED))
     setup.find_max_pfn()
     memblock = Memblock(setup.log, setup.kernel)
@@ -117,7 +119,7 @@ def test_soft_reserved_memory_is_no_ram_and_does_not_raise_max_pfn():
     assert [(r.base, r.size) for r in memblock.reserved] == [(4 * G, 4 * G)]
 
 
-def test_partial_pages_are_no_memory():
+def test_partial_pages_are_no_memory() -> None:
     setup = setup_with((0x800, 0x3800, e820.RAM), (G, 2 * G, e820.RAM))
     memblock = Memblock(setup.log, setup.kernel)
     memblock_setup(setup.table, memblock, 4096)
@@ -125,7 +127,7 @@ def test_partial_pages_are_no_memory():
     assert memblock.memory.regions[0].size == 0x2000
 
 
-def test_reserved_and_soft_reserved_memory_wait_for_pci_and_suppress_the_ram_buffer():
+def test_reserved_and_soft_reserved_memory_wait_for_pci_and_suppress_the_ram_buffer() -> None:
     setup = setup_with((0x100000, G, e820.RAM), (G, 2 * G, e820.SOFT_RESERVED), (3 * G, 3 * G + 0x1000, e820.RAM))
     tree = ResourceTree(setup.log)
     resources = E820Resources(setup.table, tree.root, setup.log)
@@ -140,7 +142,7 @@ def test_reserved_and_soft_reserved_memory_wait_for_pci_and_suppress_the_ram_buf
     ]
 
 
-def test_without_a_gap_below_4_gib_devices_go_above_ram():
+def test_without_a_gap_below_4_gib_devices_go_above_ram() -> None:
     setup = setup_with((0, 5 * G, e820.RAM), (8 * G, 9 * G, e820.RESERVED))
     setup_pci_gap(setup.table, 5 * G >> 12, setup.log)
     assert setup.log.lines[-1] == "[mem 0x140100000-0x1404fffff] available for PCI devices"
