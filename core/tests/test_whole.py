@@ -174,9 +174,13 @@ def test_somebody_who_was_faster_keeps_what_is_his(tmp_path: Path, target: str) 
     assert names(tmp_path / target) == ["his"]
 
 
+#: Whoever runs the tests may ignore signals, as shells do for what they start in the background.
 SLOW = """
-import sys, time
+import signal, sys, time
 from softreserve.live.whole import whole_directory
+signal.signal(signal.SIGINT, signal.default_int_handler)
+for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+    signal.signal(number, signal.SIG_DFL)
 with whole_directory(sys.argv[1]) as new:
     (new / "sub").mkdir()
     (new / "sub" / "file").write_text("x")
