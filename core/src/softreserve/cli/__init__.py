@@ -17,6 +17,7 @@ from typing import Any
 import click
 
 from softreserve import __version__
+from softreserve.cli.terminal import guarded_streams, tell
 from softreserve.model.errors import ConfigError, SoftReserveError
 
 __all__ = ["COMMANDS", "main"]
@@ -38,6 +39,9 @@ COMMANDS = {
     "shell": ("softreserve.cli.shell:shell_command", "Run programs where /sys is the machine's."),
 }
 
+#: Where a click context keeps the commands of the plugins that were named.
+_BROUGHT = f"{__name__}.brought"
+
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
 _OURS = 3
@@ -52,7 +56,7 @@ class _ReaderGoneError(Exception):
 
 @contextmanager
 def _broken_pipes_are_ours() -> Iterator[None]:
-    """Come before click and rich, which end the program with 1 when a reader goes; to us that means findings."""
+    """Come before click, which ends the program with 1 when a reader goes; to us that means findings."""
     try:
         yield
     except BrokenPipeError as error:
@@ -89,11 +93,16 @@ class _Commands(click.Group):
     def _of_plugins(self, ctx: click.Context) -> Mapping[str, click.Command]:
         """Commands that the plugins of ``softreserve -p NAME`` add."""
         names = [name for name in ctx.params.get("plugin", ()) if not name.startswith("no:")]
-        if names and not self.commands:
+        if not names:
+            return {}
+        if _BROUGHT not in ctx.meta:
             from softreserve.plugins.hooks import load
 
-            load(names).cli(self)
-        return self.commands
+            group = click.Group()
+            load(names).cli(group)
+            ctx.meta[_BROUGHT] = group.commands
+        found: Mapping[str, click.Command] = ctx.meta[_BROUGHT]
+        return found
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""
@@ -118,16 +127,17 @@ def cli(plugin: tuple[str, ...]) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program; returns its exit code."""
     _prepare_streams()
-    try:
-        status = _run(arguments)
-        sys.stdout.flush()
-    except (BrokenPipeError, _ReaderGoneError):
-        _discard_output()
-        return _BROKEN_PIPE
-    except OSError as error:
-        _discard_output()
-        return _failed(error.strerror or str(error))
-    return status
+    with guarded_streams():
+        try:
+            status = _run(arguments)
+            sys.stdout.flush()
+        except (BrokenPipeError, _ReaderGoneError):
+            _discard_output()
+            return _BROKEN_PIPE
+        except OSError as error:
+            _discard_output()
+            return _failed(error.strerror or str(error))
+        return status
 
 
 def _run(arguments: Sequence[str] | None) -> int:
@@ -180,6 +190,5 @@ def _discard_output() -> None:
 
 def _failed(*messages: str) -> int:
     for message in messages:
-        line = " ".join(message.splitlines())
-        print("softreserve:", "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line), file=sys.stderr)
+        tell(message)
     return 2

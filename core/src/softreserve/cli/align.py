@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from softreserve.cli.terminal import say
+
 __all__ = ["align_command"]
 
 
@@ -36,4 +38,5 @@ def align_command(start: str, size: str, as_json: bool) -> None:
 
         print_json("align", {"start": range_.start, "end": range_.end, "rows": [row._asdict() for row in found]})
     else:
-        print("\n".join(markdown(range_, found)))
+        for line in markdown(range_, found):
+            say(line)

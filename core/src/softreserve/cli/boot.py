@@ -7,6 +7,7 @@ import sys
 import click
 
 from softreserve.cli.options import Choices, MachineCommand, booted, machine_argument, machine_options
+from softreserve.cli.terminal import clean, print_kernel_file
 from softreserve.views.emit import EMITTERS, emit
 
 __all__ = ["boot_command"]
@@ -27,7 +28,7 @@ def boot_command(
 ) -> None:
     """Boot MACHINE and show what Linux makes of its memory: a summary, or one of the kernel's own files."""
     # reasons are looked up in the events; the kernel's own files need none
-    tell = (lambda line: print(line, file=sys.stderr)) if trace else None
+    tell = (lambda line: print(clean(line), file=sys.stderr)) if trace else None
     system = booted(machine, choices, recording=what is None, reproducing=what is not None, trace=tell).system
     if what is not None:
         lines = emit(system, what)
@@ -36,7 +37,7 @@ def boot_command(
 
             print_json("emit", {"what": what, "lines": list(lines)})
         else:
-            sys.stdout.writelines(f"{line}\n" for line in lines)
+            print_kernel_file(lines)
         return
     from softreserve.cli.jsonout import print_json
     from softreserve.views.summary import summarize

@@ -15,6 +15,7 @@ from softreserve.cli.options import (
     machine_argument,
     machine_options,
 )
+from softreserve.cli.terminal import Styled, say
 from softreserve.kernel.system import System
 from softreserve.views.emit import EMITTERS, emit
 
@@ -22,6 +23,7 @@ __all__ = ["diff_command"]
 
 #: What is compared where nobody says what.
 _USUAL = ("iomem", "firmware-memmap", "nodes", "memory-blocks", "dax", "memory-tiers")
+_STYLES = {"+": "added", "-": "removed", "@": "aside"}
 
 
 @click.command("diff", cls=MachineCommand)
@@ -58,8 +60,11 @@ def diff_command(
     else:
         for name, lines in found.items():
             if lines:
-                print(f"=== {name}")
-                print("\n".join(lines))
+                say(Styled(f"=== {name}", "heading"))
+                for line in lines:
+                    say(Styled(line, _STYLES.get(line[:1], "")))
+        if not any(found.values()):
+            say(Styled(f"no difference in {', '.join(found)}", "good"))
     return 1 if any(found.values()) else 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from softreserve.cli.options import Choices, MachineCommand, booted, machine_argument, machine_options
+from softreserve.cli.terminal import say
 from softreserve.model.events import Event
 
 __all__ = ["explain_command"]
@@ -40,14 +41,14 @@ def explain_command(
             {"address": at, "owners": owners, "node": node, "events": [event._asdict() for event in events]},
         )
         return
-    print(f"{at:#x} is {' > '.join(owners) or 'no resource'}" + (f", looked up as node {node}" if node >= 0 else ""))
+    say(f"{at:#x} is {' > '.join(owners) or 'no resource'}" + (f", looked up as node {node}" if node >= 0 else ""))
     if not events:
-        print("  neither the firmware's map nor anything later names it")
+        say("  neither the firmware's map nor anything later names it")
     for event in events:
-        print(_line(event))
+        _print(event)
 
 
-def _line(event: Event) -> str:
+def _print(event: Event) -> None:
     words = f"  {event.stage}: {event.rule}"
     if event.before and event.after:
         words += f": {event.before} -> {event.after}"
@@ -55,4 +56,6 @@ def _line(event: Event) -> str:
         words += f": {event.before or event.after}"
     if event.start is not None and event.end is not None:
         words += f" [{event.start:#x}-{event.end - 1:#x}]"
-    return words + (f"\n      {event.function}" if event.function else "")
+    say(words)
+    if event.function:
+        say(f"      {event.function}", hang="        ")

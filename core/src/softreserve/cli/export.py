@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
 
 from softreserve.cli.options import Choices, MachineCommand, booted, machine_argument, machine_options
+from softreserve.cli.terminal import tell
 
 __all__ = ["export_command"]
 
@@ -30,4 +30,4 @@ def export_command(
     from softreserve.live.export import export
 
     count = export(booted(machine, choices).system, directory, replace=replace)
-    print(f"softreserve: {count} files in {directory}", file=sys.stderr)
+    tell(f"{count} files in {directory}")

@@ -11,5 +11,6 @@ _VERSION = 1
 
 
 def print_json(what: str, values: dict[str, Any]) -> None:
-    """One object that says what it is: ``schema`` and ``version``, then the values."""
-    print(json.dumps({"schema": f"softreserve.{what}", "version": _VERSION, **values}, indent=1))
+    """One object that says what it is: ``schema`` and ``version``, then the values; all of it in visible ASCII."""
+    text = json.dumps({"schema": f"softreserve.{what}", "version": _VERSION, **values}, indent=1)
+    print(text.replace("\x7f", "\\u007f"))

@@ -8,6 +8,7 @@ import attrs
 import click
 
 from softreserve.cli.options import Choices, MachineCommand, asked, machine_argument, machine_options
+from softreserve.cli.terminal import print_table, say
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.errors import MachineError
 from softreserve.model.machine import Machine
@@ -77,7 +78,7 @@ def kaslr_command(
     without = "" if free is placement else f" without {_NOKASLR}"
     _print(described, placement, free, without)
     if seed is not None and not free.fixed:
-        print(f"seed {seed:#x}{without}: {_address(free)}" + (f", slot {free.slot(seed)}" if free.slots else ""))
+        say(f"seed {seed:#x}{without}: {_address(free)}" + (f", slot {free.slot(seed)}" if free.slots else ""))
     if drawn is not None:
         _print_sample(drawn, without)
 
@@ -139,15 +140,14 @@ def _print(machine: Machine, placement: Placement, free: Placement, without: str
     from softreserve.cli.output import human_size
 
     size, align = human_size(free.size), human_size(free.align)
-    print(f"{machine.name}: Linux {machine.kernel.release}, {machine.arch}, image of {size}, a slot every {align}")
-    print(f"{'range (last byte included)':33}  {'slots':>10}  why")
-    for area in free.areas:
-        print(f"{_span(area.range.start, area.range.end):33}  {area.slots:>10}  {_why(area)}")
-    print(f"{free.slots} slots{without}")
+    say(f"{machine.name}: Linux {machine.kernel.release}, {machine.arch}, image of {size}, a slot every {align}")
+    rows = [(_span(area.range.start, area.range.end), str(area.slots), _why(area)) for area in free.areas]
+    print_table(("range (last byte included)", "slots", "why"), rows, right={1})
+    say(f"{free.slots} slots{without}")
     for note in placement.notes:
-        print(note)
+        say(note)
     if placement.fixed:
-        print(f"always at {_address(placement)}: {placement.fixed}")
+        say(f"always at {_address(placement)}: {placement.fixed}")
 
 
 def _address(placement: Placement) -> str:
@@ -164,9 +164,16 @@ def _why(area: SlotArea) -> str:
 
 def _print_sample(drawn: Sample, without: str) -> None:
     """Hits per piece of the address space, as a histogram."""
-    print(f"{drawn.count:,} samples{without}:" + ("" if drawn.buckets else " no slot to draw from"))
+    say(f"{drawn.count:,} samples{without}:" + ("" if drawn.buckets else " no slot to draw from"))
     most = max((bucket.hits for bucket in drawn.buckets), default=0) or 1
-    for bucket in drawn.buckets:
-        share = 100 * bucket.hits / drawn.count
-        bar = "#" * round(_BAR * bucket.hits / most)
-        print(f"{_span(bucket.start, bucket.end)}  {bucket.hits:>12,}  {share:5.1f} %  {bar}".rstrip())
+    rows = [
+        (
+            _span(bucket.start, bucket.end),
+            f"{bucket.hits:,}",
+            f"{100 * bucket.hits / drawn.count:.1f} %",
+            "#" * round(_BAR * bucket.hits / most),
+        )
+        for bucket in drawn.buckets
+    ]
+    if rows:
+        print_table(("range (last byte included)", "hits", "share", ""), rows, right={1, 2})

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import click
 
 from softreserve.cli.options import Choices, MachineCommand, booted, machine_argument, machine_options
+from softreserve.cli.terminal import print_table, say, tell
 from softreserve.model.units import U64_MAX
 
 __all__ = ["kexec_command"]
@@ -97,26 +97,16 @@ def _as_json(generation: Any) -> dict[str, Any]:
 
 
 def _print(generations: list[Any]) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 120
-    table = Table(box=box.SIMPLE, pad_edge=False)
-    table.add_column("range (last byte included)", no_wrap=True)
-    for generation in generations:
-        table.add_column(f"{generation.number}: {generation.release}")
+    headings = ["range (last byte included)", *(f"{g.number}: {g.release}" for g in generations)]
+    rows = []
     for index, first in enumerate(generations[0].fates):
         states = [generation.fates[index].state for generation in generations]
-        table.add_row(f"{first.range.start:012x}-{first.range.last:012x}", *states)
+        rows.append([f"{first.range.start:012x}-{first.range.last:012x}", *states])
     kept = ["" if g.dax_kept is None else "kept" if g.dax_kept else "not kept" for g in generations]
-    table.add_row("dax configuration", *kept)
-    console.print(table)
+    print_table(headings, [*rows, ["dax configuration", *kept]])
     for generation in generations[1:]:
-        console.print(f"segments of generation {generation.number}:")
+        say(f"segments of generation {generation.number}:")
         for segment in sorted(generation.image.segments, key=lambda s: s.range):
-            console.print(f"  {segment.range.start:012x}-{segment.range.last:012x} {segment.what}")
+            say(f"  {segment.range.start:012x}-{segment.range.last:012x} {segment.what}")
         for warning in generation.image.warnings:
-            print(f"softreserve: generation {generation.number}: {warning}", file=sys.stderr)
+            tell(f"generation {generation.number}: {warning}")

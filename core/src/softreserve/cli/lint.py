@@ -6,7 +6,8 @@ import attrs
 import click
 
 from softreserve.cli.options import Choices, MachineCommand, booted, machine_argument, machine_options
-from softreserve.model.findings import Finding
+from softreserve.cli.terminal import Styled, say
+from softreserve.model.findings import SEVERITIES, Finding
 from softreserve.views.lint import lint
 
 __all__ = ["lint_command"]
@@ -32,12 +33,20 @@ def lint_command(
         print_json("lint", {"findings": [attrs.asdict(finding) for finding in found]})
     else:
         for finding in found:
-            print(_line(finding))
+            _print(finding)
+        say(Styled(_count(found), "heading" if found else "good"))
     return 1 if any(finding.severity != "note" for finding in found) else 0
 
 
-def _line(finding: Finding) -> str:
+def _print(finding: Finding) -> None:
     where = ""
     if finding.start is not None and finding.end is not None:
         where = f"{finding.start:#x}-{finding.end - 1:#x}: "
-    return f"{finding.severity}: {where}{finding.message} [{finding.rule}]"
+    say(Styled(finding.severity, finding.severity), f": {where}{finding.message} [{finding.rule}]")
+
+
+def _count(found: list[Finding]) -> str:
+    """How many there are of each severity, the worst first."""
+    counts = [(sum(finding.severity == name for finding in found), name) for name in SEVERITIES]
+    words = [f"{count} {name}{'' if count == 1 else 's'}" for count, name in counts if count]
+    return ", ".join(words) or "no findings"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import click
 
 from softreserve.cli.options import Choices, booted
+from softreserve.cli.terminal import tell
 from softreserve.kernel.system import System
 from softreserve.live.record import Recorder
 
@@ -33,7 +33,7 @@ def recorded_system(machine: str, choices: Choices, record: Path | None) -> Iter
     with Recorder(record) as recorder:
         if recorder.resumed:
             _repeat(system, record)
-            print(f"softreserve: did {recorder.resumed} recorded steps again", file=sys.stderr)
+            tell(f"did {recorder.resumed} recorded steps again")
         yield system, recorder
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
 
 from softreserve.cli.options import Choices, MachineCommand, asked, machine_argument, machine_options
+from softreserve.cli.terminal import tell
 
 __all__ = ["observe_command"]
 
@@ -32,4 +32,4 @@ def observe_command(case: str, out: Path, choices: Choices) -> None:
     with whole_directory(out, hint="; wanted is a new or empty directory") as new:
         skipped = observe(scenario, new, hooks_for, runner, userspace=choices.userspace or "none")
     for line in skipped:
-        print(f"softreserve: not run: {line}", file=sys.stderr)
+        tell(f"not run: {line}")

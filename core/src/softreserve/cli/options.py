@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, TypeVar, cast
 
@@ -11,6 +10,7 @@ import attrs
 import click
 
 from softreserve import config
+from softreserve.cli.terminal import tell
 from softreserve.kernel.state import USERSPACES, Userspace
 from softreserve.kernel.system import System
 from softreserve.model.cmdline import CommandLine
@@ -212,14 +212,10 @@ def asked(
         from softreserve.machine.carry import lost_on
 
         for line in lost_on(scenario.machine, changed.arch):
-            print(f"softreserve: {line}", file=sys.stderr)
+            tell(line)
     version = changed.kernel.version
     if version.nearest != version.line:
-        print(
-            f"softreserve: how Linux behaves is known from {OLDEST} to {NEWEST}; {version.line} is taken for "
-            f"{version.nearest}",
-            file=sys.stderr,
-        )
+        tell(f"how Linux behaves is known from {OLDEST} to {NEWEST}; {version.line} is taken for {version.nearest}")
     return attrs.evolve(scenario, machine=changed), selection.hooks_for
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from softreserve.cli.options import plugin_option
+from softreserve.cli.terminal import say
 from softreserve.model.errors import PluginError
 from softreserve.plugins.hooks import load
 from softreserve.plugins.selection import Selection
@@ -32,7 +33,7 @@ def plugins_command(plugin: tuple[str, ...], as_json: bool) -> int:
         for row in rows:
             _print(row)
         if not rows:
-            print("no plugin is installed")
+            say("no plugin is installed")
     return PluginError.exit_code if any(row["error"] for row in rows) else 0
 
 
@@ -56,8 +57,8 @@ def _row(name: str, selection: Selection) -> dict[str, Any]:
 def _print(row: dict[str, Any]) -> None:
     purposes = [*row["arches"], *(["every architecture"] if row["everywhere"] else [])]
     loaded_for = ", ".join(purposes) or "nothing by itself"
-    print(f"{row['name']}  ({row['distribution']} {row['version']}; loaded for: {loaded_for})")
+    say(f"{row['name']}  ({row['distribution']} {row['version']}; loaded for: {loaded_for})")
     if row["error"]:
-        print(f"    broken: {row['error']}")
+        say(f"    broken: {row['error']}")
     for hook in row["hooks"]:
-        print(f"    {hook}")
+        say(f"    {hook}")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from softreserve.cli.options import Choices, MachineCommand, booted, machine_argument, machine_options
+from softreserve.cli.terminal import print_kernel_file, say, tell
 from softreserve.views.emit import EMITTERS, emit
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def run_command(
         for step in todo:
             status = _carry_out(system, step, runner, trace=trace, state=state, before=status)
     if what is not None:
-        sys.stdout.writelines(f"{line}\n" for line in emit(system, what))
+        print_kernel_file(emit(system, what))
     return status
 
 
@@ -77,14 +77,14 @@ def _carry_out(system: System, step: Step, runner: Runner | None, *, trace: bool
     was, mark = state_lines(system), len(system.log)
     result = run_step(system, step, runner, trace=trace)
     if result.status is None:
-        print(f"softreserve: step {step.name} not run: {result.why}", file=sys.stderr)
+        tell(f"step {step.name} not run: {result.why}")
         return before
-    print(f"# {step.name}: {result.status}")
+    say(f"# {step.name}: {result.status}")
     print((result.trace if trace and result.trace is not None else result.output), end="")
     for line in system.log.lines_since(mark):
-        print(f"[log] {line}")
+        say(f"[log] {line}")
     now = state_lines(system)
     changes = list(difflib.unified_diff(was, now, n=0, lineterm=""))[2:]
     for line in now if state else (line for line in changes if not line.startswith("@@")):
-        print(line)
+        say(line)
     return result.status

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
 
 from softreserve.cli.live import record_option, recorded_system
 from softreserve.cli.options import Choices, MachineCommand, machine_argument, machine_options
+from softreserve.cli.terminal import tell
 
 __all__ = ["serve_command"]
 
@@ -33,5 +33,5 @@ def serve_command(
 
     check_fuse()
     with recorded_system(machine, choices, record) as (system, recorder):
-        ready = f"softreserve: {system.machine.name} is at {directory}; ^C ends it"
-        mount(LiveSystem(system, recorder=recorder), directory, lambda: print(ready, file=sys.stderr, flush=True))
+        ready = f"{system.machine.name} is at {directory}; ^C ends it"
+        mount(LiveSystem(system, recorder=recorder), directory, lambda: tell(ready))

@@ -1,0 +1,251 @@
+"""What people see: lines that fit their terminal, colours, and nothing of a stranger's that could steer it.
+
+Names, command lines, releases, paths, logs: all of them may come from files of others. Two layers keep them harmless.
+The functions here escape every piece that they print, line breaks included, before they add colours; and whatever
+else is written to the standard streams (``print`` in a plugin's command, a warning, click) passes through a filter
+that lets nothing but text, tabs and line ends by, see :func:`guarded_streams`. Only :func:`print_kernel_file` writes
+past it, to what is no terminal.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import groupby
+from operator import attrgetter
+from typing import IO, Any, NamedTuple, TextIO
+
+__all__ = [
+    "Styled",
+    "clean",
+    "columns",
+    "guarded_streams",
+    "print_kernel_file",
+    "print_table",
+    "say",
+    "tell",
+]
+
+#: What Unicode calls letters or marks, and nobody sees (Default_Ignorable_Code_Point; Python knows the others).
+_UNSEEN = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
+_LINE_ENDS_AND_TABS = frozenset("\n\t")
+
+#: What a style means to a terminal: parameters of ECMA-48's SGR.
+_STYLES = {
+    "heading": "1",
+    "aside": "2",
+    "good": "32",
+    "memory": "32",
+    "reserved": "1;35",
+    "loss": "1;31",
+    "error": "1;31",
+    "warning": "1;33",
+    "note": "36",
+    "removed": "31",
+    "added": "32",
+}
+
+#: Blanks, or a word; a number and its unit are one word.
+_PIECE = re.compile(r" +|[^ ]+(?:(?<=\d) (?:[KMGT]i)?B\b[^ ]*)?")
+_GAP = "  "
+_INDENT = "    "
+#: A column of text is put beside others where it gets this many columns at least, and below them where not.
+_TEXT_MIN = 24
+
+
+class Styled(NamedTuple):
+    """Words, and what they are: one of the styles of this module."""
+
+    text: str
+    style: str
+
+
+_Part = str | Styled
+_style = attrgetter("style")
+
+
+def clean(text: str, keep: Collection[str] = ()) -> str:
+    r"""Text with everything escaped (``\x1b``, ``\n``, ``\u202e``) that is no visible character or plain blank.
+
+    That is control characters, formatting ones such as those that turn the direction of writing, blanks that look
+    like nothing or like the plain one, and halves of surrogate pairs. ``keep`` names exceptions.
+    """
+    if text.isprintable() and (text.isascii() or not _UNSEEN.search(text)):
+        return text
+    return "".join(c if c in keep or (c.isprintable() and not _UNSEEN.match(c)) else ascii(c)[1:-1] for c in text)
+
+
+class _Guarded:
+    """A text stream that writes what :func:`clean` leaves, line by line; otherwise the stream that it stands for."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.unguarded = stream
+
+    def write(self, text: str) -> int:
+        self.unguarded.write(clean(text, _LINE_ENDS_AND_TABS))
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.unguarded, name)
+
+
+@contextmanager
+def guarded_streams() -> Iterator[None]:
+    """Let nothing through standard output and standard error that could steer a terminal."""
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = (s if isinstance(s, _Guarded) else _Guarded(s) for s in before)
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = before
+
+
+def _unguarded(stream: TextIO) -> IO[str]:
+    return stream.unguarded if isinstance(stream, _Guarded) else stream
+
+
+# --- what a terminal can do
+
+
+def columns() -> int | None:
+    """How many columns a line of standard output may have; ``None``: any number, it is no terminal.
+
+    On a terminal ``COLUMNS`` counts first, as for other programs. Elsewhere it does not: test runners and the like
+    set it for everything that they start.
+    """
+    if not sys.stdout.isatty():
+        return None
+    said = os.environ.get("COLUMNS", "")
+    if said.isdecimal() and int(said):
+        return int(said)
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns or None
+    except (OSError, ValueError):
+        return None
+
+
+def _has_colours() -> bool:
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return os.environ.get("TERM") != "dumb" and sys.stdout.isatty()
+
+
+def _cells(text: str) -> int:
+    """How many columns a terminal takes for it."""
+    if text.isascii():
+        return len(text)
+    from unicodedata import combining, east_asian_width
+
+    return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)
+
+
+# --- lines
+
+
+def say(*parts: _Part, hang: str = _INDENT) -> None:
+    """Print a line on standard output: broken between words where the terminal is narrow, continued after ``hang``.
+
+    Words are never broken: one that is wider than the terminal sticks out.
+    """
+    for line in _filled(map(_cleaned, parts), columns(), 0, hang):
+        _print(line)
+
+
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[_Part]], *, right: Collection[int] = ()) -> None:
+    """Print a table. Columns that do not fit beside each other follow on lines of their own; nothing is cut.
+
+    :param headings: of the columns; the last one may hold sentences, which are broken between words.
+    :param right: numbers of the columns that are set to the right.
+    """
+    limit = columns()
+    table = [[Styled(heading, "heading") for heading in headings]]
+    table += [[_cleaned(part) for part in row] for row in rows]
+    widths = [max(_cells(part.text) for part in column) for column in zip(*table, strict=True)]
+    for row in table:
+        for group in _groups(widths, limit):
+            line = [Styled(_INDENT if group[0] else "", "")]
+            for number in group:
+                blanks = Styled(" " * (widths[number] - _cells(row[number].text)), "")
+                line += [blanks, row[number]] if number in right else [row[number], blanks]
+                line.append(Styled(_GAP, ""))
+            if not any(row[number].text for number in group):
+                continue
+            if group[-1] < len(row) - 1:
+                _print(line)
+                continue
+            before = line[:-3]
+            used = sum(_cells(part.text) for part in before)
+            first, *others = _filled([row[-1]], limit, used, " " * used)
+            _print(before + first)
+            for further in others:
+                _print(further)
+
+
+def _groups(widths: Sequence[int], limit: int | None) -> list[list[int]]:
+    """Numbers of the columns that stand beside each other, line by line."""
+    groups: list[list[int]] = [[]]
+    used = 0
+    for number, width in enumerate(widths):
+        needed = min(width, _TEXT_MIN) if number == len(widths) - 1 else width
+        if groups[-1] and limit is not None and used + needed > limit:
+            groups.append([])
+            used = len(_INDENT)
+        used += width + len(_GAP)
+        groups[-1].append(number)
+    return groups
+
+
+def _cleaned(part: _Part) -> Styled:
+    return Styled(clean(part), "") if isinstance(part, str) else Styled(clean(part.text), part.style)
+
+
+def _filled(parts: Iterable[Styled], limit: int | None, used: int, hang: str) -> list[list[Styled]]:
+    """Lines of at most ``limit`` columns, of which ``used`` are taken on the first one."""
+    words: list[list[Styled]] = [[]]  # of pieces, the first of which may be the blanks before the word
+    for part in parts:
+        for piece in _PIECE.findall(part.text):
+            if piece[0] == " ":
+                words.append([])
+            words[-1].append(Styled(piece, part.style))
+    lines: list[list[Styled]] = [[]]
+    for word in words:
+        width = sum(_cells(piece.text) for piece in word)
+        if limit is not None and used + width > limit and any(piece.text.strip() for piece in lines[-1]):
+            lines.append([Styled(hang, "")])
+            used = len(hang)
+            word, width = word[1:], width - len(word[0].text)
+        lines[-1] += word
+        used += width
+    return lines
+
+
+def _print(line: Iterable[Styled]) -> None:
+    """Print clean pieces, without the blanks at the end."""
+    pieces = [Styled("".join(piece.text for piece in run), style) for style, run in groupby(line, _style)]
+    while pieces and not pieces[-1].text.rstrip(" "):
+        pieces.pop()
+    if pieces:
+        pieces[-1] = pieces[-1]._replace(text=pieces[-1].text.rstrip(" "))
+    colours = _has_colours()
+    text = "".join(f"\x1b[{_STYLES[style]}m{words}\x1b[0m" if style and colours else words for words, style in pieces)
+    _unguarded(sys.stdout).write(f"{text}\n")
+
+
+def tell(message: str) -> None:
+    """One line about what the program does, or failed to do, on standard error."""
+    print("softreserve:", clean(" ".join(message.split("\n"))), file=sys.stderr, flush=True)
+
+
+def print_kernel_file(lines: Iterable[str]) -> None:
+    """A file of the emulated kernel, on standard output: to a terminal like everything, otherwise as it is."""
+    stream = sys.stdout if sys.stdout.isatty() else _unguarded(sys.stdout)
+    stream.writelines(f"{line}\n" for line in lines)
