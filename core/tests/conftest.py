@@ -3,7 +3,7 @@ from __future__ import annotations
 import errno
 import os
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,17 @@ from softreserve.plugins.hooks import load
 @pytest.fixture
 def toy() -> System:
     """A kernel that never booted, with a device to play with: its ``value`` takes anything but ``bad``."""
+    return toy_system()
+
+
+@pytest.fixture
+def toy_systems() -> Callable[[], System]:
+    """Makes systems like ``toy``."""
+    return toy_system
+
+
+def toy_system() -> System:
+    """See ``toy``."""
     kernel = Kernel("6.1", "x86_64", config={"DEV_DAX": "m", "DEV_DAX_KMEM": "m"})
     machine = Machine("toy", kernel, CommandLine("quiet toy=1"), acpi={"SRAT": b"SRAT...."}, cpus=2)
     system = System(machine, load([]))

@@ -90,7 +90,10 @@ def test_a_module_that_is_there_already_is_an_error_for_insmod_only(system: Syst
 
 def test_only_words_that_can_change_something_are_marked_for_the_record(system: System) -> None:
     assert kmod.run(system, ["modprobe", "device_dax"]).changes
-    assert kmod.run(system, ["/sbin/modprobe", "-r", "device_dax"]).words == "modprobe -r device_dax"
+    assert kmod.run(system, ["/sbin/modprobe", "-r", "device_dax"]).changes
+    assert kmod.changing_words(["/sbin/modprobe", "-r", "device_dax"]) == "modprobe -r device_dax"
+    assert kmod.changing_words(["kmod", "insert", "a b"]) == "modprobe 'a b'"
+    assert kmod.changing_words(["/sbin/lsmod"]) == kmod.changing_words(["kmod", "list"]) == ""
     assert not kmod.run(system, ["lsmod"]).changes
     assert not kmod.run(system, ["modprobe", "-n", "dax_hmem"]).changes
     assert system.modules.live() == []

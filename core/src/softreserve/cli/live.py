@@ -12,6 +12,8 @@ from softreserve.cli.options import Choices, booted
 from softreserve.cli.terminal import tell
 from softreserve.kernel.system import System
 from softreserve.live.record import Recorder
+from softreserve.live.server import LiveSystem
+from softreserve.model.errors import InputError
 
 __all__ = ["record_option", "recorded_system"]
 
@@ -19,27 +21,24 @@ record_option = click.option(
     "--record",
     metavar="FILE",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write every change here, as steps. What it holds already is done again first.",
+    help="Record every change here, as steps. Those of an earlier record are done again first.",
 )
 
 
 @contextmanager
 def recorded_system(machine: str, choices: Choices, record: Path | None) -> Iterator[tuple[System, Recorder | None]]:
-    """Boot; carry out what the record holds; record what follows."""
+    """Boot; do what the record holds; record what follows.
+
+    :raises InputError: the record is none, is of another machine, or could not be written to its end.
+    """
     system = booted(machine, choices).system
     if record is None:
         yield system, None
         return
-    with Recorder(record) as recorder:
-        if recorder.resumed:
-            _repeat(system, record)
-            tell(f"did {recorder.resumed} recorded steps again")
+    with Recorder(record, system) as recorder:
+        recorder.resume(LiveSystem(system).repeat)
+        if recorder.steps:
+            tell(f"did {len(recorder.steps)} recorded steps again")
         yield system, recorder
-
-
-def _repeat(system: System, record: Path) -> None:
-    from softreserve.config.steps import read_steps
-    from softreserve.machine.steps import run_step
-
-    for step in read_steps(record, system.kernel)[0]:
-        run_step(system, step)
+        if recorder.failed is not None:
+            raise InputError(f"not all could be recorded, nor done: {recorder.failed}", path=record)

@@ -1,65 +1,208 @@
-"""Records of what was done to a system, in the form that steps are given in.
+"""Records of what is done to a system, in the form that steps are given in.
 
-A record is a TOML file of ``[[step]]`` tables with ``writes`` or ``run``, so that it can be replayed like any other
-steps; what the machine answered stands beside it. A step is on the disk before the writer gets its answer, and its
-answer is its last line: what a killed server left behind it is whole up to the last answered step.
+A record is TOML: a table that says that it is one, and of which machine; then ``[[step]]`` tables with ``writes`` or
+``run``, each with what the machine answered, so that it can be replayed like any other steps.
+
+A step is on the disk before it is done: what cannot be recorded is not done, and nothing that was answered is lost. A
+killed server may leave a last step without its answer, which doing it again gives, or the beginning of a step that was
+not done.
 """
 
 from __future__ import annotations
 
 import os
+import stat
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
-from softreserve.model.errors import InputError
+from softreserve.live import recorded
+from softreserve.live.claims import TakenError, take
+from softreserve.live.recorded import Record, answer_line, toml_string
+from softreserve.live.whole import sync_directory
+from softreserve.machine.snapshot import errno_name
+from softreserve.model.errors import InputError, shown
+from softreserve.model.steps import Step
 
-__all__ = ["Recorder", "toml_string", "whole_steps"]
+if TYPE_CHECKING:
+    from softreserve.kernel.system import System
 
-_ANSWERS = ("result = ", "status = ")
+__all__ = ["Recorder"]
+
+_MOST = 1 << 28  # bytes of a record that is gone on with
 
 
 class Recorder:
-    """Appends steps to a file; goes on with one that is there already, behind its last whole step.
+    """Appends steps to a file, which is locked as long as it is open.
 
-    :raises InputError: the file cannot be written.
+    A file that holds :attr:`steps` has to be resumed with what they give when they are done again.
+
+    :raises InputError: the file is no record, is somebody else's for now, or cannot be written. It is untouched.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], system: System) -> None:
         self.path = Path(path)
+        #: Why nothing can be recorded any more, so that nothing can be done either.
+        self.failed: str | None = None
+        self._about = recorded.about(system)
         try:
-            text = whole_steps(self.path.read_text(encoding="utf-8")) if self.path.exists() else ""
-            self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
-            os.ftruncate(self._file, len(text.encode()))
-            os.lseek(self._file, 0, os.SEEK_END)
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"cannot record: {_reason(error)}", path=path) from error
-        #: Steps that the file held already.
-        self.resumed = self._steps = text.count("[[step]]\n")
+            self._file, self._made = _opened(self.path)
+            try:
+                self._record = self._read(system)
+            except BaseException:
+                os.close(self._file)
+                raise
+        except TakenError as error:
+            raise InputError(f"is being recorded by {error}", path=path) from None
+        except OSError as error:
+            raise InputError(f"cannot record: {error.strerror or error}", path=path) from error
+        #: What the file held already.
+        self.steps = self._record.steps
+        self._names = {done.step.name for done in self.steps}
+        self._number = len(self.steps)
+        self._ended = self._record.ended
+        #: Where the next step begins, or its answer; and where the step began that is being done.
+        self._end = self._step_start = os.fstat(self._file).st_size
+        self._step: Step | None = None
 
-    def wrote(self, path: str, data: bytes, result: int) -> None:
-        """One write() of ``data`` to ``path`` was answered with ``result``: bytes taken, or ``-errno``."""
-        # As in the outputs of steps: a write that was taken whole is 0.
-        answer = 0 if result == len(data) else result
+    def _read(self, system: System) -> Record:
+        take(self._file)
+        if os.fstat(self._file).st_size == 0:
+            self._write_header()
+            return Record(self._about, ())
+        with open(self._file, "rb", closefd=False) as file:
+            data = file.read(_MOST + 1)
+        if len(data) > _MOST:
+            raise InputError(f"larger than {_MOST >> 20} MiB: too long to go on with", path=self.path)
+        return recorded.read_record(data, self.path, system.kernel)
+
+    def _write_header(self) -> None:
+        try:
+            _write_at(self._file, recorded.header(self._about).encode(), 0)
+            os.fsync(self._file)
+            sync_directory(os.path.dirname(os.path.realpath(self.path)))
+        except OSError:
+            os.ftruncate(self._file, 0)
+            if self._made:
+                self.path.unlink(missing_ok=True)
+            raise
+
+    def resume(self, repeat: Callable[[Step], int | None]) -> None:
+        """Go on behind :attr:`steps`.
+
+        :param repeat: does a step again on the machine as it is now: its answer, or ``None`` if it takes a program.
+        :raises InputError: the answers are others, or the record is of another machine. It is untouched.
+        """
+        other = recorded.other_machine(self._record.about, self._about)
+        answer = None
+        for done in self.steps:
+            name, answer = f"step {shown(done.step.name)}", repeat(done.step)
+            if answer is None:
+                raise InputError(f"{name} takes a program, which a record has none of", path=self.path)
+            begun = self._record.begun.decode().strip() if done is self.steps[-1] else ""
+            if done.answer not in (None, answer) or not answer_line(done.step, answer).startswith(begun):
+                gave = begun or _words(done.step, done.answer)
+                said = f"{name} gives {_words(done.step, answer)} here, and gave {gave}"
+                raise InputError(f"{said}; {other or 'something else than the record did it'}", path=self.path)
+        if other:
+            raise InputError(other, path=self.path)
+        self._mend(answer)
+
+    def _mend(self, answer: int | None) -> None:
+        """Take away the beginning of a step that was not done; complete the last step's answer."""
+        if self._record.torn:
+            self._end -= len(self._record.torn)
+            os.ftruncate(self._file, self._end)
+        if answer is not None and self.steps[-1].answer is None:
+            self._step = self.steps[-1].step
+            self._end -= len(self._record.begun)
+            os.ftruncate(self._file, self._end)
+            self.answer(answer)
+
+    # --- what is done
+
+    def write(self, path: str, data: bytes) -> bool:
+        """``data`` is about to be written to ``path``, in one write(). ``False``: it must not be."""
         try:
             value, encoding = data.decode("utf-8"), ""
         except UnicodeDecodeError:
             value, encoding = data.decode("latin-1"), 'encoding = "latin-1"\n'
-        self._append(f"writes = [[{toml_string(path)}, {toml_string(value)}]]\n{encoding}result = {answer}\n")
+        body = f"{encoding}writes = [[{toml_string(path)}, {toml_string(value)}]]\n"
+        return self._begin(Step("", writes=((path, value),)), body)
 
-    def ran(self, words: str, status: int) -> None:
-        """A command that changes modules ended with ``status``."""
-        self._append(f"run = {toml_string(words)}\nstatus = {status}\n")
+    def run(self, words: str) -> bool:
+        """A tool that can change modules is about to run. ``False``: it must not."""
+        return self._begin(Step("", run=words), f"run = {toml_string(words)}\n")
+
+    def answer(self, answer: int) -> None:
+        """It was done, with this answer: bytes taken (0: all) or ``-errno`` of a write, or a tool's exit status."""
+        assert self._step is not None
+        self._append(answer_line(self._step, answer))
+        self._step = None
+
+    def take_back(self) -> None:
+        """It was done, and could not have changed anything: it need not be recorded."""
+        self._step = None
+        try:
+            if self._is_ours():
+                os.ftruncate(self._file, self._step_start)
+                self._end, self._number = self._step_start, self._number - 1
+        except OSError as error:
+            self._fail(error.strerror or str(error))
 
     def close(self) -> None:
         """Close the file."""
         os.close(self._file)
 
-    def _append(self, body: str) -> None:
-        self._steps += 1
-        data = f'[[step]]\nname = "{self._steps:04}"\n{body}\n'.encode()
-        while data:
-            data = data[os.write(self._file, data) :]
-        os.fdatasync(self._file)
+    def _begin(self, step: Step, body: str) -> bool:
+        number = self._number + 1
+        while f"{number:04}" in self._names:
+            number += 1
+        self._step_start = self._end
+        if not self._append(f'\n[[step]]\nname = "{number:04}"\n{body}', sync=True):
+            return False
+        self._step, self._number = step, number
+        return True
+
+    def _append(self, text: str, *, sync: bool = False) -> bool:
+        """Write at the end, all of it or nothing; whether that went well. Once it did not, nothing more is written."""
+        if self.failed is not None:
+            return False
+        data = (text if self._ended else f"\n{text}").replace("\n", self._record.newline.decode()).encode()
+        try:
+            if not self._is_ours():
+                return False
+            try:
+                _write_at(self._file, data, self._end)
+                if sync:
+                    os.fdatasync(self._file)
+            except OSError:
+                os.ftruncate(self._file, self._end)
+                raise
+        except OSError as error:
+            self._fail(error.strerror or str(error))
+            return False
+        self._end += len(data)
+        self._ended = True
+        return True
+
+    def _is_ours(self) -> bool:
+        """Whether the file is still what we made of it; if not, it stays as it is."""
+        found = os.fstat(self._file)
+        if found.st_size == self._end and found.st_nlink:
+            return True
+        self._fail("somebody else changed or removed it")
+        return False
+
+    def _fail(self, why: str) -> None:
+        self.failed = why
+        print(
+            f"softreserve: {self.path}: cannot record: {why}; the machine takes no more changes",
+            file=sys.stderr,
+            flush=True,
+        )
 
     def __enter__(self) -> Recorder:
         return self
@@ -70,31 +213,23 @@ class Recorder:
         self.close()
 
 
-def whole_steps(text: str) -> str:
-    """The record without a last step that was never answered."""
-    end = max(text.rfind(f"\n{answer}") for answer in _ANSWERS)
-    if end < 0:
-        return ""
-    line_end = text.find("\n", end + 1)
-    if line_end < 0:
-        # The answer's line itself is torn: the step before it is the last whole one.
-        return whole_steps(text[: text.rfind("[[step]]")])
-    return text[: line_end + 1] + "\n"
+def _opened(path: Path) -> tuple[int, bool]:
+    """A regular file to read and write, and whether it was made for that. Nothing else is even opened."""
+    flags = os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK
+    try:
+        return os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o644), True
+    except FileExistsError:
+        pass
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise InputError("is no regular file, so nothing is written to it", path=path)
+    return os.open(path, flags), False
 
 
-def toml_string(text: str) -> str:
-    """A TOML basic string."""
-    return '"' + "".join(_escaped(character) for character in text) + '"'
+def _write_at(file: int, data: bytes, offset: int) -> None:
+    while data:
+        written = os.pwrite(file, data, offset)
+        data, offset = data[written:], offset + written
 
 
-def _escaped(character: str) -> str:
-    if character in '"\\':
-        return f"\\{character}"
-    if character == "\n":
-        return "\\n"
-    code = ord(character)
-    return f"\\u{code:04x}" if code < 0x20 or code == 0x7F else character
-
-
-def _reason(error: OSError | UnicodeDecodeError) -> str:
-    return error.strerror or str(error) if isinstance(error, OSError) else "it is no text"
+def _words(step: Step, answer: int | None) -> str:
+    return f"-{errno_name(answer)}" if step.writes is not None and answer is not None and answer < 0 else str(answer)

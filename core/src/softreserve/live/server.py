@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -10,11 +11,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 from softreserve.live.rootfs import RootFs
 from softreserve.machine import kmod
+from softreserve.machine.steps import run_words
 
 if TYPE_CHECKING:
     from softreserve.kernel.sysfs import Node
     from softreserve.kernel.system import System
     from softreserve.live.record import Recorder
+    from softreserve.model.steps import Step
 
 __all__ = ["LiveSystem"]
 
@@ -37,15 +40,25 @@ class LiveSystem:
         self.rootfs = RootFs(system, hidden)
 
     def write(self, path: str, data: bytes) -> int:
-        """One write() to an open file: bytes taken, or ``-errno``. A longer one is cut at a page, as in the kernel."""
+        """One write() to an open file: bytes taken, or ``-errno``. A longer one is cut at a page, as in the kernel.
+
+        What cannot be recorded is not done, and fails with EIO.
+        """
         data = data[: self.system.kernel.page_size]
         with self.lock:
-            # An attribute can go away while it is open. Linux: fs/kernfs/file.c: kernfs_get_active.
-            gone = self.rootfs.tree.node(path) is None
-            result = -errno.ENODEV if gone else guarded(lambda: self.rootfs.tree.write(path, data), path)
-            if self.recorder is not None and data:
-                self.recorder.wrote(path, data, result)
+            recorder = self.recorder if data else None
+            if recorder is not None and not recorder.write(path, data):
+                return -errno.EIO
+            result = self._written(path, data)
+            if recorder is not None:
+                # As in the outputs of steps: a write that was taken whole is 0.
+                recorder.answer(0 if result == len(data) else result)
             return result
+
+    def _written(self, path: str, data: bytes) -> int:
+        # An attribute can go away while it is open. Linux: fs/kernfs/file.c: kernfs_get_active.
+        gone = self.rootfs.tree.node(path) is None
+        return -errno.ENODEV if gone else guarded(lambda: self.rootfs.tree.write(path, data), path)
 
     def read(self, path: str) -> bytes | int:
         """What a read from the beginning gives: bytes, or ``-errno``."""
@@ -55,12 +68,33 @@ class LiveSystem:
             return guarded(lambda: self.rootfs.tree.read(path), path)
 
     def module_tool(self, argv: Sequence[str]) -> kmod.Reply:
-        """Run ``modprobe``, ``rmmod``, ``insmod``, ``lsmod`` or ``modinfo`` of this machine."""
+        """Run ``modprobe``, ``rmmod``, ``insmod``, ``lsmod`` or ``modinfo`` of this machine.
+
+        What cannot be recorded is not done, and fails.
+        """
         with self.lock:
+            words = kmod.changing_words(argv)
+            recorder = self.recorder if words else None
+            if recorder is not None and not recorder.run(words):
+                return kmod.Reply(1, f"{words}: cannot be recorded: {os.strerror(errno.EIO)}\n")
             reply = kmod.run(self.system, argv)
-            if self.recorder is not None and reply.changes:
-                self.recorder.ran(reply.words, reply.status)
+            if recorder is not None and reply.changes:
+                recorder.answer(reply.status)
+            elif recorder is not None:
+                recorder.take_back()
             return reply
+
+    def repeat(self, step: Step) -> int | None:
+        """Do a recorded step again: its answer; ``None``: it would take a program. Nothing of it is recorded."""
+        if step.writes is None:
+            done = run_words(self.system, step.run or "")
+            return None if done is None else done[0]
+        answers = [self._repeated(path, value.encode("utf-8", "surrogateescape")) for path, value in step.writes]
+        return next((answer for answer in answers if answer), 0)
+
+    def _repeated(self, path: str, data: bytes) -> int:
+        result = self._written(path, data)
+        return 0 if result == len(data) else result
 
 
 def guarded(call: Callable[[], T], path: str) -> T | int:

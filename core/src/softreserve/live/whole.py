@@ -22,7 +22,7 @@ from types import FrameType
 from softreserve.live.claims import mounts
 from softreserve.model.errors import InputError, shown
 
-__all__ = ["UNFINISHED", "whole_directory"]
+__all__ = ["UNFINISHED", "sync_directory", "whole_directory"]
 
 #: What the name of a directory begins with that is still being written, or was when its writer was killed.
 UNFINISHED = ".softreserve-unfinished-"
@@ -130,7 +130,7 @@ class _Taken:
         if why is not None:
             _exchange(unfinished, self.path)
             raise InputError(why, path=self.path)
-        _sync_directory(self.beside)
+        sync_directory(self.beside)
         _remove(unfinished)
         if os.path.lexists(unfinished):
             raise InputError(f"is in place; what was there before cannot be removed: {unfinished}", path=self.path)
@@ -228,7 +228,7 @@ class _Unfinished:
             self._place.put(self.path)
         finally:
             self._finishing = False
-        _sync_directory(self._place.beside)
+        sync_directory(self._place.beside)
         if self._came is not None:
             self._end(self._came, None)
 
@@ -293,7 +293,7 @@ def _sync_all(directory: str) -> None:
         os.close(file)
 
 
-def _sync_directory(directory: str) -> None:
+def sync_directory(directory: str) -> None:
     """The names in a directory are on the disk."""
     file = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:

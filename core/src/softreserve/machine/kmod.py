@@ -29,19 +29,29 @@ class Reply:
     status: int
     text: str = ""
     changes: bool = False
-    words: str = ""
 
 
 def run(system: System, argv: Sequence[str]) -> Reply:
     """Run a tool. ``argv[0]`` is one of :data:`TOOLS` or ``kmod``, with or without a directory."""
+    tool, arguments = _tool(argv)
+    if tool not in TOOLS:
+        return Reply(1, f"{tool}: not known to the emulated machine\n")
+    return TOOLS[tool](system, arguments)
+
+
+def changing_words(argv: Sequence[str]) -> str:
+    """The words of a tool that can change something, to be run again by them; empty for one that only looks."""
+    tool, arguments = _tool(argv)
+    return shlex.join([tool, *arguments]) if tool in _CHANGING else ""
+
+
+def _tool(argv: Sequence[str]) -> tuple[str, Sequence[str]]:
     tool, *arguments = argv
     tool = posixpath.basename(tool)
     if tool == "kmod" and arguments:
         tool, *arguments = arguments
         tool = _KMOD_COMMANDS.get(tool, tool)
-    if tool not in TOOLS:
-        return Reply(1, f"{tool}: not known to the emulated machine\n")
-    return attrs.evolve(TOOLS[tool](system, arguments), words=shlex.join([tool, *arguments]))
+    return tool, arguments
 
 
 def _split(arguments: Sequence[str]) -> tuple[str, list[str]]:
@@ -188,6 +198,7 @@ def _error(status: int) -> str:
 #: A loaded module's size in bytes is not modelled; lsmod shows this one.
 _SIZE = 16384
 _LONG = {"remove": "r", "all": "a", "quiet": "q", "dry-run": "n", "show": "n", "force": "f"}
+_CHANGING = ("modprobe", "insmod", "rmmod")
 _KMOD_COMMANDS = {"list": "lsmod", "insert": "modprobe", "remove": "rmmod"}
 TOOLS = {
     "modprobe": _modprobe,

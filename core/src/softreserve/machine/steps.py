@@ -99,9 +99,21 @@ def needs_programs(words: str) -> bool:
 
 def _parsed(words: str) -> list[_Action]:
     """One action per command; none at all where any command is not understood."""
+    argv = _plain_words(words)
+    if argv and argv[0] in kmod.TOOLS:
+        return [lambda system: _module_tool(system, argv)]
     actions = [_parse(command.strip()) for command in words.split(";") if command.strip()]
     understood = [action for action in actions if action is not None]
     return understood if len(understood) == len(actions) else []
+
+
+def _plain_words(words: str) -> list[str]:
+    """The words of one command in which a shell would find nothing but quotes, as records have them."""
+    try:
+        argv = shlex.split(words)
+    except ValueError:
+        return []
+    return argv if shlex.join(argv) == words else []
 
 
 _Action = Callable[["System"], tuple[int, str]]
