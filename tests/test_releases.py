@@ -11,8 +11,8 @@ from pathlib import Path
 import cases
 import pytest
 from small_machines import ARCHES, ARM64, GIB, LOW, MIB, RAM, X86, machine, memory, settled, sp, srat
-from softreserve.cli.options import Changes
 from softreserve.config import load
+from softreserve.config.changes import Changes
 from softreserve.kernel.sysfs import SysfsTree
 from softreserve.kernel.system import System
 from softreserve.machine import kexec

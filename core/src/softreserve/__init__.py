@@ -1,3 +1,138 @@
-"""softreserve: what Linux makes of EFI specific purpose memory, without a kernel, root or hardware."""
+"""softreserve: what Linux makes of EFI specific purpose memory, without a kernel, root or hardware.
+
+What stands in ``__all__`` is the public interface, of scripts, tests and plugins; it is imported when it is first used.
+Everything else may change from one release to the next.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False  # typing alone would take longer to import than all else here
+
+if TYPE_CHECKING:
+    from typing import Any, Final
+
+    from softreserve.kernel.initcalls import Initcall, Level
+    from softreserve.kernel.modules import Module
+    from softreserve.kernel.resource import Resource, ResourceTree
+    from softreserve.kernel.state import StashKey
+    from softreserve.kernel.system import System
+    from softreserve.live.session import Session, boot, load
+    from softreserve.machine.kexec import load as kexec
+    from softreserve.model.cmdline import CommandLine
+    from softreserve.model.dax import DaxDevice, DaxDriver, DaxOffer
+    from softreserve.model.efi import EfiAttribute, EfiDescriptor, EfiMemoryMap, EfiType
+    from softreserve.model.errors import ConfigError, InputError, MachineError, PluginError, SoftReserveError
+    from softreserve.model.events import Event
+    from softreserve.model.findings import Finding
+    from softreserve.model.handoff import Handoff
+    from softreserve.model.kernel import Kernel
+    from softreserve.model.kexec import KexecImage, KexecRequest, KexecSegment
+    from softreserve.model.machine import E820Entry, KernelImage, Machine
+    from softreserve.model.placement import Placement
+    from softreserve.model.ranges import PhysRange
+    from softreserve.model.scenario import Scenario
+    from softreserve.plugins.hookspecs import hookimpl
+    from softreserve.views.lint import lint
 
 __version__ = "0.1.0"
+
+KiB: Final = 1 << 10
+MiB: Final = 1 << 20
+GiB: Final = 1 << 30
+TiB: Final = 1 << 40
+
+#: Module, and the names in it that are public; ``there:here`` where it is called otherwise here.
+_PLACES: Final = {
+    "kernel.initcalls": "Initcall Level",
+    "kernel.modules": "Module",
+    "kernel.resource": "Resource ResourceTree",
+    "kernel.state": "StashKey",
+    "kernel.system": "System",
+    "live.session": "Session boot load",
+    "machine.kexec": "load:kexec",
+    "model.cmdline": "CommandLine",
+    "model.dax": "DaxDevice DaxDriver DaxOffer",
+    "model.efi": "EfiAttribute EfiDescriptor EfiMemoryMap EfiType",
+    "model.errors": "ConfigError InputError MachineError PluginError SoftReserveError",
+    "model.events": "Event",
+    "model.findings": "Finding",
+    "model.handoff": "Handoff",
+    "model.kernel": "Kernel",
+    "model.kexec": "KexecImage KexecRequest KexecSegment",
+    "model.machine": "E820Entry KernelImage Machine",
+    "model.placement": "Placement",
+    "model.ranges": "PhysRange",
+    "model.scenario": "Scenario",
+    "plugins.hookspecs": "hookimpl",
+    "views.lint": "lint",
+}
+
+__all__ = [  # noqa: RUF022 - by what they are for
+    "__version__",
+    # sizes, in bytes
+    "KiB",
+    "MiB",
+    "GiB",
+    "TiB",
+    # describing, booting and using a machine
+    "load",
+    "boot",
+    "Session",
+    "lint",
+    "kexec",
+    "Scenario",
+    "Machine",
+    "Kernel",
+    "CommandLine",
+    "EfiAttribute",
+    "EfiDescriptor",
+    "EfiMemoryMap",
+    "EfiType",
+    "E820Entry",
+    "KernelImage",
+    "PhysRange",
+    # a running system
+    "System",
+    "Resource",
+    "ResourceTree",
+    "Event",
+    "Finding",
+    # for plugins
+    "hookimpl",
+    "StashKey",
+    "Handoff",
+    "Placement",
+    "Initcall",
+    "Level",
+    "Module",
+    "DaxDevice",
+    "DaxDriver",
+    "DaxOffer",
+    "KexecImage",
+    "KexecRequest",
+    "KexecSegment",
+    # errors
+    "SoftReserveError",
+    "InputError",
+    "ConfigError",
+    "MachineError",
+    "PluginError",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name."""
+    for module, words in _PLACES.items():
+        for word in words.split():
+            there, _, here = word.partition(":")
+            if name == (here or there):
+                from importlib import import_module
+
+                found = getattr(import_module(f"{__name__}.{module}"), there)
+                globals()[name] = found
+                return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -7,7 +7,6 @@ import difflib
 import click
 
 from softreserve.cli.options import (
-    Changes,
     Choices,
     MachineCommand,
     booted,
@@ -16,6 +15,7 @@ from softreserve.cli.options import (
     machine_options,
 )
 from softreserve.cli.terminal import Styled, say
+from softreserve.config.changes import Changes
 from softreserve.kernel.system import System
 from softreserve.views.emit import EMITTERS, emit
 

@@ -550,6 +550,10 @@ class ResourceTree:
             yield depth, res
             todo += [(depth + 1, child) for child in reversed(res.children)]
 
+    def find(self, name: str) -> list[Resource]:
+        """Resources of that name, ascending, whatever they lie in."""
+        return [res for _, res in self.walk() if res.name == name]
+
     def lines(self, *, privileged: bool = True) -> list[str]:
         """The lines of ``/proc/iomem``; without privileges every address reads zero. Linux: ``r_show``."""
         width = 4 if self.root.end < 0x10000 else 8

@@ -1,0 +1,91 @@
+"""``import softreserve``: what is listed is there, typed, and costs nothing until it is used."""
+
+from __future__ import annotations
+
+import ast
+import doctest
+import errno
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+import softreserve as sr
+from softreserve.plugins.selection import Selection
+
+SOURCE = Path(str(sr.__file__))
+#: Where the package is found without ``site``, which imports things of its own.
+PATHS = {"PYTHONPATH": str(SOURCE.parents[1])}
+
+
+@pytest.mark.parametrize("name", sr.__all__)
+def test_a_listed_name_is_there_and_says_what_it_is(name: str) -> None:
+    found = getattr(sr, name)
+    if not isinstance(found, int | str) and name != "hookimpl":
+        assert found.__doc__
+
+
+def test_type_checkers_are_told_the_same_names_from_the_same_places() -> None:
+    (block,) = (node for node in ast.parse(SOURCE.read_text()).body if isinstance(node, ast.If))
+    told = {
+        (node.module, alias.name, alias.asname or alias.name)
+        for node in block.body
+        if isinstance(node, ast.ImportFrom) and node.module != "typing"
+        for alias in node.names
+    }
+    imported = {
+        (f"softreserve.{module}", there, here or there)
+        for module, words in sr._PLACES.items()
+        for there, _, here in (word.partition(":") for word in words.split())
+    }
+    assert told == imported
+    assert {here for _, _, here in told} == set(sr.__all__) - {"__version__", "KiB", "MiB", "GiB", "TiB"}
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'boots'"):
+        sr.boots  # noqa: B018
+
+
+def test_the_import_brings_nothing_along() -> None:
+    code = "import sys; before = set(sys.modules); import softreserve; print(sorted(set(sys.modules) - before))"
+    run = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True, env=PATHS)
+    assert run.stdout == "['__future__', 'softreserve']\n"
+
+
+def test_the_examples_in_docstrings_do_what_they_say() -> None:
+    if "x86_64" not in Selection().arches:
+        pytest.skip("not installed here: softreserve-x86")
+    results = doctest.testmod(import_module("softreserve.live.session"))
+    assert results.attempted >= 4
+    assert results.failed == 0
+
+
+@pytest.fixture
+def host() -> sr.Session:
+    if not {"x86", "hmem"} <= set(Selection().installed):
+        pytest.skip("not installed here: softreserve-x86, softreserve-hmem")
+    return sr.Session(sr.boot(sr.load("example:two-node", cmdline="+memhp_default_state=offline")))
+
+
+def test_files_of_a_machine_are_read_and_written(host: sr.Session) -> None:
+    assert host.listdir("/sys/bus/dax/devices") == ["dax0.0"]
+    assert host.write("/sys/bus/dax/drivers/kmem/unbind", "dax0.0") == 6
+    assert host.read("/sys/bus/dax/devices/dax0.0/target_node") == "1"
+
+
+def test_what_the_kernel_refuses_is_a_result_of_a_write_and_an_oserror_of_a_read(host: sr.Session) -> None:
+    assert host.write("/sys/nothing", "1") == -errno.ENOENT
+    assert host.write("/sys/bus/dax/drivers/kmem/unbind", "dax9.9") == -errno.ENODEV
+    with pytest.raises(FileNotFoundError, match="/sys/nothing"):
+        host.read("/sys/nothing")
+    with pytest.raises(NotADirectoryError):
+        host.listdir("/sys/devices/system/node/online")
+
+
+def test_plugins_and_user_space_are_chosen(host: sr.Session) -> None:
+    machine = sr.load("example:two-node")
+    assert sr.boot(machine, plugins=["no:hmem"]).sysfs.node("/sys/bus/dax") is None
+    assert sr.Session(sr.boot(machine, userspace="none")).listdir("/sys/bus/dax/drivers") == []
+    assert sorted(host.listdir("/sys/bus/dax/drivers")) == ["device_dax", "kmem"]
