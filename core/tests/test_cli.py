@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -55,6 +56,26 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     status, out, _ = run("--help", capsys=capsys)
     assert status == 0
     assert all(f"\n  {name} " in out for name in COMMANDS)
+
+
+def test_without_a_command_the_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = run("--help", capsys=capsys)
+    assert shown[0] == 0
+    assert run(capsys=capsys) == shown
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 200])
+@pytest.mark.parametrize("arguments", [(), *((name, "--help") for name in COMMANDS)])
+def test_help_fits_the_terminal(
+    arguments: tuple[str, ...], width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "1000")
+    words = set(re.split(r"[\s|]+", run(*arguments, capsys=capsys)[1]))
+    monkeypatch.setenv("COLUMNS", str(width))
+    _, out, _ = run(*arguments, capsys=capsys)
+    assert max(map(len, out.splitlines())) <= width
+    assert all(line == line.rstrip() for line in out.splitlines())
+    assert set(re.split(r"[\s|]+", out)) == words
 
 
 @pytest.mark.parametrize("name", COMMANDS)

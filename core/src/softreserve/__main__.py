@@ -1,7 +1,16 @@
 """The program: ``softreserve`` and ``python -m softreserve``."""
 
+from __future__ import annotations
+
 import gc
+import os
+import signal
 import sys
+
+TYPE_CHECKING = False  # typing itself is not imported: until `run` is called, ^C gives a traceback
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
+    from types import FrameType
 
 if __name__ == "__main__" and not sys.flags.safe_path:
     # What `python -m` puts first is the current directory: whatever lies there is no module or plugin of ours.
@@ -14,19 +23,47 @@ __all__ = ["run"]
 _GC_THRESHOLD = 100_000
 
 _INTERRUPTED = 130
+_PATIENCE = 0.01  # seconds until a destructor has ended
 
 
 def run() -> None:
-    """Carry out the command of ``sys.argv`` and end the process with its exit code."""
-    gc.set_threshold(_GC_THRESHOLD)
-    try:
-        from softreserve.cli import main  # the imports are most of what there is to save
+    """Carry out the command of ``sys.argv`` and end the process with its exit code; that is 130 after ``^C``.
 
+    Before and after the command nothing is left to be tidied up, and ``^C`` ends the process at once.
+    """
+    heeded = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # and not ignored, as after `command &`
+    if heeded:
+        signal.signal(signal.SIGINT, _leave)
+    gc.set_threshold(_GC_THRESHOLD)
+    from softreserve.cli import main  # the imports are most of what there is to save
+
+    sys.unraisablehook = _interrupt_again
+    try:
+        if heeded:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         status = main()
-    except KeyboardInterrupt:  # so early that the command line could not see to it
+    except KeyboardInterrupt:  # while the command line was about to end, or saw to another one
         status = _INTERRUPTED
+    finally:
+        if heeded:
+            signal.signal(signal.SIGINT, _leave)
     gc.freeze()  # the process ends: the last collection need not look at anything
     sys.exit(status)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    os._exit(_INTERRUPTED)
+
+
+def _interrupt_again(dropped: UnraisableHookArgs) -> None:
+    """Python tells and drops what is raised in a destructor or a weak reference's callback: ``^C`` comes again then."""
+    if not issubclass(dropped.exc_type, KeyboardInterrupt):
+        sys.__unraisablehook__(dropped)
+        return
+    import _thread
+    import threading
+
+    threading.Timer(_PATIENCE, _thread.interrupt_main).start()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The command line. Commands are imported when they are called, so that a fast command stays fast.
 
-Exit codes: 0 done; 1 findings or differences; 2 bad usage or bad input, a clear line each; 3 a plugin (or we) failed.
+Exit codes: 0 done (help, too, which is what is shown without a command); 1 findings or differences; 2 bad usage or bad
+input, a clear line each; 3 a plugin (or we) failed; 130 interrupted.
 Emulated commands end with what the real ones end with.
 """
 
@@ -67,8 +68,17 @@ def _broken_pipes_are_ours() -> Iterator[None]:
         raise
 
 
+class _Context(click.Context):
+    def make_formatter(self) -> click.HelpFormatter:
+        from softreserve.cli.help import Help
+
+        return Help(width=self.terminal_width, max_width=self.max_content_width)
+
+
 class _Commands(click.Group):
     """The commands of :data:`COMMANDS`, and those that plugins named with ``-p`` bring."""
+
+    context_class = _Context
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
@@ -86,9 +96,12 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in COMMANDS:
             module, _, name = COMMANDS[cmd_name][0].partition(":")
-            command: click.Command = getattr(import_module(module), name)
-            return command
-        return self._of_plugins(ctx).get(cmd_name)
+            command: click.Command | None = getattr(import_module(module), name)
+        else:
+            command = self._of_plugins(ctx).get(cmd_name)
+        if command is not None:
+            command.context_class = _Context
+        return command
 
     def _of_plugins(self, ctx: click.Context) -> Mapping[str, click.Command]:
         """Commands that the plugins of ``softreserve -p NAME`` add."""
@@ -112,16 +125,23 @@ class _Commands(click.Group):
             formatter.write_dl(sorted(rows.items()))
 
 
-@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.command(
+    cls=_Commands,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, message="softreserve %(version)s")
 @click.option(
     "-p", "--plugin", multiple=True, metavar="NAME", is_eager=True, help="Load this plugin too; no:NAME leaves one out."
 )
-def cli(plugin: tuple[str, ...]) -> None:
+@click.pass_context
+def cli(ctx: click.Context, plugin: tuple[str, ...]) -> None:
     """What Linux makes of EFI specific purpose (soft reserved) memory, without a kernel, root or hardware.
 
     A MACHINE is a capture directory, a TOML machine file, or example:NAME.
     """
+    if ctx.invoked_subcommand is None:
+        print(ctx.get_help())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -147,29 +167,41 @@ def _run(arguments: Sequence[str] | None) -> int:
     """
     try:
         status = cli.main(None if arguments is None else list(arguments), "softreserve", standalone_mode=False)
-    except click.ClickException as error:
-        return _failed(error.format_message())
-    except (click.Abort, KeyboardInterrupt):
-        return _INTERRUPTED
-    except ConfigError as error:
-        return _failed(*error.problems)
-    except SoftReserveError as error:
-        _failed(str(error))
-        return error.exit_code
-    except OSError as error:
-        if error.filename is None:
-            raise
-        return _failed(f"{os.fsdecode(error.filename)}: {error.strerror}")
-    except _ReaderGoneError:
-        raise
-    except Exception as error:
-        if os.environ.get(_TRACEBACK):
-            raise
-        _failed(
-            f"internal error: {type(error).__name__}: {error} (with {_TRACEBACK}=1 it says where; please report it)"
-        )
-        return _OURS
+    except (Exception, KeyboardInterrupt) as error:
+        return _INTERRUPTED if _interrupted(error) else _told(error)
     return status if isinstance(status, int) else 0
+
+
+def _interrupted(error: BaseException | None) -> bool:
+    """Whether ``^C`` is behind an error: click makes another one of it, as Python does where it makes a class."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
+def _told(error: BaseException) -> int:
+    """Tell what went wrong; returns the exit code.
+
+    :raises OSError: as it is, if it is of no file.
+    """
+    match error:
+        case click.ClickException():
+            return _failed(error.format_message())
+        case click.Abort():
+            return _failed("aborted")
+        case ConfigError():
+            return _failed(*error.problems)
+        case SoftReserveError():
+            _failed(str(error))
+            return error.exit_code
+        case OSError() if error.filename is not None:
+            return _failed(f"{os.fsdecode(error.filename)}: {error.strerror}")
+        case OSError() | _ReaderGoneError():
+            raise error
+    if os.environ.get(_TRACEBACK):
+        raise error
+    _failed(f"internal error: {type(error).__name__}: {error} (with {_TRACEBACK}=1 it says where; please report it)")
+    return _OURS
 
 
 def _prepare_streams() -> None:
