@@ -7,10 +7,10 @@ from errno import EBUSY, EINVAL, ENOMEM, ENOSPC, ENXIO, EOPNOTSUPP, ERANGE
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from softreserve.kernel.driver_core.bus import Device
+from softreserve.kernel.driver_core.ida import Ida
 from softreserve.model.kernel import Kernel
-from softreserve_hmem.driver_core import Device
 from softreserve_hmem.gaps import Gaps
-from softreserve_hmem.ida import Ida
 from softreserve_hmem.region import DaxRegion, DevDax, RegionOwner, alloc_dax_region
 
 MIB = 1 << 20

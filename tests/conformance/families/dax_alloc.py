@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from softreserve_hmem.driver_core import Device
+from softreserve.kernel.driver_core.bus import Device
 from softreserve_hmem.region import DaxRegion, DevDax, RegionOwner, alloc_dax_region
 
 from families._common import both_releases, kernel, number

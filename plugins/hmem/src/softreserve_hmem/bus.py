@@ -8,12 +8,12 @@ from __future__ import annotations
 from errno import EINVAL, ENXIO
 from typing import TYPE_CHECKING, Final
 
+from softreserve.kernel.driver_core.bus import Bus, Registration, c_text
+from softreserve.kernel.driver_core.ida import Ida
 from softreserve.kernel.state import StashKey
 from softreserve.kernel.sysfs import Attribute, Link, Node
 
 from softreserve_hmem import behaviours
-from softreserve_hmem.driver_core import Bus, Registration, c_text
-from softreserve_hmem.ida import Ida
 from softreserve_hmem.region import DevDax, RegionOwner
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class DaxBus(Bus["DevDax", "DaxDriver"], RegionOwner):
 
     def __init__(self, system: System) -> None:
         super().__init__(system, "dax")
+        self.system = system
         self._minors = Ida()
         self._warned: set[str] = set()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from errno import EINVAL, ENXIO
 from typing import TYPE_CHECKING, Final
 
+from softreserve.kernel.driver_core.ida import memregion_ids
 from softreserve.kernel.resource import (
     IORES_DESC_CXL,
     IORESOURCE_MEM,
@@ -22,7 +23,6 @@ from softreserve.model.acpi.tables import RawTable, acpi_get_table, acpi_parse_e
 from softreserve.model.units import U64_MAX
 
 from softreserve_hmem import behaviours
-from softreserve_hmem.hmem_device import memregion_ids
 
 if TYPE_CHECKING:
     from softreserve.kernel.system import System

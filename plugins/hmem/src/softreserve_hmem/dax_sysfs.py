@@ -8,11 +8,11 @@ from __future__ import annotations
 from errno import ENXIO
 from functools import partial
 
+from softreserve.kernel.driver_core.bus import uevent_store
 from softreserve.kernel.sysfs import Attribute, Directory, Link, Node
 
 from softreserve_hmem import behaviours
 from softreserve_hmem.bus import DAX_MAJOR, DaxBus
-from softreserve_hmem.driver_core import uevent_store
 from softreserve_hmem.region import DaxRange, DaxRegion, DevDax
 
 __all__ = ["region_contents"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from errno import ENOMEM
 from typing import TYPE_CHECKING, Final
 
+from softreserve.kernel.driver_core.ida import memregion_ids
+from softreserve.kernel.driver_core.platform import PlatformDevice, platform_bus
 from softreserve.kernel.modules import Parameter
 from softreserve.kernel.resource import (
     IORES_DESC_CXL,
@@ -16,8 +18,7 @@ from softreserve.kernel.resource import (
 
 from softreserve_hmem import behaviours
 from softreserve_hmem.dax_sysfs import region_contents
-from softreserve_hmem.hmem_device import NOT_SOFT_RESERVED, HmemDevice, HmemDevices, memregion_ids
-from softreserve_hmem.platform import PlatformDevice, platform_bus
+from softreserve_hmem.hmem_device import NOT_SOFT_RESERVED, HmemDevice, HmemDevices
 from softreserve_hmem.region import DaxRegion, alloc_dax_region
 
 if TYPE_CHECKING:

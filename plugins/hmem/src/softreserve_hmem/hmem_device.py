@@ -10,6 +10,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Final
 
+from softreserve.kernel.driver_core.ida import memregion_ids
+from softreserve.kernel.driver_core.platform import PlatformDevice, platform_bus
 from softreserve.kernel.initcalls import Level
 from softreserve.kernel.modules import Parameter
 from softreserve.kernel.resource import (
@@ -27,21 +29,17 @@ from softreserve.model.units import U64_MAX
 from softreserve.plugins.hooks import hooks_of
 
 from softreserve_hmem import behaviours
-from softreserve_hmem.ida import Ida
-from softreserve_hmem.platform import PlatformDevice, platform_bus
 
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
 
 __all__ = [
     "HMEM_DEVICES",
-    "MEMREGION_IDS",
     "NOT_SOFT_RESERVED",
     "OVERLAPS_AN_OFFER",
     "HmemDevice",
     "HmemDevices",
     "hmem_devices",
-    "memregion_ids",
 ]
 
 _FILE: Final = "drivers/dax/hmem/device.c"
@@ -49,16 +47,6 @@ _FILE: Final = "drivers/dax/hmem/device.c"
 #: Rules under which the log keeps ranges that were refused without a word of the kernel.
 OVERLAPS_AN_OFFER: Final = "offered again, and refused: part of it was taken before"
 NOT_SOFT_RESERVED: Final = "refused: not soft reserved memory alone"
-
-MEMREGION_IDS: Final = StashKey[Ida]("memregion ids")
-
-
-def memregion_ids(system: System) -> Ida:
-    """Numbers of memory regions, shared by hmem devices and CXL decoders."""
-    found = system.stash.get(MEMREGION_IDS)
-    if found is None:
-        found = system.stash[MEMREGION_IDS] = Ida()
-    return found
 
 
 class HmemDevice(PlatformDevice):

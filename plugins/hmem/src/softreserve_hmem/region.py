@@ -12,6 +12,8 @@ from __future__ import annotations
 from errno import EBUSY, EINVAL, ENOMEM, ENOSPC, ENXIO, EOPNOTSUPP
 from typing import Final
 
+from softreserve.kernel.driver_core.bus import Device, c_text
+from softreserve.kernel.driver_core.ida import Ida
 from softreserve.kernel.resource import (
     IORESOURCE_MEM,
     Resource,
@@ -23,9 +25,7 @@ from softreserve.model.kernel import Kernel
 from softreserve.model.units import U64_MAX, kstrtobool, kstrtoint, kstrtoull
 
 from softreserve_hmem import behaviours
-from softreserve_hmem.driver_core import Device, c_text
 from softreserve_hmem.gaps import Gaps
-from softreserve_hmem.ida import Ida
 
 __all__ = ["DaxLimits", "DaxRange", "DaxRegion", "DevDax", "RegionOwner", "alloc_dax_region"]
 

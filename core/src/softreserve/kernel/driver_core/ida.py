@@ -1,10 +1,13 @@
-"""Small numbers, the lowest free one first. Linux: ``lib/idr.c: ida_alloc``, ``lib/memregion.c``."""
+"""Small numbers, the lowest free one first. Linux: ``lib/idr.c: ida_alloc``."""
 
 from __future__ import annotations
 
 from heapq import heappop, heappush
+from typing import Final
 
-__all__ = ["Ida"]
+from softreserve.kernel.state import KernelState, StashKey
+
+__all__ = ["Ida", "memregion_ids"]
 
 
 class Ida:
@@ -26,3 +29,14 @@ class Ida:
     def free(self, number: int) -> None:
         """Give a number back that was taken."""
         heappush(self._freed, number)
+
+
+_MEMREGION_IDS: Final = StashKey[Ida]("memregion ids")
+
+
+def memregion_ids(state: KernelState) -> Ida:
+    """Numbers of memory regions, shared by hmem devices and CXL decoders. Linux: ``lib/memregion.c``."""
+    found = state.stash.get(_MEMREGION_IDS)
+    if found is None:
+        found = state.stash[_MEMREGION_IDS] = Ida()
+    return found

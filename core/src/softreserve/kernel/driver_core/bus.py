@@ -14,7 +14,7 @@ from softreserve.kernel.sysfs import Attribute, Directory, Link, Node
 from softreserve.model.behaviours import BIND_REPORTS_PROBE_ERRORS, PROBE_FAILURE_AS_DEVICE_MESSAGE
 
 if TYPE_CHECKING:
-    from softreserve.kernel.system import System
+    from softreserve.kernel.state import KernelState
 
 __all__ = ["Bus", "Device", "Driver", "Registration", "c_text", "uevent_store"]
 
@@ -75,8 +75,8 @@ class Registration(Generic[D, R]):
 class Bus(Generic[D, R]):
     """A bus: its devices and drivers, each in the order of registration."""
 
-    def __init__(self, system: System, name: str) -> None:
-        self.system = system
+    def __init__(self, state: KernelState, name: str) -> None:
+        self.state = state
         self.name = name
         self.path = f"/sys/bus/{name}"
         self.devices: dict[str, D] = {}
@@ -136,7 +136,7 @@ class Bus(Generic[D, R]):
     def driver_register(self, driver: R) -> int:
         """Add a driver and offer it every device: 0, or -EBUSY where one of that name is there."""
         if driver.name in self.drivers:
-            self.system.printk(
+            self.state.printk(
                 f"Error: Driver '{driver.name}' is already registered, aborting...",
                 "drivers/base/driver.c: driver_register",
             )
@@ -174,11 +174,11 @@ class Bus(Generic[D, R]):
         return 0
 
     def _probe_failed(self, driver: R, device: D, status: int) -> None:
-        if self.system.kernel.has(PROBE_FAILURE_AS_DEVICE_MESSAGE):
+        if self.state.kernel.has(PROBE_FAILURE_AS_DEVICE_MESSAGE):
             line = f"{driver.name} {device.name}: probe with driver {driver.name} failed with error {status}"
         else:
             line = f"{driver.name}: probe of {device.name} failed with error {status}"
-        self.system.printk(line, "drivers/base/dd.c: call_driver_probe")
+        self.state.printk(line, "drivers/base/dd.c: call_driver_probe")
 
     # --- what user space writes
 
@@ -191,7 +191,7 @@ class Bus(Generic[D, R]):
         device = self.find(data)
         if device is None or not self.match(registration, device):
             return -ENODEV
-        reports = self.system.kernel.has(BIND_REPORTS_PROBE_ERRORS)
+        reports = self.state.kernel.has(BIND_REPORTS_PROBE_ERRORS)
         if device.driver is not None:
             return -EBUSY if reports else -ENODEV
         status = self.really_probe(registration, device)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
+from softreserve.kernel.driver_core.bus import Bus, Device, Registration, c_text, uevent_store
 from softreserve.kernel.resource import Resource, insert_resource, release_resource
 from softreserve.kernel.state import StashKey
 from softreserve.kernel.sysfs import Attribute, Directory, Link, Node
 
-from softreserve_hmem.driver_core import Bus, Device, Registration, c_text, uevent_store
-
 if TYPE_CHECKING:
-    from softreserve.kernel.system import System
+    from softreserve.kernel.state import KernelState
 
 __all__ = ["PLATFORM_BUS", "PlatformBus", "PlatformDevice", "PlatformDriver", "platform_bus"]
 
@@ -48,11 +47,11 @@ class PlatformDriver(Protocol):
 
 
 class PlatformBus(Bus["PlatformDevice", "PlatformDriver"]):
-    """The platform bus, as far as devices of this plugin are on it."""
+    """The platform bus, as far as devices that plugins make are on it."""
 
-    def __init__(self, system: System) -> None:
-        super().__init__(system, "platform")
-        system.sysfs.add(self.path, self.directory())
+    def __init__(self, state: KernelState) -> None:
+        super().__init__(state, "platform")
+        state.sysfs.add(self.path, self.directory())
 
     def match(self, registration: Registration[PlatformDevice, PlatformDriver], device: PlatformDevice) -> bool:
         """Whether device and driver have the same name; an override decides alone."""
@@ -70,10 +69,10 @@ class PlatformBus(Bus["PlatformDevice", "PlatformDriver"]):
         """Claim the resources of a device and put it on the bus: 0, or ``-errno`` with nothing claimed."""
         for number, res in enumerate(device.resources):
             res.name = device.name
-            status = insert_resource(self.system.iomem.root, res)
+            status = insert_resource(self.state.iomem.root, res)
             if status:
                 where = f"[mem {res.start:#010x}-{res.end:#010x}]"
-                self.system.printk(
+                self.state.printk(
                     f"platform {device.name}: failed to claim resource {number}: {where}",
                     "drivers/base/platform.c: platform_device_add",
                 )
@@ -81,14 +80,14 @@ class PlatformBus(Bus["PlatformDevice", "PlatformDriver"]):
                     release_resource(claimed)
                 return status
         directory = Directory(names=lambda: self._names(device), lookup=lambda name: self._lookup(device, name))
-        self.system.sysfs.add(device.path, directory)
+        self.state.sysfs.add(device.path, directory)
         self.device_add(device)
         return 0
 
     def platform_device_unregister(self, device: PlatformDevice) -> None:
         """Unbind a device and take it away with its resources."""
         self.device_del(device)
-        self.system.sysfs.remove(device.path)
+        self.state.sysfs.remove(device.path)
         for res in device.resources:
             release_resource(res)
 
@@ -133,9 +132,9 @@ def _override_store(device: PlatformDevice, data: bytes) -> int:
 PLATFORM_BUS: Final = StashKey[PlatformBus]("platform bus")
 
 
-def platform_bus(system: System) -> PlatformBus:
+def platform_bus(state: KernelState) -> PlatformBus:
     """The platform bus of a system, made on first use."""
-    bus = system.stash.get(PLATFORM_BUS)
+    bus = state.stash.get(PLATFORM_BUS)
     if bus is None:
-        bus = system.stash[PLATFORM_BUS] = PlatformBus(system)
+        bus = state.stash[PLATFORM_BUS] = PlatformBus(state)
     return bus
