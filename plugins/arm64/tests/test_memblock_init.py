@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from softreserve.kernel.early_param import MemoryLimit
 from softreserve.kernel.mm.memblock import Memblock
 from softreserve.model.events import EventLog
 from softreserve.model.kernel import Kernel
 from softreserve.model.machine import KernelImage
 from softreserve.model.ranges import PhysRange
-from softreserve_arm64.memblock import Layout, LinearMap, MemoryLimit, arm64_memblock_init
+from softreserve_arm64.memblock import Layout, LinearMap, arm64_memblock_init
 
 G = 1 << 30
 IMAGE = KernelImage(
@@ -93,7 +94,7 @@ def test_an_initrd_below_memory_is_dropped_with_a_warning() -> None:
 
 def test_the_last_mem_counts_and_is_rounded_to_pages() -> None:
     log = EventLog()
-    limit = MemoryLimit(Kernel("6.12", "arm64", 65536), log)
+    limit = MemoryLimit(Kernel("6.12", "arm64", 65536), log, "init.c")
     assert limit.early_mem(None) == 1
     assert limit.early_mem("2G") == limit.early_mem("1073745920") == 0
     assert limit.limit == G

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from softreserve.kernel.efi.efi import Efi
+from softreserve.kernel.efi.runtime import register_soft_reserved
 from softreserve.kernel.resource import ResourceTree
 from softreserve.kernel.system import System
 from softreserve.model.efi import EfiDescriptor, EfiMemoryMap
@@ -12,7 +13,6 @@ from softreserve.model.events import EventLog
 from softreserve.model.kernel import Kernel
 from softreserve.views.lint import lint as lint_all
 from softreserve_arm64.lint import lint
-from softreserve_arm64.resources import register_soft_reserved
 
 Boot = Callable[..., System]
 G = 1 << 30
@@ -31,7 +31,7 @@ def lines(release: str, *descriptors: EfiDescriptor) -> list[str]:
     log = EventLog()
     iomem, efi = ResourceTree(log), Efi(kernel, log)
     efi.memmap = EfiMemoryMap(descriptors)
-    register_soft_reserved(iomem, efi, kernel, log)
+    register_soft_reserved(iomem, efi, kernel, "arm-runtime.c")
     return iomem.lines()
 
 

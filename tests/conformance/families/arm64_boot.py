@@ -5,19 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from softreserve.kernel.efi.efi import Efi
+from softreserve.kernel.efi.efi_init import reserve_regions
+from softreserve.kernel.efi.runtime import register_soft_reserved
 from softreserve.kernel.mm.memblock import NUMA_NO_NODE, Memblock, MemblockType
-from softreserve.kernel.resource import ResourceTree
-from softreserve.model import behaviours
-from softreserve.model.events import EventLog
-from softreserve.model.ranges import PhysRange
-from softreserve.model.units import U64_MAX
-from softreserve_arm64.efi_init import reserve_regions
-from softreserve_arm64.memblock import Layout, add_back_initrd, apply_memory_limit
-from softreserve_arm64.resources import (
-    register_soft_reserved,
+from softreserve.kernel.mm.memblock_resources import (
+    kernel_resources,
     request_standard_resources,
     reserve_memblock_reserved_regions,
 )
+from softreserve.kernel.resource import ResourceTree
+from softreserve.model import behaviours
+from softreserve.model.events import EventLog
+from softreserve.model.machine import KernelImage
+from softreserve.model.ranges import PhysRange
+from softreserve.model.units import U64_MAX
+from softreserve_arm64.memblock import Layout, add_back_initrd, apply_memory_limit
 from softreserve_arm64.sizes import linear_region_size
 
 from families._common import both_releases, efi_map, kernel, number
@@ -52,10 +54,12 @@ def _run(in_: dict[str, Any], release: str) -> dict[str, Any]:
     for block in in_["numa_blocks"] or [{"start": "0x0", "end": "0xfffffffffffffffe", "nid": 0}]:
         start = number(block["start"])
         memblock.set_node(start, number(block["end"]) + 1 - start, memblock.memory, block["nid"])
-    code = PhysRange(parts["text"], parts["init_begin"])
-    standard = request_standard_resources(iomem, memblock, code, PhysRange(parts["sdata"], parts["end"]))
+    image = KernelImage(
+        code=PhysRange(parts["text"], parts["init_begin"]), data=PhysRange(parts["sdata"], parts["end"])
+    )
+    standard = request_standard_resources(iomem, memblock, kernel_resources(image, ("code", "data")), "setup.c")
     if efi.soft_reserve_enabled:
-        register_soft_reserved(iomem, efi, k, log)
+        register_soft_reserved(iomem, efi, k, "arm-runtime.c")
     reserve_memblock_reserved_regions(standard, memblock, log)
     out |= {"memory": _regions(memblock.memory), "reserved": _regions(memblock.reserved), "iomem": iomem.lines()}
     return out

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from softreserve.model.units import EINVAL
+from softreserve.model.units import EINVAL, memparse
 
 if TYPE_CHECKING:
     from softreserve.kernel.efi.efi import Efi
     from softreserve.kernel.mm.memblock import Memblock
     from softreserve.model.cmdline import CommandLine
     from softreserve.model.events import EventLog
+    from softreserve.model.kernel import Kernel
 
-__all__ = ["Handler", "common_handlers", "parse_early_param"]
+__all__ = ["Handler", "MemoryLimit", "common_handlers", "parse_early_param"]
 
 #: Takes the value (``None``: given without ``=``) and returns 0, or anything else for "malformed".
 Handler = Callable[["str | None"], int]
@@ -28,6 +29,27 @@ def parse_early_param(cmdline: CommandLine, handlers: Mapping[str, Handler], log
         handler = handlers.get(parameter.canonical)
         if handler is not None and handler(parameter.value):
             log.printk(f"Malformed early option '{parameter.name}'", "init/main.c: do_early_param")
+
+
+class MemoryLimit:
+    """``mem=`` where it is an amount of memory, not an address. ``limit`` (bytes) is ``None`` where it was not given.
+
+    :param source: the file of the architecture.
+    """
+
+    def __init__(self, kernel: Kernel, log: EventLog, source: str) -> None:
+        self._page = kernel.page_size
+        self._log = log
+        self._source = source
+        self.limit: int | None = None
+
+    def early_mem(self, value: str | None) -> int:
+        """``mem=value``: 0, or 1 without a value; the last one counts."""
+        if value is None:
+            return 1
+        self.limit = memparse(value)[0] & -self._page
+        self._log.printk(f"Memory limited to {self.limit >> 20}MB", f"{self._source}: early_mem")
+        return 0
 
 
 def common_handlers(efi: Efi, memblock: Memblock) -> dict[str, Handler]:

@@ -29,6 +29,40 @@ EFI_UNACCEPTED_MEMORY: Final = Behaviour(
     ),
 )
 
+EFI_SOFT_RESERVED_NOMAP: Final = Behaviour(
+    "efi-soft-reserved-nomap",
+    "specific purpose memory is in memblock as memory that cannot be mapped; later it is not in memblock at all",
+    since=Boundary("5.5", "", "from history", "from history"),
+    until=Boundary(
+        "6.8",
+        "efi: Don't add memblocks for soft-reserved memory",
+        "from history",
+        "captured arm64-6.1-two-node-hmat; vectors arm64-boot 6.1",
+    ),
+    dropped=("6.1",),
+)
+
+EFI_SOFT_RESERVED_SIZE_IS_INT: Final = Behaviour(
+    "efi-soft-reserved-size-is-int",
+    "the size of a Soft Reserved resource passes through 32 bits: multiples of 4 GiB get no line",
+    since=Boundary("5.5", "", "from history", "from history"),
+    until=Boundary(
+        "6.8",
+        "efi: runtime: Fix potential overflow of soft-reserved region size",
+        "from history",
+        "captured arm64-6.1-two-node-hmat; vectors arm64-boot 6.1",
+    ),
+    dropped=("6.1",),
+)
+
+EFI_STUB_ALIGNS_AFTER_RNG: Final = Behaviour(
+    "efi-stub-aligns-after-rng",
+    "the stub falls back to an alignment of 2 MiB where the firmware has no random numbers too",
+    since=Boundary(
+        "6.6", "efi: libstub: Move the KASLR code to a separate file", "source read 6.1.192", "source read 6.12.117"
+    ),
+)
+
 EFI_CRYPTO_COLUMN: Final = Behaviour(
     "efi-crypto-column",
     "efi=debug prints a CC column and type names of at most 12 characters",
@@ -135,6 +169,17 @@ ACPI_GENERIC_INITIATORS: Final = Behaviour(
     "acpi-generic-initiators",
     "SRAT generic initiators make nodes",
     since=Boundary("5.10", "ACPI: Support Generic Initiator only domains", "from history", "source read 6.1.192"),
+)
+
+ACPI_RINTC_AFFINITY: Final = Behaviour(
+    "acpi-rintc-affinity",
+    "processors of RISC-V have an SRAT entry of their own",
+    since=Boundary(
+        "6.11",
+        "ACPI: NUMA: Add handler for SRAT RINTC affinity structure",
+        "source read 6.1.192",
+        "source read 6.12.117",
+    ),
 )
 
 ACPI_CXL_WINDOW_NODES: Final = Behaviour(

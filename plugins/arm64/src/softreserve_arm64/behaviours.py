@@ -6,32 +6,6 @@ from typing import Final
 
 from softreserve.model.release import Behaviour, Boundary
 
-ARM64_SOFT_RESERVED_NOMAP: Final = Behaviour(
-    "arm64-soft-reserved-nomap",
-    "specific purpose memory is in memblock as memory that cannot be mapped; later it is not in memblock at all",
-    since=Boundary("5.5", "", "from history", "from history"),
-    until=Boundary(
-        "6.8",
-        "efi: Don't add memblocks for soft-reserved memory",
-        "from history",
-        "captured arm64-6.1-two-node-hmat; vectors arm64-boot 6.1",
-    ),
-    dropped=("6.1",),
-)
-
-ARM64_SOFT_RESERVED_SIZE_IS_INT: Final = Behaviour(
-    "arm64-soft-reserved-size-is-int",
-    "the size of a Soft Reserved resource passes through 32 bits: multiples of 4 GiB get no line",
-    since=Boundary("5.5", "", "from history", "from history"),
-    until=Boundary(
-        "6.8",
-        "efi: runtime: Fix potential overflow of soft-reserved region size",
-        "from history",
-        "captured arm64-6.1-two-node-hmat; vectors arm64-boot 6.1",
-    ),
-    dropped=("6.1",),
-)
-
 ARM64_SMALL_SECTIONS: Final = Behaviour(
     "arm64-small-sections",
     "sections and memory blocks of 128 MiB (64K pages: 512 MiB); before, 1 GiB",
@@ -105,13 +79,5 @@ ARM64_GICC_ONLINE_CAPABLE: Final = Behaviour(
         "irqchip/gic-v3: Add support for ACPI's disabled but 'online capable' CPUs",
         "source read 6.1.192",
         "source read 6.12.117",
-    ),
-)
-
-ARM64_STUB_ALIGNS_AFTER_RNG: Final = Behaviour(
-    "arm64-stub-aligns-after-rng",
-    "the stub falls back to an alignment of 2 MiB where the firmware has no random numbers too",
-    since=Boundary(
-        "6.6", "efi: libstub: Move the KASLR code to a separate file", "source read 6.1.192", "source read 6.12.117"
     ),
 )

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel.efi.efi import EFI
+from softreserve.model.behaviours import EFI_SOFT_RESERVED_SIZE_IS_INT
 from softreserve.model.findings import Finding
-
-from softreserve_arm64 import behaviours
 
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
@@ -38,7 +37,7 @@ def _unregistered(system: System) -> Iterator[Finding]:
 
 def _why_lost(system: System, size: int) -> str:
     lost = "specific purpose memory is not registered as a whole: no dax device, and no RAM either;"
-    if system.kernel.has(behaviours.ARM64_SOFT_RESERVED_SIZE_IS_INT) and size >= 1 << 31:
+    if system.kernel.has(EFI_SOFT_RESERVED_SIZE_IS_INT) and size >= 1 << 31:
         return f"{lost} this release takes its size for a 32-bit number; use one from 6.8 on, or a stable one"
     pages = " or with the rest of a kernel page" if system.kernel.page_size > 4096 else ""
     return f"{lost} it overlaps with other memory{pages} in part; move it in the firmware's map"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import attrs
-from softreserve.model.units import U64_MAX, memparse
+from softreserve.model.units import U64_MAX
 
 from softreserve_arm64 import behaviours
 from softreserve_arm64.sizes import SZ_64K, linear_region_size, memstart_align, supported_physical_bits
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from softreserve.model.kernel import Kernel
     from softreserve.model.machine import KernelImage
 
-__all__ = ["Layout", "LinearMap", "MemoryLimit", "add_back_initrd", "apply_memory_limit", "arm64_memblock_init"]
+__all__ = ["Layout", "LinearMap", "add_back_initrd", "apply_memory_limit", "arm64_memblock_init"]
 
 _FILE: Final = "arch/arm64/mm/init.c"
 _INITRD_WARNING: Final = "initrd not fully accessible via the linear mapping -- please check your bootloader ..."
@@ -43,23 +43,6 @@ class Layout:
             return None
         head = SZ_64K if kernel.has(behaviours.ARM64_HEAD_IS_NOT_CODE) else 0
         return cls(image.code.start - head, image.code.start, image.data.end)
-
-
-class MemoryLimit:
-    """``mem=``: an amount of memory, not an address. ``limit`` is ``None`` where it was not given."""
-
-    def __init__(self, kernel: Kernel, log: EventLog) -> None:
-        self._page = kernel.page_size
-        self._log = log
-        self.limit: int | None = None
-
-    def early_mem(self, value: str | None) -> int:
-        """``mem=value``: 0, or 1 without a value; the last one counts."""
-        if value is None:
-            return 1
-        self.limit = memparse(value)[0] & -self._page
-        self._log.printk(f"Memory limited to {self.limit >> 20}MB", f"{_FILE}: early_mem")
-        return 0
 
 
 @attrs.frozen

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final
 from softreserve.kernel.e820_kexec import E820_TABLE_KEXEC
 from softreserve.kernel.early_param import Handler, common_handlers, parse_early_param
 from softreserve.kernel.efi.efi import EFI, Efi
-from softreserve.kernel.resource import IORESOURCE_BUSY, IORESOURCE_SYSTEM_RAM, Resource, insert_resource
+from softreserve.kernel.mm.memblock_resources import kernel_resources
+from softreserve.kernel.resource import IORESOURCE_BUSY, IORESOURCE_SYSTEM_RAM, insert_resource
 from softreserve.kernel.state import StashKey
 from softreserve.model.machine import E820Entry, KernelImage
 from softreserve.model.units import U64_MAX
@@ -50,6 +51,8 @@ _LOW_PFNS: Final = 1 << (32 - 12)
 _MAX_PHYSMEM_BITS: Final = 46
 #: The table that is made up where the loader's is useless: 636 KiB, and nothing known above 1 MiB.
 _LOWMEM_SIZE: Final = 0x9F000
+#: What becomes visible of the image.
+_IMAGE_PARTS: Final = ("code", "rodata", "data", "bss")
 _VENDORS_WITH_NODE_BY_CACHE: Final = ("AuthenticAMD", "HygonGenuine")
 
 
@@ -254,18 +257,6 @@ def brk_size(kernel: Kernel) -> int:
     return _BRK_SLOP + _BRK_DMI + page_tables * _PAGE_SIZE
 
 
-def kernel_resources(image: KernelImage) -> list[Resource]:
-    """What becomes visible of the image."""
-    parts = {
-        "Kernel code": image.code,
-        "Kernel rodata": image.rodata,
-        "Kernel data": image.data,
-        "Kernel bss": image.bss,
-    }
-    flags = IORESOURCE_BUSY | IORESOURCE_SYSTEM_RAM
-    return [Resource(part.start, part.last, name, flags) for name, part in parts.items() if part is not None]
-
-
 def early_reserve(system: System) -> None:
     """``setup_arch()`` until memblock is complete.
 
@@ -315,7 +306,7 @@ def _early_reserve_memory(system: System) -> None:
 def _settle_table(system: System, setup: Setup) -> None:
     """The kernel's own resources, the last changes of the table, and the end of RAM."""
     image = system.machine.image
-    for res in kernel_resources(image):
+    for res in kernel_resources(image, _IMAGE_PARTS, IORESOURCE_BUSY | IORESOURCE_SYSTEM_RAM):
         insert_resource(system.iomem.root, res)
     whole = image_range(image)
     if whole is not None:

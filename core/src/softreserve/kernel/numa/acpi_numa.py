@@ -23,11 +23,13 @@ from softreserve.model.acpi.srat import (
     HOT_PLUGGABLE,
     MEMORY_AFFINITY,
     NON_VOLATILE,
+    RINTC_AFFINITY,
     X2APIC_AFFINITY,
     CpuAffinity,
     GenericAffinity,
     GiccAffinity,
     MemoryAffinity,
+    RintcAffinity,
     Srat,
     X2apicAffinity,
 )
@@ -77,7 +79,10 @@ class AcpiNumaArch(ABC):
         self.state.log.printk(f"ACPI: Found unsupported x2apic [0x{entry.apic_id:08x}] SRAT entry")
 
     def gicc_affinity_init(self, entry: GiccAffinity) -> None:  # noqa: B027 - as above
-        """Take an arm64 processor."""
+        """Take a processor of Arm by its UID."""
+
+    def rintc_affinity_init(self, entry: RintcAffinity) -> None:  # noqa: B027 - as above
+        """Take a processor of RISC-V by its UID."""
 
 
 def acpi_numa_init(
@@ -142,6 +147,10 @@ class _Walk:
             arch.gicc_affinity_init(GiccAffinity.read(table.data, offset))
             return 0
 
+        def rintc(table: RawTable, offset: int) -> int:
+            arch.rintc_affinity_init(RintcAffinity.read(table.data, offset))
+            return 0
+
         handlers: list[tuple[int, Handler]] = [
             (CPU_AFFINITY, processor),
             (X2APIC_AFFINITY, x2apic),
@@ -149,6 +158,8 @@ class _Walk:
         ]
         if self.kernel.has(behaviours.ACPI_GENERIC_INITIATORS):
             handlers.append((GENERIC_AFFINITY, self._gi_affinity))
+        if self.kernel.has(behaviours.ACPI_RINTC_AFFINITY):
+            handlers.append((RINTC_AFFINITY, rintc))
         return handlers
 
     def _gi_affinity(self, table: RawTable, offset: int) -> int:

@@ -28,6 +28,7 @@ __all__ = [
     "MemoryAffinity",
     "RintcAffinity",
     "Srat",
+    "UidAffinity",
     "X2apicAffinity",
 ]
 
@@ -136,6 +137,10 @@ class RintcAffinity(Struct):
     acpi_processor_uid: U32
     flags: U32 = ENABLED
     clock_domain: U32 = 0
+
+
+#: Entries that name a processor by its ACPI processor UID.
+UidAffinity = GiccAffinity | RintcAffinity
 
 
 class SratFixed(Struct):

@@ -1,14 +1,16 @@
-"""From the EFI memory map to memblock. Linux: ``drivers/firmware/efi/efi-init.c``, ``drivers/of/fdt.c``."""
+"""From the EFI memory map to memblock, where there is no table in between. Linux: ``drivers/firmware/efi/efi-init.c``.
+
+``drivers/of/fdt.c: early_init_dt_add_memory_arch`` is here, too: it is what adds the memory.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from softreserve.model import behaviours
 from softreserve.model.efi import EfiAttribute, EfiType
 from softreserve.model.efi_text import native_line
 from softreserve.model.units import U64_MAX
-
-from softreserve_arm64 import behaviours
 
 if TYPE_CHECKING:
     from softreserve.kernel.efi.efi import Efi
@@ -71,7 +73,7 @@ def early_init_dt_add_memory_arch(memblock: Memblock, base: int, size: int, log:
 def reserve_regions(memblock: Memblock, efi: Efi, kernel: Kernel, log: EventLog) -> None:
     """Replace all memory by what the EFI map says, descriptor by descriptor in the firmware's order.
 
-    Specific purpose memory is left out while soft reservation is on; releases with ``arm64-soft-reserved-nomap`` add it
+    Specific purpose memory is left out while soft reservation is on; releases with ``efi-soft-reserved-nomap`` add it
     as memory that cannot be mapped.
     """
     function = f"{_FILE}: reserve_regions"
@@ -92,7 +94,7 @@ def _add_memory(
     memblock: Memblock, descriptor: EfiDescriptor, soft_reserve: bool, kernel: Kernel, log: EventLog
 ) -> None:
     soft_reserved = soft_reserve and descriptor.is_special_purpose
-    if soft_reserved and not kernel.has(behaviours.ARM64_SOFT_RESERVED_NOMAP):
+    if soft_reserved and not kernel.has(behaviours.EFI_SOFT_RESERVED_NOMAP):
         _record(log, descriptor, "specific purpose memory is set aside", "not in memblock")
         return
     base, size = _memrange_efi_to_native(descriptor, kernel.page_size)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 from softreserve.kernel.efi.efi import Efi
+from softreserve.kernel.efi.efi_init import early_init_dt_add_memory_arch, reserve_regions
 from softreserve.kernel.mm.memblock import MEMBLOCK_NOMAP, Memblock
 from softreserve.model.efi import EfiDescriptor, EfiMemoryMap
 from softreserve.model.events import EventLog
 from softreserve.model.kernel import Kernel
-from softreserve_arm64.efi_init import early_init_dt_add_memory_arch, reserve_regions
 
 WC, WT, WB, SP = 0x2, 0x4, 0x8, 0x40000
 
