@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from softreserve.live import claims
-from softreserve.live.claims import Mount, TakenError, mounts, take
+from softreserve.live.claims import Mount, TakenError, located, mounts, take
 
 LOCKED = """
 import os, sys
@@ -40,3 +40,22 @@ def test_mounts_are_listed_with_names_as_they_are() -> None:
         rb"36 35 98:0 /mnt1 /a\040b\134c\012 rw,noatime master:1 - fuse.softreserve soft\040reserve rw,errors=continue"
     )
     assert claims._mount(line) == Mount("/a b\\c\n", "fuse.softreserve", "soft reserve")
+
+
+def test_only_the_last_part_of_a_located_path_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "real" / "sub").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("real/sub")
+    monkeypatch.chdir(tmp_path)
+    assert {
+        path: located(path) for path in ("link", "link/", "link/x", "link/.", "link/..", "real/.", ".", "/", "x")
+    } == {
+        "link": f"{tmp_path}/link",
+        "link/": f"{tmp_path}/link",
+        "link/x": f"{tmp_path}/real/sub/x",
+        "link/.": f"{tmp_path}/real/sub",
+        "link/..": f"{tmp_path}/real",
+        "real/.": f"{tmp_path}/real",
+        ".": str(tmp_path),
+        "/": "/",
+        "x": f"{tmp_path}/x",
+    }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -43,7 +44,8 @@ def mounted(directory: Path) -> bool:
 
 @contextmanager
 def serving(directory: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
-    directory.mkdir(exist_ok=True)
+    if not mounted(directory):
+        directory.mkdir(exist_ok=True)
     command = [*SOFTRESERVE, "serve", MACHINE, str(directory), *options]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
         assert server.stderr is not None
@@ -150,6 +152,62 @@ def test_a_killed_server_leaves_no_mount_and_goes_on_from_its_record(tmp_path: P
     with serving(root, "--record", str(record)):
         assert (root / POLICY).read_text() == "online_movable\n"
     assert softreserve("run", MACHINE, str(record)).returncode == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_serve_ends_without_a_word(tmp_path: Path, number: signal.Signals) -> None:
+    with serving(tmp_path / "root") as server:
+        server.send_signal(number)
+        assert server.stderr is not None
+        assert server.wait(PATIENCE) == 0
+        assert server.stderr.read() == ""
+
+
+@pytest.mark.parametrize("place", ["root", "root/", "root/../root", "link", "."])
+def test_a_second_server_is_told_who_serves(tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tmp_path / "root"
+    (tmp_path / "link").symlink_to("root")
+    with serving(root) as server:
+        if place == ".":
+            monkeypatch.chdir(root)
+        where = "." if place == "." else f"{tmp_path}/{place}"
+        found = softreserve("serve", MACHINE, where)
+        monkeypatch.undo()
+        assert found.returncode == 2
+        assert f"is being served by process {server.pid}\n" in found.stderr
+        assert (root / POLICY).read_text() == "online\n"
+
+
+def test_a_second_server_is_told_who_records(tmp_path: Path) -> None:
+    record, other = tmp_path / "steps.toml", tmp_path / "other"
+    other.mkdir()
+    with serving(tmp_path / "root", "--record", str(record)) as server:
+        found = softreserve("serve", MACHINE, str(other), "--record", str(record))
+        said = f"softreserve: {record}: is being recorded by process {server.pid}\n"
+        assert (found.returncode, found.stderr) == (2, said)
+        (tmp_path / "root" / POLICY).write_text("offline")
+    assert "offline" in record.read_text()
+
+
+def test_a_server_takes_the_place_of_one_that_was_killed(tmp_path: Path) -> None:
+    root, record = tmp_path / "root", tmp_path / "steps.toml"
+    with serving(root, "--record", str(record)) as server:
+        server.kill()
+        with serving(root, "--record", str(record)):
+            assert (root / POLICY).read_text() == "online\n"
+
+
+def test_what_keeps_a_mount_from_being_made_is_said_in_one_line(tmp_path: Path) -> None:
+    if os.geteuid() != 0 or shutil.which("setpriv") is None:
+        pytest.skip("needs root, and setpriv: apt install util-linux")
+    before = ("setpriv", "--bounding-set", "-sys_admin", "--inh-caps", "-sys_admin")
+    (tmp_path / "root").mkdir()
+
+    found = softreserve("serve", MACHINE, str(tmp_path / "root"), before=before)
+
+    assert found.returncode == 2
+    said = "fusermount3: mount failed: Operation not permitted"
+    assert found.stderr == f"softreserve: cannot mount at {tmp_path}/root: {said}\n"
 
 
 def test_serve_wants_a_directory(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-__all__ = ["Mount", "TakenError", "mounts", "take"]
+__all__ = ["Mount", "TakenError", "located", "mounts", "take"]
 
 #: Of ``/proc/locks``: kind, mode, access, process, ``major:minor:inode`` (numbers of the device in hexadecimal).
 _LOCK = re.compile(r"\d+: FLOCK +\S+ +WRITE (\d+) ([0-9a-f]+):([0-9a-f]+):(\d+) ")
@@ -49,6 +49,17 @@ def _owner(file: int) -> int | None:
     except OSError:
         pass
     return None
+
+
+def located(path: str) -> str:
+    """An absolute path whose last part alone may be a link: ``..`` means what it means to the kernel.
+
+    What lies there is not touched: it may be a mount whose server does not answer.
+    """
+    head, tail = os.path.split(path.rstrip("/") or "/")
+    if tail in ("", ".", ".."):
+        return os.path.realpath(path)
+    return os.path.join(os.path.realpath(head), tail)
 
 
 class Mount(NamedTuple):

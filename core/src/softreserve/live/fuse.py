@@ -6,19 +6,21 @@ caching is off and ``direct_io`` on, because what a file holds changes under its
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import re
 import shutil
 import stat
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 from softreserve.kernel.sysfs import Attribute, Directory, Node
+from softreserve.live.claims import Mount, TakenError, located, mounts, take
 from softreserve.live.server import LiveSystem
 from softreserve.model.errors import SoftReserveError
 
@@ -26,6 +28,11 @@ __all__ = ["Conversation", "FuseError", "LiveFiles", "check_fuse", "mount"]
 
 #: What still works where nothing can be mounted.
 WITHOUT = "`softreserve export MACHINE DIR` writes a tree to read without it"
+_NAME = "softreserve"
+#: What stands as the source of our mounts: the server's process is in it.
+_SOURCE = re.compile(rf"{_NAME}(-\d+)?")
+#: Seconds that ``fusermount3`` has to take away the mount of a server that was killed.
+_PATIENCE = 2
 _LIBRARIES = ("libfuse3.so.3", "libfuse3.so.4")
 
 
@@ -246,7 +253,7 @@ def check_fuse() -> Any:
     return mfusepy
 
 
-@contextmanager
+@contextlib.contextmanager
 def _libfuse3() -> Iterator[None]:
     """Let mfusepy take libfuse3 by its name: its own search prefers libfuse2 and starts a compiler to find it."""
     if "FUSE_LIBRARY_PATH" in os.environ or "mfusepy" in sys.modules:
@@ -289,14 +296,12 @@ def serve_at(files: LiveFiles, where: str, **options: Any) -> None:
             attr_timeout=0,
             entry_timeout=0,
             negative_timeout=0,
-            fsname="softreserve",
             default_permissions=True,
             **options,
         )
     except RuntimeError as error:
         # A signal that ends the service is an error to libfuse, too.
         if not files.started:
-            # It has said why on stderr.
             raise FuseError(f"cannot mount at {where}") from error
 
 
@@ -306,17 +311,106 @@ def mount(live: LiveSystem, directory: Path, on_start: Callable[[], object] = la
     The mount goes away even if this process is killed: ``fusermount3`` waits for its end. Without that program only
     root can mount, and has to unmount what a killed server leaves.
 
-    :raises FuseError: something that mounting needs is missing, or the directory cannot be mounted on.
+    :raises FuseError: something that mounting needs is missing, or the directory cannot be mounted on: another server
+        may be there.
     """
     check_fuse()
-    if not directory.is_dir():
-        raise FuseError(f"{directory}: is no directory; make it first")
-    files = LiveFiles(live, on_start)
-    options: dict[str, Any] = {"auto_unmount": shutil.which("fusermount3") is not None}
+    automatic = shutil.which("fusermount3") is not None
+    options: dict[str, Any] = {"auto_unmount": automatic, "subtype": _NAME, "fsname": f"{_NAME}-{os.getpid()}"}
     if os.geteuid() == 0:
         options["allow_other"] = True
-    elif options["auto_unmount"]:
-        files.owned_by(os.getuid(), os.getgid())
-    else:
+    elif not automatic:
         raise FuseError(f"mounting needs fusermount3 for all but root: apt install fuse3; {WITHOUT}")
-    serve_at(files, str(directory.resolve()), **options)
+    with _claimed(str(directory)) as where, _MountersWords() as words:
+
+        def started() -> None:
+            words.end()
+            on_start()
+
+        files = LiveFiles(live, started)
+        if os.geteuid() != 0:
+            files.owned_by(os.getuid(), os.getgid())
+        try:
+            serve_at(files, where, **options)
+        except FuseError as error:
+            raise FuseError(f"{error}: {words.end() or 'it is not said why'}") from error
+
+
+class _MountersWords:
+    """What libfuse and its programs say on standard error until the mount is made.
+
+    ``fusermount3`` keeps what it has been given to the end: then it complains that there is nothing left to unmount.
+    """
+
+    def __enter__(self) -> _MountersWords:
+        self._file = os.memfd_create("mounting", os.MFD_CLOEXEC)
+        self._stderr: int | None = None
+        with contextlib.suppress(OSError):  # it is closed
+            self._stderr = os.dup(2)
+            os.dup2(self._file, 2)
+        return self
+
+    def end(self) -> str:
+        """Give standard error back; the last line that was said."""
+        if self._stderr is not None:
+            os.dup2(self._stderr, 2)
+            os.close(self._stderr)
+            self._stderr = None
+        said = os.pread(self._file, os.fstat(self._file).st_size, 0).decode("utf-8", "replace").split("\n")
+        return next((line.strip() for line in reversed(said) if line.strip()), "")
+
+    def __exit__(self, *what: object) -> None:
+        self.end()
+        os.close(self._file)
+
+
+@contextlib.contextmanager
+def _claimed(directory: str) -> Iterator[str]:
+    """Where to mount, without links: a directory where no other server is, nor comes as long as this lasts."""
+    where = located(directory)
+    _check_unserved(where, directory)
+    while os.path.islink(where):
+        where = located(os.path.join(os.path.dirname(where), os.readlink(where)))
+        _check_unserved(where, directory)
+    try:
+        file = os.open(where, os.O_RDONLY | os.O_DIRECTORY)
+    except (FileNotFoundError, NotADirectoryError):
+        raise FuseError(f"{directory}: is no directory; make it first") from None
+    except OSError as error:
+        raise FuseError(f"{directory}: cannot be mounted on: {error.strerror}") from None
+    try:
+        take(file)
+        _check_unserved(where, directory)
+        yield where
+    except TakenError as error:
+        raise FuseError(f"{directory}: is being served by {error}") from None
+    finally:
+        os.close(file)
+
+
+def _check_unserved(where: str, directory: str) -> None:
+    """See that no server of ours is mounted there; one that has ended may take a moment to go.
+
+    :raises FuseError: there is one, or what a killed one left.
+    """
+    until = time.monotonic() + _PATIENCE
+    while (served := _served(where)) is not None:
+        owner = int(served.source.partition("-")[2] or 0)
+        if owner == 0 or _is_alive(owner):
+            raise FuseError(f"{directory}: is being served by {f'process {owner}' if owner else 'another process'}")
+        if time.monotonic() > until:
+            raise FuseError(f"{directory}: process {owner} was killed and left its mount: umount {directory}")
+        time.sleep(0.05)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in "ZX"  # it has ended, and somebody is still to be told
+
+
+def _served(where: str) -> Mount | None:
+    ours = [mount for mount in mounts() if mount.point == where and _SOURCE.fullmatch(mount.source)]
+    return ours[-1] if ours else None

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 
-from softreserve.live.claims import mounts
+from softreserve.live.claims import located, mounts
 from softreserve.model.errors import InputError, shown
 
 __all__ = ["UNFINISHED", "sync_directory", "whole_directory"]
@@ -46,7 +46,7 @@ def whole_directory(target: str | os.PathLike[str], *, replaces: Stays | None = 
     :raises InputError: ``target`` must stay as it is, or cannot be written.
     """
     try:
-        path = _located(os.fspath(target))
+        path = located(os.fspath(target))
         place = _place(path, target, replaces, hint)
         with _Unfinished(place) as unfinished:
             unfinished.make()
@@ -137,14 +137,6 @@ class _Taken:
 
     def give_up(self) -> None:
         pass
-
-
-def _located(target: str) -> str:
-    """An absolute path whose last part alone may be a link: ``..`` means what it means to the kernel."""
-    head, tail = os.path.split(target.rstrip("/") or "/")
-    if tail in ("", ".", ".."):
-        return os.path.realpath(target)
-    return os.path.join(os.path.realpath(head), tail)
 
 
 def _place(path: str, target: str | os.PathLike[str], stays: Stays | None, hint: str) -> _New | _Empty | _Taken:
