@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-
 import click
 
 from softreserve.cli.options import (
@@ -17,6 +15,7 @@ from softreserve.cli.options import (
 from softreserve.cli.terminal import Styled, say
 from softreserve.config.changes import Changes
 from softreserve.kernel.system import System
+from softreserve.views.difference import unified_diff
 from softreserve.views.emit import EMITTERS, emit
 
 __all__ = ["diff_command"]
@@ -69,7 +68,7 @@ def diff_command(
 
 
 def _difference(before: System, after: System, name: str, names: tuple[str, str]) -> list[str]:
-    return list(difflib.unified_diff(list(emit(before, name)), list(emit(after, name)), *names, n=1, lineterm=""))
+    return list(unified_diff(emit(before, name), emit(after, name), names, context=1))
 
 
 def _words(changes: Changes) -> str:

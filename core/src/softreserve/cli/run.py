@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ import click
 
 from softreserve.cli.options import Choices, MachineCommand, booted, machine_argument, machine_options
 from softreserve.cli.terminal import print_kernel_file, say, tell
+from softreserve.views.difference import unified_diff
 from softreserve.views.emit import EMITTERS, emit
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _carry_out(system: System, step: Step, runner: Runner | None, *, trace: bool
     for line in system.log.lines_since(mark):
         say(f"[log] {line}")
     now = state_lines(system)
-    changes = list(difflib.unified_diff(was, now, n=0, lineterm=""))[2:]
+    changes = list(unified_diff(was, now, ("", ""), context=0))[2:]
     for line in now if state else (line for line in changes if not line.startswith("@@")):
         say(line)
     return result.status

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator
+from itertools import accumulate, islice
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING
 
 import attrs
@@ -19,7 +22,11 @@ if TYPE_CHECKING:
     from softreserve.model.machine import Machine
     from softreserve.plugins.hooks import Hooks
 
-__all__ = ["Fate", "Generation", "cross", "fate", "special_purpose_ranges"]
+__all__ = ["Fate", "Generation", "cross", "fate", "fates", "special_purpose_ranges"]
+
+_start = attrgetter("start")
+_end = attrgetter("end")
+_name = itemgetter(1)
 
 #: What a kernel makes of a range, by the name of the resource that it lies in.
 _STATES = {
@@ -62,44 +69,66 @@ def special_purpose_ranges(system: System) -> tuple[PhysRange, ...]:
         if d.is_special_purpose and d.size > 0 and d.start + d.size <= 1 << 64
     }
     covered = sorted(found)
+    furthest = list(accumulate((where.end for where in covered), max))
     for _, res in system.iomem.walk():
-        where = PhysRange.from_resource(res.start, res.end) if res.name == "Soft Reserved" else None
-        if where is not None and not any(other.overlaps(where) for other in covered):
-            found.add(where)
+        if res.name == "Soft Reserved":
+            before = bisect_left(covered, res.end + 1, key=_start)
+            if not before or furthest[before - 1] <= res.start:
+                found.add(PhysRange.from_resource(res.start, res.end))
     return tuple(sorted(found))
 
 
 def fate(system: System, where: PhysRange) -> Fate:
     """What the running kernel makes of a range."""
+    return fates(system, (where,))[0]
+
+
+def fates(system: System, ranges: Iterable[PhysRange]) -> tuple[Fate, ...]:
+    """What the running kernel makes of each range."""
+    owners, devices = list(_owners(system)), sorted(_devices(system))
+    return tuple(
+        Fate(where, _state(where, owners), tuple(name for _, name in _inside(devices, where))) for where in ranges
+    )
+
+
+def _state(where: PhysRange, owners: list[Resource]) -> str:
+    """What a range is, as the resources say that it lies in."""
     states: set[str] = set()
     reached = where.start
-    for res in _owners(system, where):
+    for res in islice(owners, bisect_left(owners, where.start, key=_end), None):
+        if res.start >= where.end:
+            break
         if res.start > reached:
             states.add("lost")
-        states.add(_STATES.get(res.name or "", res.name or "lost"))
-        reached = max(reached, res.end + 1)
+        states.add(_STATES[res.name or ""])
+        reached = res.end + 1
     if reached < where.end:
         states.add("lost")
-    return Fate(where, states.pop() if len(states) == 1 else "mixed", tuple(_devices(system, where)))
+    return states.pop() if len(states) == 1 else "mixed"
 
 
-def _owners(system: System, where: PhysRange) -> Iterator[Resource]:
-    """Resources that say what the range is: the outermost ones with a name that counts, ascending."""
+def _owners(system: System) -> Iterator[Resource]:
+    """Resources that say what memory is: the outermost ones with a name that counts, ascending."""
     reached = -1
     for _, res in system.iomem.walk():
-        inside = res.start < where.end and res.end >= where.start
-        if inside and res.start > reached and (res.name in _STATES):
+        if res.start > reached and res.name in _STATES:
             reached = res.end
             yield res
 
 
-def _devices(system: System, where: PhysRange) -> Iterator[str]:
+def _inside(devices: list[tuple[int, str]], where: PhysRange) -> list[tuple[int, str]]:
+    first, end = (bisect_left(devices, (address,)) for address in (where.start, where.end))
+    return sorted(devices[first:end], key=_name)
+
+
+def _devices(system: System) -> Iterator[tuple[int, str]]:
+    """Where each dax device starts, and its name and size."""
     names = system.sysfs.listdir("/sys/bus/dax/devices")
     for name in names if isinstance(names, list) else ():
         text = system.sysfs.read(f"/sys/bus/dax/devices/{name}/resource")
-        if isinstance(text, bytes) and where.start <= int(text, 16) < where.end:
+        if isinstance(text, bytes):
             size = system.sysfs.read(f"/sys/bus/dax/devices/{name}/size")
-            yield f"{name}:{int(size) if isinstance(size, bytes) else 0:#x}"
+            yield int(text, 16), f"{name}:{int(size) if isinstance(size, bytes) else 0:#x}"
 
 
 def cross(
@@ -111,14 +140,13 @@ def cross(
     :raises MachineError: a load failed; the message is the loader's.
     """
     ranges = special_purpose_ranges(system)
-    fates = tuple(fate(system, where) for where in ranges)
-    found = [Generation(1, system.kernel.release, fates, None, None)]
+    found = [Generation(1, system.kernel.release, fates(system, ranges), None, None)]
     for number in range(2, generations + 2):
         image = load(system, request)
         if image.status:
             raise MachineError(f"generation {number}: {image.output[-1] if image.output else 'kexec failed'}")
         system = boot(image.machine, hooks_for(image.machine), recording=False, userspace=system.userspace)
-        fates = tuple(fate(system, where) for where in ranges)
-        kept = [f.devices for f in fates] == [f.devices for f in found[-1].fates]
-        found.append(Generation(number, system.kernel.release, fates, image, kept))
+        seen = fates(system, ranges)
+        kept = [f.devices for f in seen] == [f.devices for f in found[-1].fates]
+        found.append(Generation(number, system.kernel.release, seen, image, kept))
     return found

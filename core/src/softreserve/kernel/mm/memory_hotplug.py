@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from errno import E2BIG, EBUSY, EEXIST, EINVAL, EPERM
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel import resource
@@ -83,6 +84,7 @@ class MemoryHotplug:
         self.policy = ZonePolicy(state, self.zones)
         self.blocks = BlockTable()
         self.groups: dict[int, MemoryGroup] = {}
+        self._free_groups: list[int] = []  # a heap: the lowest number is taken first
         #: ``auto_online_blocks``: one of :data:`ONLINE_TYPES`.
         self.default_online_type = "offline"
         #: Bytes; 128 MiB, or what fits one PMD of page tables with large pages. An architecture may set it.
@@ -168,7 +170,7 @@ class MemoryHotplug:
         """Make a group for the memory of one device: its number, or -EINVAL. ``max_pages`` is all it may bring."""
         if nid not in self._nodes.possible or max_pages <= 0:
             return -EINVAL
-        mgid = next(number for number in range(len(self.groups) + 1) if number not in self.groups)
+        mgid = heappop(self._free_groups) if self._free_groups else len(self.groups)
         self.groups[mgid] = MemoryGroup(nid, max_pages)
         return mgid
 
@@ -180,6 +182,7 @@ class MemoryHotplug:
         if any(blocks.group is group for blocks in self.blocks):
             return -EBUSY
         del self.groups[mgid]
+        heappush(self._free_groups, mgid)
         return 0
 
     # --- adding
