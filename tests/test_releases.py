@@ -21,6 +21,7 @@ from softreserve.model.kexec import KexecRequest
 from softreserve.model.machine import KernelImage, Machine
 from softreserve.model.ranges import PhysRange
 from softreserve.model.release import RELEASES
+from softreserve.model.scenario import Scenario
 from softreserve.plugins.selection import Selection
 from softreserve.testing.machines import descriptor
 from softreserve.views.lint import lint
@@ -32,7 +33,7 @@ def everywhere(described: Machine, plugins: tuple[str, ...] | None = None) -> No
     """Boot a machine under every release and architecture that is installed, and look for findings."""
     for arch in ARCHES:
         for release in RELEASES:
-            changed = Changes(arch=arch, kernel=release).apply(described, Selection((), plugins))
+            changed = Changes(arch=arch, kernel=release).apply(Scenario(described), Selection((), plugins)).machine
             system = settled(changed)
             assert system.iomem.lines(), (arch, release)
             lint(system)

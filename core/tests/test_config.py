@@ -18,6 +18,7 @@ from softreserve.model.acpi.srat import MemoryAffinity, Srat
 from softreserve.model.errors import ConfigError, InputError, MachineError
 from softreserve.model.kernel import Kernel
 from softreserve.model.ranges import PhysRange
+from softreserve.model.scenario import Scenario
 
 MAP = (
     "efi: mem00: [Conventional|   |  |  |  |  |  |  |  |  |  |   |WB|WT|WC|UC] range=[0x0000000000000000-"
@@ -377,8 +378,21 @@ DMESG = """\
 """
 
 
+#: The firmware's map of that machine, whole.
+DMESG_MAP = (
+    "[    0.000000] efi: mem00: [Conventional|   |WB|WT|WC|UC] range=[0x0000000000000000-0x000000000009ffff] (0MB)\n"
+    "[    0.000000] efi: mem01: [Conventional|SP|WB|WT|WC|UC] range=[0x0000000100000000-0x000000013fffffff] (1024MB)\n"
+)
+
+
+def missing(scenario: Scenario) -> list[str]:
+    """What a scenario lacks."""
+    return [gap.missing for gap in scenario.gaps]
+
+
 def test_a_log_without_an_efi_map_gives_the_loaders_table() -> None:
-    machine = parse_dmesg(DMESG)
+    scenario = parse_dmesg(DMESG)
+    machine = scenario.machine
     assert (machine.arch, machine.boot, machine.cpus, machine.hypervisor) == ("x86_64", "loader", 4, True)
     assert machine.cmdline.text == "BOOT_IMAGE=/vmlinuz quiet"
     assert [(entry.start, entry.size, entry.type) for entry in machine.e820 or ()] == [
@@ -387,20 +401,183 @@ def test_a_log_without_an_efi_map_gives_the_loaders_table() -> None:
     ]
     memory = [entry for entry in Srat.parse(machine.acpi["SRAT"]).entries if isinstance(entry, MemoryAffinity)]
     assert [(entry.proximity_domain, entry.base) for entry in memory] == [(0, 0), (1, 4 << 30)]
+    assert missing(scenario) == [
+        "the EFI memory map",
+        "the ACPI tables SLIT, HMAT, CEDT (--acpi DIR)",
+        "the place of the kernel image",
+    ]
 
 
 def test_a_log_with_efi_debug_gives_the_firmwares_map() -> None:
-    machine = parse_dmesg(DMESG + "[    0.000000] " + MAP)
-    assert machine.boot == "stub"
-    assert machine.e820 is None
-    assert machine.efi_map is not None
+    scenario = parse_dmesg(DMESG + DMESG_MAP)
+    assert scenario.machine.boot == "stub"
+    assert scenario.machine.e820 is None
+    assert len(scenario.machine.efi_map or ()) == 2
+    assert "the EFI memory map" not in missing(scenario)
+
+
+@pytest.mark.parametrize(
+    ("efi_map", "why"),
+    [
+        (MAP, "it lacks 0x100000000-0x13fffffff, which the kernel has"),
+        (DMESG_MAP.replace("mem01", "mem07"), r"mem07 (line 11) follows mem00"),
+        (DMESG_MAP.replace("mem01", "mem02").replace("mem00", "mem01"), "mem01 (line 10) follows its beginning"),
+    ],
+)
+def test_e820_stands_in_for_an_efi_map_that_is_not_whole(efi_map: str, why: str) -> None:
+    scenario = parse_dmesg(DMESG + efi_map)
+    assert (scenario.machine.boot, scenario.machine.efi_map) == ("loader", None)
+    assert len(scenario.machine.e820 or ()) == 2
+    assert why in str(scenario.gaps[0])
+    assert scenario.gaps[0].missing == "the EFI memory map"
+
+
+ARM64 = """\
+[    0.000000] Booting Linux on physical CPU 0x0000000000 [0x411fd070]
+[    0.000000] Linux version 6.12.1-custom (x)
+[    0.000000] efi:   0x000040000000-0x00007fffffff [Conventional|   |WB|  |  |  ]
+[    0.000000] efi:   0x000080000000-0x0000bfffffff [Conventional|SP|WB|  |  |  ]
+[    0.000000] Early memory node ranges
+[    0.000000]   node   0: [mem 0x0000000040000000-0x000000007fffffff]
+[    0.000000] Kernel command line: quiet
+[    0.010000] Dentry cache hash table entries: 262144 (order: 5, 2097152 bytes, linear)
+[    0.100000] smp: Brought up 1 node, 8 CPUs
+"""
+
+
+def test_page_size_and_architecture_are_read_from_what_the_kernel_says_of_itself() -> None:
+    scenario = parse_dmesg(ARM64)
+    assert (scenario.machine.arch, scenario.machine.kernel.page_size) == ("arm64", 65536)
+    assert scenario.machine.kernel.config["ARM64_64K_PAGES"] == "y"
+    assert missing(scenario) == [
+        "the kernel's configuration",
+        "the ACPI tables SRAT, SLIT, HMAT, CEDT (--acpi DIR)",
+        "the place of the kernel image",
+    ]
+
+
+def test_a_map_that_ends_before_the_memory_does_is_refused_where_nothing_stands_in_for_it() -> None:
+    text = ARM64.replace("-0x000000007fffffff]", "-0x00000000ffffffff]")
+    with pytest.raises(InputError, match="its EFI map is not whole: it lacks 0xc0000000-0xffffffff"):
+        parse_dmesg(text)
+    text = DMESG + "[    0.000000]   node   0: [mem 0x0000000000001000-0x000000007fffffff]\n"
+    with pytest.raises(InputError, match="its e820 table is not whole: it lacks 0xa0000-0x7fffffff"):
+        parse_dmesg(text)
+
+
+@pytest.mark.parametrize(
+    ("mark", "arch"),
+    [
+        ("riscv: base ISA extensions acdfim", "riscv64"),
+        ("SBI specification v2.0 detected", "riscv64"),
+        ("64-bit Loongson Processor probed (LA464 Core)", "loongarch64"),
+        ("CPU features: detected: GIC system register CPU interface", "arm64"),
+        ("CPU: ARMv7 Processor [412fc0f1] revision 1 (ARMv7), cr=10c5387d", "arm"),
+    ],
+)
+def test_a_log_is_read_as_that_of_the_architecture_that_wrote_it(mark: str, arch: str) -> None:
+    text = ARM64.split("\n", 1)[1] + mark
+    assert parse_dmesg(text).machine.arch == arch
+
+
+@pytest.mark.parametrize(
+    ("version", "arch"),
+    [
+        ("6.12.1-riscv64 (x)", "riscv64"),
+        ("6.12.1 (x) (riscv64-linux-gnu-gcc-12 (Debian 12.2.0-14) 12.2.0)", "riscv64"),
+        ("6.12.1 (x) (aarch64-linux-gnu-gcc-12 (Debian 12.2.0-14) 12.2.0)", "arm64"),
+        ("6.12.1-200.fc41.aarch64 (x)", "arm64"),
+        ("6.12.1-1-loong64 (x)", "loongarch64"),
+    ],
+)
+def test_release_and_compiler_tell_the_architecture(version: str, arch: str) -> None:
+    text = ARM64.split("\n", 1)[1].replace("6.12.1-custom (x)", version)
+    assert parse_dmesg(text).machine.arch == arch
+
+
+def test_what_a_log_does_not_tell_is_said_to_be_assumed() -> None:
+    text = "Linux version 6.12.1-custom (x)\nefi:   0x000040000000-0x00007fffffff [Conventional|   |WB|  |  |  ]\n"
+    assert missing(parse_dmesg(text)) == [
+        "the architecture",
+        "the command line",
+        "the number of CPUs",
+        "the page size",
+        "the kernel's configuration",
+        "the ACPI tables SRAT, SLIT, HMAT, CEDT (--acpi DIR)",
+        "the place of the kernel image",
+        "the end of the log",
+    ]
+
+
+def test_tables_that_the_log_names_and_nobody_has_are_missing() -> None:
+    listed = DMESG + "[    0.0] ACPI: HMAT 0x000000007F77B000 0001F0 (v02 BOCHS  BXPC     00000001 BXPC 00000001)\n"
+    assert "the ACPI tables HMAT (--acpi DIR)" in missing(parse_dmesg(listed))
+    assert "the ACPI tables HMAT (--acpi DIR)" in missing(parse_dmesg(listed, {"SRAT": b""}))
+    assert not any("ACPI" in part for part in missing(parse_dmesg(listed, {"HMAT": b""})))
+
+
+def test_the_last_boot_of_a_log_counts() -> None:
+    first = DMESG.replace("4 CPUs", "8 CPUs").replace("quiet", "loud")
+    scenario = parse_dmesg(first + DMESG)
+    assert (scenario.machine.cpus, scenario.machine.cmdline.text) == (4, "BOOT_IMAGE=/vmlinuz quiet")
+    assert len(scenario.machine.e820 or ()) == 2
+    assert "the other boots" in missing(scenario)
+
+
+def test_messages_that_were_lost_are_said() -> None:
+    scenario = parse_dmesg(DMESG + "** 12 printk messages dropped **\n")
+    assert "some messages" in missing(scenario)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "who knows BIOS-e820: [mem 0x0000000040000000-0x000000007fffffff] usable",
+        "[    0.000000] BIOS-e820: [mem 0x0000000040000000-",
+        "[    0.000000] BIOS-e820: 0000000000000000 - 000000000009f800 (usable)",
+        "[    0.000000] BIOS-e820: [mem 0x0000000040000000-0x000000007fffffff] what",
+        "??? efi: mem00: [Conventional|   |WB|WT|WC|UC] range=[0x0000000000000000-0x000000000009ffff] (0MB)",
+        "range=[0x0000000000000000-0x000000000009ffff] (0MB)",
+        "[    0.000000] efi:  mem00: type=7, attr=0xf, range=[0x0-0xfff] (0MB)",
+        "[    0.010000] ACPI: SRAT: Node 1 PXM 1 [mem 0x100000000-",
+        "[    0.010000] ACPI: SRAT: PXM 1 -> APIC",
+        "x ACPI: NUMA: SRAT: PXM 0 -> MPIDR 0x0 -> Node 0",
+    ],
+)
+def test_a_line_of_a_map_that_cannot_be_read_is_a_mistake(line: str) -> None:
+    with pytest.raises(InputError, match="line 10: "):
+        parse_dmesg(DMESG + line + "\n")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "efi: Remove mem133: MMIO range=[0xffc00000-0xffffffff] (4MB) from e820 map",
+        "efi: mem03: [Reserved|attr=0x0000000000000000] range=[0x0000000000000000-0xffffffffffffffff] (invalid)",
+        "SRAT: PXM 1 -> X2APIC 0x0400 ignored",
+        "e820: remove [mem 0xffc00000-0xffffffff] reserved",
+        "user: [mem 0x0000000000000000-0x000000000009fbff] usable",
+    ],
+)
+def test_lines_that_only_look_like_a_map_are_passed_over(line: str) -> None:
+    assert parse_dmesg(DMESG + f"[    0.000000] {line}\n").machine == parse_dmesg(DMESG).machine
 
 
 def test_tables_at_hand_are_taken_instead_of_what_the_log_says() -> None:
-    assert parse_dmesg(DMESG, {"SLIT": b""}).acpi == {"SLIT": b""}
+    assert parse_dmesg(DMESG, {"SLIT": b""}).machine.acpi == {"SLIT": b""}
 
 
-@pytest.mark.parametrize("text", ["", "hello\n", "Linux version 6.1.0\n", "Linux version nine\n" + MAP])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "hello\n",
+        "Linux version 6.1.0\n",
+        "Linux version nine\n" + MAP,
+        DMESG.split("\n", 1)[1],
+        f"Linux version 6.1.0-686-pae\n{MAP}",
+    ],
+)
 def test_what_is_no_log_of_a_boot_is_refused(text: str) -> None:
     with pytest.raises((InputError, MachineError)):
         parse_dmesg(text)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar, cast
 
-import attrs
 import click
 
 from softreserve import config
@@ -16,11 +15,12 @@ from softreserve.kernel.state import USERSPACES, Userspace
 from softreserve.kernel.system import System
 from softreserve.model.machine import Machine
 from softreserve.model.release import NEWEST, OLDEST
-from softreserve.model.scenario import Scenario
+from softreserve.model.scenario import Gap, Scenario
 from softreserve.plugins.hooks import Hooks
 from softreserve.plugins.selection import Selection
 
 __all__ = [
+    "GAPS",
     "Booted",
     "Choices",
     "MachineCommand",
@@ -33,6 +33,9 @@ __all__ = [
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+#: Where a command's context has the gaps of the machines that it is about.
+GAPS = "softreserve.gaps"
 
 _LOG_OPTION = "--from-dmesg"
 _MACHINE = (
@@ -152,16 +155,26 @@ def asked(
     scenario = described(machine, choices, with_steps=with_steps) if isinstance(machine, str) else machine
     everywhere: tuple[str, ...] = click.get_current_context().find_root().params.get("plugin", ())
     selection = Selection(dict.fromkeys((*everywhere, *choices.plugin)), scenario.plugins)
-    changed = choices.changes.apply(scenario.machine, selection)
-    if changed.arch != scenario.machine.arch:
+    changed = choices.changes.apply(scenario, selection)
+    _tell(scenario.gaps)
+    if changed.machine.arch != scenario.machine.arch:
         from softreserve.machine.carry import lost_on
 
-        for line in lost_on(scenario.machine, changed.arch):
+        for line in lost_on(scenario.machine, changed.machine.arch):
             tell(line)
-    version = changed.kernel.version
+    version = changed.machine.kernel.version
     if version.nearest != version.line:
         tell(f"how Linux behaves is known from {OLDEST} to {NEWEST}; {version.line} is taken for {version.nearest}")
-    return attrs.evolve(scenario, machine=changed), selection.hooks_for
+    return changed, selection.hooks_for
+
+
+def _tell(gaps: Sequence[Gap]) -> None:
+    """Say once on standard error what an answer lacks, and keep it for JSON."""
+    told: list[Gap] = click.get_current_context().meta.setdefault(GAPS, [])
+    for gap in gaps:
+        if gap not in told:
+            told.append(gap)
+            tell(str(gap))
 
 
 def booted(

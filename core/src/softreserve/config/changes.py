@@ -9,10 +9,13 @@ import attrs
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.errors import MachineError
 from softreserve.model.kernel import Kernel
-from softreserve.model.machine import Machine
+from softreserve.model.scenario import EFI_MAP, Scenario
 from softreserve.plugins.selection import Selection
 
 __all__ = ["Changes"]
+
+#: Words of the command line that the EFI code reads.
+_EFI_WORDS = ("efi", "noefi", "add_efi_memmap", "efi_fake_mem")
 
 
 class Changes(NamedTuple):
@@ -26,16 +29,18 @@ class Changes(NamedTuple):
     def __bool__(self) -> bool:
         return any(value is not None for value in self)
 
-    def apply(self, machine: Machine, selection: Selection) -> Machine:
-        """The machine with the changes.
+    def apply(self, scenario: Scenario, selection: Selection) -> Scenario:
+        """The scenario with the changes.
 
         :raises SoftReserveError: a change that cannot be made.
         """
+        machine = scenario.machine
         kernel = self._kernel(machine.kernel, selection)
         cmdline = machine.cmdline
         if self.cmdline is not None:
             cmdline = self._cmdline(cmdline)
-        return attrs.evolve(machine, kernel=kernel, cmdline=cmdline)
+            _check_answerable(scenario, cmdline)
+        return attrs.evolve(scenario, machine=attrs.evolve(machine, kernel=kernel, cmdline=cmdline))
 
     def _kernel(self, kernel: Kernel, selection: Selection) -> Kernel:
         if (self.arch, self.kernel, self.page_size) == (None, None, None):
@@ -65,3 +70,17 @@ class Changes(NamedTuple):
         text = self.cmdline or ""
         changed = cmdline.appended(text[1:].lstrip()) if text.startswith("+") else CommandLine(text)
         return checked_cmdline(changed.text)
+
+
+def _check_answerable(scenario: Scenario, cmdline: CommandLine) -> None:
+    """Refuse what would be answered wrongly: without the firmware's map the EFI stub cannot be asked again.
+
+    :raises MachineError: an EFI word of the command line changes, and there is no EFI map.
+    """
+    was, now = ([word for word in text if word.name in _EFI_WORDS] for text in (scenario.machine.cmdline, cmdline))
+    if was != now and any(gap.missing == EFI_MAP for gap in scenario.gaps):
+        words = dict.fromkeys(word.name if word.value is None else f"{word.name}={word.value}" for word in (*now, *was))
+        raise MachineError(
+            f"{scenario.machine.name}: what {', '.join(words)} does depends on {EFI_MAP}, which is not there; the log "
+            "of a boot with efi=debug has it"
+        )

@@ -1,41 +1,58 @@
-"""A machine from a kernel log (``dmesg``, best with ``efi=debug``): map, command line, release, nodes, CPUs."""
+"""A machine from a kernel log (``dmesg``, best with ``efi=debug``): map, command line, release, nodes, CPUs.
+
+A log says some things, and not others. What it does not say and an answer may need is a
+:class:`~softreserve.model.scenario.Gap`; a line of a memory map that cannot be read is a mistake.
+"""
 
 from __future__ import annotations
 
 import os
 import re
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from softreserve.config.acpi_files import read_acpi
 from softreserve.config.acpi_schema import Acpi, Size, SratCpus, SratMemory, SratTable, build_acpi
-from softreserve.config.builds import default_config
+from softreserve.config.builds import default_config, page_sizes
 from softreserve.config.parts import checked_cmdline
 from softreserve.config.reader import StrPath, path_words, read_bytes
-from softreserve.model.efi_text import parse_efi_memmap
+from softreserve.model.cmdline import CommandLine
+from softreserve.model.efi import EfiMemoryMap
+from softreserve.model.efi_text import parse_efi_messages
 from softreserve.model.errors import InputError, MachineError, shown
 from softreserve.model.kernel import Kernel
+from softreserve.model.log_text import LogLine, log_lines
 from softreserve.model.machine import CPUS_MAX, E820Entry, Machine
-from softreserve.model.names import name_problem
-from softreserve.model.scenario import Scenario
+from softreserve.model.ranges import PhysRange
+from softreserve.model.scenario import EFI_MAP, Gap, Scenario
 
 __all__ = ["is_log", "parse_dmesg", "read_dmesg"]
 
 T = TypeVar("T")
 
-_STAMP = re.compile(r"^(<\d+>)?\[ *\d+\.\d+\](\[[^\]]*\])? ")
-_RELEASE = re.compile(r"Linux version (\S+)")
-_CMDLINE = re.compile(r"(?:Kernel command line|Command line): (.*)")
-_E820 = re.compile(r"BIOS-e820: \[mem (0x[0-9a-f]+)-(0x[0-9a-f]+)\] (.*)")
-_SRAT_MEMORY = re.compile(r"ACPI: SRAT: Node \d+ PXM (\d+) \[mem (0x[0-9a-f]+)-(0x[0-9a-f]+)\](.*)")
-_SRAT_CPU = re.compile(r"(?:ACPI: )?SRAT: PXM (\d+) -> (?:APIC|MPIDR) ")
-_CPUS = re.compile(r"smp: Brought up \d+ nodes?, (\d+) CPUs?")
-_EFI = re.compile(r"efi: +(mem\d+: |0x[0-9a-f]+-0x)")
+_RELEASE: Final = re.compile(r"Linux version (\S+)")
+_CMDLINE: Final = re.compile(r"(?:Kernel command line|Command line): ?(.*)")
+_E820: Final = re.compile(r"(?:BIOS-e820|BIOS-e801|BIOS-88|Xen): \[mem (0x[0-9a-f]+)-(0x[0-9a-f]+)\] (.*)")
+_SRAT_MEMORY: Final = re.compile(r"(?:ACPI: )?SRAT: Node \d+ PXM (\d+) \[mem (0x[0-9a-f]+)-(0x[0-9a-f]+)\](.*)")
+_SRAT_CPU: Final = re.compile(r"(?:ACPI: )?(?:NUMA: )?SRAT: PXM (\d+) -> (?:APIC|MPIDR|CPU|HARTID) \S+ -> Node -?\d+$")
+_CPUS: Final = re.compile(r"smp: Brought up \d+ nodes?, (\d+) CPUs?")
+_EFI: Final = re.compile(r"efi: +(?:mem(\d+): |0x[0-9a-f]+-0x)(?!.*\(invalid\)$)")
+_NODE_RANGE: Final = re.compile(r"node +\d+: \[mem (0x[0-9a-f]+)-(0x[0-9a-f]+)\]")
+_TABLE: Final = re.compile(r"ACPI: (\w{4}) 0x[0-9A-Fa-f]+ [0-9A-Fa-f]+ \(v")
+_HASH: Final = re.compile(r"\S.* hash table entries: \d+ \(order: (\d+), (\d+) bytes")
+_LOST: Final = re.compile(r"\*\* \d+ printk messages dropped|Missed \d+ kernel messages")
+
+#: What a line of a memory map looks like wherever it stands, and lines that look like one and are none.
+_LOOKS_LIKE_MAP: Final = re.compile(
+    r"BIOS-\w+: \[?mem|BIOS-\w+: [0-9a-f]{16}|\bmem\d+:.*(?:range=|type=)|efi: +0x[0-9a-f]+-|range=\[0x|"
+    r"SRAT: (?:Node|PXM) \d"
+)
+_NO_MAP: Final = re.compile(r"efi: Remove mem|.*\(invalid\)$|.*SRAT: PXM .*(?:ignored|skipped)|EFI runtime memory map")
 
 #: Names of e820 types in the log. Linux: ``arch/x86/kernel/e820.c: e820_print_type``.
-_E820_TYPES = {
+_E820_TYPES: Final = {
     "usable": 1,
     "reserved": 2,
     "ACPI data": 3,
@@ -45,13 +62,49 @@ _E820_TYPES = {
     "persistent (type 12)": 12,
     "soft reserved": 0xEFFFFFFF,
 }
-_E820_NUMBER = re.compile(r"type (\d+)")
+_E820_NUMBER: Final = re.compile(r"type (\d+)")
+#: What becomes of the firmware's memory in the e820 table of the EFI stub; other types loaders add by themselves.
+_FROM_FIRMWARE: Final = frozenset((1, 3, 4, 7, 0xEFFFFFFF))
+
+#: What only kernels of one architecture print.
+_ARCH_MARKS: Final = {
+    "x86_64": re.compile(r"BIOS-\w+: |Command line: |efi: +mem\d+: |x86/|smpboot: "),
+    "riscv64": re.compile(r"SBI (?:specification|implementation) |riscv: |Booting Linux on hartid |.*-> HARTID "),
+    "loongarch64": re.compile(r"64-bit Loongson |.*Loongson-\d|.*SRAT: PXM \d+ -> CPU "),
+    "arm64": re.compile(
+        r"Booting Linux on physical CPU 0x[0-9a-f]{10} |CPU features: |CPU: All CPU\(s\) started at EL|.*-> MPIDR |"
+        r"Detected \w+ I-cache on CPU"
+    ),
+    "arm": re.compile(r"CPU: ARMv\d|Booting Linux on physical CPU 0x[0-9a-f]+$"),
+}
+#: How releases, and compilers in the line of the version, name architectures.
+_ARCH_NAMES: Final = {
+    "amd64": "x86_64",
+    "x86_64": "x86_64",
+    "arm64": "arm64",
+    "aarch64": "arm64",
+    "riscv64": "riscv64",
+    "loong64": "loongarch64",
+    "loongarch64": "loongarch64",
+    "s390x": "s390x",
+    "ppc64le": "ppc64le",
+    "powerpc64le": "ppc64le",
+}
+_ARCH_NAME: Final = re.compile(rf"[-._+( ]({'|'.join(_ARCH_NAMES)})(?![a-z0-9])")
+_X86_32: Final = re.compile(r"Linux version \S*[-.]i?[3-6]86|\d+MB HIGHMEM available")
+
+#: Releases that Debian builds.
+_DEBIAN: Final = re.compile(r"(?:^\d[\d.]*-\d+|\+(?:deb|bpo)\d+)-(?:cloud-|rt-)?(?:amd64|arm64)$")
+_PLAIN: Final = re.compile(r"\d+\.\d+(?:\.\d+)?")
+_LARGEST_PAGE: Final = 65536
+#: Tables that decide something here.
+_TABLES: Final = ("SRAT", "SLIT", "HMAT", "CEDT")
 
 
 def is_log(data: bytes) -> bool:
     """Whether the content of a file is a kernel log, and no machine file that speaks of one."""
-    text = data.decode("utf-8", "replace")
-    if not any(pattern.search(text) for pattern in (_RELEASE, _E820, _EFI)):
+    text = _text(data)
+    if not any(p.match(line.message) for line in log_lines(text) for p in (_RELEASE, _E820, _EFI)):
         return False
     try:
         tomllib.loads(text)
@@ -66,85 +119,281 @@ def read_dmesg(source: StrPath, acpi: StrPath | None = None, data: bytes | None 
     :param data: what stands in it, where somebody has read it already.
     :raises InputError: no memory map or no release in it; a directory of tables that is not there.
     """
-    text = (read_bytes(source) if data is None else data).decode("utf-8-sig", "replace")
+    text = _text(read_bytes(source) if data is None else data)
     if acpi is not None and not os.path.isdir(acpi):
         raise InputError("no such directory", path=acpi)
     tables = read_acpi(acpi) if acpi is not None else None
-    path = path_words(source)
-    return Scenario(parse_dmesg(text, tables, path), path=path)
+    return parse_dmesg(text, tables, path_words(source))
 
 
-def parse_dmesg(text: str, tables: dict[str, bytes] | None = None, path: object = None) -> Machine:
+def _text(data: bytes) -> str:
+    """The text of a log, which need not be clean. Windows' own programs write UTF-16, with a mark."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return data.decode("utf-16", "replace")
+    return data.decode("utf-8-sig", "replace")
+
+
+def parse_dmesg(text: str, tables: dict[str, bytes] | None = None, path: object = None) -> Scenario:
     """Make a machine from the text of a log. Without tables, an SRAT is made from what the kernel said of it.
 
-    :raises InputError: no memory map or no release in it.
+    :raises InputError: no memory map or no release in it, or a line of a map that cannot be read.
     """
-    lines = [_STAMP.sub("", line) for line in text.splitlines()]
-    release = _first(lines, _RELEASE)
-    if release is None:
-        raise InputError("no kernel log: no line 'Linux version ...' in it", path=path)
-    e820 = tuple(_each(lines, _E820, _e820_entry, path))
-    efi_map = None
-    if any(map(_EFI.match, lines)):
-        # Other lines become blank ones, so that a mistake is found by its number.
-        efi_map = parse_efi_memmap("\n".join(x if x.startswith("efi:") else "" for x in lines), path=path)
-    if efi_map is None and not e820:
-        raise InputError("no memory map in the log: neither BIOS-e820 lines nor those of efi=debug", path=path)
-    arch = "x86_64" if e820 else "arm64"
-    cpus = max(_each(lines, _CPUS, _cpu_count, path), default=1)
-    name = Path(str(path)).stem if path else "dmesg"
-    wrong = name_problem(name)
-    if wrong is not None:
-        raise InputError(f"the file's name is the machine's: {wrong}", path=path)
-    return Machine(
-        name=name,
-        kernel=_kernel(release, arch, path),
-        cmdline=checked_cmdline(_first(lines, _CMDLINE) or "", path),
-        efi_map=efi_map,
-        e820=e820 if efi_map is None else None,
-        acpi=build_acpi(Acpi(srat=_srat(lines, path)), arch, cpus) if tables is None else tables,
-        cpus=cpus,
-        boot="stub" if efi_map is not None else "loader",
-        hypervisor=any("Hypervisor detected" in line for line in lines),
-        cpu_vendor="GenuineIntel" if any("CPU0: Intel" in line for line in lines) else "AuthenticAMD",
-    )
+    return _Log(text, tables, path).scenario()
 
 
-def _first(lines: list[str], pattern: re.Pattern[str]) -> str | None:
+class _Log:
+    """The last boot that a log tells of, and what it does not tell of it."""
+
+    def __init__(self, text: str, tables: dict[str, bytes] | None, path: object) -> None:
+        self.path = path
+        self.tables = tables
+        everything = list(log_lines(text))
+        starts = [index for index, line in enumerate(everything) if _RELEASE.match(line.message)]
+        self.boots = len(starts)
+        self.lines = everything[_beginning(everything, starts[-1]) :] if self.boots > 1 else everything
+        self.gaps: list[Gap] = []
+        self._refuse_unread()
+        if not starts:
+            raise self._error(
+                "no line 'Linux version ...' in it: no kernel log, or one that does not begin at the boot"
+            )
+
+    def _error(self, message: str, line: LogLine | None = None) -> InputError:
+        return InputError(message, path=self.path, place=f"line {line.number}" if line is not None else None)
+
+    def _refuse_unread(self) -> None:
+        """Look for lines of a map that stand behind something unknown, or are torn."""
+        known = (_E820, _EFI, _SRAT_MEMORY, _SRAT_CPU, _NO_MAP)
+        wrong = [
+            line
+            for line in self.lines
+            if _LOOKS_LIKE_MAP.search(line.line) and not any(pattern.match(line.message) for pattern in known)
+        ]
+        if wrong:
+            more = f" (and {len(wrong) - 1} more such lines)" if len(wrong) > 1 else ""
+            raise self._error(f"a line of a memory map that cannot be read: {shown(wrong[0].line)}{more}", wrong[0])
+
+    # --- the parts
+
+    def scenario(self) -> Scenario:
+        """The machine, and what is not known of it."""
+        release = self._first(_RELEASE) or ""
+        arch = self._arch()
+        cmdline = self._cmdline()
+        e820 = tuple(self._each(_E820, _e820_entry))
+        node_ranges = [] if cmdline.has("memmap") else self._node_ranges()
+        efi_map = self._efi_map(e820, node_ranges)
+        if efi_map is None and not e820:
+            of = f" (of the last of {self.boots} boots)" if self.boots > 1 else ""
+            raise self._error(f"no memory map in the log{of}: neither BIOS-e820 lines nor those of efi=debug")
+        if efi_map is None and (lacking := _lacking("e820 table", node_ranges, map(_of_e820, e820))):
+            raise self._error(lacking)
+        cpus = max(self._each(_CPUS, _cpu_count), default=0)
+        if not cpus:
+            self._gap("the number of CPUs", "one is assumed")
+        srat = self._srat()
+        machine = Machine(
+            name=Path(str(self.path)).stem if self.path else "dmesg",
+            kernel=self._kernel(release, arch),
+            cmdline=cmdline,
+            efi_map=efi_map,
+            e820=e820 if efi_map is None else None,
+            acpi=build_acpi(Acpi(srat=srat), arch, cpus or 1) if self.tables is None else self.tables,
+            cpus=cpus or 1,
+            boot="stub" if efi_map is not None else "loader",
+            hypervisor=self._has("Hypervisor detected"),
+            cpu_vendor="GenuineIntel" if self._has("CPU0: Intel") else "AuthenticAMD",
+        )
+        self._tables_gap(srat)
+        self._log_gaps()
+        return Scenario(machine, path=path_words(str(self.path)) if self.path else None, gaps=tuple(self.gaps))
+
+    def _gap(self, missing: str, so: str) -> None:
+        self.gaps.append(Gap(missing, so))
+
+    def _has(self, words: str) -> bool:
+        return any(words in line.message for line in self.lines)
+
+    def _first(self, pattern: re.Pattern[str]) -> str | None:
+        return next((found[1] for line in self.lines if (found := pattern.match(line.message))), None)
+
+    def _each(self, pattern: re.Pattern[str], make: Callable[[re.Match[str]], T]) -> list[T]:
+        """What ``make`` makes of every line that fits; its ``ValueError`` becomes a mistake of that line."""
+        made = []
+        for line in self.lines:
+            found = pattern.match(line.message)
+            if found is None:
+                continue
+            try:
+                made.append(make(found))
+            except ValueError as error:
+                raise self._error(str(error), line) from None
+        return made
+
+    def _cmdline(self) -> CommandLine:
+        text = self._first(_CMDLINE)
+        if text is None:
+            self._gap("the command line", "an empty one is assumed")
+        return checked_cmdline(text or "", self.path)
+
+    def _arch(self) -> str:
+        """The architecture whose kernel wrote this, by what only its kernels say."""
+        if any(_X86_32.match(line.message) for line in self.lines):
+            raise self._error("a log of a 32-bit x86 kernel; only 64-bit ones are emulated")
+        for arch, marks in _ARCH_MARKS.items():
+            if any(marks.match(line.message) for line in self.lines):
+                return arch
+        version = next(line.message for line in self.lines if _RELEASE.match(line.message))
+        named = _ARCH_NAME.search(version)
+        if named:
+            return _ARCH_NAMES[named[1]]
+        self._gap("the architecture", "no line of the log tells it; arm64 is assumed")
+        return "arm64"
+
+    def _kernel(self, release: str, arch: str) -> Kernel:
+        sizes = set(self._each(_HASH, _page_size)) & set(page_sizes(arch))
+        page_size = next(iter(sizes)) if len(sizes) == 1 else 4096
+        if len(sizes) != 1 and len(page_sizes(arch)) > 1:
+            self._gap("the page size", "4 KiB is assumed")
+        if not _DEBIAN.search(release) and not _PLAIN.fullmatch(release):
+            self._gap("the kernel's configuration", "the options of Debian's build are assumed")
+        try:
+            return Kernel(release, arch, page_size, default_config(arch, release, page_size))
+        except MachineError as error:
+            raise InputError(str(error), path=self.path) from None
+
+    def _srat(self) -> SratTable | None:
+        memory = tuple(self._each(_SRAT_MEMORY, _srat_memory))
+        cpus = tuple(self._each(_SRAT_CPU, lambda found: SratCpus(int(found[1]), 1)))
+        try:
+            return SratTable(cpus, memory) if memory else None
+        except ValueError as error:
+            raise self._error(str(error)) from None
+
+    # --- the EFI map
+
+    def _efi_map(self, e820: Sequence[E820Entry], node_ranges: Sequence[PhysRange]) -> EfiMemoryMap | None:
+        """The firmware's map if the log has it whole; on x86 e820 stands in for one that is not whole."""
+        lines = [line for line in self.lines if _EFI.match(line.message)]
+        if not lines:
+            if e820:
+                self._no_efi_map("efi=debug on the command line makes the kernel print it")
+            return None
+        efi_map = parse_efi_messages(((line.number, line.message) for line in self.lines), path=self.path)
+        mapped = [PhysRange.from_size(d.start, d.size) for d in efi_map if d.pages and d.start + d.size <= 1 << 64]
+        memory = [_of_e820(entry) for entry in e820 if entry.type in _FROM_FIRMWARE] or node_ranges
+        wrong = _lost_number(lines) or _lacking("EFI map", memory, mapped)
+        if wrong is None:
+            return efi_map
+        if not e820:
+            raise self._error(wrong)
+        self._no_efi_map(f"{wrong}; e820 is taken instead")
+        return None
+
+    def _no_efi_map(self, why: str) -> None:
+        self._gap(
+            EFI_MAP,
+            f"{why}. What the firmware said of a range cannot be told or checked, and EFI words on the command line "
+            "cannot be changed",
+        )
+
+    def _node_ranges(self) -> list[PhysRange]:
+        """Memory as the kernel found it."""
+        return self._each(_NODE_RANGE, lambda found: PhysRange(*_ends(found[1], found[2])))
+
+    # --- what is missing
+
+    def _tables_gap(self, srat: SratTable | None) -> None:
+        """ACPI tables that the machine has, or may have, and that are not at hand."""
+        listed = set(self._each(_TABLE, lambda found: found[1]))
+        have = set(self.tables or ()) | ({"SRAT"} if srat is not None else set())
+        lacking = [name for name in _TABLES if name not in have and (name in listed or not listed)]
+        if lacking and (listed or self.tables is None):
+            self._gap(
+                f"the ACPI tables {', '.join(lacking)} (--acpi DIR)",
+                "nodes, distances, memory tiers and CXL windows are as on a machine without them",
+            )
+
+    def _log_gaps(self) -> None:
+        self._gap("the place of the kernel image", "/proc/iomem has no lines for it, and kaslr does not know its size")
+        if self.boots > 1:
+            self._gap("the other boots", f"the log tells of {self.boots}; the last one is read")
+        lost = sum(_LOST.match(line.message) is not None for line in self.lines)
+        if lost:
+            self._gap("some messages", f"{lost} lines say that messages were lost; lines of the maps may be among them")
+        if any(pattern.match(self.lines[-1].message) for pattern in (_E820, _EFI, _SRAT_MEMORY)):
+            self._gap("the end of the log", "it ends in a memory map, of which there may be more")
+
+
+def _beginning(lines: Sequence[LogLine], version: int) -> int:
+    """Where a boot begins: arm64 and others say something before their version."""
+    return version - (version > 0 and lines[version - 1].message.startswith("Booting Linux on "))
+
+
+def _lost_number(lines: Iterable[LogLine]) -> str | None:
+    """Where the numbers of x86's map jump, in words; a map that is printed again begins at 0 again."""
+    last = -1
     for line in lines:
-        found = pattern.search(line)
-        if found:
-            return found[1]
+        found = _EFI.match(line.message)
+        if found is None or found[1] is None:
+            continue
+        number = int(found[1])
+        if number == 0 and last >= 0:
+            return None
+        if number != last + 1:
+            after = f"mem{last:02}" if last >= 0 else "its beginning"
+            return f"its EFI map is not whole: mem{number:02} (line {line.number}) follows {after}"
+        last = number
     return None
 
 
-def _each(lines: list[str], pattern: re.Pattern[str], make: Callable[[re.Match[str]], T], path: object) -> list[T]:
-    """What ``make`` makes of every line that fits; its ``ValueError`` becomes a mistake of that line."""
-    made = []
-    for number, line in enumerate(lines, 1):
-        found = pattern.search(line)
-        if found is None:
-            continue
-        try:
-            made.append(make(found))
-        except ValueError as error:
-            raise InputError(str(error), path=path, place=f"line {number}") from None
-    return made
+def _lacking(what: str, memory: Iterable[PhysRange], mapped: Iterable[PhysRange]) -> str | None:
+    """In words, the first part of ``memory`` that nothing mapped covers; borders count in the largest pages."""
+    covers = _joined(mapped)
+    for range_ in sorted(memory):
+        at = range_.start
+        for cover in covers:
+            if cover.start <= at < cover.end:
+                at = cover.end
+        if at < range_.end:
+            return f"its {what} is not whole: it lacks {at:#x}-{range_.last:#x}, which the kernel has"
+    return None
 
 
-def _kernel(release: str, arch: str, path: object) -> Kernel:
-    try:
-        return Kernel(release, arch, config=default_config(arch, release))
-    except MachineError as error:
-        raise InputError(str(error), path=path) from None
+def _joined(ranges: Iterable[PhysRange]) -> list[PhysRange]:
+    """Ranges rounded outwards to the largest pages that a kernel can have, ascending; neighbours joined."""
+    found: list[PhysRange] = []
+    for range_ in sorted(ranges):
+        start, end = range_.start // _LARGEST_PAGE * _LARGEST_PAGE, -(-range_.end // _LARGEST_PAGE) * _LARGEST_PAGE
+        if found and start <= found[-1].end:
+            found[-1] = PhysRange(found[-1].start, max(end, found[-1].end))
+        else:
+            found.append(PhysRange(start, end))
+    return found
+
+
+def _ends(first: str, last: str) -> tuple[int, int]:
+    """Start and end (exclusive) of a range that is printed with its last byte."""
+    start, end = int(first, 16), int(last, 16) + 1
+    if not start < end <= 1 << 64:
+        raise ValueError(f"no range of memory: {shown(f'{first}-{last}')}")
+    return start, end
 
 
 def _span(first: str, last: str) -> tuple[Size, Size]:
     """Start and size in bytes of a range that is printed with its last byte."""
-    start, end = int(first, 16), int(last, 16) + 1
-    if not start < end <= 1 << 64:
-        raise ValueError(f"no range of memory: {shown(f'{first}-{last}')}")
+    start, end = _ends(first, last)
     return Size(start), Size(end - start)
+
+
+def _of_e820(entry: E820Entry) -> PhysRange:
+    return PhysRange.from_size(entry.start, entry.size)
+
+
+def _page_size(found: re.Match[str]) -> int:
+    """Bytes of a page, of the size of a hash table in pages (as a power of two) and in bytes."""
+    order, size = int(found[1][:3]), int(found[2][:20])
+    return size >> order
 
 
 def _cpu_count(found: re.Match[str]) -> int:
@@ -154,20 +403,13 @@ def _cpu_count(found: re.Match[str]) -> int:
 
 
 def _e820_entry(found: re.Match[str]) -> E820Entry:
-    number = _E820_NUMBER.search(found[3])
-    kind = _E820_TYPES.get(found[3].strip()) or (int(number[1]) if number else 2)
+    number = _E820_NUMBER.fullmatch(found[3])
+    kind = _E820_TYPES.get(found[3]) or (int(number[1][:20]) if number else None)
+    if kind is None:
+        raise ValueError(f"unknown e820 type {shown(found[3])}")
     if kind >> 32:
         raise ValueError(f"an e820 type has 32 bits, which do not hold {shown(kind)}")
     return E820Entry(*_span(found[1], found[2]), kind)
-
-
-def _srat(lines: list[str], path: object) -> SratTable | None:
-    memory = tuple(_each(lines, _SRAT_MEMORY, _srat_memory, path))
-    cpus = tuple(_each(lines, _SRAT_CPU, lambda found: SratCpus(int(found[1]), 1), path))
-    try:
-        return SratTable(cpus, memory) if memory else None
-    except ValueError as error:
-        raise InputError(str(error), path=path) from None
 
 
 def _srat_memory(found: re.Match[str]) -> SratMemory:

@@ -10,8 +10,6 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Any
 
-import attrs
-
 from softreserve import config
 from softreserve.config.changes import Changes
 from softreserve.kernel.state import Userspace
@@ -49,8 +47,7 @@ def load(
     :raises SoftReserveError: there is no such machine, its files are wrong, or a change cannot be made.
     """
     scenario = config.load(spec, acpi=acpi)
-    changed = Changes(arch, kernel, cmdline, page_size).apply(scenario.machine, Selection())
-    return attrs.evolve(scenario, machine=changed)
+    return Changes(arch, kernel, cmdline, page_size).apply(scenario, Selection())
 
 
 def boot(machine: Scenario | Machine, *, plugins: Iterable[str] = (), userspace: Userspace = "udev") -> System:

@@ -7,7 +7,7 @@ Linux: ``drivers/firmware/efi/efi.c: efi_md_typeattr_format``, ``arch/x86/platfo
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import cache, lru_cache
 from typing import Final
@@ -22,6 +22,7 @@ __all__ = [
     "DESCRIPTOR_SIZE",
     "native_line",
     "parse_efi_memmap",
+    "parse_efi_messages",
     "read_binary",
     "typeattr_format",
     "write_binary",
@@ -151,17 +152,30 @@ class _LineError(Exception):
 def parse_efi_memmap(text: str, *, path: object = None) -> EfiMemoryMap:
     """Read a dump in x86's or the other architectures' form, of any release.
 
-    Blank lines, comments (``#``), time stamps and a boot log's other ``efi:`` or time-stamped lines are passed over;
+    Blank lines, comments (``#``), what programs put before a line (:mod:`softreserve.model.log_text`) and a boot
+    log's other ``efi:`` or time-stamped lines are passed over;
     so are the entries that x86 threw out as invalid. Where a log holds the map more than once the first one counts:
     the later ones show what the kernel made of it.
 
     :raises InputError: a line that is no part of a map or cannot be read (with its number), or no map at all.
     """
+    return _read(enumerate(text.splitlines(), 1), _payload, path)
+
+
+def parse_efi_messages(messages: Iterable[tuple[int, str]], *, path: object = None) -> EfiMemoryMap:
+    """Read the dump among the messages of a log, each with the number of its line.
+
+    :raises InputError: as :func:`parse_efi_memmap`.
+    """
+    return _read(messages, lambda said: said[len(_PREFIX) :] if said.startswith(_PREFIX) else "", path)
+
+
+def _read(lines: Iterable[tuple[int, str]], payload_of: Callable[[str], str | None], path: object) -> EfiMemoryMap:
     descriptors: list[EfiDescriptor] = []
     passed_over = False
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in lines:
         try:
-            payload = _payload(line)
+            payload = payload_of(line)
             entry = _entry(payload) if payload else None
         except _LineError as error:
             raise InputError(str(error), path=path, place=f"line {number}") from None
@@ -185,12 +199,16 @@ def _payload(line: str) -> str | None:
     stripped = line.strip()
     if not stripped or stripped[0] == "#":
         return None
-    stamp, bracket, rest = stripped.partition("] ")
-    if bracket and stamp.startswith("[") and stamp[1:].strip().replace(".", "", 1).isdigit():
-        return rest[len(_PREFIX) :] if rest.startswith(_PREFIX) else ""
     if stripped.startswith(_PREFIX):
         return stripped[len(_PREFIX) :]
-    raise _LineError(f"not a line of an EFI memory map: {_shown(stripped)}")
+    from softreserve.model.log_text import message
+
+    said = message(stripped)
+    if said.startswith(_PREFIX):
+        return said[len(_PREFIX) :]
+    if said == stripped or _PREFIX in said:
+        raise _LineError(f"not a line of an EFI memory map: {_shown(stripped)}")
+    return ""
 
 
 def _shown(text: str) -> str:

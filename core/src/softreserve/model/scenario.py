@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import attrs
 
@@ -13,7 +13,20 @@ if TYPE_CHECKING:
 
     from softreserve.model.steps import KexecScenario, Step
 
-__all__ = ["Scenario"]
+__all__ = ["EFI_MAP", "Gap", "Scenario"]
+
+#: What the largest gap is about.
+EFI_MAP: Final = "the EFI memory map"
+
+
+class Gap(NamedTuple):
+    """What an input lacks, and what that does to the answers: ``"the page size"``, ``"4 KiB is assumed"``."""
+
+    missing: str
+    so: str
+
+    def __str__(self) -> str:
+        return f"partial answer, without {self.missing}: {self.so}"
 
 
 @attrs.frozen
@@ -22,6 +35,7 @@ class Scenario:
 
     :param plugins: names of the plugins to load; ``None``: those that the architecture asks for.
     :param path: where it was read from; ``None`` where it was made in process.
+    :param gaps: what the description lacks, so that answers that need it are missing or rest on an assumption.
     :param recorded: whether it is a capture: the input of a boot whose outcome was recorded.
     """
 
@@ -31,3 +45,4 @@ class Scenario:
     plugins: tuple[str, ...] | None = None
     path: str | PathLike[str] | None = None
     recorded: bool = False
+    gaps: tuple[Gap, ...] = ()

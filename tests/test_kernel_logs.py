@@ -1,0 +1,176 @@
+"""Logs of recorded boots, in every form in which people keep them, give the machine that was recorded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import attrs
+import cases
+import pytest
+from softreserve.cli import main
+from softreserve.config import load
+from softreserve.config.dmesg import read_dmesg
+from softreserve.model.scenario import Scenario
+from softreserve.plugins.hooks import installed
+
+MISSING = sorted({"x86", "arm64", "hmem"} - set(installed()))
+if MISSING:
+    pytest.skip(f"not installed here: softreserve-{', softreserve-'.join(MISSING)}", allow_module_level=True)
+
+STAMP = "[    0.000000] "
+CTIME = "Sat Nov 21 16:18:01 2026"
+
+
+def lines(said: Iterable[str]) -> str:
+    """Lines of a file."""
+    return "".join(f"{line}\n" for line in said)
+
+
+#: A kernel log, message by message, as a file.
+FORMS: dict[str, Callable[[list[str]], str]] = {
+    "dmesg": lambda said: lines(STAMP + x for x in said),
+    "dmesg -t": lines,
+    "dmesg -T": lambda said: lines(f"[{CTIME}] {x}" for x in said),
+    "dmesg -x": lambda said: lines(f"kern  :info  : {STAMP}{x}" for x in said),
+    "dmesg -r": lambda said: lines(f"<6>{STAMP}{x}" for x in said),
+    "dmesg -H": lambda said: lines(("[Nov21 16:18] ", "[  +0.000000] ")[at > 0] + x for at, x in enumerate(said)),
+    "dmesg --time-format=iso": lambda said: lines(f"2026-11-21T16:18:01,123456+00:00 {x}" for x in said),
+    "dmesg -J": lambda said: json.dumps({"dmesg": [{"pri": 6, "time": 0.0, "msg": x} for x in said]}, indent=3),
+    "callers": lambda said: lines(f"[    0.000000][    T0] {x}" for x in said),
+    "journalctl -k": lambda said: "-- Boot 1234 --\n" + lines(f"Nov 21 16:18:01 my-server kernel: {x}" for x in said),
+    "short-monotonic": lambda said: lines(f"[    0.000000] my-server kernel: {x}" for x in said),
+    "short-iso": lambda said: lines(f"2026-11-21T16:18:01+00:00 my-server kernel: {x}" for x in said),
+    "short-full": lambda said: lines(f"Sat 2026-11-21 16:18:01 UTC my-server kernel: {x}" for x in said),
+    "journalctl -o json": lambda said: lines(json.dumps({"PRIORITY": "6", "MESSAGE": x}) for x in said),
+    "rsyslog": lambda said: lines(f"Nov 21 16:18:01 my-server kernel: {STAMP}{x}" for x in said),
+    "syslog": lambda said: lines(f"Nov  1 16:18:01 my-server kern.info kernel: {STAMP}{x}" for x in said),
+    "serial console": lambda said: "\0\r\n" + "".join(f"{STAMP}{x}".ljust(120) + "\r\n" for x in said),
+    "pstore": lambda said: "Panic#1 Part1\n" + lines(f"<6>{STAMP}{x}" for x in said),
+    "kmsg": lambda said: lines(f"6,{at},0,-;" + x.replace("\\", r"\x5c") for at, x in enumerate(said)),
+    "mail": lambda said: "On Saturday you wrote:\n" + lines(f"> {STAMP}{x}" for x in said),
+    "UTF-16": lambda said: "\ufeff" + lines(STAMP + x for x in said),
+}
+
+
+#: One capture of each architecture has to do for all forms; all are read as ``dmesg`` prints them.
+FORMS_OF_CASES = [
+    *((name, "dmesg") for name in cases.names()),
+    *((name, form) for name in ("x86-6.1-fake-one", "arm64-64k-aligned") for form in FORMS if form != "dmesg"),
+]
+
+
+@pytest.fixture(scope="module")
+def recorded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Scenario, list[str]]:
+    """A recorded case, and what its kernel said."""
+    case = cases.unpack(request.param, tmp_path_factory.mktemp("recorded"))
+    scenario = load(case)
+    said = (case / "expected" / "log.txt").read_text().splitlines()
+    if not any(line.startswith(("efi: mem", "efi:   0x")) for line in said):
+        said = [*(case / "input" / "efi-memmap.txt").read_text().splitlines(), *said]
+    version = f"Linux version {scenario.machine.kernel.release} (debian-kernel@lists.debian.org)"
+    before = ["Booting Linux on physical CPU 0x0000000000 [0x411fd070]"] * (scenario.machine.arch == "arm64")
+    cmdline = scenario.machine.cmdline.text
+    after = [f"Command line: {cmdline}"] * (scenario.machine.arch == "x86_64") + [f"Kernel command line: {cmdline}"]
+    order = {4096: 9, 16384: 7, 65536: 5}[scenario.machine.kernel.page_size]
+    tables = f"Dentry cache hash table entries: 262144 (order: {order}, 2097152 bytes, linear)"
+    return scenario, [*before, version, *after, tables, *said]
+
+
+@pytest.mark.parametrize(("recorded", "form"), FORMS_OF_CASES, indirect=["recorded"])
+def test_a_log_of_a_recorded_boot_is_read(recorded: tuple[Scenario, list[str]], form: str, tmp_path: Path) -> None:
+    scenario, said = recorded
+    path = tmp_path / "boot.log"
+    path.write_text(FORMS[form](said), "utf-16-le" if form == "UTF-16" else "utf-8", newline="")
+    read = read_dmesg(str(path))
+    machine, expected = read.machine, scenario.machine
+    maps = ([attrs.astuple(d)[:4] for d in of.efi_map or ()] for of in (machine, expected))
+    assert next(maps) == next(maps)
+    assert (machine.cmdline, machine.kernel.release, machine.kernel.page_size, machine.arch) == (
+        expected.cmdline,
+        expected.kernel.release,
+        expected.kernel.page_size,
+        expected.arch,
+    )
+    if form != "dmesg -t":
+        path.write_text(FORMS["dmesg -t"](said))
+        assert attrs.evolve(read, path=None) == attrs.evolve(read_dmesg(str(path)), path=None)
+
+
+LOG = """\
+[    0.000000] Linux version 6.12.0 (x)
+[    0.000000] Command line: quiet efi=debug
+[    0.000000] BIOS-e820: [mem 0x0000000000000000-0x000000000009ffff] usable
+[    0.000000] BIOS-e820: [mem 0x0000000000100000-0x000000007fffffff] usable
+[    0.000000] BIOS-e820: [mem 0x0000000100000000-0x000000017fffffff] soft reserved
+"""
+EFI_MAP = """\
+[    0.000000] efi: mem00: [Conventional|   |WB|WT|WC|UC] range=[0x0000000000000000-0x000000000009ffff] (0MB)
+[    0.000000] efi: mem01: [Conventional|   |WB|WT|WC|UC] range=[0x0000000000100000-0x000000007fffffff] (2047MB)
+[    0.000000] efi: mem02: [Conventional|SP|WB|WT|WC|UC] range=[0x0000000100000000-0x000000017fffffff] (2048MB)
+"""
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> str:
+    """A log without an EFI map."""
+    path = tmp_path / "boot.log"
+    path.write_text(LOG)
+    return str(path)
+
+
+@pytest.mark.parametrize("command", ["boot", "lint", "kexec", "export"])
+@pytest.mark.parametrize(
+    "words", ["+efi=nosoftreserve", "+noefi", "+add_efi_memmap", "quiet", "+efi_fake_mem=1G@4G:0x40000"]
+)
+def test_efi_words_are_not_answered_without_an_efi_map(
+    log: str, command: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = [str(tmp_path / "tree")] if command == "export" else []
+    assert main([command, log, *more, "--cmdline", words]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "depends on the EFI memory map, which is not there" in err.splitlines()[-1]
+    assert not (tmp_path / "tree").exists()
+
+
+def test_efi_words_are_answered_with_an_efi_map(log: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with open(log, "a") as file:
+        file.write(EFI_MAP)
+    assert main(["boot", log, "--cmdline", "+efi=nosoftreserve", "--emit", "iomem"]) == 0
+    assert "100000000-17fffffff : System RAM" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", [["boot"], ["lint"], ["explain", "4G"], ["diff", "--cmdline", "+x"], ["kexec"]])
+def test_an_answer_from_less_than_a_machine_says_so(
+    log: str, command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    name, *more = command
+    main([name, log, *more])
+    err = capsys.readouterr().err
+    assert "softreserve: partial answer, without the EFI memory map: efi=debug on the command line makes" in err
+    assert err.count("without the EFI memory map") == 1
+    main([name, log, *more, "--json"])
+    assert [gap["missing"] for gap in json.loads(capsys.readouterr().out)["gaps"]] == [
+        "the EFI memory map",
+        "the number of CPUs",
+        "the ACPI tables SRAT, SLIT, HMAT, CEDT (--acpi DIR)",
+        "the place of the kernel image",
+        "the end of the log",
+    ]
+    main([name, "example:two-node", *more, "--json"])
+    out, err = capsys.readouterr()
+    assert json.loads(out)["gaps"] == []
+    assert "partial" not in err
+
+
+def test_a_log_of_an_architecture_that_nothing_boots_is_not_read_as_another(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "boot.log"
+    path.write_text(
+        "Linux version 6.12.1-riscv64 (x)\nefi:   0x000080000000-0x0000bfffffff [Conventional|   |WB|  |  |  ]\n"
+    )
+    assert main(["boot", str(path)]) == 2
+    assert "no installed plugin boots architecture 'riscv64'" in capsys.readouterr().err
