@@ -230,8 +230,8 @@ def test_the_current_directory_is_not_replaced_by_an_export(
 
 def test_what_lies_in_the_current_directory_is_no_plugin(demo: Path) -> None:
     """``python -m`` puts it first on the path. One that is on the path for another reason was asked for."""
-    (demo / "click.py").write_text("1 / 0")
-    (demo / "pluggy.py").write_text("1 / 0")
+    for module in ("signal", "gc", "click", "pluggy"):
+        (demo / f"{module}.py").write_text("1 / 0")
     command = [sys.executable, "-m", "softreserve", "plugins"]
     there = subprocess.run(command, cwd=demo, capture_output=True, text=True, check=False)
     elsewhere = subprocess.run(command, cwd="/", capture_output=True, text=True, check=False)

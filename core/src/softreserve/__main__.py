@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import sys
+
+if __name__ == "__main__" and not sys.flags.safe_path:
+    # What `python -m` puts first is the current directory: whatever lies there is no module or plugin of ours.
+    del sys.path[0]
+
 import gc
 import os
 import signal
-import sys
 
 TYPE_CHECKING = False  # typing itself is not imported: until `run` is called, ^C gives a traceback
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs
     from types import FrameType
-
-if __name__ == "__main__" and not sys.flags.safe_path:
-    # What `python -m` puts first is the current directory: whatever lies there is no module or plugin of ours.
-    del sys.path[0]
 
 __all__ = ["run"]
 
