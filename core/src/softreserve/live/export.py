@@ -97,16 +97,16 @@ def _stays(directory: str) -> str | None:
     entries = _entries(f"{directory}/{MARKER}")
     if entries is None:
         return f"is no export: it has no {MARKER} that says what belongs to it"
-    for name in _names(directory, ""):
-        if name == MARKER:
-            continue
-        if name not in entries:
-            return f"holds {shown(name)}, which no export made"
-        try:
+    try:
+        for name in _names(directory, ""):
+            if name == MARKER:
+                continue
+            if name not in entries:
+                return f"holds {shown(name)}, which no export made"
             if not _is_as_written(f"{directory}/{name}", entries[name]):
                 return f"{shown(name)} was changed since it was exported"
-        except OSError as error:
-            return f"{shown(name)} cannot be looked at: {error.strerror}"
+    except OSError as error:
+        return f"{shown(os.path.relpath(error.filename, directory))} cannot be looked at: {error.strerror}"
     return None
 
 
