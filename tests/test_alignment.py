@@ -52,3 +52,14 @@ def test_a_label_of_2_mib_costs_what_was_said_in_january_2021(capsys: pytest.Cap
 def test_ranges_that_cannot_be_are_refused(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["align", *arguments]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_on_a_terminal_the_table_fits_it(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert main(["align", "0x880200000", "2046M"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 60
+    assert not any("|" in line for line in lines)
+    assert "x86_64, 4K pages, RAM beyond 64 GiB  5.5 to 6.12" in lines

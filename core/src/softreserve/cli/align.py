@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from softreserve.cli.terminal import say
+from softreserve.cli.terminal import columns, print_table, say
 
 __all__ = ["align_command"]
 
@@ -16,12 +16,13 @@ __all__ = ["align_command"]
 def align_command(start: str, size: str, as_json: bool) -> None:
     """Show what alignment leaves of a specific purpose range: START and SIZE in bytes (0x880200000, 2046M).
 
-    One row per architecture, page size and release that makes a difference; each is booted.
+    One row per architecture, page size and release that makes a difference; each is booted. Away from a terminal the
+    table is Markdown.
     """
     from softreserve.config.reader import parse_size
     from softreserve.model.ranges import PhysRange
     from softreserve.plugins.selection import Selection
-    from softreserve.views.alignment import markdown, rows
+    from softreserve.views.alignment import HEADINGS, cells, markdown, rows
 
     sizes = {}
     for name, text in {"START": start, "SIZE": size}.items():
@@ -37,6 +38,9 @@ def align_command(start: str, size: str, as_json: bool) -> None:
         from softreserve.cli.jsonout import print_json
 
         print_json("align", {"start": range_.start, "end": range_.end, "rows": [row._asdict() for row in found]})
-    else:
+    elif columns() is None:  # Markdown, to be pasted
         for line in markdown(range_, found):
             say(line)
+    else:
+        say(f"{range_.start:#x}-{range_.last:#x}, {range_.size >> 20} MiB:")
+        print_table(HEADINGS, [cells(range_, row) for row in found], right={2, 3, 4, 5})

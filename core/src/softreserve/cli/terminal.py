@@ -164,14 +164,16 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[_Part]], *, rig
     """Print a table. Columns that do not fit beside each other follow on lines of their own; nothing is cut.
 
     :param headings: of the columns; the last one may hold sentences, which are broken between words.
-    :param right: numbers of the columns that are set to the right.
+    :param right: numbers of the columns that are set to the right; they hold no sentences.
     """
     limit = columns()
     table = [[Styled(heading, "heading") for heading in headings]]
     table += [[_cleaned(part) for part in row] for row in rows]
     widths = [max(_cells(part.text) for part in column) for column in zip(*table, strict=True)]
+    text = None if len(headings) - 1 in right else len(headings) - 1
+    groups = _groups([min(width, _TEXT_MIN) if number == text else width for number, width in enumerate(widths)], limit)
     for row in table:
-        for group in _groups(widths, limit):
+        for group in groups:
             line = [Styled(_INDENT if group[0] else "", "")]
             for number in group:
                 blanks = Styled(" " * (widths[number] - _cells(row[number].text)), "")
@@ -179,7 +181,7 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[_Part]], *, rig
                 line.append(Styled(_GAP, ""))
             if not any(row[number].text for number in group):
                 continue
-            if group[-1] < len(row) - 1:
+            if group[-1] != text:
                 _print(line)
                 continue
             before = line[:-3]
@@ -195,8 +197,7 @@ def _groups(widths: Sequence[int], limit: int | None) -> list[list[int]]:
     groups: list[list[int]] = [[]]
     used = 0
     for number, width in enumerate(widths):
-        needed = min(width, _TEXT_MIN) if number == len(widths) - 1 else width
-        if groups[-1] and limit is not None and used + needed > limit:
+        if groups[-1] and limit is not None and used + width > limit:
             groups.append([])
             used = len(_INDENT)
         used += width + len(_GAP)

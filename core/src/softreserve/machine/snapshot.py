@@ -149,10 +149,10 @@ FILES: dict[str, Callable[[System], Iterable[str]]] = {
 
 def write_line(path: str, value: str, status: int, wanted: int) -> str:
     """``path <- value : 0``, or ``-ERRNO``, or ``short N`` where fewer bytes were taken than given."""
-    shown = value.replace("\n", "\\n")
+    what = f"{path} <- {value}".replace("\n", "\\n")
     if status < 0:
-        return f"{path} <- {shown} : -{errno_name(status)}"
-    return f"{path} <- {shown} : {'0' if status == wanted else f'short {status}'}"
+        return f"{what} : -{errno_name(status)}"
+    return f"{what} : {'0' if status == wanted else f'short {status}'}"
 
 
 def _value(directory: Node | None, name: str) -> str:

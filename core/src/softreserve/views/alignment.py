@@ -20,7 +20,9 @@ from softreserve.model.units import EFI_PAGE_SIZE
 from softreserve.plugins.selection import Selection
 from softreserve.views.capacity import Granules, soft_reserved_capacity
 
-__all__ = ["Row", "markdown", "rows"]
+__all__ = ["HEADINGS", "Row", "cells", "markdown", "rows"]
+
+HEADINGS = ("kernel", "releases", "memory block", "usable as devdax", "usable as kmem", "lost under kmem")
 
 _MIB, _GIB = 1 << 20, 1 << 30
 _CACHEABLE = int(EfiAttribute.WB | EfiAttribute.WT | EfiAttribute.WC | EfiAttribute.UC)
@@ -103,19 +105,23 @@ def _joined(by_release: list[Row]) -> Iterator[Row]:
         yield last
 
 
+def cells(range_: PhysRange, row: Row) -> tuple[str, ...]:
+    """An answer in words, one for each of :data:`HEADINGS`."""
+    ram = ", RAM beyond 64 GiB" if row.large else ""
+    name = f"{row.arch}, {row.page_size >> 10}K pages{ram}"
+    first, last = row.releases[0], row.releases[-1]
+    releases = first if first == last else f"{first} to {last}"
+    return (name, releases, *map(_mib, (row.memory_block, row.devdax, row.kmem, range_.size - row.kmem)))
+
+
 def markdown(range_: PhysRange, found: list[Row]) -> Iterator[str]:
     """The answers as a table, line by line."""
     yield f"`{range_.start:#x}-{range_.last:#x}`, {range_.size >> 20} MiB:"
     yield ""
-    yield "| kernel | releases | memory block | usable as devdax | usable as kmem | lost under kmem |"
+    yield f"| {' | '.join(HEADINGS)} |"
     yield "|---|---|---:|---:|---:|---:|"
     for row in found:
-        ram = ", RAM beyond 64 GiB" if row.large else ""
-        name = f"{row.arch}, {row.page_size >> 10}K pages{ram}"
-        first, last = row.releases[0], row.releases[-1]
-        releases = first if first == last else f"{first} to {last}"
-        cells = (name, releases, *map(_mib, (row.memory_block, row.devdax, row.kmem, range_.size - row.kmem)))
-        yield f"| {' | '.join(cells)} |"
+        yield f"| {' | '.join(cells(range_, row))} |"
 
 
 def _mib(size: int) -> str:
