@@ -161,3 +161,34 @@ def test_loading_a_plugin_imports_little(package: str) -> None:
         for name in ([alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""])
     }
     assert not names & slow
+
+
+def named_rules(package: str) -> Iterator[tuple[str, str]]:
+    """``(code, place)`` of every event rule that a package makes."""
+    for name, path in MODULES.items():
+        if name.partition(".")[0] == package:
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Rule":
+                    assert isinstance(node.args[0], ast.Constant), f"{path}:{node.lineno}: a code that is not constant"
+                    yield str(node.args[0].value), f"{path.relative_to(wheels.ROOT)}:{node.lineno}"
+
+
+def test_every_rule_of_an_event_has_a_code_of_its_own() -> None:
+    places: dict[str, list[str]] = {}
+    for package in SOURCES:
+        for code, place in named_rules(package):
+            places.setdefault(code, []).append(place)
+    assert {code: found for code, found in places.items() if len(found) > 1} == {}
+    assert [code for code in places if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", code)] == []
+    assert len(places) > 30
+
+
+def test_nobody_reads_the_words_of_the_kernel_log_but_to_show_them() -> None:
+    shown = {"core/src/softreserve/views/emit.py", "core/src/softreserve/testing/bases.py"}
+    found = {
+        str(path.relative_to(wheels.ROOT))
+        for path in MODULES.values()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr == "lines" and "log" in ast.unparse(node.value)
+    }
+    assert found <= shown

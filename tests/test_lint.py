@@ -208,7 +208,7 @@ def named_rules() -> set[str]:
     plugins = [f"plugins/{name}/src/softreserve_{name}" for name in ("x86", "arm64", "hmem", "kexec")]
     found = rules_in("core/src/softreserve/views/lint_rules", *plugins)
     numa = (ROOT / "core/src/softreserve/views/lint_rules/numa.py").read_text()
-    return found | set(re.findall(r'", "(srat-[a-z]+)", "', numa))
+    return found | set(re.findall(r'\("(srat-[a-z]+)", "', numa))
 
 
 def test_every_rule_is_tested() -> None:

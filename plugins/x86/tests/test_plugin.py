@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from softreserve.kernel.e820_kexec import E820_TABLE_KEXEC
+from softreserve.kernel.e820 import E820_TABLE_KEXEC
 from softreserve.kernel.system import System
 from softreserve.machine.boot import boot
 from softreserve.model.cmdline import CommandLine
@@ -13,6 +13,7 @@ from softreserve.model.kernel import Kernel
 from softreserve.model.machine import E820Entry, KernelImage, Machine
 from softreserve.model.ranges import PhysRange
 from softreserve.plugins import hooks
+from softreserve.views.emit import emit
 
 G = 1 << 30
 WB, SP = 0xF, 0x40000
@@ -54,6 +55,17 @@ def test_specific_purpose_memory_is_soft_reserved() -> None:
 
 def test_before_6_2_mmio_of_the_firmware_stays_reserved() -> None:
     assert "ffc00000-ffffffff : Reserved" in booted(release="6.1").iomem.lines()
+
+
+def test_every_printed_table_is_shown_with_its_title() -> None:
+    nodes = (PhysRange(0x3F000000, 0x3F001000),)
+    lines = emit(booted("mem=512M", setup_data=nodes), "e820")
+    assert [line for line in lines if line.endswith("RAM map:")] == [
+        "BIOS-provided physical RAM map:",
+        "extended physical RAM map:",
+        "user-defined physical RAM map:",
+    ]
+    assert [line for line in lines if line.startswith("reserve setup_data: ")]
 
 
 def test_nosoftreserve_makes_it_ram() -> None:

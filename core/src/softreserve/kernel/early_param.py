@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from softreserve.model.events import EventLog, Rule
 from softreserve.model.units import EINVAL, memparse
 
 if TYPE_CHECKING:
     from softreserve.kernel.efi.efi import Efi
     from softreserve.kernel.mm.memblock import Memblock
     from softreserve.model.cmdline import CommandLine
-    from softreserve.model.events import EventLog
     from softreserve.model.kernel import Kernel
 
-__all__ = ["Handler", "MemoryLimit", "common_handlers", "parse_early_param"]
+__all__ = ["MALFORMED", "Handler", "MemoryLimit", "common_handlers", "parse_early_param"]
+
+#: A line about an early option that was not understood, by its name.
+MALFORMED: Final = Rule("early-option-malformed", "an early option is malformed")
 
 #: Takes the value (``None``: given without ``=``) and returns 0, or anything else for "malformed".
 Handler = Callable[["str | None"], int]
@@ -28,7 +31,8 @@ def parse_early_param(cmdline: CommandLine, handlers: Mapping[str, Handler], log
     for parameter in cmdline:
         handler = handlers.get(parameter.canonical)
         if handler is not None and handler(parameter.value):
-            log.printk(f"Malformed early option '{parameter.name}'", "init/main.c: do_early_param")
+            text = f"Malformed early option '{parameter.name}'"
+            log.printk(text, "init/main.c: do_early_param", MALFORMED, parameter.name)
 
 
 class MemoryLimit:

@@ -17,7 +17,7 @@ from operator import attrgetter
 from typing import Final
 
 from softreserve.model.errors import MachineError
-from softreserve.model.events import EventLog
+from softreserve.model.events import EventLog, Rule
 from softreserve.model.units import U64_MAX
 
 __all__ = [
@@ -58,6 +58,8 @@ __all__ = [
     "walk_system_ram_res",
     "walk_system_ram_res_rev",
 ]
+
+RESOURCE_EXPANDED: Final = Rule("resource-expanded", "resource expanded over a conflict")
 
 IORESOURCE_MEM: Final = 0x00000200
 IORESOURCE_SYSRAM: Final = 0x01000000
@@ -209,7 +211,7 @@ def insert_resource_expand_to_fit(root: Resource, new: Resource, log: EventLog) 
         new.end = max(new.end, conflict.end)
         log.printk(f"resource: Expanded resource {new.name} due to conflict with {conflict.name}")
         log.record(
-            "resource expanded over a conflict",
+            RESOURCE_EXPANDED,
             "kernel/resource.c: insert_resource_expand_to_fit",
             new.start,
             new.end + 1,

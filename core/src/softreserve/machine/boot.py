@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from softreserve.kernel.initcalls import Initcall, Level, sorted_initcalls
 from softreserve.kernel.mm import memory_sysfs
+from softreserve.kernel.mm.memblock import NOT_COVERED
+from softreserve.kernel.numa.numa import NO_NUMA
 from softreserve.kernel.state import Userspace
 from softreserve.kernel.system import System
 from softreserve.model.errors import MachineError, PluginError, SoftReserveError
@@ -22,8 +24,8 @@ def boot(machine: Machine, hooks: Hooks, *, recording: bool = True, userspace: U
     system = System(machine, hooks, recording=recording)
     _early(system)
     if not system.nodes.online:
-        said = next((line for line in reversed(system.log.lines) if "NUMA" in line), "it does not say why")
-        raise MachineError(f"the kernel dies without a NUMA node that is online; its log: {said}")
+        said = [event.text for event in system.log.of(NO_NUMA, NOT_COVERED)] or ["it does not say why"]
+        raise MachineError(f"the kernel dies without a NUMA node that is online; its log: {said[-1]}")
     late(system)
     system.userspace = userspace
     if userspace == "udev":

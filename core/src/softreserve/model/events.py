@@ -1,21 +1,44 @@
 """The one record of a boot: what every stage decided and what the kernel printed, in order.
 
-The kernel log, ``explain``, the report and ``lint`` are views of it.
+The kernel log, ``explain``, the report and ``lint`` are views of it. People read the words; programs go by the code of
+a :class:`Rule`, and by the range.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-__all__ = ["STAGES", "Event", "EventLog"]
+if TYPE_CHECKING:
+    from intervaltree import IntervalTree
+
+    from softreserve.model.ranges import PhysRange
+
+__all__ = ["STAGES", "Event", "EventLog", "Rule"]
 
 #: Stages in boot order; see ``docs/architecture.md``.
 STAGES = ("efi stub", "early reservation", "numa info", "resources", "dax bus", "running", "kexec")
 
 
+class Rule(NamedTuple):
+    """A kind of decision, or of printed line; whoever records it makes one constant for it, at module level.
+
+    ``code`` is its name for programs, which stays the same. ``words`` tell people; they may have ``{}`` in them.
+    """
+
+    code: str
+    words: str
+
+    def of(self, *values: object) -> Rule:
+        """The same rule with ``values`` in its words."""
+        return self._replace(words=self.words.format(*values))
+
+
 class Event(NamedTuple):
-    """One decision, or one printed line (``text``). ``start`` and ``end`` are bytes, half open; ``None``: no range."""
+    """One decision, or one printed line (``text``). ``start`` and ``end`` are bytes, half open; ``None``: no range.
+
+    ``rule`` is the words of the :class:`Rule`, and ``code`` its name; a line that nothing goes by has none.
+    """
 
     stage: str
     rule: str
@@ -25,28 +48,41 @@ class Event(NamedTuple):
     before: str = ""
     after: str = ""
     text: str | None = None
+    code: str = ""
 
 
 class EventLog:
-    """Events in order. ``record`` can be switched off where only the result counts; printed lines always stay."""
+    """Events in order.
 
-    __slots__ = ("_events", "_lines", "recording", "stage")
+    ``recording`` can be switched off where only the result counts: then printed lines stay, and events of those that
+    have a rule.
+    """
+
+    __slots__ = ("_events", "_indexed", "_lines", "_tree", "recording", "stage")
 
     def __init__(self, *, recording: bool = True) -> None:
         self._events: list[Event] = []
         self._lines: list[str] = []
+        self._tree: IntervalTree | None = None
+        self._indexed = 0  # events that are in the tree
         self.recording = recording
         self.stage = STAGES[0]
 
-    def printk(self, text: str, function: str = "") -> None:
-        """Print one kernel log line (no time stamp, no newline, prefix included)."""
+    def printk(self, text: str, function: str = "", rule: Rule | None = None, about: str = "") -> None:
+        """Print one kernel log line (no time stamp, no newline, prefix included).
+
+        :param rule: what a view finds the line by, where one needs it.
+        :param about: what the line is about, for such a view.
+        """
         self._lines.append(text)
-        if self.recording:
+        if rule is not None:
+            self._events.append(Event(self.stage, rule.words, function, after=about, text=text, code=rule.code))
+        elif self.recording:
             self._events.append(Event(self.stage, "printk", function, text=text))
 
     def record(
         self,
-        rule: str,
+        rule: Rule,
         function: str,
         start: int | None = None,
         end: int | None = None,
@@ -55,7 +91,7 @@ class EventLog:
     ) -> None:
         """Note why a range (bytes, half open) became what it is. ``function`` is ``file: function`` of the kernel."""
         if self.recording:
-            self._events.append(Event(self.stage, rule, function, start, end, before, after))
+            self._events.append(Event(self.stage, rule.words, function, start, end, before, after, code=rule.code))
 
     @property
     def lines(self) -> list[str]:
@@ -65,6 +101,25 @@ class EventLog:
     def lines_since(self, mark: int) -> list[str]:
         """Lines printed after the log had ``mark`` lines."""
         return self._lines[mark:]
+
+    def of(self, *rules: Rule) -> list[Event]:
+        """Events of these rules, in order."""
+        codes = {rule.code for rule in rules}
+        return [event for event in self._events if event.code in codes]
+
+    def over(self, where: PhysRange) -> list[Event]:
+        """Events whose range has a byte in common with ``where``, in order."""
+        tree = self._tree
+        if tree is None:
+            from intervaltree import IntervalTree
+
+            tree = self._tree = IntervalTree()
+        for number in range(self._indexed, len(self._events)):
+            event = self._events[number]
+            if event.start is not None and event.end is not None and event.start < event.end:
+                tree.addi(event.start, event.end, number)
+        self._indexed = len(self._events)
+        return [self._events[number] for number in sorted(item.data for item in tree.overlap(where.start, where.end))]
 
     def __len__(self) -> int:
         return len(self._lines)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from softreserve.kernel.e820 import E820_LISTING
+
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
 
@@ -22,12 +24,9 @@ def _firmware_memmap(system: System) -> list[str]:
     return system.firmware_memmap.lines()
 
 
-_E820_LISTINGS = ("BIOS-e820: [", "extended: [", "user: [", "modified: [", "BIOS-provided ", "user-defined ", "e820: ")
-
-
 def _e820(system: System) -> list[str]:
     """Every e820 table that the kernel prints, and every change that it makes to one, in order."""
-    return [line for line in system.log.lines if line.startswith(_E820_LISTINGS)]
+    return [event.text or "" for event in system.log.of(E820_LISTING)]
 
 
 def _efi(system: System) -> list[str]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from softreserve.model.efi import EfiAttribute, EfiType
 from softreserve.model.events import Event
+from softreserve.model.ranges import PhysRange
 from softreserve.views.capacity import soft_reserved_capacity
 
 if TYPE_CHECKING:
@@ -90,25 +92,25 @@ def summarize(system: System) -> Summary:
 
 
 def _ranges(system: System) -> list[RangeSummary]:
-    from intervaltree import IntervalTree
-
-    events = IntervalTree()
-    for number, event in enumerate(system.log):
-        if event.stage not in _OWNING or event.function.startswith(_USERS):
-            continue
-        if event.start is not None and event.end is not None and event.start < event.end:
-            events.addi(event.start, event.end, (number, event.rule))
     found = []
     reasons: list[str] = []  # of the resources that hold this one
     for depth, resource in system.iomem.walk():
-        covering = [item.data for item in events.at(resource.start) if item.end > resource.end]
-        reason = max(covering)[1] if covering else _firmware_says(system, resource.start) if depth == 0 else ""
+        said = [event.rule for event in _owning(system, PhysRange.from_resource(resource.start, resource.end))]
+        reason = said[-1] if said else _firmware_says(system, resource.start) if depth == 0 else ""
         reasons[depth:] = [reason]
         if depth and reason == reasons[depth - 1]:
             reason = ""
         node = system.nodes.phys_to_target_node(resource.start)
         found.append(RangeSummary(resource.start, resource.end + 1, resource.name or "", depth, node, reason))
     return found
+
+
+def _owning(system: System, where: PhysRange) -> Iterator[Event]:
+    """Decisions about all of a range that say whose it is, in order."""
+    for event in system.log.over(PhysRange(where.start, where.start + 1)):
+        covers = event.end is not None and event.end >= where.end
+        if covers and event.stage in _OWNING and not event.function.startswith(_USERS):
+            yield event
 
 
 def _firmware_says(system: System, address: int) -> str:
@@ -143,8 +145,7 @@ def _text(system: System, path: str) -> str:
 
 def why(system: System, address: int) -> list[Event]:
     """Every decision about an address, in order: the firmware's, then what the boot recorded."""
-    recorded = [e for e in system.log if e.start is not None and e.end is not None and e.start <= address < e.end]
-    return [*told_by_firmware(system, address), *recorded]
+    return [*told_by_firmware(system, address), *system.log.over(PhysRange(address, address + 1))]
 
 
 def owners_at(system: System, address: int) -> list[str]:

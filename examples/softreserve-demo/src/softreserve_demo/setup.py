@@ -19,12 +19,16 @@ from softreserve.kernel.resource import (
 )
 from softreserve.model.efi import EfiAttribute, EfiDescriptor, EfiType
 from softreserve.model.errors import MachineError
+from softreserve.model.events import Rule
 from softreserve.model.units import U64_MAX
 
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
 
 __all__ = ["early_reserve", "init_resources", "misc_mem_init"]
+
+#: Why a range became what it is, for ``explain``: a name for programs, and words for people.
+SET_ASIDE = Rule("demo-set-aside", "specific purpose memory is set aside")
 
 _DMA32_LIMIT = 1 << 32
 _USABLE = {
@@ -62,7 +66,7 @@ def early_reserve(system: System) -> None:
 
 def _set_aside(system: System, descriptor: EfiDescriptor) -> None:
     system.log.record(
-        "specific purpose memory is set aside",
+        SET_ASIDE,
         "drivers/firmware/efi/efi-init.c: reserve_regions",
         descriptor.start,
         descriptor.start + descriptor.size,

@@ -12,6 +12,7 @@ from softreserve.kernel.driver_core.bus import Bus, Registration, c_text
 from softreserve.kernel.driver_core.ida import Ida
 from softreserve.kernel.state import StashKey
 from softreserve.kernel.sysfs import Attribute, Link, Node
+from softreserve.model.events import Rule
 
 from softreserve_hmem import behaviours
 from softreserve_hmem.region import DevDax, RegionOwner
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DAX_BUS", "DAX_MAJOR", "DaxBus"]
 
+BOUND: Final = Rule("dax-bound", "bound to a driver")
 #: Character devices ask for any free major number; this one is free on most machines.
 DAX_MAJOR: Final = 252
 _INT_LIMIT: Final = 1 << 31
@@ -65,7 +67,7 @@ class DaxBus(Bus["DevDax", "DaxDriver"], RegionOwner):
             device.region.seed = None
         for start, end in device.ranges:
             self.system.log.record(
-                "bound to a driver",
+                BOUND,
                 "drivers/dax/bus.c: dax_bus_probe",
                 start,
                 end + 1,

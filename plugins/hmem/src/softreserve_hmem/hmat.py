@@ -36,7 +36,7 @@ from softreserve.model.acpi.srat import (
     Srat,
 )
 from softreserve.model.acpi.tables import Handler, RawTable, acpi_get_table, acpi_parse_entries_array
-from softreserve.model.events import EventLog
+from softreserve.model.events import EventLog, Rule
 from softreserve.model.kernel import Kernel
 from softreserve.model.units import U64_MAX
 
@@ -46,11 +46,16 @@ from softreserve_hmem.hmat_locality import MemoryLocality, best_value, updated_c
 if TYPE_CHECKING:
     from softreserve_hmem.protocols import HmatNodes, HmatTiers
 
-__all__ = ["HMAT", "VALUE_LOST", "HmatState", "MemoryTarget"]
+__all__ = ["ENTRY_BAD", "HMAT", "HMAT_SAYS", "TABLE_BAD", "TARGET_OVERLAP", "VALUE_LOST", "HmatState", "MemoryTarget"]
 
 _FILE: Final = "drivers/acpi/numa/hmat.c"
+#: What is printed of the table: everything, but for what is wrong with an entry, with the table, with its targets.
+HMAT_SAYS: Final = Rule("hmat-says", "a line about the HMAT")
+ENTRY_BAD: Final = Rule("hmat-entry-bad", "an entry of the HMAT is malformed")
+TABLE_BAD: Final = Rule("hmat-bad", "the HMAT is not used")
+TARGET_OVERLAP: Final = Rule("hmat-target-overlap", "two SRAT entries of a domain overlap")
 #: The rule under which the log keeps values that do not fit.
-VALUE_LOST: Final = "HMAT value lost"
+VALUE_LOST: Final = Rule("hmat-value-lost", "HMAT value lost")
 #: Domains are unsigned here, so that "none" is a number that a table can name.
 _PXM_INVAL: Final = (1 << 32) - 1
 _U32: Final = (1 << 32) - 1
@@ -164,7 +169,7 @@ class HmatState:
         )
         for kind, handler in passes:
             if not self._parse(table, Hmat.entries_offset(), kind, handler):
-                self._print("Ignoring: Invalid table", "hmat_init")
+                self._print("Ignoring: Invalid table", "hmat_init", TABLE_BAD)
                 return False
         return True
 
@@ -184,7 +189,9 @@ class HmatState:
         if request_region(target.memregions, start, size, "memory target", IORESOURCE_MEM) is None:
             end = (start + size) & U64_MAX
             signed = pxm - (1 << 32) if pxm >> 31 else pxm
-            self._print(f"failed to reserve {start:#x} - {end:#x} in pxm: {signed}", "alloc_memory_target")
+            self._print(
+                f"failed to reserve {start:#x} - {end:#x} in pxm: {signed}", "alloc_memory_target", TARGET_OVERLAP
+            )
 
     def _srat_parse_genport_affinity(self, table: RawTable, offset: int) -> int:
         entry = GenericAffinity.read(table.data, offset)
@@ -198,7 +205,9 @@ class HmatState:
     def _parse_proximity_domain(self, table: RawTable, offset: int) -> int:
         entry = Proximity.read(table.data, offset)
         if entry.length != Proximity.size():
-            self._print(f"Unexpected address range header length: {entry.length}", "hmat_parse_proximity_domain")
+            self._print(
+                f"Unexpected address range header length: {entry.length}", "hmat_parse_proximity_domain", ENTRY_BAD
+            )
             return -EINVAL
         where = f"({entry.reserved3:#x} length {entry.reserved4:#x}) " if self._revision == 1 else ""
         self._print(
@@ -220,7 +229,7 @@ class HmatState:
     def _parse_locality(self, table: RawTable, offset: int) -> int:
         header = Locality.read(table.data, offset)
         if header.length < Locality.size():
-            self._print(f"Unexpected locality header length: {header.length}", "hmat_parse_locality")
+            self._print(f"Unexpected locality header length: {header.length}", "hmat_parse_locality", ENTRY_BAD)
             return -EINVAL
         needed = Locality.size() + header.needed_tail
         # The kernel's sum is 32 bits wide and can wrap; what it would read then is foreign memory, so here it cannot.
@@ -228,6 +237,7 @@ class HmatState:
             self._print(
                 f"Unexpected locality header length:{header.length}, minimum required:{needed & _U32}",
                 "hmat_parse_locality",
+                ENTRY_BAD,
             )
             return -EINVAL
         locality = MemoryLocality(table, offset)
@@ -271,7 +281,7 @@ class HmatState:
     def _parse_cache(self, table: RawTable, offset: int) -> int:
         cache = MemorySideCache.read(table.data, offset)
         if cache.length < MemorySideCache.size():
-            self._print(f"Unexpected cache header length: {cache.length}", "hmat_parse_cache")
+            self._print(f"Unexpected cache header length: {cache.length}", "hmat_parse_cache", ENTRY_BAD)
             return -EINVAL
         bits = cache.cache_attributes
         self._print(
@@ -417,8 +427,8 @@ class HmatState:
         status, adistance = self._tiers.mt_perf_to_adistance(target.coordinates[_CPU])
         return None if status else adistance
 
-    def _print(self, text: str, function: str) -> None:
-        self._log.printk(f"acpi/hmat: {text}", f"{_FILE}: {function}")
+    def _print(self, text: str, function: str, rule: Rule = HMAT_SAYS) -> None:
+        self._log.printk(f"acpi/hmat: {text}", f"{_FILE}: {function}", rule, text)
 
 
 #: The state, where an HMAT is in use.

@@ -15,10 +15,11 @@ from softreserve.kernel.resource import (
     Resource,
     region_intersects,
 )
+from softreserve.model.events import Rule
 
 from softreserve_hmem import behaviours
 from softreserve_hmem.dax_sysfs import region_contents
-from softreserve_hmem.hmem_device import NOT_SOFT_RESERVED, HmemDevice, HmemDevices
+from softreserve_hmem.hmem_device import HMEM_MADE, NOT_SOFT_RESERVED, HmemDevice, HmemDevices
 from softreserve_hmem.region import DaxRegion, alloc_dax_region
 
 if TYPE_CHECKING:
@@ -31,7 +32,9 @@ __all__ = ["LEFT_TO_CXL", "DaxHmem"]
 _FILE: Final = "drivers/dax/hmem/hmem.c"
 
 #: The rule under which the log keeps ranges that get no device because they lie in a CXL window.
-LEFT_TO_CXL: Final = "left to CXL"
+LEFT_TO_CXL: Final = Rule("hmem-left-to-cxl", "left to CXL")
+NO_REGION: Final = Rule("dax-region-refused", "no region: not aligned to large pages")
+REGION_MADE: Final = Rule("dax-region-made", "dax region made")
 
 
 class HmemDriver:
@@ -55,15 +58,15 @@ class HmemDriver:
         kmem = kernel.has(behaviours.DAX_MATCH_BY_TYPE) and not idle
         region = alloc_dax_region(kernel, self._bus, device, device.id, device.span, device.target_node, kmem=kmem)
         if region is None:
-            self._record(device, "no region: not aligned to large pages", "no dax device")
+            self._record(device, NO_REGION, "no dax device")
             return -ENOMEM
-        self._record(device, "dax region made", f"region {device.id}, for {'kmem' if kmem else 'device_dax'}")
+        self._record(device, REGION_MADE, f"region {device.id}, for {'kmem' if kmem else 'device_dax'}")
         self._regions[device.name] = region
         device.contents = region_contents(self._bus, region)
         region.create_dev_dax(0 if idle else region.res.size)
         return 0
 
-    def _record(self, device: HmemDevice, rule: str, after: str) -> None:
+    def _record(self, device: HmemDevice, rule: Rule, after: str) -> None:
         start, last = device.span
         self._system.log.record(rule, f"{_FILE}: dax_hmem_probe", start, last + 1, device.name, after)
 
@@ -108,11 +111,11 @@ class HmemPlatformDriver:
         numa_node = self._system.nodes.numa_map_to_online_node(target_nid)
         number = memregion_ids(self._system).alloc()
         made = HmemDevice(number, numa_node, (res.start, res.end), target_nid, claims=False)
-        self._note(res, f"{made.name} made", f"target node {target_nid}")
+        self._note(res, HMEM_MADE.of(made.name), f"target node {target_nid}")
         self._made[host.name].append(made)
         platform_bus(self._system).platform_device_add(made)
 
-    def _note(self, res: Resource, rule: str, after: str) -> None:
+    def _note(self, res: Resource, rule: Rule, after: str) -> None:
         function = f"{_FILE}: hmem_register_device"
         self._system.log.record(rule, function, res.start, res.end + 1, "hmem range", after)
 

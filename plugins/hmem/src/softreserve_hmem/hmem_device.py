@@ -25,6 +25,7 @@ from softreserve.kernel.resource import (
     walk_iomem_res_desc,
 )
 from softreserve.kernel.state import StashKey
+from softreserve.model.events import Rule
 from softreserve.model.units import U64_MAX
 from softreserve.plugins.hooks import hooks_of
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "HMEM_DEVICES",
+    "HMEM_MADE",
     "NOT_SOFT_RESERVED",
     "OVERLAPS_AN_OFFER",
     "HmemDevice",
@@ -45,8 +47,10 @@ __all__ = [
 _FILE: Final = "drivers/dax/hmem/device.c"
 
 #: Rules under which the log keeps ranges that were refused without a word of the kernel.
-OVERLAPS_AN_OFFER: Final = "offered again, and refused: part of it was taken before"
-NOT_SOFT_RESERVED: Final = "refused: not soft reserved memory alone"
+OVERLAPS_AN_OFFER: Final = Rule("hmem-offered-twice", "offered again, and refused: part of it was taken before")
+NOT_SOFT_RESERVED: Final = Rule("hmem-not-soft-reserved", "refused: not soft reserved memory alone")
+HMEM_RECORDED: Final = Rule("hmem-recorded", "range recorded")
+HMEM_MADE: Final = Rule("hmem-made", "{} made")
 
 
 class HmemDevice(PlatformDevice):
@@ -113,10 +117,10 @@ class HmemDevices(ABC):
         )
         return found == REGION_INTERSECTS
 
-    def _refuse(self, res: Resource, rule: str, function: str) -> None:
+    def _refuse(self, res: Resource, rule: Rule, function: str) -> None:
         self._system.log.record(rule, f"{_FILE}: {function}", res.start, res.end + 1)
 
-    def _record(self, target_nid: int, res: Resource, rule: str, function: str) -> None:
+    def _record(self, target_nid: int, res: Resource, rule: Rule, function: str) -> None:
         self._system.log.record(
             rule, f"{_FILE}: {function}", res.start, res.end + 1, after=f"hmem, target node {target_nid}"
         )
@@ -140,7 +144,7 @@ class RecordedRanges(HmemDevices):
             self._refuse(res, OVERLAPS_AN_OFFER, "hmem_register_resource")
             return
         new.desc = target_nid
-        self._record(target_nid, res, "range recorded", "hmem_register_resource")
+        self._record(target_nid, res, HMEM_RECORDED, "hmem_register_resource")
         if not self._platform_initialized:
             self._platform_initialized = True
             platform_bus(self._system).platform_device_add(PlatformDevice("hmem_platform", 0))
@@ -174,7 +178,7 @@ class Devices(HmemDevices):
             release_region(self.active, res.start, res.size)
             ids.free(number)
             return
-        self._record(target_nid, res, f"{device.name} made", "hmem_register_device")
+        self._record(target_nid, res, HMEM_MADE.of(device.name), "hmem_register_device")
 
 
 def hmem_devices(system: System) -> HmemDevices:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from softreserve.kernel import resource
 from softreserve.kernel.mm.memory_hotplug import MHP_MEMMAP_ON_MEMORY, MHP_NID_IS_MGID
 from softreserve.kernel.resource import IORESOURCE_SYSTEM_RAM, Resource
+from softreserve.model.events import Rule
 
 from softreserve_hmem import behaviours
 from softreserve_hmem.memory_tiers import MEMORY_TIERS, MEMTIER_DEFAULT_DAX_ADISTANCE, MemoryType
@@ -16,7 +17,12 @@ if TYPE_CHECKING:
     from softreserve.kernel.system import System
     from softreserve.model.dax import DaxDevice
 
-__all__ = ["KmemDriver"]
+__all__ = ["KMEM_SAYS", "KmemDriver"]
+
+#: What kmem prints; each line is about a device, by name.
+KMEM_SAYS: Final = Rule("kmem-says", "a line of kmem")
+NO_TARGET_NODE: Final = Rule("kmem-no-target-node", "refused by kmem: it has no target node")
+NO_WHOLE_BLOCK: Final = Rule("kmem-no-whole-block", "no whole memory block: stays with the device, unused")
 
 _KMEM_NAME: Final = "System RAM (kmem)"
 _FILE: Final = "drivers/dax/kmem.c"
@@ -55,8 +61,7 @@ class KmemDriver:
         if node < 0:
             self._say(device, f"rejecting DAX region with invalid node: {node}", "dev_dax_kmem_probe")
             for start, end in device.ranges:
-                rule = "refused by kmem: it has no target node"
-                self._system.log.record(rule, f"{_FILE}: dev_dax_kmem_probe", start, end + 1, device.name)
+                self._system.log.record(NO_TARGET_NODE, f"{_FILE}: dev_dax_kmem_probe", start, end + 1, device.name)
             return -EINVAL
         kept = self._kept_ranges(device)
         if not kept:
@@ -89,8 +94,7 @@ class KmemDriver:
     def _record_loss(self, start: int, end: int) -> None:
         """Note what is cut off without a word in the log (bytes, half open; may be empty)."""
         if start < end:
-            rule = "no whole memory block: stays with the device, unused"
-            self._system.log.record(rule, f"{_FILE}: dax_kmem_range", start, end)
+            self._system.log.record(NO_WHOLE_BLOCK, f"{_FILE}: dax_kmem_range", start, end)
 
     def _dax_kmem_range(self, start: int, end: int) -> tuple[int, int] | None:
         """The whole memory blocks of a range (bytes, ends inclusive), or ``None``. Linux: ``dax_kmem_range``."""
@@ -187,4 +191,4 @@ class KmemDriver:
         return False
 
     def _say(self, device: DaxDevice, text: str, function: str) -> None:
-        self._system.printk(f"kmem {device.name}: {text}", f"{_FILE}: {function}")
+        self._system.log.printk(f"kmem {device.name}: {text}", f"{_FILE}: {function}", KMEM_SAYS, device.name)

@@ -17,6 +17,7 @@ from softreserve_hmem import behaviours
 from softreserve_hmem.bus import DAX_BUS
 from softreserve_hmem.hmem import LEFT_TO_CXL
 from softreserve_hmem.hmem_device import HMEM_DEVICES, NOT_SOFT_RESERVED
+from softreserve_hmem.kmem import KMEM_SAYS
 from softreserve_hmem.lint_hmat import hmat_findings
 
 if TYPE_CHECKING:
@@ -69,18 +70,17 @@ def _missing(system: System) -> str:
 def _without_device(system: System, range_: PhysRange) -> Iterator[Finding]:
     """A soft reserved range, or part of it, that got no hmem device: the kernel says nothing of it."""
     start, end = range_.start, range_.end
-    refused = {event.rule for event in system.log if event.start is not None and event.end is not None
-               and event.start < end and start < event.end}  # fmt: skip
+    refused = {event.code for event in system.log.over(range_)}
     offers = [PhysRange.from_resource(r.start, r.end) for r in _offers(system)]
     covered = sum(part.size for part in (offer.intersection(range_) for offer in offers) if part is not None)
-    if LEFT_TO_CXL in refused:
+    if LEFT_TO_CXL.code in refused:
         message = (
             "no dax device: the range overlaps a CXL window of the CEDT, and this kernel leaves it to the CXL drivers; "
             "they need a region for it (cxl list), or the firmware must not report the window"
         )
         yield Finding("warning", "cxl-window", message, start, end)
     elif any(not range_.contains(offer) for offer in offers if offer.overlaps(range_)):
-        if NOT_SOFT_RESERVED in refused:
+        if NOT_SOFT_RESERVED.code in refused:
             result = "no dax device: this kernel refuses a range that is not soft reserved alone"
         else:
             result = "a dax device that no driver can claim"
@@ -89,7 +89,7 @@ def _without_device(system: System, range_: PhysRange) -> Iterator[Finding]:
             "memory; let SRAT ranges end where specific purpose memory does"
         )
         yield Finding("error", "hmat-covers-more", message, start, end)
-    elif not covered and NOT_SOFT_RESERVED in refused:
+    elif not covered and NOT_SOFT_RESERVED.code in refused:
         message = (
             "no dax device: to this kernel the range is part of a larger resource, or has another one in it (see "
             "/proc/iomem), and it makes devices of soft reserved memory alone; arm64 before 6.8 does that to ranges "
@@ -113,8 +113,8 @@ def _without_device(system: System, range_: PhysRange) -> Iterator[Finding]:
 def _target_node(system: System, offer: Resource) -> Iterator[Finding]:
     """Which node the memory of a device would be."""
     node, start, end = offer.desc, offer.start, offer.end + 1
-    domains = {e.after: (e.start, e.end) for e in system.log if e.rule == SRAT_MEMORY
-               and e.start is not None and e.end is not None and e.start < end and start < e.end}  # fmt: skip
+    named = [e for e in system.log.over(PhysRange(start, end)) if e.code == SRAT_MEMORY.code]
+    domains = {e.after: (e.start, e.end) for e in named if e.start is not None and e.end is not None}
     if node < 0:
         message = "the SRAT does not name this range: its dax device has target node -1, and kmem refuses it; name it"
         yield Finding("error", "srat-missing", message, start, end)
@@ -188,7 +188,7 @@ def _drivers(system: System) -> Iterator[Finding]:
         yield Finding("note", "drivers-builtin", message)
     for device in system.stash[DAX_BUS].devices.values():
         if device.driver is None and device.size:
-            said = [line for line in system.log.lines if line.startswith(f"kmem {device.name}: ")]
+            said = [event.text for event in system.log.of(KMEM_SAYS) if event.after == device.name]
             why = f" ({said[0]})" if said else ""
             start, end = device.ranges[0][0], device.ranges[0][1] + 1
             message = f"{device.name} has no driver{why}: it can be neither mapped nor onlined as it is"

@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING
 
 from softreserve.model.findings import Finding
 
-from softreserve_hmem.hmat import HMAT, VALUE_LOST
+from softreserve_hmem.hmat import ENTRY_BAD, HMAT, HMAT_SAYS, TABLE_BAD, TARGET_OVERLAP, VALUE_LOST
 
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
     from softreserve.model.ranges import PhysRange
 
 __all__ = ["hmat_findings"]
-
-_PREFIX = "acpi/hmat: "
 
 
 def hmat_findings(system: System, reserved: Sequence[PhysRange]) -> Iterator[Finding]:
@@ -45,24 +43,23 @@ def _ignored(system: System) -> tuple[str, str]:
         return "note", "numa=nohmat is on the command line"
     if system.nodes.numa_off or system.nodes.srat_disabled:
         return "warning", "the SRAT is not used either, for which there is a finding of its own"
-    lines = [line for line in system.log.lines if line.startswith(_PREFIX)]
-    if f"{_PREFIX}Ignoring: Invalid table" in lines:
-        said = lines[lines.index(f"{_PREFIX}Ignoring: Invalid table") - 1].removeprefix(_PREFIX)
-        if said.startswith("Unexpected"):
-            return "warning", f"an entry is malformed ({said}); correct it"
-        return "warning", f"the SRAT does not know a domain of an entry ({said}), or an entry has no length; correct it"
-    return "warning", f"{lines[-1].removeprefix(_PREFIX) if lines else 'the SRAT is malformed'}; correct it"
+    said = [event.after for event in system.log.of(HMAT_SAYS, ENTRY_BAD, TABLE_BAD)]
+    if not system.log.of(TABLE_BAD):
+        return "warning", f"{said[-1] if said else 'the SRAT is malformed'}; correct it"
+    before = said[-2:][0]
+    if system.log.of(ENTRY_BAD):
+        return "warning", f"an entry is malformed ({before}); correct it"
+    return "warning", f"the SRAT does not know a domain of an entry ({before}), or an entry has no length; correct it"
 
 
 def _values(system: System) -> Iterator[Finding]:
-    lost = [event.after for event in system.log if event.rule == VALUE_LOST]
+    lost = [event.after for event in system.log.of(VALUE_LOST)]
     if lost:
         message = (
             f"{len(lost)} values of the HMAT are lost, the first is {lost[0]}: entry times base unit does not fit into "
             "32 bits, or is less than the kernel counts in; choose another base unit"
         )
         yield Finding("warning", "hmat-values-lost", message)
-    for line in system.log.lines:
-        if line.startswith(f"{_PREFIX}failed to reserve "):
-            message = f"two SRAT entries of one domain overlap: the HMAT's target lacks the later one ({line})"
-            yield Finding("warning", "hmat-target-overlap", f"{message}; let each byte have one entry")
+    for event in system.log.of(TARGET_OVERLAP):
+        message = f"two SRAT entries of one domain overlap: the HMAT's target lacks the later one ({event.text})"
+        yield Finding("warning", "hmat-target-overlap", f"{message}; let each byte have one entry")

@@ -9,7 +9,7 @@ from errno import EADDRNOTAVAIL
 from typing import TYPE_CHECKING, Final
 
 import attrs
-from softreserve.kernel.e820_kexec import E820_TABLE_KEXEC
+from softreserve.kernel.e820 import E820_TABLE_KEXEC
 from softreserve.kernel.resource import (
     IORESOURCE_SYSRAM_DRIVER_MANAGED,
     Resource,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from softreserve.kernel.e820_kexec import E820_TABLE_KEXEC
+from softreserve.kernel.e820 import E820_TABLE_KEXEC
 from softreserve.model.findings import Finding
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from softreserve.kernel.e820 import E820_LISTING
 from softreserve.model.errors import MachineError
-from softreserve.model.events import EventLog
+from softreserve.model.events import EventLog, Rule
 from softreserve.model.kernel import Kernel
 from softreserve.model.units import U64_MAX
 
@@ -32,6 +33,9 @@ __all__ = [
     "max_entries",
     "type_text",
 ]
+
+TYPE_CHANGED: Final = Rule("e820-type-changed", "e820 type changed")
+REMOVED: Final = Rule("e820-removed", "removed from e820")
 
 #: Types of entries; any other 32-bit number is possible too. Linux: ``arch/x86/include/asm/e820/types.h``.
 RAM: Final = 1
@@ -148,8 +152,8 @@ class E820Table:
             raise MachineError("kernel BUG in e820__range_update: old and new type are the same")
         end = start + min(size, U64_MAX - start)
         old, new = type_text(old_type), type_text(new_type)
-        self._log.printk(f"e820: update {_mem(start, end)} {old} ==> {new}")
-        self._log.record("e820 type changed", f"{_FILE}: e820__range_update", start, end, old, new)
+        self._log.printk(f"e820: update {_mem(start, end)} {old} ==> {new}", rule=E820_LISTING)
+        self._log.record(TYPE_CHANGED, f"{_FILE}: e820__range_update", start, end, old, new)
         changed = 0
         # entries are appended on the way and the kernel looks at those too
         for entry in self.entries:
@@ -178,8 +182,8 @@ class E820Table:
         """
         end = start + min(size, U64_MAX - start)
         old = type_text(old_type) if check_type else ""
-        self._log.printk(f"e820: remove {_mem(start, end)} {old}")
-        self._log.record("removed from e820", f"{_FILE}: e820__range_remove", start, end, old)
+        self._log.printk(f"e820: remove {_mem(start, end)} {old}", rule=E820_LISTING)
+        self._log.record(REMOVED, f"{_FILE}: e820__range_remove", start, end, old)
         removed = 0
         for entry in self.entries:
             if check_type and entry.type != old_type:
@@ -294,7 +298,7 @@ class E820Table:
     def print_table(self, who: str) -> None:
         """Log every entry. Linux: ``e820__print_table``."""
         for line in self.lines(who):
-            self._log.printk(line)
+            self._log.printk(line, rule=E820_LISTING)
 
     def lines(self, who: str) -> Iterator[str]:
         """The lines that the kernel logs for a table."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from softreserve.kernel.e820 import E820_LISTING
 from softreserve.kernel.resource import (
     IORES_DESC_ACPI_NV_STORAGE,
     IORES_DESC_ACPI_TABLES,
@@ -20,6 +21,7 @@ from softreserve.kernel.resource import (
     insert_resource_expand_to_fit,
     reserve_region_with_split,
 )
+from softreserve.model.events import EventLog, Rule
 from softreserve.model.units import U64_MAX
 
 from softreserve_x86 import e820
@@ -27,9 +29,13 @@ from softreserve_x86 import e820
 if TYPE_CHECKING:
     from softreserve.kernel.firmware_memmap import FirmwareMemmap
     from softreserve.kernel.mm.memblock import Memblock
-    from softreserve.model.events import EventLog
 
 __all__ = ["E820Resources", "firmware_map_add", "memblock_setup", "setup_pci_gap", "type_to_string"]
+
+EARLY_RAM: Final = Rule("e820-ram", "RAM, for the early allocator")
+RESERVED_EARLY: Final = Rule("e820-reserved-early", "soft reserved memory is reserved, and no memory to the allocator")
+RESOURCE: Final = Rule("e820-resource", "e820: {}")
+SOFT_RESERVED_RESOURCE: Final = Rule("e820-soft-reserved", "soft reserved memory is a resource that drivers may claim")
 
 _RAM_TYPES: Final = (e820.RAM, e820.RESERVED_KERN)
 #: Resource name and descriptor by e820 type.
@@ -66,7 +72,7 @@ def memblock_setup(table: e820.E820Table, memblock: Memblock, page_size: int) ->
         if entry.type == e820.SOFT_RESERVED:
             memblock.reserve(entry.start, entry.size)
             memblock.log.record(
-                "soft reserved memory is reserved, and no memory to the allocator",
+                RESERVED_EARLY,
                 "arch/x86/kernel/e820.c: e820__memblock_setup",
                 entry.start,
                 entry.start + entry.size,
@@ -74,7 +80,7 @@ def memblock_setup(table: e820.E820Table, memblock: Memblock, page_size: int) ->
         elif entry.type in _RAM_TYPES:
             memblock.add(entry.start, entry.size)
             memblock.log.record(
-                "RAM, for the early allocator",
+                EARLY_RAM,
                 "arch/x86/kernel/e820.c: e820__memblock_setup",
                 entry.start,
                 entry.start + entry.size,
@@ -133,9 +139,9 @@ class E820Resources:
                 self._reserve_ram_buffer(entry.end)
 
     def _record(self, entry: e820.Entry, after: str, function: str) -> None:
-        rule = f"e820: {e820.type_text(entry.type)}"
+        rule = RESOURCE.of(e820.type_text(entry.type))
         if entry.type == e820.SOFT_RESERVED:
-            rule = "soft reserved memory is a resource that drivers may claim"
+            rule = SOFT_RESERVED_RESOURCE
         self._log.record(rule, f"arch/x86/kernel/e820.c: {function}", entry.start, entry.end, after=after)
 
     def _reserve_ram_buffer(self, start: int) -> None:
@@ -143,7 +149,7 @@ class E820Resources:
         end = (start - 1) | (_ram_alignment(start) - 1)
         if start >= end:
             return
-        self._log.printk(f"e820: reserve RAM buffer [mem {start:#010x}-{end:#010x}]")
+        self._log.printk(f"e820: reserve RAM buffer [mem {start:#010x}-{end:#010x}]", rule=E820_LISTING)
         reserve_region_with_split(self._root, start, end, "RAM buffer", self._log)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from softreserve.model.efi import EfiAttribute, EfiDescriptor, EfiType
+from softreserve.model.events import EventLog, Rule
 
 from softreserve_x86 import behaviours, e820
 from softreserve_x86.efi_memmap import efi_clean_memmap, efi_print_memmap
@@ -13,7 +14,6 @@ from softreserve_x86.stub import USABLE
 if TYPE_CHECKING:
     from softreserve.kernel.efi.efi import Efi
     from softreserve.kernel.mm.memblock import Memblock
-    from softreserve.model.events import EventLog
     from softreserve.model.kernel import Kernel
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "reserve_boot_services",
 ]
 
+IMPORTED: Final = Rule("efi-imported", "specific purpose memory is imported from the EFI map")
 _WB: Final = int(EfiAttribute.WB)
 #: MMIO descriptors of at least this many bytes are taken out of e820.
 _LARGE_MMIO: Final = 256 << 10
@@ -55,7 +56,7 @@ def do_add_efi_memmap(efi: Efi, table: e820.E820Table, log: EventLog) -> None:
         table.range_add(descriptor.start, descriptor.size, _imported_type(descriptor, efi.soft_reserve_enabled))
         if descriptor.is_special_purpose:
             log.record(
-                "specific purpose memory is imported from the EFI map",
+                IMPORTED,
                 "arch/x86/platform/efi/efi.c: do_add_efi_memmap",
                 descriptor.start,
                 descriptor.start + descriptor.size,

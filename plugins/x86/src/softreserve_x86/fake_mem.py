@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from softreserve.kernel.sort import sort
 from softreserve.model.efi import EfiAttribute, EfiDescriptor, EfiMemoryMap, EfiType
+from softreserve.model.events import EventLog, Rule
 from softreserve.model.units import EFI_PAGE_SIZE, EINVAL, U64_MAX, memparse, simple_strtoull
 
 from softreserve_x86 import behaviours, e820
@@ -18,10 +19,12 @@ from softreserve_x86.efi_memmap import efi_print_memmap
 
 if TYPE_CHECKING:
     from softreserve.kernel.efi.efi import Efi
-    from softreserve.model.events import EventLog
     from softreserve.model.kernel import Kernel
 
 __all__ = ["FakeMem", "FakeRange", "memmap_insert"]
+
+FAKE_SET_ASIDE = Rule("fake-mem-set-aside", "efi_fake_mem= sets memory aside")
+FAKE_PARTIAL_PAGES = Rule("fake-mem-partial-pages", "efi_fake_mem= of partial pages: undefined EFI map")
 
 _SP = int(EfiAttribute.SP)
 _DEFAULT_LIMIT = 8
@@ -107,7 +110,7 @@ class FakeMem:
             table.range_update(start, size, e820.RAM, e820.SOFT_RESERVED)
         table.update_table()
         self._log.record(
-            "efi_fake_mem= sets memory aside",
+            FAKE_SET_ASIDE,
             "drivers/firmware/efi/x86_fake_mem.c: efi_fake_memmap_early",
             start,
             start + size,
@@ -130,7 +133,7 @@ class FakeMem:
             inserted = memmap_insert(found if adds_up else original, fake)
             if inserted is None:
                 self._log.record(
-                    "efi_fake_mem= of partial pages: undefined EFI map",
+                    FAKE_PARTIAL_PAGES,
                     "arch/x86/platform/efi/memmap.c: efi_memmap_insert",
                     fake.start,
                     fake.end + 1,

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from softreserve.kernel.e820 import E820_LISTING
 from softreserve.model.errors import MachineError
-from softreserve.model.events import EventLog
+from softreserve.model.events import EventLog, Rule
 from softreserve.model.units import EINVAL, U64_MAX, memparse, simple_strtoull
 
 from softreserve_x86 import e820
 
 __all__ = ["Asked", "MemmapParameters"]
 
+MEMMAP_ADDS: Final = Rule("memmap-adds", "memmap= adds a range")
 _U32_MAX: Final = (1 << 32) - 1
 #: ``nn<c>ss`` adds a range of this type.
 _ADDED_TYPE: Final = {"@": e820.RAM, "#": e820.ACPI, "$": e820.RESERVED, "!": e820.PRAM}
@@ -83,7 +85,7 @@ class MemmapParameters:
             text = "Kernel panic - not syncing: Invalid user supplied memory map"
             self._log.printk(text)
             raise MachineError(text)
-        self._log.printk("user-defined physical RAM map:")
+        self._log.printk("user-defined physical RAM map:", rule=E820_LISTING)
         self.table.print_table("user")
 
     def _parse_memmap_one(self, text: str) -> None:
@@ -129,7 +131,7 @@ class MemmapParameters:
 
     def _add(self, start: int, size: int, e820_type: int, text: str) -> None:
         function = "arch/x86/kernel/e820.c: parse_memmap_one"
-        self._log.record("memmap= adds a range", function, start, start + size, after=e820.type_text(e820_type))
+        self._log.record(MEMMAP_ADDS, function, start, start + size, after=e820.type_text(e820_type))
         self.table.range_add(start, size, e820_type)
         self.asked.append(Asked(text, start, start + size, e820_type, present=True))
 

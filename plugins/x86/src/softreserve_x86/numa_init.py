@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping
 from errno import EINVAL
 from typing import TYPE_CHECKING, Final
 
-from softreserve.kernel.numa.acpi_numa import AcpiNumaArch, acpi_disabled, acpi_numa_init
-from softreserve.kernel.numa.numa import NUMA_NO_NODE, NumaState
+from softreserve.kernel.mm.memblock import NOT_COVERED
+from softreserve.kernel.numa.acpi_numa import SRAT_ENTRY_BAD, AcpiNumaArch, acpi_disabled, acpi_numa_init
+from softreserve.kernel.numa.numa import NO_NUMA, NODE_FAKED, NUMA_NO_NODE, NumaState
 from softreserve.kernel.numa.numa_memblks import NumaMemblks
 from softreserve.model.acpi.madt import ENABLED as CPU_ENABLED
 from softreserve.model.acpi.madt import LOCAL_APIC, LOCAL_X2APIC, LocalApic, LocalX2apic, Madt
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from softreserve.kernel.mm.memblock import Memblock
     from softreserve.kernel.numa.numa_emulation import NumaEmulation
     from softreserve.kernel.system import System
-    from softreserve.model.events import EventLog
+    from softreserve.model.events import EventLog, Rule
     from softreserve.model.kernel import Kernel
 
 __all__ = ["X86Numa", "apic_ids", "numa_setup", "x86_numa_init"]
@@ -118,12 +119,12 @@ class X86Numa(AcpiNumaArch):
     def dummy_numa_init(self) -> int:
         """One node over all of RAM; cannot fail."""
         function = f"{_FILE}: dummy_numa_init"
-        self.log.printk("NUMA turned off" if self.state.numa_off else "No NUMA configuration found", function)
+        self.log.printk("NUMA turned off" if self.state.numa_off else "No NUMA configuration found", function, NO_NUMA)
         last = (self.end_of_ram - 1) % (1 << 64)
         self.log.printk(f"Faking a node at [mem {0:#018x}-{last:#018x}]", function)
         self.state.parsed.add(0)
         self.numa_add_memblk(0, 0, self.end_of_ram)
-        self.log.record("one node is faked", function, 0, self.end_of_ram, after="node 0")
+        self.log.record(NODE_FAKED, function, 0, self.end_of_ram, after="node 0")
         return 0
 
     def _register_nodes(self) -> int:
@@ -152,6 +153,7 @@ class X86Numa(AcpiNumaArch):
         self.log.printk(
             f"NUMA: nodes only cover {covered * page >> 20}MB of your {ram * page >> 20}MB e820 RAM. Not used.",
             f"{_FILE}: numa_meminfo_cover_memory",
+            NOT_COVERED,
         )
         return False
 
@@ -211,7 +213,7 @@ class X86Numa(AcpiNumaArch):
     def _map_apic(self, pxm: int, apic_id: int, digits: int) -> None:
         nid = self.state.acpi_map_pxm_to_node(pxm)
         if nid == NUMA_NO_NODE:
-            self._srat_line(f"Too many proximity domains {pxm:x}")
+            self._srat_line(f"Too many proximity domains {pxm:x}", SRAT_ENTRY_BAD)
             self.state.bad_srat()
             return
         text = f"PXM {pxm} -> APIC 0x{apic_id:0{digits}x} -> Node {nid}"
@@ -223,8 +225,8 @@ class X86Numa(AcpiNumaArch):
         if not self.kernel.has(behaviours.SRAT_CPU_LINES_AT_DEBUG_LEVEL):
             self._srat_line(text)
 
-    def _srat_line(self, text: str) -> None:
-        self.log.printk(f"SRAT: {text}", "arch/x86/mm/srat.c")
+    def _srat_line(self, text: str, rule: Rule | None = None) -> None:
+        self.log.printk(f"SRAT: {text}", "arch/x86/mm/srat.c", rule)
 
     # --- CPUs
 

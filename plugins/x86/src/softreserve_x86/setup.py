@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from softreserve.kernel.e820_kexec import E820_TABLE_KEXEC
+from softreserve.kernel.e820 import E820_LISTING, E820_TABLE_KEXEC
 from softreserve.kernel.early_param import Handler, common_handlers, parse_early_param
 from softreserve.kernel.efi.efi import EFI, Efi
 from softreserve.kernel.mm.memblock_resources import kernel_resources
 from softreserve.kernel.resource import IORESOURCE_BUSY, IORESOURCE_SYSTEM_RAM, insert_resource
 from softreserve.kernel.state import StashKey
+from softreserve.model.events import EventLog, Rule
 from softreserve.model.machine import E820Entry, KernelImage
 from softreserve.model.units import U64_MAX
 
@@ -25,7 +26,6 @@ from softreserve_x86.numa_init import apic_ids, numa_setup, x86_numa_init
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
     from softreserve.model.efi import EfiMemoryMap
-    from softreserve.model.events import EventLog
     from softreserve.model.kernel import Kernel
     from softreserve.model.ranges import PhysRange
 
@@ -39,6 +39,9 @@ __all__ = [
     "initmem_init",
     "reserve_resources",
 ]
+
+HANDED_OVER: Final = Rule("e820-handed-over", "handed over as {}")
+ORDINARY: Final = Rule("efi-sp-ordinary", "specific purpose memory is ordinary memory: {}")
 
 _PAGE_SIZE: Final = 4096
 _BRK_SLOP: Final = 64 << 10
@@ -102,13 +105,13 @@ class Setup:
         in_zeropage = len(boot_table) - ext_entries
         who = self._memory_setup_default(boot_table[:in_zeropage])
         self._remember()
-        self.log.printk("BIOS-provided physical RAM map:")
+        self.log.printk("BIOS-provided physical RAM map:", rule=E820_LISTING)
         self.table.print_table(who)
         if ext_entries:
             self._append(boot_table[in_zeropage:])
             self.table.update_table()
             self._remember()
-            self.log.printk("extended physical RAM map:")
+            self.log.printk("extended physical RAM map:", rule=E820_LISTING)
             self.table.print_table("extended")
         return who
 
@@ -171,7 +174,7 @@ class Setup:
         for descriptor in efi_map:
             if descriptor.is_special_purpose and descriptor.size:
                 self.log.record(
-                    f"specific purpose memory is ordinary memory: {why}",
+                    ORDINARY.of(why),
                     "drivers/firmware/efi/efi.c: __efi_soft_reserve_enabled",
                     descriptor.start,
                     descriptor.start + descriptor.size,
@@ -192,7 +195,7 @@ class Setup:
         self.table.update_table()
         if self.kernel.has(behaviours.SETUP_DATA_KEPT_FOR_KEXEC):
             self.table_kexec.update_table()
-        self.log.printk("extended physical RAM map:")
+        self.log.printk("extended physical RAM map:", rule=E820_LISTING)
         self.table.print_table("reserve setup_data")
 
     # --- fix-ups
@@ -229,7 +232,7 @@ _TABLE_BY: Final = {
 def _record_handoff(log: EventLog, boot: str, table: Sequence[E820Entry]) -> None:
     """Note what kernel or loader made of the firmware's map before the kernel ran."""
     for entry in table:
-        rule = f"handed over as {e820.type_text(entry.type)}"
+        rule = HANDED_OVER.of(e820.type_text(entry.type))
         log.record(rule, _TABLE_BY.get(boot, boot), entry.start, entry.start + entry.size)
 
 

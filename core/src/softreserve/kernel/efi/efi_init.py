@@ -10,16 +10,22 @@ from typing import TYPE_CHECKING, Final
 from softreserve.model import behaviours
 from softreserve.model.efi import EfiAttribute, EfiType
 from softreserve.model.efi_text import native_line
+from softreserve.model.events import EventLog, Rule
 from softreserve.model.units import U64_MAX
 
 if TYPE_CHECKING:
     from softreserve.kernel.efi.efi import Efi
     from softreserve.kernel.mm.memblock import Memblock
     from softreserve.model.efi import EfiDescriptor
-    from softreserve.model.events import EventLog
     from softreserve.model.kernel import Kernel
 
 __all__ = ["early_init_dt_add_memory_arch", "efi_init", "is_memory", "is_usable_memory", "reserve_regions"]
+
+NOT_CACHEABLE: Final = Rule("efi-not-cacheable", "not memory: no cacheable mapping")
+SET_ASIDE: Final = Rule("efi-set-aside", "specific purpose memory is set aside")
+NOT_USABLE: Final = Rule("efi-not-usable", "memory that is not usable")
+EARLY_RAM: Final = Rule("efi-ram", "RAM, for the early allocator")
+ACPI_KEPT: Final = Rule("efi-acpi-kept", "ACPI tables are kept")
 
 _FILE: Final = "drivers/firmware/efi/efi-init.c"
 _WB: Final = int(EfiAttribute.WB)
@@ -87,7 +93,7 @@ def reserve_regions(memblock: Memblock, efi: Efi, kernel: Kernel, log: EventLog)
         if is_memory(descriptor):
             _add_memory(memblock, descriptor, efi.soft_reserve_enabled, kernel, log)
         else:
-            _record(log, descriptor, "not memory: no cacheable mapping", "nothing")
+            _record(log, descriptor, NOT_CACHEABLE, "nothing")
 
 
 def _add_memory(
@@ -95,21 +101,21 @@ def _add_memory(
 ) -> None:
     soft_reserved = soft_reserve and descriptor.is_special_purpose
     if soft_reserved and not kernel.has(behaviours.EFI_SOFT_RESERVED_NOMAP):
-        _record(log, descriptor, "specific purpose memory is set aside", "not in memblock")
+        _record(log, descriptor, SET_ASIDE, "not in memblock")
         return
     base, size = _memrange_efi_to_native(descriptor, kernel.page_size)
     early_init_dt_add_memory_arch(memblock, base, size, log)
     if soft_reserved or not is_usable_memory(descriptor):
         memblock.mark_nomap(base, size)
-        _record(log, descriptor, "memory that is not usable", "memory, not mapped")
+        _record(log, descriptor, NOT_USABLE, "memory, not mapped")
     else:
-        _record(log, descriptor, "RAM, for the early allocator", "memory")
+        _record(log, descriptor, EARLY_RAM, "memory")
     if descriptor.type == _ACPI_RECLAIM:
         memblock.reserve(base, size)
-        _record(log, descriptor, "ACPI tables are kept", "memory, reserved")
+        _record(log, descriptor, ACPI_KEPT, "memory, reserved")
 
 
-def _record(log: EventLog, descriptor: EfiDescriptor, rule: str, after: str) -> None:
+def _record(log: EventLog, descriptor: EfiDescriptor, rule: Rule, after: str) -> None:
     end = descriptor.start + descriptor.size
     log.record(rule, f"{_FILE}: reserve_regions", descriptor.start, end, f"EFI type {descriptor.type}", after)
 

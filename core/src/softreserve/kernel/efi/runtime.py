@@ -6,11 +6,12 @@ Resources have inclusive ends, in bytes.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel.initcalls import Initcall, Level
 from softreserve.kernel.resource import IORES_DESC_SOFT_RESERVED, IORESOURCE_MEM, Resource, insert_resource
 from softreserve.model import behaviours
+from softreserve.model.events import Rule
 from softreserve.model.units import U64_MAX
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from softreserve.model.kernel import Kernel
 
 __all__ = ["enable_runtime_services", "register_soft_reserved"]
+
+REGISTERED: Final = Rule("soft-reserved-registered", "specific purpose memory is registered")
+NOT_REGISTERED: Final = Rule("soft-reserved-not-registered", "specific purpose memory cannot be registered")
 
 
 def enable_runtime_services(state: KernelState, efi: Efi, source: str, name: str) -> Initcall:
@@ -54,7 +58,7 @@ def register_soft_reserved(iomem: ResourceTree, efi: Efi, kernel: Kernel, functi
         new = Resource(descriptor.start, end, "Soft Reserved", IORESOURCE_MEM, IORES_DESC_SOFT_RESERVED)
         failed = insert_resource(iomem.root, new)
         iomem.log.record(
-            "specific purpose memory is registered" if not failed else "specific purpose memory cannot be registered",
+            REGISTERED if not failed else NOT_REGISTERED,
             function,
             descriptor.start,
             descriptor.start + descriptor.size,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel.mm.memory_block import BlockRange
 from softreserve.kernel.mm.mm_init import mem_pfn_ranges
+from softreserve.model.events import Rule
 
 if TYPE_CHECKING:
     from softreserve.kernel.mm.page_alloc import PageAllocator
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from softreserve.kernel.state import KernelState
 
 __all__ = ["BootBlocks"]
+
+BEYOND_SECTIONS: Final = Rule("memory-beyond-sections", "memory above what sections can describe has no memory block")
 
 _DMA32_END: Final = 4 << 30
 #: Bytes. Linux: ``include/linux/swiotlb.h``.
@@ -162,7 +165,7 @@ def _present(state: KernelState, max_pfn: int) -> Iterator[tuple[int, int, int]]
     for start, end, nid in mem_pfn_ranges(state):
         if end > max_pfn:
             state.log.record(
-                "memory above what sections can describe has no memory block",
+                BEYOND_SECTIONS,
                 "mm/sparse.c: mminit_validate_memmodel_limits",
                 max(start, max_pfn) * page,
                 end * page,

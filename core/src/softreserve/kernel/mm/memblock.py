@@ -15,7 +15,7 @@ from typing import Final
 
 from softreserve.model import behaviours
 from softreserve.model.errors import MachineError
-from softreserve.model.events import EventLog
+from softreserve.model.events import EventLog, Rule
 from softreserve.model.kernel import Kernel
 from softreserve.model.units import U64_MAX
 
@@ -25,6 +25,7 @@ __all__ = [
     "MEMBLOCK_HOTPLUG",
     "MEMBLOCK_MIRROR",
     "MEMBLOCK_NOMAP",
+    "NOT_COVERED",
     "NUMA_NO_NODE",
     "Memblock",
     "MemblockType",
@@ -35,6 +36,9 @@ MEMBLOCK_HOTPLUG: Final = 0x1
 MEMBLOCK_MIRROR: Final = 0x2
 MEMBLOCK_NOMAP: Final = 0x4
 MEMBLOCK_DRIVER_MANAGED: Final = 0x8
+
+#: Lines that say that memory is on no node, and nodes are not set up for it.
+NOT_COVERED: Final = Rule("numa-not-covered", "memory is on no node")
 
 NUMA_NO_NODE: Final = -1
 #: As the end of an allocation: as far as :attr:`Memblock.current_limit`.
@@ -531,7 +535,8 @@ class Memblock:
         lost = page * sum(end - start for start, end, nid in self.mem_pfn_ranges() if not self.valid_node(nid))
         if lost <= threshold:
             return True
-        self.log.printk(f"NUMA: no nodes coverage for {lost >> 20}MB of {self.phys_mem_size() >> 20}MB RAM")
+        text = f"NUMA: no nodes coverage for {lost >> 20}MB of {self.phys_mem_size() >> 20}MB RAM"
+        self.log.printk(text, rule=NOT_COVERED)
         return False
 
     # --- text

@@ -7,7 +7,7 @@ whose memory comes straight from EFI or a device tree.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel.initcalls import Initcall, Level
 from softreserve.kernel.resource import (
@@ -18,12 +18,12 @@ from softreserve.kernel.resource import (
     insert_resource,
     reserve_region_with_split,
 )
+from softreserve.model.events import EventLog, Rule
 
 if TYPE_CHECKING:
     from softreserve.kernel.mm.memblock import Memblock, Region
     from softreserve.kernel.resource import ResourceTree
     from softreserve.kernel.state import KernelState
-    from softreserve.model.events import EventLog
     from softreserve.model.machine import KernelImage
 
 __all__ = [
@@ -32,6 +32,9 @@ __all__ = [
     "reserve_memblock_reserved_regions",
     "reserved_regions_initcall",
 ]
+
+NOT_MAPPED: Final = Rule("memblock-not-mapped", "memory that cannot be mapped")
+IN_MEMBLOCK: Final = Rule("memblock-memory", "memory in memblock")
 
 
 def kernel_resources(image: KernelImage, parts: Iterable[str], flags: int = IORESOURCE_SYSTEM_RAM) -> list[Resource]:
@@ -55,7 +58,7 @@ def request_standard_resources(
     resources = [_standard_resource(region, memblock.kernel.page_size) for region in memblock.memory]
     for resource in resources:
         failed = insert_resource(iomem.root, resource)
-        rule = "memory that cannot be mapped" if resource.name == "reserved" else "memory in memblock"
+        rule = NOT_MAPPED if resource.name == "reserved" else IN_MEMBLOCK
         after = "no resource: it overlaps others in part" if failed else resource.name or ""
         iomem.log.record(rule, f"{source}: request_standard_resources", resource.start, resource.end + 1, after=after)
     return resources

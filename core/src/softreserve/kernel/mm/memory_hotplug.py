@@ -24,6 +24,7 @@ from softreserve.kernel.resource import (
     Resource,
 )
 from softreserve.model import behaviours
+from softreserve.model.events import Rule
 from softreserve.model.units import U64_MAX
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from softreserve.kernel.state import KernelState
 
 __all__ = [
+    "MEMORY_ADDED",
+    "MEMORY_ONLINE",
+    "MEMORY_REMOVED",
     "MHP_MEMMAP_ON_MEMORY",
     "MHP_MERGE_RESOURCE",
     "MHP_NID_IS_MGID",
@@ -39,6 +43,10 @@ __all__ = [
     "Notifier",
     "online_type_from_str",
 ]
+
+MEMORY_ADDED: Final = Rule("memory-added", "memory added")
+MEMORY_REMOVED: Final = Rule("memory-removed", "memory removed")
+MEMORY_ONLINE: Final = Rule("memory-online", "online in zone {} of node {}")
 
 MHP_MERGE_RESOURCE: Final = 0x1
 MHP_MEMMAP_ON_MEMORY: Final = 0x2
@@ -271,7 +279,7 @@ class MemoryHotplug:
             return status
         if res.name == "System RAM":
             self._state.firmware_memmap.add_hotplug(start, start + size - 1, "System RAM")
-        self._state.log.record("memory added", "mm/memory_hotplug.c: add_memory_resource", start, start + size)
+        self._state.log.record(MEMORY_ADDED, "mm/memory_hotplug.c: add_memory_resource", start, start + size)
         if flags & MHP_MERGE_RESOURCE:
             resource.merge_system_ram_resource(res)
         if self.default_online_type != "offline":
@@ -358,7 +366,7 @@ class MemoryHotplug:
         if self._state.kernel.builtin("ARCH_KEEP_MEMBLOCK"):
             self._state.memblock.remove(start, size)
         resource.release_mem_region_adjustable(self._state.iomem.root, start, size)
-        self._state.log.record("memory removed", "mm/memory_hotplug.c: try_remove_memory", start, start + size)
+        self._state.log.record(MEMORY_REMOVED, "mm/memory_hotplug.c: try_remove_memory", start, start + size)
         if nid >= 0:
             self.try_offline_node(nid)
         return 0
@@ -463,7 +471,7 @@ class MemoryHotplug:
         if rebuild:
             self.zones.build_all_zonelists()
         self._state.log.record(
-            f"online in zone {zone.name} of node {zone.nid}",
+            MEMORY_ONLINE.of(zone.name, zone.nid),
             "mm/memory_hotplug.c: online_pages",
             first * self.block_size,
             end * self.block_size,

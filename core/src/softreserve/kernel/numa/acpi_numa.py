@@ -34,18 +34,23 @@ from softreserve.model.acpi.srat import (
     X2apicAffinity,
 )
 from softreserve.model.acpi.tables import Handler, RawTable, acpi_get_table, acpi_parse_entries_array
+from softreserve.model.events import Rule
 from softreserve.model.units import U64_MAX
 
 if TYPE_CHECKING:
     from softreserve.kernel.mm.memblock import Memblock
     from softreserve.model.cmdline import CommandLine
 
-__all__ = ["SRAT_MEMORY", "AcpiNumaArch", "acpi_disabled", "acpi_numa_init"]
+__all__ = ["SLIT_BAD", "SRAT_ENTRY_BAD", "SRAT_MEMORY", "AcpiNumaArch", "acpi_disabled", "acpi_numa_init"]
 
 _FILE: Final = "drivers/acpi/numa/srat.c"
 _NUMA_NO_MEMBLK: Final = -1
 #: The rule under which the log keeps what the SRAT says of memory.
-SRAT_MEMORY: Final = "SRAT memory"
+#: A line that says what is wrong with an entry of the SRAT.
+SRAT_ENTRY_BAD: Final = Rule("srat-entry-bad", "an entry of the SRAT is not valid")
+SLIT_BAD: Final = Rule("slit-bad", "the SLIT is not valid")
+SRAT_MEMORY: Final = Rule("srat-memory", "SRAT memory")
+CXL_WINDOW: Final = Rule("cxl-window", "CXL window")
 
 
 def acpi_disabled(cmdline: CommandLine) -> bool:
@@ -184,7 +189,7 @@ class _Walk:
         entry = MemoryAffinity.read(table.data, offset)
         function = f"{_FILE}: acpi_parse_memory_affinity"
         if entry.length < MemoryAffinity.size():
-            self.log.printk(f"ACPI: SRAT: Unexpected header length: {entry.length}", function)
+            self.log.printk(f"ACPI: SRAT: Unexpected header length: {entry.length}", function, SRAT_ENTRY_BAD)
             self.state.bad_srat()
             return 0
         if entry.flags & ENABLED:
@@ -199,12 +204,12 @@ class _Walk:
             pxm &= 0xFF
         nid = self.state.acpi_map_pxm_to_node(pxm)
         if nid == NUMA_NO_NODE:
-            self.log.printk("ACPI: SRAT: Too many proximity domains.", function)
+            self.log.printk("ACPI: SRAT: Too many proximity domains.", function, SRAT_ENTRY_BAD)
             self.state.bad_srat()
             return
         where = f"[mem {start:#010x}-{(end - 1) & U64_MAX:#010x}]"
         if self.arch.numa_add_memblk(nid, start, end) < 0:
-            self.log.printk(f"ACPI: SRAT: Failed to add memblk to node {nid} {where}", function)
+            self.log.printk(f"ACPI: SRAT: Failed to add memblk to node {nid} {where}", function, SRAT_ENTRY_BAD)
             self.state.bad_srat()
             return
         self.state.parsed.add(nid)
@@ -229,7 +234,7 @@ class _Walk:
             return
         slit = Slit.from_raw(raw, "ACPI table SLIT")
         if not slit_valid(slit):
-            self.log.printk("ACPI: SLIT table looks invalid. Not used.", f"{_FILE}: acpi_parse_slit")
+            self.log.printk("ACPI: SLIT table looks invalid. Not used.", f"{_FILE}: acpi_parse_slit", SLIT_BAD)
             return
         nodes = [self.state.pxm_to_node(pxm) for pxm in range(len(slit.rows))]
         for from_, row in zip(nodes, slit.rows, strict=True):
@@ -266,6 +271,6 @@ class _Walk:
             self.log.printk(text, function)
         self.state.parsed.add(nid)
         if start < end:
-            self.log.record("CXL window", function, start, end, after=f"node {nid}")
+            self.log.record(CXL_WINDOW, function, start, end, after=f"node {nid}")
         self.fake_pxm += 1
         return 0

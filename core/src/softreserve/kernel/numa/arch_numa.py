@@ -10,8 +10,9 @@ from collections.abc import Callable
 from errno import EINVAL
 from typing import TYPE_CHECKING, Final
 
-from softreserve.kernel.numa.acpi_numa import AcpiNumaArch, acpi_disabled, acpi_numa_init
-from softreserve.kernel.numa.numa import NUMA_NO_NODE
+from softreserve.kernel.mm.memblock import NOT_COVERED
+from softreserve.kernel.numa.acpi_numa import SRAT_ENTRY_BAD, AcpiNumaArch, acpi_disabled, acpi_numa_init
+from softreserve.kernel.numa.numa import NO_NUMA, NODE_FAKED, NUMA_NO_NODE
 from softreserve.kernel.numa.numa_memblks import NumaMemblks
 from softreserve.kernel.state import StashKey
 from softreserve.model.acpi.srat import ENABLED, GiccAffinity, RintcAffinity, UidAffinity
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from softreserve.kernel.numa.numa import NumaState
     from softreserve.kernel.numa.numa_emulation import NumaEmulation
     from softreserve.kernel.state import KernelState
+    from softreserve.model.events import Rule
 
 __all__ = ["ARCH_NUMA", "ArchNuma", "GenericArchNuma", "arch_numa"]
 
@@ -88,7 +90,7 @@ class ArchNuma(AcpiNumaArch):
         self.state.parsed.add(nid)
 
     def _bad_srat(self, why: str) -> None:
-        self.log.printk(f"ACPI: NUMA: SRAT: {why}", self._source)
+        self.log.printk(f"ACPI: NUMA: SRAT: {why}", self._source, SRAT_ENTRY_BAD)
         self.state.bad_srat()
 
     # --- methods
@@ -108,21 +110,21 @@ class ArchNuma(AcpiNumaArch):
         """One node for all memory. From then on no proximity domain has a node."""
         start, end = self.memblock.start_of_dram(), self.memblock.end_of_dram()
         if self.state.numa_off:
-            self._print("NUMA disabled", "dummy_numa_init")
+            self._print("NUMA disabled", "dummy_numa_init", NO_NUMA)
         self._print(f"Faking a node at [mem {start:#018x}-{(end - 1) & U64_MAX:#018x}]", "dummy_numa_init")
         status = self.numa_add_memblk(0, start, end)
         if status:
-            self._print("NUMA init failed", "dummy_numa_init")
+            self._print("NUMA init failed", "dummy_numa_init", NO_NUMA)
             return status
         self.state.parsed.add(0)
         self.state.numa_off = True
-        self.log.record("one node is faked", f"{_FILE}: dummy_numa_init", start, end, after="node 0")
+        self.log.record(NODE_FAKED, f"{_FILE}: dummy_numa_init", start, end, after="node 0")
         return 0
 
     # --- the engine of before 6.12
 
     def _acpi_failed(self) -> None:
-        self._print("Failed to initialise from firmware", "arch_acpi_numa_init")
+        self._print("Failed to initialise from firmware", "arch_acpi_numa_init", NO_NUMA)
 
     def _begin(self) -> None:
         self.state.distance_prefix = "NUMA: "
@@ -145,7 +147,7 @@ class ArchNuma(AcpiNumaArch):
         for region in self.memblock.memory:
             if region.nid == NUMA_NO_NODE or region.nid >= self.state.max_numnodes:
                 span = f"[mem {region.base:#018x}-{region.end - 1:#018x}]"
-                self._print(f"Warning: invalid memblk node {region.nid} {span}", "numa_register_nodes")
+                self._print(f"Warning: invalid memblk node {region.nid} {span}", "numa_register_nodes", NOT_COVERED)
                 return False
         return True
 
@@ -166,7 +168,7 @@ class ArchNuma(AcpiNumaArch):
         """Put every parsed node online, with or without memory; refused where any memory has no node."""
         state = self.state
         if not state.parsed:
-            self._print("No NUMA configuration found", "numa_init")
+            self._print("No NUMA configuration found", "numa_init", NO_NUMA)
             return -EINVAL
         if not self._all_memory_has_a_node():
             return -EINVAL
@@ -179,8 +181,8 @@ class ArchNuma(AcpiNumaArch):
         state.possible |= state.parsed
         return 0
 
-    def _print(self, text: str, function: str) -> None:
-        self.log.printk(f"NUMA: {text}", f"{_FILE}: {function}")
+    def _print(self, text: str, function: str, rule: Rule | None = None) -> None:
+        self.log.printk(f"NUMA: {text}", f"{_FILE}: {function}", rule)
 
 
 class GenericArchNuma(ArchNuma):

@@ -10,14 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
-from softreserve.model.events import EventLog
+from softreserve.model.events import EventLog, Rule
 from softreserve.model.kernel import Kernel
 
 __all__ = [
     "LOCAL_DISTANCE",
+    "NODES_OVERLAP",
+    "NODE_FAKED",
+    "NO_NUMA",
     "NUMA_NO_NODE",
     "PXM_INVAL",
     "REMOTE_DISTANCE",
+    "SRAT_NOT_USED",
     "AddressToNode",
     "NumaState",
     "format_bitmap",
@@ -26,6 +30,14 @@ __all__ = [
 
 NUMA_NO_NODE: Final = -1
 PXM_INVAL: Final = -1
+NODE_FAKED: Final = Rule("numa-node-faked", "one node is faked")
+#: A line that says that there are no nodes, or that they cannot be set up.
+NO_NUMA: Final = Rule("numa-none", "no nodes")
+#: A line that says that nodes claim the same memory.
+NODES_OVERLAP: Final = Rule("numa-nodes-overlap", "two nodes claim the same memory")
+#: The line that says that the SRAT is not valid.
+SRAT_NOT_USED: Final = Rule("srat-not-used", "the SRAT is not used")
+
 LOCAL_DISTANCE: Final = 10
 REMOTE_DISTANCE: Final = 20
 
@@ -132,7 +144,7 @@ class NumaState:
 
     def bad_srat(self) -> None:
         """Print that the SRAT is not used, and remember it."""
-        self.log.printk("ACPI: SRAT: SRAT not used.", "drivers/acpi/numa/srat.c: bad_srat")
+        self.log.printk("ACPI: SRAT: SRAT not used.", "drivers/acpi/numa/srat.c: bad_srat", SRAT_NOT_USED)
         self.srat_disabled = True
 
     # --- distances

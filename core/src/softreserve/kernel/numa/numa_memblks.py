@@ -10,15 +10,18 @@ from collections.abc import Callable
 from errno import EINVAL
 from typing import Final, Protocol
 
-from softreserve.kernel.mm.memblock import Memblock
-from softreserve.kernel.numa.numa import NUMA_NO_NODE, NumaState
+from softreserve.kernel.mm.memblock import NOT_COVERED, Memblock
+from softreserve.kernel.numa.numa import NODES_OVERLAP, NUMA_NO_NODE, NumaState
 from softreserve.kernel.sort import sort
 from softreserve.model import behaviours
+from softreserve.model.events import Rule
 from softreserve.model.units import U64_MAX
 
 __all__ = ["NUMA_NO_MEMBLK", "Emulation", "NumaBlock", "NumaMemblks"]
 
 NUMA_NO_MEMBLK: Final = -1
+NO_RAM_IN_BLOCK: Final = Rule("numa-block-without-ram", "numa block without RAM")
+BLOCK_ABOVE_RAM: Final = Rule("numa-block-above-ram", "numa block above RAM")
 _FILE: Final = "mm/numa_memblks.c"
 
 
@@ -89,7 +92,8 @@ class NumaMemblks:
         if start == end:
             return 0
         if start > end or not 0 <= nid < self.state.max_numnodes:
-            self.log.printk(f"Warning: invalid memblk node {nid} {_mem(start, end)}", f"{_FILE}: numa_add_memblk_to")
+            text = f"Warning: invalid memblk node {nid} {_mem(start, end)}"
+            self.log.printk(text, f"{_FILE}: numa_add_memblk_to", NOT_COVERED)
             return 0
         if len(blocks) >= self.max_blocks:
             self.log.printk("too many memblk ranges", f"{_FILE}: numa_add_memblk_to")
@@ -166,19 +170,19 @@ class NumaMemblks:
             if not memblock.overlaps_region(memblock.memory, block.start, block.end - block.start):
                 if keeps:
                     self.reserved_meminfo.append(block)
-                    self._record("numa block without RAM", block)
+                    self._record(NO_RAM_IN_BLOCK, block)
                 continue
             block.start = max(block.start, low)
             if block.end > high:
                 if keeps:
                     self._add_to(self.reserved_meminfo, block.nid, high, block.end)
-                    self._record("numa block above RAM", NumaBlock(block.nid, high, block.end))
+                    self._record(BLOCK_ABOVE_RAM, NumaBlock(block.nid, high, block.end))
                 block.end = high
             if block.start < block.end:
                 kept.append(block)
         blocks[:] = kept
 
-    def _record(self, rule: str, block: NumaBlock) -> None:
+    def _record(self, rule: Rule, block: NumaBlock) -> None:
         function = f"{_FILE}: numa_cleanup_meminfo"
         self.log.record(rule, function, block.start, block.end, after=f"node {block.nid}, reserved block")
 
@@ -208,7 +212,8 @@ class NumaMemblks:
         function = f"{_FILE}: numa_cleanup_meminfo"
         this = f"node {block.nid} {_mem(block.start, block.end)}"
         if block.nid != other.nid:
-            self.log.printk(f"{this} overlaps with node {other.nid} {_mem(other.start, other.end)}", function)
+            text = f"{this} overlaps with node {other.nid} {_mem(other.start, other.end)}"
+            self.log.printk(text, function, NODES_OVERLAP)
             return -EINVAL
         self.log.printk(f"Warning: {this} overlaps with itself {_mem(other.start, other.end)}", function)
         return 0

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
+from softreserve.kernel.early_param import MALFORMED
 from softreserve.model.findings import Finding
 
 if TYPE_CHECKING:
@@ -40,7 +41,6 @@ _PARAMETERS: Final[dict[str, tuple[str, ...]]] = {
     "numa_zonelist_order": (),
     "transparent_hugepage": ("always", "madvise", "never"),
 }  # fmt: skip
-_MALFORMED: Final = "Malformed early option "
 #: How like a known word an unknown one must be to be taken for a slip: the share of letters in common.
 _LIKENESS: Final = 0.8
 #: Other parameters that look like one of them.
@@ -56,11 +56,9 @@ def check(system: System) -> Iterator[Finding]:
             yield from _value(parameter)
         else:
             yield from _name(parameter)
-    for line in system.log.lines:
-        if line.startswith(_MALFORMED):
-            name = line.removeprefix(_MALFORMED).strip("'")
-            message = f"{name}= has a value that this kernel cannot use, and says so only in its log; correct it"
-            yield Finding("warning", "parameter-malformed", message)
+    for event in system.log.of(MALFORMED):
+        message = f"{event.after}= has a value that this kernel cannot use, and says so only in its log; correct it"
+        yield Finding("warning", "parameter-malformed", message)
 
 
 def _name(parameter: Parameter) -> Iterator[Finding]:

@@ -5,49 +5,46 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from softreserve.kernel.numa.acpi_numa import SRAT_MEMORY, acpi_disabled
+from softreserve.kernel.mm.memblock import NOT_COVERED
+from softreserve.kernel.numa.acpi_numa import SLIT_BAD, SRAT_ENTRY_BAD, SRAT_MEMORY, acpi_disabled
+from softreserve.kernel.numa.numa import NODE_FAKED, NODES_OVERLAP, SRAT_NOT_USED
 from softreserve.model.efi import EfiType
 from softreserve.model.findings import Finding
 
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
-    from softreserve.model.events import Event
 
 __all__ = ["check"]
 
-#: The kernel's words in front of the fall-back, and what they mean; the first that was printed tells the cause.
-_REFUSALS: Final = (
-    (" overlaps with node ", "srat-overlap", "two domains claim the same memory"),
-    ("nodes only cover ", "srat-coverage", "it leaves RAM without a domain"),
-    ("no nodes coverage for ", "srat-coverage", "it leaves RAM without a domain"),
-    ("invalid memblk node ", "srat-coverage", "it leaves RAM without a domain"),
-    ("ACPI: SRAT: SRAT not used.", "srat-invalid", "an entry is not valid"),
-)
-_FALLBACK: Final = "Faking a node at "
+#: What the kernel says before it falls back to one node, and what that means; the first that was said is the cause.
+_REFUSALS: Final = {
+    NODES_OVERLAP: ("srat-overlap", "two domains claim the same memory"),
+    NOT_COVERED: ("srat-coverage", "it leaves RAM without a domain"),
+    SRAT_ENTRY_BAD: ("srat-invalid", "an entry is not valid"),
+    SRAT_NOT_USED: ("srat-invalid", "an entry is not valid"),
+}
 
 
 def check(system: System) -> Iterator[Finding]:
     """Look at what the kernel said of the tables."""
-    lines = system.log.lines
-    if any(line == "ACPI: SLIT table looks invalid. Not used." for line in lines):
+    if system.log.of(SLIT_BAD):
         message = (
             "the SLIT is not used, all distances are 10 and 20: a domain is not at 10 from itself, or not above 10 "
             "from another; correct it"
         )
         yield Finding("warning", "slit-invalid", message)
-    if "SRAT" in system.machine.acpi and any(_FALLBACK in line for line in lines):
-        yield from _rejected(system, lines)
+    if "SRAT" in system.machine.acpi and system.log.of(NODE_FAKED):
+        yield from _rejected(system)
 
 
-def _rejected(system: System, lines: list[str]) -> Iterator[Finding]:
+def _rejected(system: System) -> Iterator[Finding]:
     """An SRAT is there, and the kernel went on without."""
     result = "all memory is in one node, and no domain has a node"
-    for at, line in enumerate(lines):
-        for words, rule, reason in _REFUSALS:
-            if words in line:
-                said = lines[at - 1] if rule == "srat-invalid" and at else line
-                yield from _refused(system, rule, f"the SRAT is not used, {result}: {reason} ({said.strip()})")
-                return
+    for event in system.log.of(*_REFUSALS)[:1]:
+        rule, reason = next(meant for refusal, meant in _REFUSALS.items() if refusal.code == event.code)
+        said = (event.text or "").strip()
+        yield from _refused(system, rule, f"the SRAT is not used, {result}: {reason} ({said})")
+        return
     if acpi_disabled(system.cmdline) or system.cmdline.has("numa"):
         yield Finding("note", "srat-off", f"the SRAT is not read, as the command line asks: {result}")
     else:
@@ -65,7 +62,7 @@ def _refused(system: System, rule: str, message: str) -> Iterator[Finding]:
 
 def _uncovered(system: System) -> list[tuple[int, int]]:
     """Memory of the early allocator that no SRAT entry names (bytes, half open)."""
-    named = sorted((e.start, e.end) for e in _srat_memory(system) if e.start is not None and e.end is not None)
+    named = sorted((e.start, e.end) for e in system.log.of(SRAT_MEMORY) if e.start is not None and e.end is not None)
     found = []
     for region in system.memblock.memory:
         at = region.base
@@ -78,10 +75,6 @@ def _uncovered(system: System) -> list[tuple[int, int]]:
         if at < region.end:
             found.append((at, region.end))
     return found
-
-
-def _srat_memory(system: System) -> list[Event]:
-    return [event for event in system.log if event.rule == SRAT_MEMORY]
 
 
 def _firmware_type(system: System, address: int) -> str:
