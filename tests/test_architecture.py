@@ -166,7 +166,7 @@ def test_loading_a_plugin_imports_little(package: str) -> None:
 def named_rules(package: str) -> Iterator[tuple[str, str]]:
     """``(code, place)`` of every event rule that a package makes."""
     for name, path in MODULES.items():
-        if name.partition(".")[0] == package:
+        if name.partition(".")[0] == package and name != "softreserve.model.events":
             for node in ast.walk(ast.parse(path.read_text())):
                 if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Rule":
                     assert isinstance(node.args[0], ast.Constant), f"{path}:{node.lineno}: a code that is not constant"

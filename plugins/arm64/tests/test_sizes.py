@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from softreserve.model.kernel import Kernel
 from softreserve.model.ranges import PhysRange
-from softreserve.views.capacity import capacity
+from softreserve.views.capacity import Granules, capacity
 from softreserve_arm64 import sizes
 
 MIB, GIB = 1 << 20, 1 << 30
@@ -21,7 +21,7 @@ def kernel(release: str, page_size: int, **config: int) -> Kernel:
 )
 def test_granules_follow_the_page_size(page: int, pmd: int, section: int, memstart: int) -> None:
     k = kernel("6.12", page)
-    assert (sizes.pmd_size(k), sizes.section_size(k), sizes.memstart_align(k)) == (pmd, section, memstart)
+    assert (k.pmd_size, sizes.section_size(k), sizes.memstart_align(k)) == (pmd, section, memstart)
 
 
 def test_sections_were_1_gib_before_they_were_made_small() -> None:
@@ -51,6 +51,7 @@ def test_an_address_space_of_52_bits_falls_back_to_what_every_cpu_has() -> None:
 def test_what_alignment_takes_from_a_range_up_to_12_gib(
     start: int, release: str, page: int, kmem_start: int | None, lost: int
 ) -> None:
-    got = capacity(PhysRange(start, 0x300000000), sizes.granules(kernel(release, page)))
+    k = kernel(release, page)
+    got = capacity(PhysRange(start, 0x300000000), Granules(page, k.pmd_size, sizes.section_size(k)))
     assert got.lost_kmem == lost
     assert got.kmem == (None if kmem_start is None else PhysRange(kmem_start, 0x300000000))

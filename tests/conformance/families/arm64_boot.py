@@ -7,12 +7,13 @@ from typing import Any
 from softreserve.kernel.efi.efi import Efi
 from softreserve.kernel.efi.efi_init import reserve_regions
 from softreserve.kernel.efi.runtime import register_soft_reserved
-from softreserve.kernel.mm.memblock import NUMA_NO_NODE, Memblock, MemblockType
+from softreserve.kernel.mm.memblock import Memblock, MemblockType
 from softreserve.kernel.mm.memblock_resources import (
     kernel_resources,
     request_standard_resources,
     reserve_memblock_reserved_regions,
 )
+from softreserve.kernel.numa.numa import NUMA_NO_NODE
 from softreserve.kernel.resource import ResourceTree
 from softreserve.model import behaviours
 from softreserve.model.events import EventLog

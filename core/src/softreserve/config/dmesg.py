@@ -19,6 +19,7 @@ from softreserve.config.builds import default_config, page_sizes
 from softreserve.config.parts import checked_cmdline
 from softreserve.config.reader import StrPath, path_words, read_bytes
 from softreserve.model.cmdline import CommandLine
+from softreserve.model.e820 import ACPI, NVS, PMEM, RAM, RESERVED_KERN, SOFT_RESERVED, TYPE_TEXT
 from softreserve.model.efi import EfiMemoryMap
 from softreserve.model.efi_text import parse_efi_messages
 from softreserve.model.errors import InputError, MachineError, shown
@@ -51,20 +52,11 @@ _LOOKS_LIKE_MAP: Final = re.compile(
 )
 _NO_MAP: Final = re.compile(r"efi: Remove mem|.*\(invalid\)$|.*SRAT: PXM .*(?:ignored|skipped)|EFI runtime memory map")
 
-#: Names of e820 types in the log. Linux: ``arch/x86/kernel/e820.c: e820_print_type``.
-_E820_TYPES: Final = {
-    "usable": 1,
-    "reserved": 2,
-    "ACPI data": 3,
-    "ACPI NVS": 4,
-    "unusable": 5,
-    "persistent (type 7)": 7,
-    "persistent (type 12)": 12,
-    "soft reserved": 0xEFFFFFFF,
-}
+#: Types by their names in the log; what the kernel took of RAM for itself is called as RAM is.
+_E820_TYPES: Final = {text: number for number, text in TYPE_TEXT.items() if number != RESERVED_KERN}
 _E820_NUMBER: Final = re.compile(r"type (\d+)")
 #: What becomes of the firmware's memory in the e820 table of the EFI stub; other types loaders add by themselves.
-_FROM_FIRMWARE: Final = frozenset((1, 3, 4, 7, 0xEFFFFFFF))
+_FROM_FIRMWARE: Final = frozenset((RAM, ACPI, NVS, PMEM, SOFT_RESERVED))
 
 #: What only kernels of one architecture print.
 _ARCH_MARKS: Final = {

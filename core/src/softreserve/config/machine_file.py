@@ -17,8 +17,9 @@ from softreserve.config.capture import PAGE_SIZES
 from softreserve.config.parts import checked_cmdline
 from softreserve.config.reader import Document, Problems, StrPath, parse_size, read_text
 from softreserve.config.steps import scenario_steps
+from softreserve.model import e820
 from softreserve.model.cmdline import CommandLine
-from softreserve.model.efi import EfiAttribute, EfiDescriptor, EfiMemoryMap, EfiType
+from softreserve.model.efi import EfiAttribute, EfiDescriptor, EfiMemoryMap, EfiType, type_words
 from softreserve.model.efi_text import parse_efi_memmap
 from softreserve.model.errors import InputError, MachineError, shown
 from softreserve.model.kernel import Kernel, option_problem
@@ -35,13 +36,13 @@ Attributes = NewType("Attributes", int)
 E820Type = NewType("E820Type", int)
 
 _E820_TYPES = {
-    "usable": 1,
-    "reserved": 2,
-    "acpi data": 3,
-    "acpi nvs": 4,
-    "unusable": 5,
-    "persistent": 7,
-    "soft reserved": 0xEFFFFFFF,
+    "usable": e820.RAM,
+    "reserved": e820.RESERVED,
+    "acpi data": e820.ACPI,
+    "acpi nvs": e820.NVS,
+    "unusable": e820.UNUSABLE,
+    "persistent": e820.PMEM,
+    "soft reserved": e820.SOFT_RESERVED,
 }
 _DEFAULT_ATTRIBUTES = EfiAttribute.WB | EfiAttribute.WT | EfiAttribute.WC | EfiAttribute.UC
 _STEP_KEYS = ("step", "kexec")
@@ -282,7 +283,7 @@ def _named(value: object, names: dict[str, int], what: str, bits: int = 32) -> i
 
 
 def _memory_type(value: object) -> int:
-    return _named(value, {kind.name.lower().replace("_", " "): int(kind) for kind in EfiType}, "EFI memory type")
+    return _named(value, {type_words(kind): int(kind) for kind in EfiType}, "EFI memory type")
 
 
 def _attributes(value: object) -> int:

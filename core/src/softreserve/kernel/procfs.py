@@ -45,9 +45,7 @@ def _meminfo(system: System) -> str:
     rows |= dict.fromkeys(("Buffers", "Cached", "SwapCached", "Active", "Inactive", "SwapTotal", "SwapFree"), 0)
     lines = [f"{name + ':':15} {value:8} kB" for name, value in rows.items()]
     lines += [f"{name + ':':15} {0:8}" for name in ("HugePages_Total", "HugePages_Free")]
-    return "\n".join(
-        [*lines, f"{'Hugepagesize:':15} {system.kernel.page_size * system.kernel.page_size >> 13:8} kB", ""]
-    )
+    return "\n".join([*lines, f"{'Hugepagesize:':15} {system.kernel.pmd_size >> 10:8} kB", ""])
 
 
 def _zoneinfo(system: System) -> str:

@@ -13,7 +13,7 @@ import attrs
 
 from softreserve.model.units import EFI_PAGE_SIZE, U64_MAX
 
-__all__ = ["EfiAttribute", "EfiDescriptor", "EfiMemoryMap", "EfiType"]
+__all__ = ["EfiAttribute", "EfiDescriptor", "EfiMemoryMap", "EfiType", "type_words"]
 
 
 class EfiType(IntEnum):
@@ -35,6 +35,14 @@ class EfiType(IntEnum):
     PAL_CODE = 13
     PERSISTENT = 14
     UNACCEPTED = 15
+
+
+def type_words(number: int) -> str:
+    """A memory type in the words of people: ``boot services code``; ``type 20`` where it is none of those above."""
+    return EfiType(number).name.lower().replace("_", " ") if number in _TYPES else f"type {number}"
+
+
+_TYPES: Final = frozenset(EfiType)
 
 
 class EfiAttribute(IntFlag):

@@ -31,7 +31,7 @@ class Rule(NamedTuple):
 
     def of(self, *values: object) -> Rule:
         """The same rule with ``values`` in its words."""
-        return self._replace(words=self.words.format(*values))
+        return Rule(self.code, self.words.format(*values))
 
 
 class Event(NamedTuple):

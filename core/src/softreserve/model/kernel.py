@@ -77,6 +77,11 @@ class Kernel:
         if problem is not None:
             raise MachineError(problem)
 
+    @property
+    def pmd_size(self) -> int:
+        """Bytes that one PMD maps, which is a huge page: a page full of entries of 8 bytes, each for one page."""
+        return self.page_size * (self.page_size // 8)
+
     def has(self, behaviour: Behaviour) -> bool:
         """Whether this kernel behaves so."""
         known = self._known.get(behaviour)

@@ -38,6 +38,12 @@ class KernelImage:
     bss: PhysRange | None = None
     initrd: PhysRange | None = None
 
+    @property
+    def span(self) -> PhysRange | None:
+        """From the first byte of the image to its last, holes included; ``None`` where no part is known."""
+        parts = [part for part in (self.code, self.rodata, self.data, self.bss) if part is not None]
+        return PhysRange(min(part.start for part in parts), max(part.end for part in parts)) if parts else None
+
 
 @attrs.frozen
 class Machine:

@@ -61,10 +61,10 @@ class Placement:
 
 def placed(image: KernelImage, address: int) -> KernelImage:
     """The image moved so that its first part begins at ``address`` (bytes)."""
-    parts = [part for part in (image.code, image.rodata, image.data, image.bss) if part is not None]
-    if not parts:
+    span = image.span
+    if span is None:
         return image
-    shift = address - min(part.start for part in parts)
+    shift = address - span.start
 
     def moved(part: PhysRange | None) -> PhysRange | None:
         return None if part is None else PhysRange(part.start + shift, part.end + shift)

@@ -29,9 +29,8 @@ class Granules:
 
     @classmethod
     def of(cls, system: System) -> Granules:
-        """Those of a booted system. A PMD maps one page full of 8-byte entries on every architecture here."""
-        page = system.kernel.page_size
-        return cls(page, page * (page // 8), system.memory.block_size)
+        """Those of a booted system."""
+        return cls(system.kernel.page_size, system.kernel.pmd_size, system.memory.block_size)
 
 
 @attrs.frozen

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from softreserve.model.efi import EfiAttribute, EfiType
+from softreserve.model.efi import EfiAttribute, type_words
 from softreserve.model.events import Event
 from softreserve.model.ranges import PhysRange
 from softreserve.views.capacity import soft_reserved_capacity
@@ -117,13 +117,8 @@ def _firmware_says(system: System, address: int) -> str:
     """What the firmware's map says of an address."""
     for descriptor in system.machine.efi_map or ():
         if descriptor.start <= address <= descriptor.last:
-            return f"firmware: {_type_words(descriptor.type)}"
+            return f"firmware: {type_words(descriptor.type)}"
     return ""
-
-
-def _type_words(efi_type: int) -> str:
-    known = {kind.value: kind.name.lower().replace("_", " ") for kind in EfiType}
-    return known.get(efi_type, f"type {efi_type}")
 
 
 def told_by_firmware(system: System, address: int) -> list[Event]:
@@ -132,7 +127,7 @@ def told_by_firmware(system: System, address: int) -> list[Event]:
     for number, descriptor in enumerate(system.machine.efi_map or ()):
         if descriptor.start <= address <= descriptor.last:
             attributes = "|".join(a.name or "" for a in EfiAttribute if descriptor.attribute & a)
-            after = f"{_type_words(descriptor.type)}, {attributes or 'no attributes'}"
+            after = f"{type_words(descriptor.type)}, {attributes or 'no attributes'}"
             end = descriptor.start + descriptor.size
             found.append(Event("firmware", f"EFI descriptor {number}", "", descriptor.start, end, after=after))
     return found

@@ -1,4 +1,4 @@
-"""What follows from the page size and the build: granules, sections, address bits.
+"""What follows from the page size and the build: sections, address bits.
 
 Linux: ``arch/arm64/include/asm/{pgtable-hwdef,sparsemem,memory,kernel-pgtable}.h``. All sizes are bytes.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from softreserve.model.errors import MachineError
-from softreserve.views.capacity import Granules
 
 from softreserve_arm64 import behaviours
 
@@ -19,11 +18,9 @@ __all__ = [
     "PAGE_SIZES",
     "SZ_2M",
     "SZ_64K",
-    "granules",
     "kernel_image_align",
     "linear_region_size",
     "memstart_align",
-    "pmd_size",
     "section_size",
     "supported_physical_bits",
 ]
@@ -31,7 +28,6 @@ __all__ = [
 PAGE_SIZES: Final = (4096, 16384, 65536)
 SZ_64K: Final = 64 << 10
 SZ_2M: Final = 2 << 20
-_SHIFT_PER_LEVEL: Final = {4096: 9, 16384: 11, 65536: 13}
 #: What a table of the level above maps at best: a PUD, 32 PMDs in a row, a PMD.
 _MEMSTART_SHIFT: Final = {4096: 30, 16384: 30, 65536: 29}
 
@@ -42,21 +38,11 @@ def _page_shift(kernel: Kernel) -> int:
     return kernel.page_size.bit_length() - 1
 
 
-def pmd_size(kernel: Kernel) -> int:
-    """What one PMD maps: 2 MiB, 32 MiB or 512 MiB; hmem devices are aligned to it."""
-    return 1 << (_page_shift(kernel) + _SHIFT_PER_LEVEL[kernel.page_size])
-
-
 def section_size(kernel: Kernel) -> int:
     """SECTION_SIZE_BITS as a size; a memory block is one section."""
     if not kernel.has(behaviours.ARM64_SMALL_SECTIONS):
         return 1 << 30
     return 1 << (29 if _page_shift(kernel) == 16 else 27)
-
-
-def granules(kernel: Kernel) -> Granules:
-    """What the alignment filters of dax and hotplug look at, for a kernel that need not be booted."""
-    return Granules(kernel.page_size, pmd_size(kernel), section_size(kernel))
 
 
 def memstart_align(kernel: Kernel) -> int:

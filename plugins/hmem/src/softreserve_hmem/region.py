@@ -31,7 +31,6 @@ __all__ = ["DaxLimits", "DaxRange", "DaxRegion", "DevDax", "RegionOwner", "alloc
 
 #: Linux: ``include/linux/mmzone.h: SUBSECTION_SIZE``, which is what ``memremap_compat_align()`` answers.
 _SUBSECTION_SIZE: Final = 2 << 20
-_PTE_SIZE: Final = 8
 
 
 class DaxLimits:
@@ -44,17 +43,15 @@ class DaxLimits:
 
     def __init__(self, kernel: Kernel) -> None:
         page = kernel.page_size
-        # Each level of page tables maps as many entries as fit into a page.
-        entries = page // _PTE_SIZE
         self.page_size = page
-        self.pmd_size = page * entries
+        self.pmd_size = kernel.pmd_size
         self.compat_align = _SUBSECTION_SIZE
         self.aligns = {page}
         if kernel.config.get("TRANSPARENT_HUGEPAGE", "y") == "y":
             self.aligns.add(self.pmd_size)
             default = "y" if kernel.arch == "x86_64" else "n"
             if kernel.config.get("HAVE_ARCH_TRANSPARENT_HUGEPAGE_PUD", default) == "y":
-                self.aligns.add(self.pmd_size * entries)
+                self.aligns.add(self.pmd_size * (self.pmd_size // page))
 
 
 class DaxRange:

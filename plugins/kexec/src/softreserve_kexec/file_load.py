@@ -16,6 +16,7 @@ from softreserve.kernel.resource import (
     walk_system_ram_res,
     walk_system_ram_res_rev,
 )
+from softreserve.model.e820 import MAX_ENTRIES_ZEROPAGE
 from softreserve.model.kexec import KexecImage
 from softreserve.model.ranges import PhysRange
 from softreserve.model.units import U64_MAX
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 
 __all__ = ["arm64_file_load", "x86_file_load"]
 
-_ZEROPAGE_ENTRIES: Final = 128
 _PURGATORY: Final = 0x6000
 _BOOT_PARAMS: Final = 4096
 _ELFCOREHDR_TEXT: Final = 30
@@ -83,7 +83,7 @@ def x86_file_load(system: System, request: KexecRequest) -> KexecImage:
     machine = attrs.evolve(
         next_machine(system, request, layout),
         efi_map=efi_map,
-        e820=system.stash[E820_TABLE_KEXEC][:_ZEROPAGE_ENTRIES],
+        e820=system.stash[E820_TABLE_KEXEC][:MAX_ENTRIES_ZEROPAGE],
     )
     return KexecImage(machine, layout.segments)
 

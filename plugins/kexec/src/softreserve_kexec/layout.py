@@ -59,18 +59,13 @@ def _segment(address: int, size: int, what: str) -> KexecSegment:
     return KexecSegment(PhysRange.from_size(address, -(-size // _PAGE) * _PAGE), what)
 
 
-def _span(image: KernelImage) -> PhysRange | None:
-    parts = [part for part in (image.code, image.rodata, image.data, image.bss) if part is not None]
-    return PhysRange(min(p.start for p in parts), max(p.end for p in parts)) if parts else None
-
-
 def sizes_of(system: System, request: KexecRequest) -> Sizes:
     """What the request says; else what the running kernel's image takes.
 
     :raises MachineError: a size that is no size.
     """
     image = system.machine.image
-    span = _span(image)
+    span = image.span
     kernel = request.kernel_size
     if kernel is None:
         kernel = span.size if span is not None else _DEFAULT_KERNEL
@@ -90,7 +85,7 @@ def moved_image(system: System, kernel: PhysRange, initrd: PhysRange | None) -> 
 def recorded_layout(request: KexecRequest) -> Layout | None:
     """Where the loader put things, where the request knows; ``None``: a place is to be found."""
     image = request.image
-    span = None if image is None else _span(image)
+    span = None if image is None else image.span
     if image is None or span is None:
         return None
     segments = [_segment(span.start, span.size, "kernel")]

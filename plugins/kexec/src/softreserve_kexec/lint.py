@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from softreserve.kernel.e820 import E820_TABLE_KEXEC
+from softreserve.model import e820
 from softreserve.model.findings import Finding
 
 if TYPE_CHECKING:
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
     from softreserve.kernel.system import System
 
 __all__ = ["lint"]
-
-_RAM: Final = 1
 
 
 def lint(system: System) -> Iterator[Finding]:
@@ -26,11 +25,11 @@ def lint(system: System) -> Iterator[Finding]:
     for _, res in system.iomem.walk():
         if res.name != "Soft Reserved":
             continue
-        if any(e.type == _RAM and e.start <= res.end and res.start < e.start + e.size for e in table):
+        if any(e.type == e820.RAM and e.start <= res.end and res.start < e.start + e.size for e in table):
             message = (
                 "a kernel that kexec starts takes this for RAM, and kexec_load may put the kernel there: the e820 "
                 "table that was handed over does not know it as soft reserved; boot by the EFI stub, or append "
-                f"memmap={res.size:#x}%{res.start:#x}-1+0xefffffff to the next command line"
+                f"memmap={res.size:#x}%{res.start:#x}-{e820.RAM}+{e820.SOFT_RESERVED:#x} to the next command line"
             )
             yield Finding("warning", "kexec-takes-for-ram", message, res.start, res.end + 1)
         else:

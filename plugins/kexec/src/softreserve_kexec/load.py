@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import attrs
+from softreserve.model import e820
 from softreserve.model.efi import EfiMemoryMap
 from softreserve.model.kexec import KexecImage
 from softreserve.model.machine import E820Entry
@@ -32,9 +33,13 @@ if TYPE_CHECKING:
 
 __all__ = ["arm64_load", "x86_load"]
 
-_E820_TYPES: Final = {ranges.RAM: 1, ranges.ACPI: 3, ranges.NVS: 4, ranges.PMEM: 7, ranges.PRAM: 12}
-_E820_RESERVED: Final = 2
-_ZEROPAGE_ENTRIES: Final = 128
+_E820_TYPES: Final = {
+    ranges.RAM: e820.RAM,
+    ranges.ACPI: e820.ACPI,
+    ranges.NVS: e820.NVS,
+    ranges.PMEM: e820.PMEM,
+    ranges.PRAM: e820.PRAM,
+}
 #: Descriptors as kexec-tools writes them.
 _DESC_SIZE: Final = 40
 
@@ -61,7 +66,7 @@ def x86_load(system: System, request: KexecRequest) -> KexecImage:
     output: list[str] = []
     found = ranges.x86_ranges(system, output)
     efi_map = None if request.noefi else runtime_map(system)
-    entries = tuple(E820Entry(r.start, r.end - r.start + 1, _E820_TYPES.get(r.type, _E820_RESERVED)) for r in found)
+    entries = tuple(E820Entry(r.start, r.end - r.start + 1, _E820_TYPES.get(r.type, e820.RESERVED)) for r in found)
     try:
         layout = recorded_layout(request) or _x86_layout(system, request, found, efi_map)
     except NoHoleError as error:
@@ -88,8 +93,8 @@ def _x86_layout(
     if efi_map is not None and len(efi_map):
         nodes.append(plan.place("setup_data: EFI", _SETUP_EFI, _PAGE, _MIB, top_down=False))
         plan.place("EFI map", len(efi_map) * _DESC_SIZE, _PAGE, _MIB, top_down=False)
-    if len(found) > _ZEROPAGE_ENTRIES:
-        size = _SETUP_DATA + (len(found) - _ZEROPAGE_ENTRIES) * _E820_ENTRY
+    if len(found) > e820.MAX_ENTRIES_ZEROPAGE:
+        size = _SETUP_DATA + (len(found) - e820.MAX_ENTRIES_ZEROPAGE) * _E820_ENTRY
         nodes.append(plan.place("setup_data: e820", size, _PAGE, _MIB, top_down=False))
     nodes.append(plan.place("setup_data: RNG seed", _RNG_SEED, _PAGE, _MIB, top_down=False))
     return Layout(tuple(plan.segments), moved_image(system, kernel, initrd), tuple(reversed(nodes)))
@@ -97,8 +102,8 @@ def _x86_layout(
 
 def _e820_lines(entries: tuple[E820Entry, ...]) -> list[str]:
     lines = [f"{e.start:016x}-{e.start + e.size - 1:016x} ({e.type})" for e in entries]
-    if len(lines) > _ZEROPAGE_ENTRIES:
-        lines[_ZEROPAGE_ENTRIES:_ZEROPAGE_ENTRIES] = [
+    if len(lines) > e820.MAX_ENTRIES_ZEROPAGE:
+        lines[e820.MAX_ENTRIES_ZEROPAGE : e820.MAX_ENTRIES_ZEROPAGE] = [
             "extra E820 memmap are passed via setup_data",
             "Extended E820 via setup_data:",
         ]

@@ -12,6 +12,7 @@ import attrs
 from softreserve.kernel.efi.efi import EFI
 from softreserve.kernel.kexec import KexecPolicy
 from softreserve.kernel.resource import IORES_DESC_SOFT_RESERVED
+from softreserve.model import e820
 from softreserve.model.efi import EfiMemoryMap, EfiType
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from softreserve.model.machine import Machine
 
 __all__ = ["POLICIES", "soft_reserved_ranges"]
-
-_SOFT_RESERVED_TYPE: Final = 0xEFFFFFFF
 
 
 def soft_reserved_ranges(system: System) -> list[tuple[int, int]]:
@@ -70,7 +69,7 @@ POLICIES: Final = (
     KexecPolicy(
         "memmap-append",
         "memmap=SIZE%START+0xefffffff for every soft reserved range on the next command line (x86)",
-        prepare=_append(lambda start, size: f"memmap={size:#x}%{start:#x}+{_SOFT_RESERVED_TYPE:#x}"),
+        prepare=_append(lambda start, size: f"memmap={size:#x}%{start:#x}+{e820.SOFT_RESERVED:#x}"),
     ),
     KexecPolicy(
         "memmap-reserve",

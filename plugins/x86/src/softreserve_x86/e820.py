@@ -10,6 +10,19 @@ from collections.abc import Iterator
 from typing import Final
 
 from softreserve.kernel.e820 import E820_LISTING
+from softreserve.model.e820 import (
+    ACPI,
+    MAX_ENTRIES_ZEROPAGE,
+    NVS,
+    PMEM,
+    PRAM,
+    RAM,
+    RESERVED,
+    RESERVED_KERN,
+    SOFT_RESERVED,
+    UNUSABLE,
+    type_text,
+)
 from softreserve.model.errors import MachineError
 from softreserve.model.events import EventLog, Rule
 from softreserve.model.kernel import Kernel
@@ -37,40 +50,10 @@ __all__ = [
 TYPE_CHANGED: Final = Rule("e820-type-changed", "e820 type changed")
 REMOVED: Final = Rule("e820-removed", "removed from e820")
 
-#: Types of entries; any other 32-bit number is possible too. Linux: ``arch/x86/include/asm/e820/types.h``.
-RAM: Final = 1
-RESERVED: Final = 2
-ACPI: Final = 3
-NVS: Final = 4
-UNUSABLE: Final = 5
-PMEM: Final = 7
-PRAM: Final = 12
-RESERVED_KERN: Final = 128
-SOFT_RESERVED: Final = 0xEFFFFFFF
-
-#: Entries that fit into the zero page.
-MAX_ENTRIES_ZEROPAGE: Final = 128
 _FILE: Final = "arch/x86/kernel/e820.c"
 _PAGE_SHIFT: Final = 12
 #: First pfn that the direct map cannot reach with 4-level paging (MAXMEM). Linux: ``asm/pgtable_64_types.h``.
 MAX_ARCH_PFN: Final = 0x400000000
-
-_TYPE_TEXT: Final = {
-    RAM: "usable",
-    RESERVED_KERN: "usable",
-    RESERVED: "reserved",
-    SOFT_RESERVED: "soft reserved",
-    ACPI: "ACPI data",
-    NVS: "ACPI NVS",
-    UNUSABLE: "unusable",
-    PMEM: "persistent (type 7)",
-    PRAM: "persistent (type 12)",
-}
-
-
-def type_text(e820_type: int) -> str:
-    """A type as the log names it. Linux: ``e820_print_type``."""
-    return _TYPE_TEXT.get(e820_type) or f"type {e820_type}"
 
 
 def max_entries(kernel: Kernel) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 import attrs
+from softreserve.model.e820 import MAX_ENTRIES_ZEROPAGE, RAM
 from softreserve.model.efi import EfiAttribute, EfiDescriptor, EfiMemoryMap, EfiType
 from softreserve.model.errors import MachineError
 from softreserve.model.kernel import Kernel
@@ -29,8 +30,6 @@ Range = tuple[int, int]
 
 #: How many slot areas are kept; the search ends when they are full.
 MAX_SLOT_AREA: Final = 100
-#: Entries of the zero page; the rest of a longer table is not looked at.
-E820_MAX_ENTRIES_ZEROPAGE: Final = 128
 #: Virtual addresses that the image can have with CONFIG_RANDOMIZE_BASE on 64-bit.
 KERNEL_IMAGE_SIZE: Final = 1 << 30
 
@@ -40,7 +39,6 @@ _PUD_SHIFT: Final = 30
 _PUD_SIZE: Final = 1 << _PUD_SHIFT
 _SETUP_DATA_HEADER: Final = 16
 _SETUP_INDIRECT: Final = 1 << 31
-_E820_TYPE_RAM: Final = 1
 _MORE_RELIABLE: Final = int(EfiAttribute.MORE_RELIABLE)
 _SP: Final = int(EfiAttribute.SP)
 _FULL: Final = f"not looked at: {MAX_SLOT_AREA} slot areas are full"
@@ -309,8 +307,8 @@ class Kaslr:
     def _process_e820_entries(self) -> None:
         """Linux: ``process_e820_entries``."""
         ram = "not RAM"
-        entries = self.given.e820[:E820_MAX_ENTRIES_ZEROPAGE]
-        self._process([((e.start, e.size), "" if e.type == _E820_TYPE_RAM else ram) for e in entries])
+        entries = self.given.e820[:MAX_ENTRIES_ZEROPAGE]
+        self._process([((e.start, e.size), "" if e.type == RAM else ram) for e in entries])
 
     # --- choosing
 

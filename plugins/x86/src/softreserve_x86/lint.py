@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from softreserve.model.efi import EfiType
+from softreserve.model.efi import type_words
 from softreserve.model.findings import Finding
 
 from softreserve_x86 import e820, fake_mem
@@ -54,8 +54,7 @@ def _not_set_aside(system: System, setup: Setup) -> Iterator[Finding]:
 
 
 def _why_not(system: System, setup: Setup, d: EfiDescriptor) -> str:
-    kinds = {kind.value: kind.name.lower().replace("_", " ") for kind in EfiType}
-    kind = kinds.get(d.type, f"type {d.type}")
+    kind = type_words(d.type)
     if d.type not in USABLE:
         return (
             f"specific purpose memory of the type {kind} is no dax device: only memory that would be RAM is; retype it"

@@ -51,11 +51,10 @@ def place_image(machine: Machine, seed: int | None) -> Placement:
 
 
 def _image(machine: Machine) -> tuple[int, int]:
-    image = machine.image
-    parts = [part for part in (image.code, image.rodata, image.data, image.bss) if part is not None]
-    if not parts:
+    span = machine.image.span
+    if span is None:
         raise MachineError("the size of the kernel image is not known: the machine has no [image]")
-    return min(part.start for part in parts), max(part.end for part in parts)
+    return span.start, span.end
 
 
 def _mapped_size(size: int) -> int:

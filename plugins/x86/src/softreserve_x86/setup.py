@@ -15,7 +15,7 @@ from softreserve.kernel.mm.memblock_resources import kernel_resources
 from softreserve.kernel.resource import IORESOURCE_BUSY, IORESOURCE_SYSTEM_RAM, insert_resource
 from softreserve.kernel.state import StashKey
 from softreserve.model.events import EventLog, Rule
-from softreserve.model.machine import E820Entry, KernelImage
+from softreserve.model.machine import E820Entry
 from softreserve.model.units import U64_MAX
 
 from softreserve_x86 import behaviours, e820, e820_resources, fake_mem
@@ -244,12 +244,6 @@ def _page_align(address: int) -> int:
     return -(-address // _PAGE_SIZE) * _PAGE_SIZE
 
 
-def image_range(image: KernelImage) -> tuple[int, int] | None:
-    """The kernel image from ``_text`` to the end of bss, bytes, half open; ``None`` where it is not known."""
-    parts = [part for part in (image.code, image.rodata, image.data, image.bss) if part is not None]
-    return (min(p.start for p in parts), max(p.end for p in parts)) if parts else None
-
-
 def brk_size(kernel: Kernel) -> int:
     """Bytes between the end of bss and that of the image: room for alignment, DMI tables and first page tables.
 
@@ -295,9 +289,9 @@ def _handlers(system: System, setup: Setup) -> dict[str, Handler]:
 def _early_reserve_memory(system: System) -> None:
     """Keep what is in use already, before any memory is known. Linux: ``early_reserve_memory``."""
     image, memblock = system.machine.image, system.memblock
-    whole = image_range(image)
+    whole = image.span
     if whole is not None:
-        memblock.reserve(whole[0], whole[1] - whole[0])
+        memblock.reserve(whole.start, whole.size)
     memblock.reserve(0, 64 << 10)
     if image.initrd is not None:
         memblock.reserve(image.initrd.start, _page_align(image.initrd.end) - image.initrd.start)
@@ -311,9 +305,9 @@ def _settle_table(system: System, setup: Setup) -> None:
     image = system.machine.image
     for res in kernel_resources(image, _IMAGE_PARTS, IORESOURCE_BUSY | IORESOURCE_SYSTEM_RAM):
         insert_resource(system.iomem.root, res)
-    whole = image_range(image)
+    whole = image.span
     if whole is not None:
-        setup.e820_add_kernel_range(whole[0], _page_align(whole[1]) + brk_size(system.kernel))
+        setup.e820_add_kernel_range(whole.start, _page_align(whole.end) + brk_size(system.kernel))
     setup.trim_bios_range()
     setup.find_max_pfn()
     system.stash[E820_TABLE_KEXEC] = tuple(E820Entry(e.start, e.size, e.type) for e in setup.table_kexec.entries)

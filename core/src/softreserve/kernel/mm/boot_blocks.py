@@ -148,7 +148,7 @@ class BootBlocks:
     def _bounce_buffers(self) -> Iterator[int]:
         """Blocks of the bounce buffers: as high below 4 GiB as they fit, and only where there is memory above."""
         size = self._block_pages * self._state.kernel.page_size
-        if all(blocks.end * size <= _DMA32_END for blocks in self):
+        if not self._ranges or -(-self._ranges[-1][1] // self._block_pages) * size <= _DMA32_END:
             return
         free = ((start, min(end, _DMA32_END)) for start, end in self._state.memblock.free_mem_ranges())
         end = max((end for start, end in free if end - start >= _IO_TLB_DEFAULT_SIZE), default=0)

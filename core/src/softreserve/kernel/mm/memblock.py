@@ -13,6 +13,7 @@ from errno import ENOMEM
 from operator import attrgetter
 from typing import Final
 
+from softreserve.kernel.numa.numa import NUMA_NO_NODE
 from softreserve.model import behaviours
 from softreserve.model.errors import MachineError
 from softreserve.model.events import EventLog, Rule
@@ -26,7 +27,6 @@ __all__ = [
     "MEMBLOCK_MIRROR",
     "MEMBLOCK_NOMAP",
     "NOT_COVERED",
-    "NUMA_NO_NODE",
     "Memblock",
     "MemblockType",
     "Region",
@@ -40,7 +40,6 @@ MEMBLOCK_DRIVER_MANAGED: Final = 0x8
 #: Lines that say that memory is on no node, and nodes are not set up for it.
 NOT_COVERED: Final = Rule("numa-not-covered", "memory is on no node")
 
-NUMA_NO_NODE: Final = -1
 #: As the end of an allocation: as far as :attr:`Memblock.current_limit`.
 MEMBLOCK_ALLOC_ACCESSIBLE: Final = 0
 _MEMBLOCK_ALLOC_NOLEAKTRACE: Final = 1

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from softreserve.kernel import resource
 from softreserve.kernel.mm.memblock import MEMBLOCK_DRIVER_MANAGED
 from softreserve.kernel.mm.memory_block import BlockRange, BlockTable, MemoryGroup
-from softreserve.kernel.mm.page_alloc import PageAllocator
+from softreserve.kernel.mm.page_alloc import STRUCT_PAGE, PageAllocator
 from softreserve.kernel.mm.zone_policy import ZonePolicy
 from softreserve.kernel.mm.zones import Zone
 from softreserve.kernel.resource import (
@@ -60,7 +60,6 @@ ONLINE_TYPES: Final = ("offline", "online", "online_kernel", "online_movable")
 #: one that changes a node's status always comes alone.
 Notifier = Callable[[str, int, int, int], None]
 
-_STRUCT_PAGE: Final = 64
 _MISSING: Final = "memory block vanished"
 
 
@@ -322,7 +321,7 @@ class MemoryHotplug:
             return False
         memmap = self._memmap_size()
         pageblock = self.zones.pageblock_pages
-        pmd_size = page * (page // 8)
+        pmd_size = self._state.kernel.pmd_size
         if not self.memmap_can_be_forced:
             rest = self.block_size - memmap
             return size == self.block_size and not memmap % pmd_size and not rest % (pageblock * page)
@@ -331,7 +330,7 @@ class MemoryHotplug:
 
     def _memmap_size(self) -> int:
         """Bytes of memory map for one block."""
-        return self.memory_block_size_bytes() // self._state.kernel.page_size * _STRUCT_PAGE
+        return self.memory_block_size_bytes() // self._state.kernel.page_size * STRUCT_PAGE
 
     def _memmap_on_memory_pages(self) -> int:
         """Pages of a block that its memory map takes. Linux: ``memory_block_memmap_on_memory_pages``."""

@@ -15,16 +15,14 @@ if TYPE_CHECKING:
     from softreserve.kernel.numa.numa import NumaState
     from softreserve.kernel.state import KernelState
 
-__all__ = ["PageAllocator"]
+__all__ = ["STRUCT_PAGE", "PageAllocator"]
 
 #: Linux: ``include/linux/topology.h``.
 _PENALTY_FOR_NODE_WITH_CPUS: Final = 1
 #: ``sizeof(struct page)``.
-_STRUCT_PAGE: Final = 64
+STRUCT_PAGE: Final = 64
 #: Largest allocation as a power of two of pages, by page size. Linux: ``ARCH_FORCE_MAX_ORDER``.
 _MAX_ORDER: Final = {4096: 10, 16384: 11, 65536: 13}
-#: Order of a PMD sized page, by page size: the grain in which pages are grouped by mobility.
-_PAGEBLOCK_ORDER: Final = {4096: 9, 16384: 11, 65536: 13}
 #: What a kernel holds back at boot beside the memory map: mostly the 64 MiB of the software IO TLB. An estimate.
 _BOOT_ALLOCATIONS: Final = 88 << 20
 
@@ -43,7 +41,8 @@ class PageAllocator:
         self._zone_names = zone_names(state.kernel)
         page_size = state.kernel.page_size
         self.max_order_pages = 1 << _MAX_ORDER.get(page_size, 10)
-        self.pageblock_pages = 1 << _PAGEBLOCK_ORDER.get(page_size, 9)
+        #: The grain in which pages are grouped by mobility: a huge page.
+        self.pageblock_pages = state.kernel.pmd_size // page_size
 
     def free_area_init(self, max_zone_pfns: Mapping[str, int]) -> None:
         """Lay out the zones of every node and print them. Linux: ``mm/mm_init.c: free_area_init``.
@@ -172,7 +171,7 @@ class PageAllocator:
         """Linux: ``calc_memmap_size``."""
         sparse = zone.spanned_pages > zone.present_pages + (zone.present_pages >> 4)
         pages = zone.present_pages if sparse else zone.spanned_pages
-        return -(-pages * _STRUCT_PAGE // self._state.kernel.page_size)
+        return -(-pages * STRUCT_PAGE // self._state.kernel.page_size)
 
     def _high_watermarks(self, managed: int, zones: int) -> int:
         """Pages held back when huge pages are on. Linux: ``mm/khugepaged.c: set_recommended_min_free_kbytes``."""

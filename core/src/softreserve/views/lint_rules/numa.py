@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from softreserve.kernel.mm.memblock import NOT_COVERED
 from softreserve.kernel.numa.acpi_numa import SLIT_BAD, SRAT_ENTRY_BAD, SRAT_MEMORY, acpi_disabled
 from softreserve.kernel.numa.numa import NODE_FAKED, NODES_OVERLAP, SRAT_NOT_USED
-from softreserve.model.efi import EfiType
+from softreserve.model.efi import type_words
 from softreserve.model.findings import Finding
 
 if TYPE_CHECKING:
@@ -80,6 +80,5 @@ def _uncovered(system: System) -> list[tuple[int, int]]:
 def _firmware_type(system: System, address: int) -> str:
     for d in system.machine.efi_map or ():
         if d.start <= address <= d.last:
-            known = {kind.value: kind.name.lower().replace("_", " ") for kind in EfiType}
-            return f"{known.get(d.type, f'type {d.type}')} memory"
+            return f"{type_words(d.type)} memory"
     return "memory"
