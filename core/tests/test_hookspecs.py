@@ -5,11 +5,16 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 from softreserve.model.events import STAGES
+from softreserve.model.kernel import Kernel
+from softreserve.model.machine import Machine
+from softreserve.model.placement import Placement
 from softreserve.plugins import hookspecs
-from softreserve.plugins.hooks import Hooks
+from softreserve.plugins.arches import for_arch
+from softreserve.plugins.hooks import Hooks, load
 
 SPECS = {name: spec for name, spec in vars(hookspecs).items() if name.startswith("softreserve_")}
 
@@ -65,3 +70,15 @@ def test_hooks_stand_in_boot_order() -> None:
         is_tool = stage[2] or stage[1].strip() not in STAGES
         order.append(len(STAGES) if is_tool else STAGES.index(stage[1].strip()))
     assert order == sorted(order)
+
+
+def test_a_hook_for_an_architecture_answers_for_no_other_and_keeps_its_arguments() -> None:
+    @hookspecs.hookimpl
+    @for_arch("riscv64")
+    def softreserve_stub_place_image(machine: Machine, seed: int | None) -> Placement:
+        return Placement((), machine.cpus, 4096, seed)
+
+    hooks = load([], extra=[("one", SimpleNamespace(softreserve_stub_place_image=softreserve_stub_place_image))])
+    own, other = (Machine("m", Kernel("6.12", arch), cpus=3) for arch in ("riscv64", "arm64"))
+    assert hooks.stub_place_image(own, 7) == Placement((), 3, 4096, 7)
+    assert hooks.stub_place_image(other, 7) is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from softreserve.plugins.arches import for_arch
 from softreserve.plugins.hookspecs import hookimpl
 
 if TYPE_CHECKING:
@@ -20,20 +21,18 @@ SECTION_SIZE = 1 << 27
 
 
 @hookimpl
-def softreserve_stub_handoff(machine: Machine) -> Handoff | None:
+@for_arch(ARCH)
+def softreserve_stub_handoff(machine: Machine) -> Handoff:
     """Hand the firmware's map over as it is."""
-    if machine.arch != ARCH:
-        return None
     from softreserve.model.handoff import Handoff
 
     return Handoff(machine.efi_map)
 
 
 @hookimpl
-def softreserve_early_reserve(system: System) -> bool | None:
+@for_arch(ARCH)
+def softreserve_early_reserve(system: System) -> bool:
     """Fill memblock."""
-    if system.machine.arch != ARCH:
-        return None
     from softreserve_demo import setup
 
     setup.early_reserve(system)
@@ -41,10 +40,9 @@ def softreserve_early_reserve(system: System) -> bool | None:
 
 
 @hookimpl
-def softreserve_numa_info(system: System) -> bool | None:
+@for_arch(ARCH)
+def softreserve_numa_info(system: System) -> bool:
     """One node for everything."""
-    if system.machine.arch != ARCH:
-        return None
     from softreserve_demo import setup
 
     setup.misc_mem_init(system)
@@ -52,10 +50,9 @@ def softreserve_numa_info(system: System) -> bool | None:
 
 
 @hookimpl
-def softreserve_register_resources(system: System) -> Sequence[Initcall] | None:
+@for_arch(ARCH)
+def softreserve_register_resources(system: System) -> Sequence[Initcall]:
     """System RAM, the kernel image, and what is soft reserved."""
-    if system.machine.arch != ARCH:
-        return None
     from softreserve_demo import setup
 
     setup.init_resources(system)
@@ -63,6 +60,7 @@ def softreserve_register_resources(system: System) -> Sequence[Initcall] | None:
 
 
 @hookimpl
-def softreserve_memory_block_size(system: System) -> int | None:
+@for_arch(ARCH)
+def softreserve_memory_block_size(system: System) -> int:
     """One section."""
-    return SECTION_SIZE if system.machine.arch == ARCH else None
+    return SECTION_SIZE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from softreserve.plugins.arches import for_arch
 from softreserve.plugins.hookspecs import hookimpl
 
 if TYPE_CHECKING:
@@ -20,30 +21,27 @@ ARCH: Final = "arm64"
 
 
 @hookimpl
-def softreserve_stub_handoff(machine: Machine) -> Handoff | None:
+@for_arch(ARCH)
+def softreserve_stub_handoff(machine: Machine) -> Handoff:
     """The EFI map as it is: the stub changes nothing in it."""
-    if machine.arch != ARCH:
-        return None
     from softreserve.model.handoff import Handoff
 
     return Handoff(machine.efi_map)
 
 
 @hookimpl
-def softreserve_stub_place_image(machine: Machine, seed: int | None) -> Placement | None:
+@for_arch(ARCH)
+def softreserve_stub_place_image(machine: Machine, seed: int | None) -> Placement:
     """``efi_kaslr_relocate_kernel()``."""
-    if machine.arch != ARCH:
-        return None
     from softreserve_arm64 import stub
 
     return stub.place_image(machine, seed)
 
 
 @hookimpl
-def softreserve_early_reserve(system: System) -> bool | None:
+@for_arch(ARCH)
+def softreserve_early_reserve(system: System) -> bool:
     """``efi_init()`` and ``arm64_memblock_init()``."""
-    if system.machine.arch != ARCH:
-        return None
     from softreserve_arm64 import setup
 
     setup.early_reserve(system)
@@ -51,10 +49,9 @@ def softreserve_early_reserve(system: System) -> bool | None:
 
 
 @hookimpl
-def softreserve_numa_info(system: System) -> bool | None:
+@for_arch(ARCH)
+def softreserve_numa_info(system: System) -> bool:
     """``bootmem_init()``."""
-    if system.machine.arch != ARCH:
-        return None
     from softreserve_arm64 import setup
 
     setup.bootmem_init(system)
@@ -62,30 +59,27 @@ def softreserve_numa_info(system: System) -> bool | None:
 
 
 @hookimpl
-def softreserve_register_resources(system: System) -> Sequence[Initcall] | None:
+@for_arch(ARCH)
+def softreserve_register_resources(system: System) -> Sequence[Initcall]:
     """``request_standard_resources()`` and ``smp_init_cpus()``; two initcalls."""
-    if system.machine.arch != ARCH:
-        return None
     from softreserve_arm64 import setup
 
     return setup.register_resources(system)
 
 
 @hookimpl
-def softreserve_memory_block_size(system: System) -> int | None:
+@for_arch(ARCH)
+def softreserve_memory_block_size(system: System) -> int:
     """One section."""
-    if system.machine.arch != ARCH:
-        return None
     from softreserve_arm64 import sizes
 
     return sizes.section_size(system.kernel)
 
 
 @hookimpl
-def softreserve_lint(system: System) -> Sequence[Finding] | None:
+@for_arch(ARCH)
+def softreserve_lint(system: System) -> Sequence[Finding]:
     """Ranges that are lost, and capacity that alignment takes."""
-    if system.machine.arch != ARCH:
-        return None
     from softreserve_arm64 import lint
 
     return lint.lint(system)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel.initcalls import Initcall, Level
+from softreserve.plugins.arches import for_arch
 from softreserve.plugins.hookspecs import hookimpl
 
 if TYPE_CHECKING:
@@ -20,30 +21,27 @@ ARCH: Final = "x86_64"
 
 
 @hookimpl
-def softreserve_stub_handoff(machine: Machine) -> Handoff | None:
+@for_arch(ARCH)
+def softreserve_stub_handoff(machine: Machine) -> Handoff:
     """The zero page, from the EFI stub or from the loader."""
-    if machine.arch != ARCH:
-        return None
     from softreserve_x86 import stub
 
     return stub.handoff(machine)
 
 
 @hookimpl
-def softreserve_stub_place_image(machine: Machine, seed: int | None) -> Placement | None:
+@for_arch(ARCH)
+def softreserve_stub_place_image(machine: Machine, seed: int | None) -> Placement:
     """``efi_decompress_kernel()``, or the decompressor's ``choose_random_location()``."""
-    if machine.arch != ARCH:
-        return None
     from softreserve_x86 import placement
 
     return placement.place_image(machine, seed)
 
 
 @hookimpl
-def softreserve_early_reserve(system: System) -> bool | None:
+@for_arch(ARCH)
+def softreserve_early_reserve(system: System) -> bool:
     """``setup_arch()`` until memblock is complete."""
-    if system.machine.arch != ARCH:
-        return None
     from softreserve_x86 import setup
 
     setup.early_reserve(system)
@@ -51,10 +49,9 @@ def softreserve_early_reserve(system: System) -> bool | None:
 
 
 @hookimpl
-def softreserve_numa_info(system: System) -> bool | None:
+@for_arch(ARCH)
+def softreserve_numa_info(system: System) -> bool:
     """``initmem_init()``, zones, and the CPUs' nodes."""
-    if system.machine.arch != ARCH:
-        return None
     from softreserve_x86 import setup
 
     setup.initmem_init(system)
@@ -62,10 +59,9 @@ def softreserve_numa_info(system: System) -> bool | None:
 
 
 @hookimpl
-def softreserve_register_resources(system: System) -> Sequence[Initcall] | None:
+@for_arch(ARCH)
+def softreserve_register_resources(system: System) -> Sequence[Initcall]:
     """``e820__reserve_resources()`` now, the late half when PCI has been set up."""
-    if system.machine.arch != ARCH:
-        return None
     from softreserve_x86 import setup
 
     late = setup.reserve_resources(system)
@@ -73,10 +69,9 @@ def softreserve_register_resources(system: System) -> Sequence[Initcall] | None:
 
 
 @hookimpl
-def softreserve_memory_block_size(system: System) -> int | None:
+@for_arch(ARCH)
+def softreserve_memory_block_size(system: System) -> int:
     """``memory_block_size_bytes()``."""
-    if system.machine.arch != ARCH:
-        return None
     from softreserve_x86.init_64 import MemoryBlockSize
     from softreserve_x86.setup import SETUP
 
@@ -85,10 +80,9 @@ def softreserve_memory_block_size(system: System) -> int | None:
 
 
 @hookimpl
-def softreserve_lint(system: System) -> Sequence[Finding] | None:
+@for_arch(ARCH)
+def softreserve_lint(system: System) -> Sequence[Finding]:
     """Specific purpose memory that was not set aside, and options that did not do what they say."""
-    if system.machine.arch != ARCH:
-        return None
     from softreserve_x86 import lint
 
     return lint.lint(system)
