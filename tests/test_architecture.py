@@ -163,6 +163,32 @@ def test_loading_a_plugin_imports_little(package: str) -> None:
     assert not names & slow
 
 
+def drawing() -> str:
+    """The floors of the core, the highest first, each folder with what it imports from below."""
+    found: dict[str, set[str]] = {name: set() for name in FLOOR}
+    for _, module, imported in ours(CORE):
+        found[folder(module)].add(folder(imported))
+    lines = []
+    for number, names in reversed([*enumerate(FLOORS, 1)]):
+        for name in names:
+            below = [other for floor in reversed(FLOORS[: number - 1]) for other in floor if other in found[name]]
+            lines.append(f"{number if name == names[0] else '':1}  {name:11}  {' '.join(below)}".rstrip())
+    return "\n".join(lines)
+
+
+def test_the_drawing_of_the_floors_is_that_of_the_imports() -> None:
+    page = (wheels.ROOT / "docs" / "architecture.md").read_text()
+    assert f"```text\n{drawing()}\n```" in page, drawing()
+
+
+def test_the_map_of_rooms_leads_to_rooms() -> None:
+    page = (wheels.ROOT / "CONTRIBUTING.md").read_text()
+    table = page.partition("| you want to change | look in |")[2].partition("\n\n")[0]
+    rooms = re.findall(r"`((?:core|plugins|tests)/[\w/.-]+)`", table)
+    assert len(rooms) > 20
+    assert [room for room in rooms if not (wheels.ROOT / room).exists()] == []
+
+
 def named_rules(package: str) -> Iterator[tuple[str, str]]:
     """``(code, place)`` of every event rule that a package makes."""
     for name, path in MODULES.items():
