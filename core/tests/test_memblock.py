@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from softreserve.kernel.mm.memblock import (
     MEMBLOCK_HOTPLUG,
     MEMBLOCK_NOMAP,
-    NUMA_NO_NODE,
     Memblock,
     MemblockType,
 )
+from softreserve.kernel.numa.numa import NUMA_NO_NODE
 from softreserve.model.errors import MachineError
 from softreserve.model.events import EventLog
 from softreserve.model.kernel import Kernel

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from errno import EINVAL, ERANGE
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from softreserve.model.units import EINVAL, ERANGE, U64_MAX, kstrtoull, memparse, simple_strtoull
+from softreserve.model.units import U64_MAX, kstrtoull, memparse, simple_strtoull
 
 
 @pytest.mark.parametrize(

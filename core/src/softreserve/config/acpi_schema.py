@@ -29,6 +29,7 @@ from softreserve.model.acpi.srat import (
 from softreserve.model.acpi.tables import Header
 from softreserve.model.errors import shown
 from softreserve.model.machine import CPUS_MAX
+from softreserve.model.units import U32_MAX
 
 __all__ = ["Acpi", "Size", "a_number", "build_acpi"]
 
@@ -65,7 +66,7 @@ def a_number(low: int, high: int) -> Callable[[object, attrs.Attribute[int], int
     return check
 
 
-_DOMAIN = a_number(0, 0xFFFFFFFF)
+_DOMAIN = a_number(0, U32_MAX)
 _DOMAINS = attrs.validators.deep_iterable(_DOMAIN)
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from errno import EINVAL
 from typing import TYPE_CHECKING, Final
 
 from softreserve.model.events import EventLog, Rule
-from softreserve.model.units import EINVAL, memparse
+from softreserve.model.units import memparse
 
 if TYPE_CHECKING:
     from softreserve.kernel.efi.efi import Efi

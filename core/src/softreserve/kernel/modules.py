@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from errno import EBUSY, EINVAL, ENOENT
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import attrs
 
 from softreserve.kernel.initcalls import Initcall, Level
 from softreserve.kernel.sysfs import Attribute, Directory, Node
-from softreserve.model.units import EINVAL, kstrtobool
+from softreserve.model.units import kstrtobool
 
 if TYPE_CHECKING:
     from softreserve.kernel.state import KernelState
@@ -111,7 +112,7 @@ class Modules:
         """``modprobe NAME``: dependencies first; 0 or ``-errno``; already there is success, unknown is -ENOENT."""
         module = self.get(name)
         if module is None:
-            return -2
+            return -ENOENT
         if module.live:
             return 0
         for needed in (*module.soft_depends, *module.depends):
@@ -149,10 +150,10 @@ class Modules:
         """``rmmod NAME``: 0, -ENOENT where it is not loaded, -EBUSY where it is built in or another needs it."""
         module = self.get(name)
         if module is None or not module.live:
-            return -2
+            return -ENOENT
         users = [m for m in self._modules.values() if m.live and module.name in m.depends]
         if self._builtin(module) or users:
-            return -16
+            return -EBUSY
         module.exit()
         self._stop(module)
         return 0

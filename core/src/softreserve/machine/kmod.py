@@ -9,6 +9,7 @@ from __future__ import annotations
 import posixpath
 import shlex
 from collections.abc import Sequence
+from errno import EBUSY, ENOENT
 from typing import TYPE_CHECKING
 
 import attrs
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from softreserve.kernel.system import System
 
 __all__ = ["TOOLS", "Reply", "run"]
-
-_ENOENT, _EBUSY = -2, -16
 
 
 @attrs.frozen
@@ -77,10 +76,10 @@ def _modprobe(system: System, arguments: Sequence[str]) -> Reply:
     parameters = {} if "a" in letters else _parameters(words[1:])
     for name in names:
         if "n" in letters:
-            status = 0 if system.modules.get(name) else _ENOENT
+            status = 0 if system.modules.get(name) else -ENOENT
         else:
             status = system.modules.load(name, parameters)
-        if status == _ENOENT and system.modules.get(name) is None:
+        if status == -ENOENT and system.modules.get(name) is None:
             text = f"modprobe: FATAL: Module {name} not found in directory {_directory(system)}\n"
             return Reply(1, "" if "q" in letters else text, changes=True)
         if status:
@@ -94,7 +93,7 @@ def _modprobe_remove(system: System, letters: str, names: Sequence[str]) -> Repl
         if module is None:
             return Reply(1, "" if "q" in letters else f"modprobe: FATAL: Module {name} not found.\n")
         status = system.modules.unload(name)
-        if status == _EBUSY:
+        if status == -EBUSY:
             why = "is in use" if module.name in system.modules.live() else "is builtin"
             return Reply(1, f"modprobe: FATAL: Module {module.name} {why}.\n", changes=True)
         # A module that is not loaded is nothing to complain of.

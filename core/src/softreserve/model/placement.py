@@ -6,6 +6,7 @@ import attrs
 
 from softreserve.model.machine import KernelImage
 from softreserve.model.ranges import PhysRange
+from softreserve.model.units import U32_MAX
 
 __all__ = ["Placement", "SlotArea", "placed"]
 
@@ -45,7 +46,7 @@ class Placement:
 
     def slot(self, seed: int) -> int:
         """The number of the slot that a seed chooses; there must be slots."""
-        return (self.slots * (seed & 0xFFFFFFFF)) >> 32 if self.scaled else seed % self.slots
+        return (self.slots * (seed & U32_MAX)) >> 32 if self.scaled else seed % self.slots
 
     def slot_address(self, slot: int) -> int:
         """The address of a slot, counted through the areas in their order.

@@ -5,30 +5,35 @@ All functions take text that has already been decoded; sizes are bytes.
 
 from __future__ import annotations
 
+from errno import EINVAL, ERANGE
 from typing import Final
 
 __all__ = [
     "EFI_PAGE_SIZE",
-    "EINVAL",
-    "ERANGE",
+    "U32_MAX",
     "U64_MAX",
     "get_option",
     "kstrtobool",
     "kstrtoint",
     "kstrtoull",
+    "mem_text",
     "memparse",
     "parse_option_str",
     "simple_strtoull",
 ]
 
+U32_MAX: Final = (1 << 32) - 1
 U64_MAX: Final = (1 << 64) - 1
 EFI_PAGE_SIZE: Final = 4096
-EINVAL: Final = 22
-ERANGE: Final = 34
 
 _INT_LIMIT: Final = 1 << 31
 _SUFFIXES: Final = "KMGTPE"
 _DIGITS: Final = "0123456789abcdef"
+
+
+def mem_text(start: int, end: int, digits: int = 8) -> str:
+    """A range (bytes, half open, modulo 2**64) as the kernel prints it: ``[mem 0x00001000-0x0009ffff]``."""
+    return f"[mem {start:#0{digits + 2}x}-{(end - 1) & U64_MAX:#0{digits + 2}x}]"
 
 
 def _fixup_radix(text: str, base: int) -> tuple[int, int]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from errno import EINVAL
 from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel.numa.cpus_by_uid import UidCpu
 from softreserve.model.acpi.madt import ENABLED, GENERIC_INTERRUPT, GenericInterrupt, Madt
 from softreserve.model.acpi.tables import acpi_get_table, acpi_parse_entries_array
-from softreserve.model.units import EINVAL
 
 from softreserve_arm64 import behaviours
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from softreserve.model.units import U32_MAX
+
 from softreserve_arm64 import behaviours
 
 if TYPE_CHECKING:
@@ -14,7 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["max_zone_pfns"]
 
-_U32_MAX: Final = (1 << 32) - 1
 _GIB: Final = 1 << 30
 
 
@@ -24,7 +25,7 @@ def _first_gib(memblock: Memblock) -> int:
 
 
 def _below_4_gib(memblock: Memblock) -> int:
-    return min(_U32_MAX, memblock.end_of_dram() - 1) + 1
+    return min(U32_MAX, memblock.end_of_dram() - 1) + 1
 
 
 def _dma_limit(memblock: Memblock) -> int:
@@ -37,7 +38,7 @@ def _dma_limit(memblock: Memblock) -> int:
 
 def _starts_above_4_gib(memblock: Memblock) -> bool:
     """Both ways of counting, in bits and by address, agree but for the last byte below 4 GiB, where no page begins."""
-    return memblock.start_of_dram() > _U32_MAX
+    return memblock.start_of_dram() > U32_MAX
 
 
 def _dma32_limit(memblock: Memblock) -> int:

@@ -38,7 +38,7 @@ from softreserve.model.acpi.srat import (
 from softreserve.model.acpi.tables import Handler, RawTable, acpi_get_table, acpi_parse_entries_array
 from softreserve.model.events import EventLog, Rule
 from softreserve.model.kernel import Kernel
-from softreserve.model.units import U64_MAX
+from softreserve.model.units import U32_MAX, U64_MAX
 
 from softreserve_hmem import behaviours
 from softreserve_hmem.hmat_locality import MemoryLocality, best_value, updated_coordinate
@@ -58,7 +58,6 @@ TARGET_OVERLAP: Final = Rule("hmat-target-overlap", "two SRAT entries of a domai
 VALUE_LOST: Final = Rule("hmat-value-lost", "HMAT value lost")
 #: Domains are unsigned here, so that "none" is a number that a table can name.
 _PXM_INVAL: Final = (1 << 32) - 1
-_U32: Final = (1 << 32) - 1
 #: Access classes: the best initiators of all; the best that have CPUs.
 _LOCAL, _CPU = 0, 1
 _FIRST_LEVEL: Final = 0
@@ -235,7 +234,7 @@ class HmatState:
         # The kernel's sum is 32 bits wide and can wrap; what it would read then is foreign memory, so here it cannot.
         if header.length < needed:
             self._print(
-                f"Unexpected locality header length:{header.length}, minimum required:{needed & _U32}",
+                f"Unexpected locality header length:{header.length}, minimum required:{needed & U32_MAX}",
                 "hmat_parse_locality",
                 ENTRY_BAD,
             )
@@ -397,7 +396,7 @@ class HmatState:
         """
         if nid < 0 or action != "online":
             return
-        target = self.targets.get(self._nodes.node_to_pxm(nid) & _U32)
+        target = self.targets.get(self._nodes.node_to_pxm(nid) & U32_MAX)
         if target is None:
             return
         if self._kernel.has(behaviours.HMEM_PLATFORM_DEVICE):
@@ -413,14 +412,14 @@ class HmatState:
         if self._tiers is None:
             return
         for nid in sorted(self._tiers.default_dram_nodes):
-            target = self.targets.get(self._nodes.node_to_pxm(nid) & _U32)
+            target = self.targets.get(self._nodes.node_to_pxm(nid) & U32_MAX)
             if target is not None and self._tiers.mt_set_default_dram_perf(nid, target.coordinates[_CPU], "ACPI HMAT"):
                 return
         self._tiers.register_mt_adistance_algorithm(self.calculate_adistance)
 
     def calculate_adistance(self, nid: int) -> int | None:
         """Abstract distance of a node by its performance, or ``None``. Linux: ``hmat_calculate_adistance``."""
-        target = self.targets.get(self._nodes.node_to_pxm(nid) & _U32)
+        target = self.targets.get(self._nodes.node_to_pxm(nid) & U32_MAX)
         if target is None or self._tiers is None:
             return None
         self._best_initiators(target, _CPU)

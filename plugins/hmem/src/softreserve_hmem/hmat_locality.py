@@ -10,10 +10,10 @@ from softreserve.kernel.numa.node import AccessCoordinate
 from softreserve.model.acpi.hmat_tables import Locality
 from softreserve.model.acpi.tables import RawTable
 from softreserve.model.errors import MachineError
+from softreserve.model.units import U32_MAX
 
 __all__ = ["MemoryLocality", "best_value", "hmat_normalize", "updated_coordinate"]
 
-_U32_MAX: Final = (1 << 32) - 1
 _NO_ENTRY: Final = 0xFFFF
 #: How far behind the end of its table a structure may reach before we refuse to guess what a kernel reads there.
 _MAX_OVERHANG: Final = 1 << 20
@@ -42,7 +42,7 @@ def hmat_normalize(entry: int, base: int, data_type: int, revision: int) -> int:
 
     Revision 1 counts in tenths of the unit; revision 2 has picoseconds and MB/s.
     """
-    if entry in (0, _NO_ENTRY) or base > _U32_MAX // entry:
+    if entry in (0, _NO_ENTRY) or base > U32_MAX // entry:
         return 0
     value = entry * base
     if revision == 1:

@@ -17,7 +17,7 @@ from softreserve.kernel.numa.node import AccessCoordinate
 from softreserve.kernel.numa.numa import format_list
 from softreserve.kernel.state import StashKey
 from softreserve.kernel.sysfs import Attribute, Directory, Node
-from softreserve.model.units import kstrtobool
+from softreserve.model.units import U32_MAX, kstrtobool
 
 from softreserve_hmem import behaviours
 
@@ -42,7 +42,6 @@ MEMTIER_ADISTANCE_DRAM: Final = 4 * _CHUNK + (_CHUNK >> 1)
 #: Of memory that kmem brings, where nothing better is known. Linux: ``drivers/dax/kmem.c``.
 MEMTIER_DEFAULT_DAX_ADISTANCE: Final = MEMTIER_ADISTANCE_DRAM * 5
 _HOTPLUG_PRIORITY: Final = 100
-_U32: Final = (1 << 32) - 1
 _ROOT: Final = "/sys/devices/virtual/memory_tiering"
 
 #: Gives the abstract distance of a node, or ``None``: unknown.
@@ -264,7 +263,7 @@ class MemoryTiers:
             return -ENOENT, 0
         dram = self._reference[1]
         found = MEMTIER_ADISTANCE_DRAM * _latency(perf) // _latency(dram) * _bandwidth(dram) // _bandwidth(perf)
-        return 0, found & _U32
+        return 0, found & U32_MAX
 
     # --- sysfs
 
@@ -344,11 +343,11 @@ def _values(perf: AccessCoordinate) -> tuple[int, int, int, int]:
 
 
 def _latency(perf: AccessCoordinate) -> int:
-    return (perf.read_latency + perf.write_latency) & _U32
+    return (perf.read_latency + perf.write_latency) & U32_MAX
 
 
 def _bandwidth(perf: AccessCoordinate) -> int:
-    return (perf.read_bandwidth + perf.write_bandwidth) & _U32
+    return (perf.read_bandwidth + perf.write_bandwidth) & U32_MAX
 
 
 def _incomplete(perf: AccessCoordinate) -> bool:
@@ -357,9 +356,9 @@ def _incomplete(perf: AccessCoordinate) -> bool:
 
 def _differs(value: int, reference: int) -> bool:
     """Whether a value is more than a tenth off; in the kernel's 32 bits."""
-    difference = (value - reference) & _U32
-    distance = min(difference, -difference & _U32)
-    return (distance * 10) & _U32 > reference
+    difference = (value - reference) & U32_MAX
+    distance = min(difference, -difference & U32_MAX)
+    return (distance * 10) & U32_MAX > reference
 
 
 def _attributes(perf: AccessCoordinate) -> str:

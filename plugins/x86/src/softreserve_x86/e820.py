@@ -26,7 +26,7 @@ from softreserve.model.e820 import (
 from softreserve.model.errors import MachineError
 from softreserve.model.events import EventLog, Rule
 from softreserve.model.kernel import Kernel
-from softreserve.model.units import U64_MAX
+from softreserve.model.units import U64_MAX, mem_text
 
 from softreserve_x86 import behaviours
 
@@ -80,11 +80,6 @@ class Entry:
         return f"Entry({self.start:#x}, {self.size:#x}, {self.type:#x})"
 
 
-def _mem(start: int, end: int) -> str:
-    """``[mem %#010llx-%#010llx]`` with ``end`` exclusive."""
-    return f"[mem {start:#010x}-{(end - 1) & U64_MAX:#010x}]"
-
-
 class E820Table:
     """A table of limited capacity.
 
@@ -122,7 +117,7 @@ class E820Table:
     def range_add(self, start: int, size: int, e820_type: int) -> None:
         """Append an entry; a full table ignores it and says so. Linux: ``e820__range_add``."""
         if len(self.entries) >= self.capacity:
-            self._log.printk(f"too many entries; ignoring {_mem(start, start + size)}")
+            self._log.printk(f"too many entries; ignoring {mem_text(start, start + size)}")
             return
         self.entries.append(Entry(start, size, e820_type))
 
@@ -135,7 +130,7 @@ class E820Table:
             raise MachineError("kernel BUG in e820__range_update: old and new type are the same")
         end = start + min(size, U64_MAX - start)
         old, new = type_text(old_type), type_text(new_type)
-        self._log.printk(f"e820: update {_mem(start, end)} {old} ==> {new}", rule=E820_LISTING)
+        self._log.printk(f"e820: update {mem_text(start, end)} {old} ==> {new}", rule=E820_LISTING)
         self._log.record(TYPE_CHANGED, f"{_FILE}: e820__range_update", start, end, old, new)
         changed = 0
         # entries are appended on the way and the kernel looks at those too
@@ -165,7 +160,7 @@ class E820Table:
         """
         end = start + min(size, U64_MAX - start)
         old = type_text(old_type) if check_type else ""
-        self._log.printk(f"e820: remove {_mem(start, end)} {old}", rule=E820_LISTING)
+        self._log.printk(f"e820: remove {mem_text(start, end)} {old}", rule=E820_LISTING)
         self._log.record(REMOVED, f"{_FILE}: e820__range_remove", start, end, old)
         removed = 0
         for entry in self.entries:
@@ -286,7 +281,7 @@ class E820Table:
     def lines(self, who: str) -> Iterator[str]:
         """The lines that the kernel logs for a table."""
         for e in self.entries:
-            yield f"{who}: [mem {e.start:#018x}-{(e.start + e.size - 1) & U64_MAX:#018x}] {type_text(e.type)}"
+            yield f"{who}: {mem_text(e.start, e.start + e.size, 16)} {type_text(e.type)}"
 
 
 def _cut(entry: Entry, start: int, end: int) -> tuple[int, int]:

@@ -22,7 +22,7 @@ from softreserve.kernel.resource import (
     reserve_region_with_split,
 )
 from softreserve.model.events import EventLog, Rule
-from softreserve.model.units import U64_MAX
+from softreserve.model.units import U64_MAX, mem_text
 
 from softreserve_x86 import e820
 
@@ -103,7 +103,7 @@ def setup_pci_gap(table: e820.E820Table, max_pfn: int, log: EventLog) -> None:
         log.printk("PCI devices with unassigned 32-bit BARs may not work!")
         found = ((max_pfn << 12) + (1 << 20), _SMALLEST_GAP)
     start, size = found
-    log.printk(f"[mem {start:#010x}-{start + size - 1:#010x}] available for PCI devices")
+    log.printk(f"{mem_text(start, start + size)} available for PCI devices")
 
 
 class E820Resources:
@@ -149,7 +149,7 @@ class E820Resources:
         end = (start - 1) | (_ram_alignment(start) - 1)
         if start >= end:
             return
-        self._log.printk(f"e820: reserve RAM buffer [mem {start:#010x}-{end:#010x}]", rule=E820_LISTING)
+        self._log.printk(f"e820: reserve RAM buffer {mem_text(start, end + 1)}", rule=E820_LISTING)
         reserve_region_with_split(self._root, start, end, "RAM buffer", self._log)
 
 

@@ -7,12 +7,13 @@ Linux: ``drivers/firmware/efi/fake_mem.c``, ``drivers/firmware/efi/x86_fake_mem.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from errno import EINVAL
 from typing import TYPE_CHECKING, NamedTuple
 
 from softreserve.kernel.sort import sort
 from softreserve.model.efi import EfiAttribute, EfiDescriptor, EfiMemoryMap, EfiType
 from softreserve.model.events import EventLog, Rule
-from softreserve.model.units import EFI_PAGE_SIZE, EINVAL, U64_MAX, memparse, simple_strtoull
+from softreserve.model.units import EFI_PAGE_SIZE, U64_MAX, memparse, simple_strtoull
 
 from softreserve_x86 import behaviours, e820
 from softreserve_x86.efi_memmap import efi_print_memmap

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from errno import EINVAL
 from typing import Final
 
 from softreserve.model.events import EventLog
 from softreserve.model.kernel import Kernel
-from softreserve.model.units import EINVAL
 
 from softreserve_x86 import behaviours
 

@@ -6,12 +6,13 @@ All sizes and addresses are bytes.
 
 from __future__ import annotations
 
+from errno import EINVAL
 from typing import Final
 
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.efi import EfiAttribute
 from softreserve.model.kernel import Kernel
-from softreserve.model.units import EINVAL, kstrtoull, memparse, simple_strtoull
+from softreserve.model.units import kstrtoull, memparse, simple_strtoull
 
 from softreserve_x86 import behaviours
 

@@ -6,19 +6,19 @@ Both edit the e820 table as they are met on the command line; nothing is sanitis
 
 from __future__ import annotations
 
+from errno import EINVAL
 from typing import Final, NamedTuple
 
 from softreserve.kernel.e820 import E820_LISTING
 from softreserve.model.errors import MachineError
 from softreserve.model.events import EventLog, Rule
-from softreserve.model.units import EINVAL, U64_MAX, memparse, simple_strtoull
+from softreserve.model.units import U32_MAX, U64_MAX, memparse, simple_strtoull
 
 from softreserve_x86 import e820
 
 __all__ = ["Asked", "MemmapParameters"]
 
 MEMMAP_ADDS: Final = Rule("memmap-adds", "memmap= adds a range")
-_U32_MAX: Final = (1 << 32) - 1
 #: ``nn<c>ss`` adds a range of this type.
 _ADDED_TYPE: Final = {"@": e820.RAM, "#": e820.ACPI, "$": e820.RESERVED, "!": e820.PRAM}
 
@@ -119,7 +119,7 @@ class MemmapParameters:
         if rest:
             self.ignored.append(whole.removeprefix("memmap="))
             return
-        old, new = old & _U32_MAX, new & _U32_MAX
+        old, new = old & U32_MAX, new & U32_MAX
         if old and new:
             self.table.range_update(start, size, old, new)
             self.asked.append(Asked(whole, start, start + size, old, present=False))

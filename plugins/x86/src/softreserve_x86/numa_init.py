@@ -18,6 +18,7 @@ from softreserve.model.acpi.madt import ENABLED as CPU_ENABLED
 from softreserve.model.acpi.madt import LOCAL_APIC, LOCAL_X2APIC, LocalApic, LocalX2apic, Madt
 from softreserve.model.acpi.srat import ENABLED, CpuAffinity, X2apicAffinity
 from softreserve.model.acpi.tables import RawTable, acpi_get_table, acpi_parse_entries_array
+from softreserve.model.units import mem_text
 
 from softreserve_x86 import behaviours
 
@@ -120,8 +121,7 @@ class X86Numa(AcpiNumaArch):
         """One node over all of RAM; cannot fail."""
         function = f"{_FILE}: dummy_numa_init"
         self.log.printk("NUMA turned off" if self.state.numa_off else "No NUMA configuration found", function, NO_NUMA)
-        last = (self.end_of_ram - 1) % (1 << 64)
-        self.log.printk(f"Faking a node at [mem {0:#018x}-{last:#018x}]", function)
+        self.log.printk(f"Faking a node at {mem_text(0, self.end_of_ram, 16)}", function)
         self.state.parsed.add(0)
         self.numa_add_memblk(0, 0, self.end_of_ram)
         self.log.record(NODE_FAKED, function, 0, self.end_of_ram, after="node 0")

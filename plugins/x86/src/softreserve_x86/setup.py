@@ -16,7 +16,7 @@ from softreserve.kernel.resource import IORESOURCE_BUSY, IORESOURCE_SYSTEM_RAM, 
 from softreserve.kernel.state import StashKey
 from softreserve.model.events import EventLog, Rule
 from softreserve.model.machine import E820Entry
-from softreserve.model.units import U64_MAX
+from softreserve.model.units import U64_MAX, mem_text
 
 from softreserve_x86 import behaviours, e820, e820_resources, fake_mem
 from softreserve_x86 import efi as x86_efi
@@ -335,7 +335,7 @@ def initmem_init(system: System) -> None:
     initrd = system.machine.image.initrd
     if initrd is not None:
         end = _page_align(initrd.end)
-        system.printk(f"RAMDISK: [mem {initrd.start:#010x}-{end - 1:#010x}]", "arch/x86/kernel/setup.c: reserve_initrd")
+        system.printk(f"RAMDISK: {mem_text(initrd.start, end)}", "arch/x86/kernel/setup.c: reserve_initrd")
     zones = _zone_limits(system.kernel, setup.max_pfn)
     if not system.kernel.builtin("NUMA"):
         system.memblock.set_node(0, U64_MAX, system.memblock.memory, 0)

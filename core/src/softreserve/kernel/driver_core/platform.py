@@ -8,6 +8,7 @@ from softreserve.kernel.driver_core.bus import Bus, Device, Registration, c_text
 from softreserve.kernel.resource import Resource, insert_resource, release_resource
 from softreserve.kernel.state import StashKey
 from softreserve.kernel.sysfs import Attribute, Directory, Link, Node
+from softreserve.model.units import mem_text
 
 if TYPE_CHECKING:
     from softreserve.kernel.state import KernelState
@@ -71,7 +72,7 @@ class PlatformBus(Bus["PlatformDevice", "PlatformDriver"]):
             res.name = device.name
             status = insert_resource(self.state.iomem.root, res)
             if status:
-                where = f"[mem {res.start:#010x}-{res.end:#010x}]"
+                where = mem_text(res.start, res.end + 1)
                 self.state.printk(
                     f"platform {device.name}: failed to claim resource {number}: {where}",
                     "drivers/base/platform.c: platform_device_add",

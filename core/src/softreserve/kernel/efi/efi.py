@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from errno import EINVAL
 from typing import TYPE_CHECKING
 
 from softreserve.kernel.state import StashKey
 from softreserve.model import behaviours
 from softreserve.model.efi import EfiAttribute
-from softreserve.model.units import EINVAL, parse_option_str
+from softreserve.model.units import parse_option_str
 
 if TYPE_CHECKING:
     from softreserve.kernel.mm.memblock import Memblock

@@ -12,7 +12,7 @@ import attrs
 from softreserve.model import behaviours
 from softreserve.model.efi import EfiAttribute, EfiDescriptor, EfiMemoryMap, EfiType
 from softreserve.model.kernel import Kernel
-from softreserve.model.units import EFI_PAGE_SIZE, U64_MAX
+from softreserve.model.units import EFI_PAGE_SIZE, U32_MAX, U64_MAX
 
 __all__ = [
     "EFI_OUT_OF_RESOURCES",
@@ -29,7 +29,6 @@ __all__ = [
 EFI_SUCCESS: Final = 0
 EFI_OUT_OF_RESOURCES: Final = 1 << 63 | 9
 
-_U32_MAX: Final = (1 << 32) - 1
 _CONVENTIONAL: Final = int(EfiType.CONVENTIONAL)
 _LOADER_CODE: Final = int(EfiType.LOADER_CODE)
 _HOT_PLUGGABLE: Final = int(EfiAttribute.HOT_PLUGGABLE)
@@ -44,7 +43,7 @@ def _round_up(value: int, align: int) -> int:
 
 def scaled(slots: int, seed: int) -> int:
     """The slot that a seed chooses: its low 32 bits, scaled to ``slots`` in 64-bit arithmetic."""
-    return ((slots * (seed & _U32_MAX)) & U64_MAX) >> 32
+    return ((slots * (seed & U32_MAX)) & U64_MAX) >> 32
 
 
 def refusal(descriptor: EfiDescriptor, kernel: Kernel, soft_reserve: bool) -> str | None:

@@ -12,7 +12,7 @@ from softreserve.kernel.initcalls import Initcall, Level
 from softreserve.kernel.resource import IORES_DESC_SOFT_RESERVED, IORESOURCE_MEM, Resource, insert_resource
 from softreserve.model import behaviours
 from softreserve.model.events import Rule
-from softreserve.model.units import U64_MAX
+from softreserve.model.units import U32_MAX, U64_MAX
 
 if TYPE_CHECKING:
     from softreserve.kernel.efi.efi import Efi
@@ -71,6 +71,6 @@ def _last(descriptor: EfiDescriptor, kernel: Kernel) -> int:
     """The last byte as this release computes it, modulo 2**64."""
     size = descriptor.size
     if kernel.has(behaviours.EFI_SOFT_RESERVED_SIZE_IS_INT):
-        size &= 0xFFFF_FFFF
+        size &= U32_MAX
         size -= (size & 0x8000_0000) << 1
     return (descriptor.start + size - 1) & U64_MAX

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from softreserve.kernel.mm.memblock import MEMBLOCK_HOTPLUG, MEMBLOCK_MIRROR
 from softreserve.kernel.mm.zones import Pgdat, Zone, zone_names
 from softreserve.model import behaviours
-from softreserve.model.units import memparse, parse_option_str, simple_strtoull
+from softreserve.model.units import mem_text, memparse, parse_option_str, simple_strtoull
 
 if TYPE_CHECKING:
     from softreserve.kernel.numa.numa import NumaState
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["ZoneLayout", "mem_pfn_ranges"]
 
 _SZ_4G: Final = 1 << 32
-_U64: Final = 1 << 64
 
 
 def mem_pfn_ranges(state: KernelState) -> Iterator[tuple[int, int, int]]:
@@ -201,7 +200,7 @@ class ZoneLayout:
     # --- printing
 
     def _mem(self, start: int, end: int) -> str:
-        return f"[mem {start * self._page:#018x}-{(end * self._page - 1) % _U64:#018x}]"
+        return mem_text(start * self._page, end * self._page, 16)
 
     def _print_ranges(self) -> None:
         printk = self._state.printk

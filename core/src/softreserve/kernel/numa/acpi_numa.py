@@ -35,7 +35,7 @@ from softreserve.model.acpi.srat import (
 )
 from softreserve.model.acpi.tables import Handler, RawTable, acpi_get_table, acpi_parse_entries_array
 from softreserve.model.events import Rule
-from softreserve.model.units import U64_MAX
+from softreserve.model.units import U64_MAX, mem_text
 
 if TYPE_CHECKING:
     from softreserve.kernel.mm.memblock import Memblock
@@ -207,7 +207,7 @@ class _Walk:
             self.log.printk("ACPI: SRAT: Too many proximity domains.", function, SRAT_ENTRY_BAD)
             self.state.bad_srat()
             return
-        where = f"[mem {start:#010x}-{(end - 1) & U64_MAX:#010x}]"
+        where = mem_text(start, end)
         if self.arch.numa_add_memblk(nid, start, end) < 0:
             self.log.printk(f"ACPI: SRAT: Failed to add memblk to node {nid} {where}", function, SRAT_ENTRY_BAD)
             self.state.bad_srat()

@@ -17,7 +17,7 @@ from softreserve.kernel.numa.numa_memblks import NumaMemblks
 from softreserve.kernel.state import StashKey
 from softreserve.model.acpi.srat import ENABLED, GiccAffinity, RintcAffinity, UidAffinity
 from softreserve.model.behaviours import NUMA_MEMBLKS_GENERIC
-from softreserve.model.units import U64_MAX
+from softreserve.model.units import U64_MAX, mem_text
 
 if TYPE_CHECKING:
     from softreserve.kernel.numa.numa import NumaState
@@ -111,7 +111,7 @@ class ArchNuma(AcpiNumaArch):
         start, end = self.memblock.start_of_dram(), self.memblock.end_of_dram()
         if self.state.numa_off:
             self._print("NUMA disabled", "dummy_numa_init", NO_NUMA)
-        self._print(f"Faking a node at [mem {start:#018x}-{(end - 1) & U64_MAX:#018x}]", "dummy_numa_init")
+        self._print(f"Faking a node at {mem_text(start, end, 16)}", "dummy_numa_init")
         status = self.numa_add_memblk(0, start, end)
         if status:
             self._print("NUMA init failed", "dummy_numa_init", NO_NUMA)
@@ -146,7 +146,7 @@ class ArchNuma(AcpiNumaArch):
     def _all_memory_has_a_node(self) -> bool:
         for region in self.memblock.memory:
             if region.nid == NUMA_NO_NODE or region.nid >= self.state.max_numnodes:
-                span = f"[mem {region.base:#018x}-{region.end - 1:#018x}]"
+                span = mem_text(region.base, region.end, 16)
                 self._print(f"Warning: invalid memblk node {region.nid} {span}", "numa_register_nodes", NOT_COVERED)
                 return False
         return True

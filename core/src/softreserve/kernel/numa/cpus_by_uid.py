@@ -6,12 +6,13 @@ Linux: ``acpi_map_cpus_to_nodes()`` and ``early_map_cpu_to_node()`` in ``acpi_nu
 from __future__ import annotations
 
 from collections.abc import Sequence
+from errno import EINVAL
 from typing import TYPE_CHECKING, NamedTuple
 
 from softreserve.kernel.numa.numa import NUMA_NO_NODE
 from softreserve.model.acpi.srat import ENABLED, Srat, UidAffinity
 from softreserve.model.acpi.tables import acpi_get_table, acpi_parse_entries_array
-from softreserve.model.units import EINVAL, U64_MAX
+from softreserve.model.units import U64_MAX
 
 if TYPE_CHECKING:
     from softreserve.kernel.numa.numa import NumaState

@@ -12,7 +12,7 @@ from softreserve.kernel.mm.memblock import Memblock
 from softreserve.kernel.numa.numa import LOCAL_DISTANCE, NUMA_NO_NODE, REMOTE_DISTANCE, NumaState
 from softreserve.kernel.numa.numa_memblks import NumaBlock, NumaMemblks
 from softreserve.model.errors import MachineError
-from softreserve.model.units import U64_MAX, get_option, memparse, simple_strtoull
+from softreserve.model.units import U64_MAX, get_option, mem_text, memparse, simple_strtoull
 
 __all__ = ["NumaEmulation", "fix_pxm_node_maps"]
 
@@ -241,7 +241,7 @@ class _Split:
         if block.start >= block.end:
             self.left.remove(block)
             self._first = block
-        text = f"Faking node {nid} at [mem {start:#018x}-{(end - 1) & U64_MAX:#018x}] ({(end - start) >> 20}MB)"
+        text = f"Faking node {nid} at {mem_text(start, end, 16)} ({(end - start) >> 20}MB)"
         self.log.printk(text, f"{_FILE}: emu_setup_memblk")
         return True
 

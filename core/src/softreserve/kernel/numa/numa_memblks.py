@@ -15,7 +15,7 @@ from softreserve.kernel.numa.numa import NODES_OVERLAP, NUMA_NO_NODE, NumaState
 from softreserve.kernel.sort import sort
 from softreserve.model import behaviours
 from softreserve.model.events import Rule
-from softreserve.model.units import U64_MAX
+from softreserve.model.units import U64_MAX, mem_text
 
 __all__ = ["NUMA_NO_MEMBLK", "Emulation", "NumaBlock", "NumaMemblks"]
 
@@ -36,11 +36,7 @@ class NumaBlock:
         self.end = end
 
     def __repr__(self) -> str:
-        return f"<NumaBlock node {self.nid} {_mem(self.start, self.end)}>"
-
-
-def _mem(start: int, end: int) -> str:
-    return f"[mem {start:#010x}-{(end - 1) & U64_MAX:#010x}]"
+        return f"<NumaBlock node {self.nid} {mem_text(self.start, self.end)}>"
 
 
 class Emulation(Protocol):
@@ -92,7 +88,7 @@ class NumaMemblks:
         if start == end:
             return 0
         if start > end or not 0 <= nid < self.state.max_numnodes:
-            text = f"Warning: invalid memblk node {nid} {_mem(start, end)}"
+            text = f"Warning: invalid memblk node {nid} {mem_text(start, end)}"
             self.log.printk(text, f"{_FILE}: numa_add_memblk_to", NOT_COVERED)
             return 0
         if len(blocks) >= self.max_blocks:
@@ -199,8 +195,8 @@ class NumaMemblks:
                 later += 1
                 continue
             self.log.printk(
-                f"NUMA: Node {block.nid} {_mem(block.start, block.end)} + {_mem(other.start, other.end)}"
-                f" -> {_mem(start, end)}",
+                f"NUMA: Node {block.nid} {mem_text(block.start, block.end)} + {mem_text(other.start, other.end)}"
+                f" -> {mem_text(start, end)}",
                 f"{_FILE}: numa_cleanup_meminfo",
             )
             block.start, block.end = start, end
@@ -210,12 +206,12 @@ class NumaMemblks:
     def _overlap(self, block: NumaBlock, other: NumaBlock) -> int:
         """Complain about two blocks that overlap: 0 within a node, else -EINVAL."""
         function = f"{_FILE}: numa_cleanup_meminfo"
-        this = f"node {block.nid} {_mem(block.start, block.end)}"
+        this = f"node {block.nid} {mem_text(block.start, block.end)}"
         if block.nid != other.nid:
-            text = f"{this} overlaps with node {other.nid} {_mem(other.start, other.end)}"
+            text = f"{this} overlaps with node {other.nid} {mem_text(other.start, other.end)}"
             self.log.printk(text, function, NODES_OVERLAP)
             return -EINVAL
-        self.log.printk(f"Warning: {this} overlaps with itself {_mem(other.start, other.end)}", function)
+        self.log.printk(f"Warning: {this} overlaps with itself {mem_text(other.start, other.end)}", function)
         return 0
 
     # --- giving memblock its nodes
