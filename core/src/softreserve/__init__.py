@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from typing import Any, Final
 
     from softreserve.kernel.initcalls import Initcall, Level
+    from softreserve.kernel.kexec import KexecPolicy
     from softreserve.kernel.modules import Module
     from softreserve.kernel.resource import Resource, ResourceTree
     from softreserve.kernel.state import StashKey
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from softreserve.model.dax import DaxDevice, DaxDriver, DaxOffer
     from softreserve.model.efi import EfiAttribute, EfiDescriptor, EfiMemoryMap, EfiType
     from softreserve.model.errors import ConfigError, InputError, MachineError, PluginError, SoftReserveError
-    from softreserve.model.events import Event
+    from softreserve.model.events import Event, Rule
     from softreserve.model.findings import Finding
     from softreserve.model.handoff import Handoff
     from softreserve.model.kernel import Kernel
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from softreserve.model.placement import Placement
     from softreserve.model.ranges import PhysRange
     from softreserve.model.scenario import Scenario
+    from softreserve.plugins.arches import for_arch
+    from softreserve.plugins.hooks import hooks_of
     from softreserve.plugins.hookspecs import hookimpl
     from softreserve.views.lint import lint
 
@@ -44,6 +47,7 @@ TiB: Final = 1 << 40
 #: Module, and the names in it that are public; ``there:here`` where it is called otherwise here.
 _PLACES: Final = {
     "kernel.initcalls": "Initcall Level",
+    "kernel.kexec": "KexecPolicy",
     "kernel.modules": "Module",
     "kernel.resource": "Resource ResourceTree",
     "kernel.state": "StashKey",
@@ -54,7 +58,7 @@ _PLACES: Final = {
     "model.dax": "DaxDevice DaxDriver DaxOffer",
     "model.efi": "EfiAttribute EfiDescriptor EfiMemoryMap EfiType",
     "model.errors": "ConfigError InputError MachineError PluginError SoftReserveError",
-    "model.events": "Event",
+    "model.events": "Event Rule",
     "model.findings": "Finding",
     "model.handoff": "Handoff",
     "model.kernel": "Kernel",
@@ -63,6 +67,8 @@ _PLACES: Final = {
     "model.placement": "Placement",
     "model.ranges": "PhysRange",
     "model.scenario": "Scenario",
+    "plugins.arches": "for_arch",
+    "plugins.hooks": "hooks_of",
     "plugins.hookspecs": "hookimpl",
     "views.lint": "lint",
 }
@@ -99,7 +105,10 @@ __all__ = [  # noqa: RUF022 - by what they are for
     "Finding",
     # for plugins
     "hookimpl",
+    "for_arch",
+    "hooks_of",
     "StashKey",
+    "Rule",
     "Handoff",
     "Placement",
     "Initcall",
@@ -109,6 +118,7 @@ __all__ = [  # noqa: RUF022 - by what they are for
     "DaxDriver",
     "DaxOffer",
     "KexecImage",
+    "KexecPolicy",
     "KexecRequest",
     "KexecSegment",
     # errors
