@@ -19,6 +19,7 @@ __all__ = [
     "mem_text",
     "memparse",
     "parse_option_str",
+    "round_up",
     "simple_strtoull",
 ]
 
@@ -29,6 +30,11 @@ EFI_PAGE_SIZE: Final = 4096
 _INT_LIMIT: Final = 1 << 31
 _SUFFIXES: Final = "KMGTPE"
 _DIGITS: Final = "0123456789abcdef"
+
+
+def round_up(value: int, align: int) -> int:
+    """To a multiple of a power of two, modulo 2**64. Linux: ``include/linux/math.h``."""
+    return (value + align - 1) & -align & U64_MAX
 
 
 def mem_text(start: int, end: int, digits: int = 8) -> str:

@@ -14,7 +14,7 @@ from softreserve.model.efi import EfiAttribute, EfiDescriptor, EfiMemoryMap, Efi
 from softreserve.model.errors import MachineError
 from softreserve.model.kernel import Kernel
 from softreserve.model.machine import E820Entry
-from softreserve.model.units import U64_MAX
+from softreserve.model.units import U64_MAX, round_up
 
 from softreserve_x86.kaslr_options import (
     COMMAND_LINE_SIZE,
@@ -44,13 +44,9 @@ _SP: Final = int(EfiAttribute.SP)
 _FULL: Final = f"not looked at: {MAX_SLOT_AREA} slot areas are full"
 
 
-def _align(value: int, align: int) -> int:
-    return ((value + align - 1) & ~(align - 1)) & U64_MAX
-
-
 def load_physical_addr(kernel: Kernel) -> int:
     """Where the image is linked to run. Linux: ``LOAD_PHYSICAL_ADDR``."""
-    return _align(kernel.number("PHYSICAL_START", 0x1000000), kernel.number("PHYSICAL_ALIGN", 0x200000))
+    return round_up(kernel.number("PHYSICAL_START", 0x1000000), kernel.number("PHYSICAL_ALIGN", 0x200000))
 
 
 def mem_overlaps(one: Range, two: Range) -> bool:
@@ -168,7 +164,7 @@ class Kaslr:
             return output, virtual
         self.options.mem_limit = 1 << given.max_physmem_bits
         self._mem_avoid_init()
-        self._minimum = _align(min(output, _MIN_ADDR_LIMIT), self.align)
+        self._minimum = round_up(min(output, _MIN_ADDR_LIMIT), self.align)
         address = self._find_random_phys_addr(random)
         if address:
             output = address
@@ -216,7 +212,7 @@ class Kaslr:
     def _process_gb_huge_pages(self, start: int, size: int) -> None:
         """Store a region without the pages of 1 GiB that somebody will ask for. Linux: ``process_gb_huge_pages``."""
         options, end = self.options, start + size
-        pud_start, pud_end = _align(start, _PUD_SIZE), end & ~(_PUD_SIZE - 1)
+        pud_start, pud_end = round_up(start, _PUD_SIZE), end & ~(_PUD_SIZE - 1)
         if not options.max_gb_huge_pages or pud_start >= pud_end:
             self._store_slot_info(start, size)
             return
@@ -237,7 +233,7 @@ class Kaslr:
         start = max(start, self._minimum)
         stored_at_wrap: int | None = None
         while len(self.slot_areas) < MAX_SLOT_AREA:
-            aligned = _align(start, self.align)
+            aligned = round_up(start, self.align)
             if aligned < start:
                 if stored_at_wrap == len(self.slot_areas):
                     raise MachineError("the decompressor searches for ever: a range to avoid ends at 2^64")

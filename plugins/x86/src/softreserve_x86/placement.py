@@ -18,7 +18,7 @@ from softreserve.model.kernel import Kernel
 from softreserve.model.machine import Machine
 from softreserve.model.placement import Placement, SlotArea
 from softreserve.model.ranges import PhysRange
-from softreserve.model.units import EFI_PAGE_SIZE, U64_MAX
+from softreserve.model.units import EFI_PAGE_SIZE, U64_MAX, round_up
 
 from softreserve_x86 import behaviours
 from softreserve_x86.kaslr import Considered, Kaslr, KaslrInput, SetupData, load_physical_addr
@@ -59,7 +59,7 @@ def _image(machine: Machine) -> tuple[int, int]:
 
 def _mapped_size(size: int) -> int:
     """The image is mapped with pages of 2 MiB, and all of them must be free."""
-    return (size + _MIN_KERNEL_ALIGN - 1) & ~(_MIN_KERNEL_ALIGN - 1)
+    return round_up(size, _MIN_KERNEL_ALIGN)
 
 
 def _area(start: int, size: int, slots: int, first: int | None, why: str) -> SlotArea:

@@ -16,7 +16,7 @@ from softreserve.kernel.resource import IORESOURCE_BUSY, IORESOURCE_SYSTEM_RAM, 
 from softreserve.kernel.state import StashKey
 from softreserve.model.events import EventLog, Rule
 from softreserve.model.machine import E820Entry
-from softreserve.model.units import U64_MAX, mem_text
+from softreserve.model.units import U64_MAX, mem_text, round_up
 
 from softreserve_x86 import behaviours, e820, e820_resources, fake_mem
 from softreserve_x86 import efi as x86_efi
@@ -240,10 +240,6 @@ def _record_handoff(log: EventLog, boot: str, table: Sequence[E820Entry]) -> Non
 SETUP: StashKey[Setup] = StashKey("x86 setup")
 
 
-def _page_align(address: int) -> int:
-    return -(-address // _PAGE_SIZE) * _PAGE_SIZE
-
-
 def brk_size(kernel: Kernel) -> int:
     """Bytes between the end of bss and that of the image: room for alignment, DMI tables and first page tables.
 
@@ -294,7 +290,7 @@ def _early_reserve_memory(system: System) -> None:
         memblock.reserve(whole.start, whole.size)
     memblock.reserve(0, 64 << 10)
     if image.initrd is not None:
-        memblock.reserve(image.initrd.start, _page_align(image.initrd.end) - image.initrd.start)
+        memblock.reserve(image.initrd.start, round_up(image.initrd.end, _PAGE_SIZE) - image.initrd.start)
     for node in system.machine.setup_data:
         memblock.reserve(node.start, node.size)
     memblock.reserve(_BIOS_BEGIN, _BIOS_END - _BIOS_BEGIN)
@@ -307,7 +303,7 @@ def _settle_table(system: System, setup: Setup) -> None:
         insert_resource(system.iomem.root, res)
     whole = image.span
     if whole is not None:
-        setup.e820_add_kernel_range(whole.start, _page_align(whole.end) + brk_size(system.kernel))
+        setup.e820_add_kernel_range(whole.start, round_up(whole.end, _PAGE_SIZE) + brk_size(system.kernel))
     setup.trim_bios_range()
     setup.find_max_pfn()
     system.stash[E820_TABLE_KEXEC] = tuple(E820Entry(e.start, e.size, e.type) for e in setup.table_kexec.entries)
@@ -334,7 +330,7 @@ def initmem_init(system: System) -> None:
     system.memory.physmem_end = (1 << _MAX_PHYSMEM_BITS) - 1
     initrd = system.machine.image.initrd
     if initrd is not None:
-        end = _page_align(initrd.end)
+        end = round_up(initrd.end, _PAGE_SIZE)
         system.printk(f"RAMDISK: {mem_text(initrd.start, end)}", "arch/x86/kernel/setup.c: reserve_initrd")
     zones = _zone_limits(system.kernel, setup.max_pfn)
     if not system.kernel.builtin("NUMA"):

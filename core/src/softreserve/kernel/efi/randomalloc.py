@@ -12,7 +12,7 @@ import attrs
 from softreserve.model import behaviours
 from softreserve.model.efi import EfiAttribute, EfiDescriptor, EfiMemoryMap, EfiType
 from softreserve.model.kernel import Kernel
-from softreserve.model.units import EFI_PAGE_SIZE, U32_MAX, U64_MAX
+from softreserve.model.units import EFI_PAGE_SIZE, U32_MAX, U64_MAX, round_up
 
 __all__ = [
     "EFI_OUT_OF_RESOURCES",
@@ -34,11 +34,6 @@ _LOADER_CODE: Final = int(EfiType.LOADER_CODE)
 _HOT_PLUGGABLE: Final = int(EfiAttribute.HOT_PLUGGABLE)
 _MORE_RELIABLE: Final = int(EfiAttribute.MORE_RELIABLE)
 _SP: Final = int(EfiAttribute.SP)
-
-
-def _round_up(value: int, align: int) -> int:
-    """The kernel's ``round_up``, for powers of two, modulo 2**64."""
-    return ((((value - 1) & U64_MAX) | (align - 1)) + 1) & U64_MAX
 
 
 def scaled(slots: int, seed: int) -> int:
@@ -77,7 +72,7 @@ def get_entry_num_slots(
     if region_end < size:
         return 0
     align = 1 << align_shift
-    first = _round_up(max(descriptor.start, alloc_min), align)
+    first = round_up(max(descriptor.start, alloc_min), align)
     last = ((region_end - size + 1) & U64_MAX) & ~(align - 1)
     return 0 if first > last else ((last - first) >> align_shift) + 1
 
@@ -108,7 +103,7 @@ class RandomSlots:
 
     def first(self, index: int) -> int:
         """Address of the first slot of descriptor ``index``."""
-        return _round_up(max(self.descriptors[index].start, self.alloc_min), self.align)
+        return round_up(max(self.descriptors[index].start, self.alloc_min), self.align)
 
     def address(self, seed: int) -> int | None:
         """The address for a seed (its low 32 bits count), or ``None`` where there is no slot."""
@@ -139,7 +134,7 @@ def count_slots(
     """
     align = max(align, alloc_align)
     alloc_min = alloc_min or align  # address 0 could be taken for a null pointer
-    size = _round_up(size, alloc_align)
+    size = round_up(size, alloc_align)
     shift = align.bit_length() - 1
     counts = tuple(
         get_entry_num_slots(md, size, shift, alloc_min, alloc_max, kernel=kernel, soft_reserve=soft_reserve)

@@ -12,7 +12,6 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel.mm.memory_block import BlockRange
-from softreserve.kernel.mm.mm_init import mem_pfn_ranges
 from softreserve.model.events import Rule
 
 if TYPE_CHECKING:
@@ -162,7 +161,7 @@ def _present(state: KernelState, max_pfn: int) -> Iterator[tuple[int, int, int]]
     Linux: ``mm/sparse.c: memory_present``, ``mminit_validate_memmodel_limits``.
     """
     page = state.kernel.page_size
-    for start, end, nid in mem_pfn_ranges(state):
+    for start, end, nid in state.memblock.mem_pfn_ranges():
         if end > max_pfn:
             state.log.record(
                 BEYOND_SECTIONS,

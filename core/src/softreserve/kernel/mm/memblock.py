@@ -18,7 +18,7 @@ from softreserve.model import behaviours
 from softreserve.model.errors import MachineError
 from softreserve.model.events import EventLog, Rule
 from softreserve.model.kernel import Kernel
-from softreserve.model.units import U64_MAX
+from softreserve.model.units import U64_MAX, round_up
 
 __all__ = [
     "MEMBLOCK_ALLOC_ACCESSIBLE",
@@ -350,7 +350,7 @@ class Memblock:
         regions = self.memory.regions
         while at < len(regions):
             region = regions[at]
-            start, end = _round_up(region.base, align), region.end & -align
+            start, end = round_up(region.base, align), region.end & -align
             if start >= end and (start != region.base or end != region.end):
                 self.memory.delete(at, at + 1, self.max_numnodes)
                 continue
@@ -439,7 +439,7 @@ class Memblock:
         for low, high in self._free_ranges(nid, flags):
             low, high = min(max(low, start), end), min(max(high, start), end)
             if self.bottom_up:
-                found = _round_up(low, align)
+                found = round_up(low, align)
                 if found < high and high - found >= size:
                     return found
             elif high >= size:
@@ -567,8 +567,3 @@ class Memblock:
         if self.has_dummy:
             return nid != self.max_numnodes
         return self.valid_node(nid)
-
-
-def _round_up(value: int, align: int) -> int:
-    """To a multiple of a power of two, modulo 2**64."""
-    return (value + align - 1) & -align & U64_MAX

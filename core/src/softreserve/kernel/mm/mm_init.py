@@ -5,31 +5,22 @@ All numbers are page frame numbers (pfn) or pages; ranges are half open.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel.mm.memblock import MEMBLOCK_HOTPLUG, MEMBLOCK_MIRROR
 from softreserve.kernel.mm.zones import Pgdat, Zone, zone_names
 from softreserve.model import behaviours
-from softreserve.model.units import mem_text, memparse, parse_option_str, simple_strtoull
+from softreserve.model.units import mem_text, memparse, parse_option_str, round_up, simple_strtoull
 
 if TYPE_CHECKING:
     from softreserve.kernel.numa.numa import NumaState
     from softreserve.kernel.state import KernelState
     from softreserve.model.cmdline import CommandLine
 
-__all__ = ["ZoneLayout", "mem_pfn_ranges"]
+__all__ = ["ZoneLayout"]
 
 _SZ_4G: Final = 1 << 32
-
-
-def mem_pfn_ranges(state: KernelState) -> Iterator[tuple[int, int, int]]:
-    """Memory of memblock as ``(start pfn, end pfn, node)``, whole pages only. Linux: ``for_each_mem_pfn_range``."""
-    page = state.kernel.page_size
-    for region in state.memblock.memory.regions:
-        start, end = -(-region.base // page), (region.base + region.size) // page
-        if start < end:
-            yield start, end, region.nid
 
 
 class _CoreSize:
@@ -66,7 +57,7 @@ class ZoneLayout:
         self._names = zone_names(state.kernel)
         self._page = state.kernel.page_size
         self._max_order_pages = max_order_pages
-        self._ranges = list(mem_pfn_ranges(state))
+        self._ranges = list(state.memblock.mem_pfn_ranges())
         cmdline = state.cmdline
         self._movable_node = cmdline.has("movable_node")
         self._kernelcore = _CoreSize(cmdline, "kernelcore", self._page)
@@ -151,7 +142,7 @@ class ZoneLayout:
         required = self._kernelcore.required(total)
         movable = self._movablecore.required(total)
         if movable:
-            movable = min(total, _round_up(movable, self._max_order_pages))
+            movable = min(total, round_up(movable, self._max_order_pages))
             required = max(required, total - movable)
         if not required or required >= total:
             return None
@@ -194,7 +185,7 @@ class ZoneLayout:
 
     def _aligned(self, starts: dict[int, int]) -> dict[int, int]:
         """Starts rounded up to the largest allocation; one beyond the node's memory is dropped."""
-        rounded = {nid: _round_up(start, self._max_order_pages) for nid, start in starts.items()}
+        rounded = {nid: round_up(start, self._max_order_pages) for nid, start in starts.items()}
         return {nid: start for nid, start in rounded.items() if 0 < start < self._node_range(nid)[1]}
 
     # --- printing
@@ -281,7 +272,3 @@ class ZoneLayout:
 
 def _clamp(value: int, low: int, high: int) -> int:
     return min(max(value, low), high)
-
-
-def _round_up(value: int, step: int) -> int:
-    return -(-value // step) * step
