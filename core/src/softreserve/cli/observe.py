@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from softreserve.cli.consent import agreed, run_programs_option
 from softreserve.cli.options import Choices, MachineCommand, asked, machine_argument, machine_options
 from softreserve.cli.terminal import tell
 
@@ -17,19 +18,29 @@ __all__ = ["observe_command"]
 @click.option(
     "--out", required=True, metavar="DIR", type=click.Path(file_okay=False, path_type=Path), help="Write here."
 )
+@run_programs_option
 @machine_options(changes=False)
-def observe_command(case: str, out: Path, choices: Choices) -> None:
+def observe_command(case: str, out: Path, run_programs: bool, choices: Choices) -> None:
     """Boot CASE, run its steps and its kexec, and write what a real kernel would have shown.
 
     DIR gets the layout of a capture's expected/ directory, and appears whole or not at all; one that holds something
-    already is refused. Steps that cannot be run here are named on standard error.
+    already is refused. Steps that cannot be run here, or name programs that nobody has agreed to, are told on standard
+    error.
     """
-    from softreserve.live.shell import runner
     from softreserve.live.whole import whole_directory
+    from softreserve.machine.steps import programs_in
     from softreserve.views.observe import observe
 
     scenario, hooks_for = asked(case, choices, with_steps=True)
+    programs = list(programs_in(scenario.steps, scenario.kexec))
+    sessions = None
+    if programs and (run_programs or agreed(case, programs)):
+        from softreserve.live.shell import runner
+
+        sessions = runner
     with whole_directory(out, hint="; wanted is a new or empty directory") as new:
-        skipped = observe(scenario, new, hooks_for, runner, userspace=choices.userspace or "none")
+        skipped = observe(scenario, new, hooks_for, sessions, userspace=choices.userspace or "none")
     for line in skipped:
         tell(f"not run: {line}")
+    if programs and sessions is None:
+        tell("steps that name programs take --run-programs")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 from softreserve.config.parts import checked_cmdline, image_parts
 from softreserve.config.reader import Document, Problems, StrPath, Table
 from softreserve.model.cmdline import CommandLine
@@ -57,7 +59,9 @@ def _step(table: Table, number: int) -> Step:
     if (run is None) == (items is None):
         table.problem("name" if "name" in table else "run", "a step has either run or writes")
     if items is None:
-        return Step(name, run=run or "")
+        _only_with(table, "writes", ("result", "encoding"))
+        return Step(name, run=run or "", status=table.get("status", int), output=table.get("output", str))
+    _only_with(table, "run", ("status", "output"))
     encoding = table.get("encoding", str) or _ENCODINGS[0]
     if encoding not in _ENCODINGS:
         table.problem("encoding", f"unknown encoding {shown(encoding)}; known: {', '.join(_ENCODINGS)}")
@@ -71,7 +75,37 @@ def _step(table: Table, number: int) -> Step:
             writes.append((item[0], _as_written(str(item[1]), encoding)))
         except UnicodeEncodeError as error:
             table.problem("writes", f"write {index}: {encoding} has no {error.object[error.start]!r}")
-    return Step(name, writes=tuple(writes))
+    return Step(name, writes=tuple(writes), results=_results(table, len(items)))
+
+
+def _only_with(table: Table, what: str, keys: tuple[str, ...]) -> None:
+    """An expectation that nobody would look at is a mistake."""
+    for key in keys:
+        if key in table:
+            table.problem(key, f"goes with {what}")
+
+
+def _results(table: Table, writes: int) -> tuple[int, ...] | None:
+    """What the writes are expected to give: one answer for all of them, or one for each."""
+    if "result" not in table:
+        return None
+    value = table.values["result"]
+    found = [_result(item) for item in (value if isinstance(value, list) else [value] * writes)]
+    results = tuple(result for result in found if result is not None)
+    if len(results) < len(found):
+        table.problem("result", f'wanted 0, a number of bytes, -errno or "-EBUSY" and the like, not {shown(value)}')
+        return None
+    if len(results) != writes:
+        table.problem("result", f"wanted {writes} answers, one for each write, not {len(results)}")
+        return None
+    return results
+
+
+def _result(value: object) -> int | None:
+    if isinstance(value, str) and value.startswith("-"):
+        number = getattr(errno, value[1:], None) if value[1:].startswith("E") else None
+        return -number if isinstance(number, int) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _is_file_name(name: str) -> bool:

@@ -5,20 +5,25 @@ such a process may enter a new user namespace. It mounts an empty FUSE connectio
 that serves it, puts the tree in place, and runs commands when asked. All mounts live in its private namespace: they
 are gone with the last process in there, and it sees to it that this is soon after either end goes away.
 
+A *sealed* namespace is for words of strangers. In it the host's files can only be read, its temporary directories,
+homes and sockets are out of sight, and there is no network, no other process, no terminal and no capability.
+
 Talk: lines of JSON over a stream socket, file descriptors beside them.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
+import pwd
 import select
 import signal
 import socket
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NoReturn
 
 __all__ = ["BELOW_SYS", "main"]
@@ -26,16 +31,24 @@ __all__ = ["BELOW_SYS", "main"]
 #: What the tree's root carries besides the machine; opened by path, never listed.
 BELOW_SYS = "/sys/.softreserve"
 
-_CLONE_NEWNS, _CLONE_NEWUSER = 0x20000, 0x10000000
-_MS_NOSUID, _MS_NODEV, _MS_BIND, _MS_REC, _MS_PRIVATE = 2, 4, 4096, 16384, 1 << 18
-_PR_SET_PDEATHSIG, _PR_CAPBSET_READ, _PR_CAPBSET_DROP = 1, 23, 24
-#: Loading modules and kernels, rebooting: nothing in here may do that to the host.
-_CAP_SYS_MODULE, _CAP_SYS_BOOT = 16, 22
+_CLONE_NEWNS, _CLONE_NEWUTS, _CLONE_NEWIPC, _CLONE_NEWUSER = 0x20000, 0x4000000, 0x8000000, 0x10000000
+_CLONE_NEWPID, _CLONE_NEWNET = 0x20000000, 0x40000000
+_MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_BIND, _MS_REC, _MS_PRIVATE = 2, 4, 8, 4096, 16384, 1 << 18
+_SYS_MOUNT_SETATTR, _AT_FDCWD, _AT_RECURSIVE, _MOUNT_ATTR_RDONLY = 442, -100, 0x8000, 1
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_READ, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 4, 23, 24, 38
+#: Loading modules and kernels, rebooting, clearing the log: nothing in here may do that to the host.
+_CAP_SYS_MODULE, _CAP_SYS_BOOT, _CAP_SYSLOG = 16, 22, 34
+_CAPABILITIES_MAX = 64
 _CAPABILITY_VERSION = 0x20080522
 _TOOLS = ("kmod", "modprobe", "insmod", "rmmod", "lsmod", "modinfo", "depmod")
 _PROGRAMS = ("/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/sbin", "/usr/local/bin")
 #: Where libkmod looks for its configuration, besides what is always there.
 _MODPROBE_D = ("/etc/modprobe.d", "/run/modprobe.d", "/usr/local/lib/modprobe.d", "/lib/modprobe.d")
+
+#: Where sockets of services lie, and what belongs to people: empty in a sealed namespace. So is the user's home.
+_HIDDEN = ("/tmp", "/var/tmp", "/run", "/var/run", "/home", "/root")
+#: Bytes that each of these can take.
+_HIDDEN_SIZE = "64m"
 
 #: Which of the switches there is depends on the distribution.
 _WHAT_IT_TAKES = (
@@ -55,23 +68,36 @@ class Refused(Exception):
 
 
 def main() -> NoReturn:
-    """Set up, tell the server, run commands until it hangs up."""
+    """Ask the server what is wanted, set up, tell it, run commands until it hangs up."""
     server = socket.socket(fileno=int(sys.argv[1]))
     server.set_inheritable(False)
     for ignored in (signal.SIGINT, signal.SIGQUIT):
         signal.signal(ignored, signal.SIG_IGN)
     for last in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(last, lambda number, frame: os._exit(128 + number))
+    heard = hear(server)
+    if heard is None:
+        os._exit(1)
+    wanted, sealed = heard[0], bool(heard[0]["sealed"])
     try:
-        own = _enter()
+        own: Namespace | None = _enter()
         for last in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(last, lambda number, frame: _end(own, 128 + number))
+        if _libc.unshare(_CLONE_NEWUTS) == 0:
+            name = os.fsencode(wanted["hostname"])
+            _libc.sethostname(name, len(name))
+        if sealed:
+            _seal(server)
+            # All others in the process namespace end with us.
+            own = None
         connection = _mount_fuse()
         say(server, {"connection": True}, [connection])
         os.close(connection)
         # The first look at the tree waits until the server answers it.
-        _bind_tree()
-        drop_capabilities()
+        _bind_tree(wanted["devices"])
+        if sealed:
+            _libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)  # nobody in there may look into us, where our environment is
+        drop_capabilities(range(_CAPABILITIES_MAX) if sealed else (_CAP_SYS_MODULE, _CAP_SYS_BOOT, _CAP_SYSLOG))
     except Refused as refused:
         say(server, {"refused": str(refused)})
         os._exit(1)
@@ -149,6 +175,63 @@ def _enter() -> Namespace:
     return own
 
 
+def _seal(server: socket.socket) -> None:
+    """Go on in a sealed namespace, as the first process of a process namespace; in there this returns."""
+    sockets = list(_sockets())
+    for flag, what in ((_CLONE_NEWNET, "network"), (_CLONE_NEWIPC, "IPC"), (_CLONE_NEWPID, "process")):
+        if _libc.unshare(flag) != 0:
+            raise Refused(f"a sealed namespace needs a {what} namespace ({_reason()})")
+    child = os.fork()
+    if child:
+        server.close()
+        os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) & 0xFF)
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    os.setsid()
+    if _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
+        raise Refused(f"a sealed namespace needs Linux 3.5 ({_reason()})")
+    with contextlib.suppress(Refused):  # inside containers; the host's then shows names of processes, and no more
+        _mount("proc", "/proc", "proc", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC)
+    _make_read_only("/")
+    _hide(sockets)
+
+
+def _sockets() -> Iterator[str]:
+    """Paths of sockets of this network namespace: a read-only mount keeps nobody from talking to a service."""
+    with open("/proc/net/unix", encoding="utf-8", errors="surrogateescape") as file:
+        for line in file:
+            path = line.rstrip("\n").split(None, 7)[7:]
+            if path and path[0].startswith("/"):
+                yield path[0]
+
+
+def _make_read_only(path: str) -> None:
+    """All mounts at and below a path. Linux: ``fs/namespace.c: mount_setattr``."""
+    attributes = (ctypes.c_uint64 * 4)(_MOUNT_ATTR_RDONLY, 0, 0, 0)  # set, clear, propagation, user namespace
+    if _libc.syscall(
+        _SYS_MOUNT_SETATTR,
+        _AT_FDCWD,
+        os.fsencode(path),
+        _AT_RECURSIVE,
+        ctypes.byref(attributes),
+        ctypes.c_size_t(ctypes.sizeof(attributes)),
+    ):
+        raise Refused(f"making the host's files read-only needs Linux 5.12 ({_reason()})")
+
+
+def _hide(sockets: Sequence[str]) -> None:
+    """Put nothing over what belongs to people, and over sockets."""
+    homes = [os.environ.get("HOME", "")]
+    with contextlib.suppress(KeyError):
+        homes.append(pwd.getpwuid(os.getuid()).pw_dir)
+    for place in sorted({os.path.realpath(place) for place in (*_HIDDEN, *homes) if os.path.isabs(place)}):
+        if place != "/" and os.path.isdir(place):
+            _mount("softreserve", place, "tmpfs", _MS_NOSUID | _MS_NODEV, f"mode=1777,size={_HIDDEN_SIZE}")
+    for path in sockets:
+        with contextlib.suppress(OSError):  # it is gone, or where we cannot look
+            if stat.S_ISSOCK(os.stat(path).st_mode):
+                _bind("/dev/null", path)
+
+
 def _mount_fuse() -> int:
     """Mount the root of the tree over ``/sys``; nobody serves it yet. The connection is returned."""
     try:
@@ -161,15 +244,12 @@ def _mount_fuse() -> int:
     return connection
 
 
-def _bind_tree() -> None:
-    """From ``/sys/{sys,proc,dev}`` to where programs look."""
-    for name in os.listdir("/sys/proc"):
-        if os.path.exists(f"/proc/{name}"):
-            _bind(f"/sys/proc/{name}", f"/proc/{name}")
-    with os.scandir("/dev") as entries:
-        for entry in entries:
-            if not entry.is_symlink() and os.path.lexists(f"/sys/dev/{entry.name}"):
-                _bind(entry.path, f"/sys/dev/{entry.name}")
+def _bind_tree(devices: Sequence[str]) -> None:
+    """From ``/sys/{sys,proc,dev}`` to where programs look; ``devices`` of the host stay beside the machine's."""
+    _bind_files("/sys/proc", "/proc")
+    for name in devices:
+        if os.path.lexists(f"/dev/{name}"):
+            _bind(f"/dev/{name}", f"/sys/dev/{name}")
     _bind("/sys/dev", "/dev")
     _bind("/sys/sys", "/sys")
     for program in sorted(set(_module_tools())):
@@ -177,6 +257,17 @@ def _bind_tree() -> None:
     places = [place for place in _MODPROBE_D if os.path.isdir(place)] or [_make_place()]
     for place in places:
         _bind(f"{BELOW_SYS}/modprobe.d", place)
+
+
+def _bind_files(source: str, target: str) -> None:
+    """The files of a directory, and of those in it, over files of the same names."""
+    with os.scandir(source) as entries:
+        for entry in entries:
+            over = f"{target}/{entry.name}"
+            if entry.is_dir():
+                _bind_files(entry.path, over)
+            elif os.path.exists(over):
+                _bind(entry.path, over)
 
 
 def _module_tools() -> Iterator[str]:
@@ -223,19 +314,22 @@ def _mount(source: str, target: str, kind: str | None, flags: int, options: str 
         raise Refused(f"mounting on {target} is not allowed here ({_reason()})")
 
 
-def drop_capabilities() -> None:
-    """Give up, for us and all that we start, what could load modules or kernels into the host."""
+def drop_capabilities(dropped: Collection[int]) -> None:
+    """Give up capabilities by number, those that there are, for us and all that we start."""
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0)
     # effective, permitted, inheritable: low words, then high words
     sets = (ctypes.c_uint32 * 6)()
     if _libc.capget(header, sets) != 0:
         raise Refused(f"capabilities cannot be read ({_reason()})")
-    for capability in (_CAP_SYS_MODULE, _CAP_SYS_BOOT):
+    for capability in dropped:
+        if _libc.prctl(_PR_CAPBSET_READ, capability, 0, 0, 0) < 0:
+            continue  # this kernel has fewer
         _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
         if _libc.prctl(_PR_CAPBSET_READ, capability, 0, 0, 0) != 0:
             raise Refused(f"capabilities cannot be dropped ({_reason()})")
+        word, bit = divmod(capability, 32)
         for index in range(3):
-            sets[index] &= ~(1 << capability)
+            sets[3 * word + index] &= ~(1 << bit)
     if _libc.capset(header, sets) != 0:
         raise Refused(f"capabilities cannot be dropped ({_reason()})")
 
@@ -247,7 +341,7 @@ def _reason() -> str:
 # --- running commands
 
 
-def _serve(server: socket.socket, own: Namespace) -> None:
+def _serve(server: socket.socket, own: Namespace | None) -> None:
     while (heard := hear(server)) is not None:
         request, files = heard
         child = _start(request, files)
@@ -276,7 +370,7 @@ def _start(request: dict[str, Any], files: list[int]) -> int:
         os._exit(127 if isinstance(error, FileNotFoundError) else 126)
 
 
-def _wait(server: socket.socket, child: int, own: Namespace) -> int:
+def _wait(server: socket.socket, child: int, own: Namespace | None) -> int:
     """The child's exit code, 128 + n for signal n. A server that hangs up ends everything."""
     handle = os.pidfd_open(child)
     while True:
@@ -304,8 +398,9 @@ def kill_all(namespace: Namespace, spare: int) -> None:
             continue  # it has ended, or is somebody else's
 
 
-def _end(own: Namespace, status: int) -> NoReturn:
-    kill_all(own, os.getpid())
+def _end(own: Namespace | None, status: int) -> NoReturn:
+    if own is not None:
+        kill_all(own, os.getpid())
     os._exit(status)
 
 

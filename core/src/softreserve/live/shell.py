@@ -7,16 +7,15 @@ starts the commands. Whichever of the two ends first, the other ends what is lef
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
+import re
 import shlex
-import shutil
 import signal
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
@@ -50,16 +49,21 @@ class Session:
     modules or kernels into the host is impossible in there, also for root. Use it as a context manager.
 
     :param name: what the prompt calls the machine.
+    :param sealed: for words of strangers: the host's files can only be read, temporary directories, homes, sockets and
+        other processes are out of sight, and there is no network, no terminal, no capability.
     :raises FuseError: mfusepy, libfuse3 or ``/dev/fuse`` is missing.
     :raises SessionError: this system gives no mount namespace.
     """
 
-    def __init__(self, system: System, *, recorder: Recorder | None = None, name: str = "") -> None:
+    def __init__(
+        self, system: System, *, recorder: Recorder | None = None, name: str = "", sealed: bool = False
+    ) -> None:
         check_fuse()
         self.name = name or system.machine.name
+        self.sealed = sealed
         hidden = {os.path.basename(BELOW_SYS): self._below_sys(system)}
         self.live = LiveSystem(system, recorder=recorder, hidden=hidden)
-        self.live.rootfs.host_devices.update(_placeholders())
+        self.live.rootfs.host_devices.update(_placeholders(_SEALED_DEVICES if sealed else None))
         ours, theirs = socket.socketpair()
         self._helper = ours
         with theirs:
@@ -103,7 +107,8 @@ class Session:
 
     def environment(self) -> dict[str, str]:
         """What commands see: ours, with the machine's module tools first."""
-        path = os.environ.get("PATH", os.defpath)
+        ours = {name: value for name, value in os.environ.items() if not self.sealed or _SEALED_WORDS.fullmatch(name)}
+        path = ours.get("PATH", os.defpath)
         for extra in ("/usr/sbin", "/sbin"):
             # An ordinary user's path often lacks where daxctl's friends live.
             if extra not in path.split(":"):
@@ -111,7 +116,8 @@ class Session:
         return {
             # hwloc would ask the CPU that we run on; what follows lets it read the tree only.
             "HWLOC_COMPONENTS": "-x86",
-            **os.environ,
+            **({"HOME": "/tmp"} if self.sealed else {}),
+            **ours,
             "PATH": f"{BELOW_SYS}/bin:{path}",
             "SOFTRESERVE_MACHINE": plain_name(self.name),
             "PS1": self.prompt,
@@ -123,20 +129,24 @@ class Session:
         return f"({plain_name(self.name)}: {self.live.system.kernel.release}) # "
 
     def _run(self, argv: Sequence[str], files: list[int], cwd: str) -> int:
-        request = {"argv": list(argv), "env": self.environment(), "cwd": cwd}
-        try:
-            namespace.say(self._helper, request, files)
-        except OSError as error:
-            raise SessionError("the holder of the namespace is gone") from error
+        self._say({"argv": list(argv), "env": self.environment(), "cwd": cwd}, files)
         return int(self._heard()[0]["status"])
 
     # --- setting up and ending
 
     def _set_up(self) -> None:
+        devices = [name for name, node in self.live.rootfs.host_devices.items() if not isinstance(node, Link)]
+        self._say({"sealed": self.sealed, "hostname": _hostname(self.name), "devices": devices})
         _, files = self._heard()
         self._namespace = os.open(f"/proc/{self._process.pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
         self._serve(files[0])
         self._heard()
+
+    def _say(self, message: dict[str, Any], files: list[int] | None = None) -> None:
+        try:
+            namespace.say(self._helper, message, files)
+        except OSError as error:
+            raise SessionError("the holder of the namespace is gone") from error
 
     def _heard(self) -> tuple[dict[str, Any], list[int]]:
         try:
@@ -224,23 +234,13 @@ def _running(session: Session) -> Iterator[Callable[[str], tuple[int, str]]]:
         yield session.run
 
 
-def runner(system: System) -> contextlib.AbstractContextManager[Callable[[str], tuple[int, str]]] | None:
-    """Shell words run on a system, for ``observe``; ``None`` where daxctl or a session lacks.
+def runner(system: System) -> contextlib.AbstractContextManager[Callable[[str], tuple[int, str]]]:
+    """Runs shell words out of a file on a system, in a sealed session.
 
-    Why it is ``None`` is told once on stderr.
+    :raises FuseError: mfusepy, libfuse3 or ``/dev/fuse`` is missing.
+    :raises SessionError: this system gives no sealed namespace.
     """
-    try:
-        if shutil.which("daxctl") is None:
-            raise SessionError("steps with daxctl need daxctl: apt install daxctl; other steps run without it")
-        return _running(Session(system))
-    except (FuseError, SessionError) as error:
-        _tell_once(str(error))
-        return None
-
-
-@functools.cache
-def _tell_once(text: str) -> None:
-    print(f"softreserve: {text}", file=sys.stderr)
+    return _running(Session(system, sealed=True))
 
 
 _SHIM = f"""#!/bin/sh
@@ -271,12 +271,22 @@ def interactive_command() -> list[str]:
     return [shell]
 
 
-def _placeholders() -> Mapping[str, Node]:
-    """What the host's ``/dev`` holds: links as they are, and things to be mounted over."""
+def _hostname(name: str) -> str:
+    """A machine's name as that of a host. Linux: ``include/uapi/linux/utsname.h: __NEW_UTS_LEN``."""
+    return re.sub(r"[^A-Za-z0-9.-]", "-", name)[:64]
+
+
+#: What a sealed session has of the host's devices and of our environment.
+_SEALED_DEVICES = frozenset({"null", "zero", "full", "random", "urandom", "fd", "stdin", "stdout", "stderr"})
+_SEALED_WORDS = re.compile(r"PATH|LANG|LANGUAGE|LC_[A-Z]+|TERM|TZ")
+
+
+def _placeholders(only: Collection[str] | None) -> Mapping[str, Node]:
+    """What the host's ``/dev`` holds (``only`` these names): links as they are, and things to be mounted over."""
     found: dict[str, Node] = {}
     with os.scandir("/dev") as entries:
         for entry in entries:
-            if entry.name.startswith("dax"):
+            if entry.name.startswith("dax") or (only is not None and entry.name not in only):
                 continue
             if entry.is_symlink():
                 found[entry.name] = Link(os.path.join("/dev", os.readlink(entry.path)))

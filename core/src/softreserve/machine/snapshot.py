@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from softreserve.kernel.mm.memory_block import BlockRange, BlockTable
     from softreserve.kernel.system import System
 
-__all__ = ["FILES", "errno_name", "natural", "state_lines", "write_line"]
+__all__ = ["FILES", "answer_words", "errno_name", "natural", "state_lines", "write_line"]
 
 #: Left out of dumps: the same on every machine, or they only make noise.
 _NOISE = frozenset(
@@ -148,11 +148,16 @@ FILES: dict[str, Callable[[System], Iterable[str]]] = {
 
 
 def write_line(path: str, value: str, status: int, wanted: int) -> str:
-    """``path <- value : 0``, or ``-ERRNO``, or ``short N`` where fewer bytes were taken than given."""
+    """``path <- value : ANSWER``; see :func:`answer_words`."""
     what = f"{path} <- {value}".replace("\n", "\\n")
+    return f"{what} : {answer_words(status, wanted)}"
+
+
+def answer_words(status: int, wanted: int) -> str:
+    """``0``, or ``-ERRNO``, or ``short N`` where fewer bytes were taken than given."""
     if status < 0:
-        return f"{what} : -{errno_name(status)}"
-    return f"{what} : {'0' if status == wanted else f'short {status}'}"
+        return f"-{errno_name(status)}"
+    return "0" if status == wanted else f"short {status}"
 
 
 def _value(directory: Node | None, name: str) -> str:

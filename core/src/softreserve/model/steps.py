@@ -17,11 +17,24 @@ class Step:
     """One step: either shell words (``run``) or sysfs writes as ``(path, value)``, each value one write().
 
     Bytes that are no UTF-8 are in a value as Python's ``surrogateescape`` gives them.
+
+    :param results: what each write is expected to give: 0 for one that is taken whole, ``-errno``, or the number of
+        bytes that are taken; ``None``: anything.
+    :param status: the exit status that the shell words are expected to end with; ``None``: any.
+    :param output: what they are expected to print on both outputs; ``None``: anything.
     """
 
     name: str
     run: str | None = None
     writes: tuple[tuple[str, str], ...] | None = None
+    results: tuple[int, ...] | None = None
+    status: int | None = None
+    output: str | None = None
+
+    @property
+    def expects(self) -> bool:
+        """Whether it says what is to come of it."""
+        return (self.results, self.status, self.output) != (None, None, None)
 
 
 @attrs.frozen

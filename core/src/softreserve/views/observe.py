@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from softreserve.machine import kexec
 from softreserve.machine.boot import boot
 from softreserve.machine.snapshot import FILES
-from softreserve.machine.steps import Runner, needs_programs, run_step
+from softreserve.machine.steps import Runner, programs_in, run_step
 from softreserve.model.cmdline import CommandLine
-from softreserve.model.errors import MachineError
+from softreserve.model.errors import MachineError, SoftReserveError
 from softreserve.model.kexec import KexecRequest
 from softreserve.model.units import U64_MAX, simple_strtoull
 
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
 
 __all__ = ["observe", "request_of"]
 
-#: Makes a session for shell words on a running system; ``None`` where this host cannot.
-Sessions = Callable[["System"], "AbstractContextManager[Runner] | None"]
+#: Makes a session for shell words on a running system; a ``SoftReserveError`` where this host cannot.
+Sessions = Callable[["System"], "AbstractContextManager[Runner]"]
 
 
 def observe(
@@ -47,9 +48,9 @@ def observe(
     """Boot, run, and write everything into ``out`` (made if missing, once the machine has booted).
 
     :param hooks_for: loads the plugins for a machine; a fresh set per kernel.
-    :param sessions: makes a session for shell words.
+    :param sessions: makes a session for shell words; ``None``: steps that need programs are not run.
     :param userspace: what has run before the first look at each kernel.
-    :returns: one line for each step, and each kernel of a kexec, that could not be run.
+    :returns: one line for each step, and each kernel of a kexec, that could not be run, and why there is no session.
     :raises MachineError: the machine does not boot.
     """
     observer = _Observer(hooks_for, sessions)
@@ -76,14 +77,19 @@ class _Observer:
 
     def run_all(self, system: System, steps: Sequence[Step], kexec: KexecScenario | None, out: Path) -> None:
         """Run steps one after the other in one session, then cross the kexec if there is one."""
-        session = self.sessions(system) if self.sessions is not None and _needs_shell(steps) else None
-        if session is None:
-            self._steps(system, steps, out, None)
-        else:
-            with session as runner:
-                self._steps(system, steps, out, runner)
+        with self._session(system, steps) as runner:
+            self._steps(system, steps, out, runner)
         if kexec is not None:
             self._kexec(system, kexec, out / "kexec")
+
+    def _session(self, system: System, steps: Sequence[Step]) -> AbstractContextManager[Runner | None]:
+        if self.sessions is not None and any(programs_in(steps)):
+            try:
+                return self.sessions(system)
+            except SoftReserveError as error:
+                self.sessions = None
+                self.skipped.append(str(error))
+        return nullcontext()
 
     def _steps(self, system: System, steps: Sequence[Step], out: Path, runner: Runner | None) -> None:
         for step in steps:
@@ -151,10 +157,6 @@ def _loader_options(command: str) -> dict[str, str]:
 
 def _number(text: str | None, default: int) -> int:
     return default if text is None else simple_strtoull(text)[0]
-
-
-def _needs_shell(steps: Sequence[Step]) -> bool:
-    return any(step.run is not None and needs_programs(step.run) for step in steps)
 
 
 def _write_lines(path: Path, lines: Iterable[str]) -> None:
