@@ -266,6 +266,9 @@ def softreserve_lint(system: System) -> Sequence[Finding] | None:
 def softreserve_cli(group: click.Group) -> None:
     """Add commands to the command line.
 
+    Whatever a command prints, control characters in it are escaped: names and logs come from strangers. Colours, and
+    lines that fit the terminal, are made by :mod:`softreserve.cli.terminal`.
+
     Stage: before any boot.
     Calls: once per program and plugin, in the order of loading. There is no result.
     Kernel: none.
