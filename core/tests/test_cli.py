@@ -183,6 +183,19 @@ def test_what_a_step_changed_is_shown(machine: str, tmp_path: Path, capsys: pyte
     assert any(line.startswith("nodes online=") for line in whole)
 
 
+def test_steps_that_are_another_machines_record_are_told_from_ones_own(
+    machine: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = tmp_path / "record.toml"
+    step = '[[step]]\nwrites = [["/sys/devices/system/memory/auto_online_blocks", "online"]]\nresult = 0\n'
+    record.write_text(f'[record]\nschema = "softreserve.record"\nmachine = "big"\nkernel = "5.5"\n{step}')
+    status, _, err = run("run", machine, str(record), capsys=capsys)
+    assert (status, err.count("\n")) == (0, 1)
+    assert f"{record}: it is the record of 'big', another machine: kernel '5.5', not '6." in err
+    record.write_text(f'[about]\nmachine = "big"\n{step}')
+    assert run("run", machine, str(record), capsys=capsys)[2] == ""
+
+
 def test_a_case_is_observed(machine: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, out, _ = run("observe", machine, "--out", str(tmp_path / "out"), capsys=capsys)
     assert (status, out) == (0, "")

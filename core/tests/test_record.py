@@ -20,6 +20,7 @@ from softreserve.kernel.system import System
 from softreserve.live.record import Recorder
 from softreserve.live.recorded import toml_string
 from softreserve.live.server import LiveSystem
+from softreserve.machine.steps import run_step
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.errors import ConfigError, InputError
 from softreserve.model.kernel import Kernel
@@ -40,7 +41,7 @@ def play(toy_systems: Callable[[], System], record: Path) -> Callable[..., LiveS
     def go(*values: bytes) -> LiveSystem:
         live = LiveSystem(toy_systems())
         with Recorder(record, live.system) as recorder:
-            recorder.resume(live.repeat)
+            recorder.resume(lambda step: run_step(live.system, step))
             live.recorder = recorder
             for value in values:
                 live.write(VALUE, value)
@@ -57,10 +58,9 @@ def steps(record: Path) -> list[dict[str, Any]]:
 def refused(record: Path, system: System) -> str:
     """Why a record is not gone on with; it is untouched."""
     before = record.read_bytes(), record.stat().st_mtime_ns
-    live = LiveSystem(system)
     try:
         with Recorder(record, system) as recorder:
-            recorder.resume(live.repeat)
+            recorder.resume(lambda step: run_step(system, step))
     except (InputError, ConfigError) as error:
         assert (record.read_bytes(), record.stat().st_mtime_ns) == before
         return str(error)
@@ -239,8 +239,11 @@ def test_what_is_no_record_is_refused_untouched(toy: System, record: Path, what:
         (lambda data: data + b"[[step]]\nname = 'x'\nfoo = ", "steps.toml: "),
         (lambda data: data + b'\n[[step]]\nname = "0003"\nwrites = [["a\0b', "steps.toml: "),
         (lambda data: data + b"\nmine, not a ste", "steps.toml: "),
-        (lambda data: data.replace(b"result = 0", b"result = 'x'"), "step[0].result: wanted a whole number, not 'x'"),
-        (lambda data: data + b"\n[[step]]\nrun = 'touch /tmp/x; ls'\n", "step '03' takes a program"),
+        (lambda data: data.replace(b"result = 0", b"result = 'x'"), "step[0].result: wanted 0, a number"),
+        (
+            lambda data: data + b"\n[[step]]\nrun = 'touch /tmp/x; ls'\n",
+            "step '03' needs programs: touch /tmp/x; ls; a record has no such steps",
+        ),
     ],
 )
 def test_a_damaged_record_is_refused_untouched(
@@ -295,7 +298,7 @@ def test_a_machine_is_the_same_by_another_name(play: Callable[..., LiveSystem], 
     play()
     other = changed(toy, name="renamed")
     with Recorder(record, other) as recorder:
-        recorder.resume(LiveSystem(other).repeat)
+        recorder.resume(lambda step: run_step(other, step))
 
 
 def test_the_first_step_with_another_answer_is_named(
@@ -304,12 +307,14 @@ def test_the_first_step_with_another_answer_is_named(
     play(b"1", b"bad", b"2")
     other = changed(toy, cpus=3)  # it has no such attribute either
     assert refused(record, other) == (
-        f"{record}: step '0001' gives -ENODEV here, and gave 0;"
+        f"{record}: step '0001': {VALUE} <- 1 : -ENOENT, expected 0;"
         " it is the record of 'toy', another machine: its memory map, tables, CPUs or configuration are not the same"
     )
     record.write_text(record.read_text().replace("result = -22", "result = -16"))
-    said = f"{record}: step '0002' gives -EINVAL here, and gave -EBUSY; something else than the record did it"
-    assert refused(record, toy) == said
+    assert refused(record, toy) == (
+        f"{record}: step '0002': {VALUE} <- bad : -EINVAL, expected -EBUSY;"
+        " something else than the record changed the machine"
+    )
 
 
 def test_a_write_to_an_attribute_that_was_gone_is_done_again_as_that(
@@ -320,7 +325,7 @@ def test_a_write_to_an_attribute_that_was_gone_is_done_again_as_that(
         live.recorder = recorder
         assert live.write("/sys/devices/toy1/value", b"1") == -errno.ENODEV
     with Recorder(record, toy_systems()) as recorder:
-        recorder.resume(LiveSystem(toy_systems()).repeat)
+        recorder.resume(lambda step: run_step(toy_systems(), step))
 
 
 # --- a disk that is full, and others

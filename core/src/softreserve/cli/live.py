@@ -12,7 +12,7 @@ from softreserve.cli.options import Choices, booted
 from softreserve.cli.terminal import tell
 from softreserve.kernel.system import System
 from softreserve.live.record import Recorder
-from softreserve.live.server import LiveSystem
+from softreserve.machine.steps import run_step
 from softreserve.model.errors import InputError
 
 __all__ = ["record_option", "recorded_system"]
@@ -36,7 +36,7 @@ def recorded_system(machine: str, choices: Choices, record: Path | None) -> Iter
         yield system, None
         return
     with Recorder(record, system) as recorder:
-        recorder.resume(LiveSystem(system).repeat)
+        recorder.resume(lambda step: run_step(system, step))
         if recorder.steps:
             tell(f"did {len(recorder.steps)} recorded steps again")
         yield system, recorder

@@ -51,6 +51,7 @@ def run_command(
     step, or 0 where that is the one that it says.
     """
     from softreserve.config.steps import read_steps
+    from softreserve.live.recorded import other_machine_of
     from softreserve.machine.steps import differences, programs_in
 
     source = steps or machine
@@ -58,6 +59,8 @@ def run_command(
     todo = scenario.steps if steps is None else read_steps(steps, scenario.machine.kernel)[0]
     if not todo:
         raise click.UsageError(f"{source} has no steps")
+    if steps is not None and (other := other_machine_of(steps, system)):
+        tell(f"{steps}: {other}")
     programs = list(programs_in(todo))
     if not run_programs and not skip_unrunnable:
         check_agreed(source, programs)

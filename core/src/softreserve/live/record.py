@@ -22,7 +22,7 @@ from softreserve.live import recorded
 from softreserve.live.claims import TakenError, take
 from softreserve.live.recorded import Record, answer_line, toml_string
 from softreserve.live.whole import sync_directory
-from softreserve.machine.snapshot import errno_name
+from softreserve.machine.steps import StepResult, differences
 from softreserve.model.errors import InputError, shown
 from softreserve.model.steps import Step
 
@@ -60,12 +60,13 @@ class Recorder:
             raise InputError(f"cannot record: {error.strerror or error}", path=path) from error
         #: What the file held already.
         self.steps = self._record.steps
-        self._names = {done.step.name for done in self.steps}
+        self._names = {step.name for step in self.steps}
         self._number = len(self.steps)
         self._ended = self._record.ended
         #: Where the next step begins, or its answer; and where the step began that is being done.
         self._end = self._step_start = os.fstat(self._file).st_size
-        self._step: Step | None = None
+        #: What the answer of the step that is being done is called.
+        self._answer = ""
 
     def _read(self, system: System) -> Record:
         take(self._file)
@@ -89,37 +90,41 @@ class Recorder:
                 self.path.unlink(missing_ok=True)
             raise
 
-    def resume(self, repeat: Callable[[Step], int | None]) -> None:
+    def resume(self, repeat: Callable[[Step], StepResult]) -> None:
         """Go on behind :attr:`steps`.
 
-        :param repeat: does a step again on the machine as it is now: its answer, or ``None`` if it takes a program.
-        :raises InputError: the answers are others, or the record is of another machine. It is untouched.
+        :param repeat: does a step again, on the machine as it is now.
+        :raises InputError: it gives something else than it gave, or takes a program, or the record is of another
+            machine. It is untouched.
         """
         other = recorded.other_machine(self._record.about, self._about)
-        answer = None
-        for done in self.steps:
-            name, answer = f"step {shown(done.step.name)}", repeat(done.step)
-            if answer is None:
-                raise InputError(f"{name} takes a program, which a record has none of", path=self.path)
-            begun = self._record.begun.decode().strip() if done is self.steps[-1] else ""
-            if done.answer not in (None, answer) or not answer_line(done.step, answer).startswith(begun):
-                gave = begun or _words(done.step, done.answer)
-                said = f"{name} gives {_words(done.step, answer)} here, and gave {gave}"
-                raise InputError(f"{said}; {other or 'something else than the record did it'}", path=self.path)
+        line = ""
+        for step in self.steps:
+            result = repeat(step)
+            if result.status is None:
+                raise InputError(f"step {shown(step.name)} {result.why}; a record has no such steps", path=self.path)
+            line = (
+                answer_line("status", result.status) if step.writes is None else answer_line("result", *result.results)
+            )
+            found = differences(step, result)
+            if step is self.steps[-1] and not line.startswith(self._record.begun.decode().strip()):
+                found = [f"{line.strip()}, expected {self._record.begun.decode().strip()}"]
+            if found:
+                why = other or "something else than the record changed the machine"
+                raise InputError(f"step {shown(step.name)}: {found[0]}; {why}", path=self.path)
         if other:
             raise InputError(other, path=self.path)
-        self._mend(answer)
+        self._mend(line)
 
-    def _mend(self, answer: int | None) -> None:
-        """Take away the beginning of a step that was not done; complete the last step's answer."""
+    def _mend(self, line: str) -> None:
+        """Take away the beginning of a step that was not done; complete the last step with its answer."""
         if self._record.torn:
             self._end -= len(self._record.torn)
             os.ftruncate(self._file, self._end)
-        if answer is not None and self.steps[-1].answer is None:
-            self._step = self.steps[-1].step
+        if self.steps and not self.steps[-1].expects:
             self._end -= len(self._record.begun)
             os.ftruncate(self._file, self._end)
-            self.answer(answer)
+            self._append(line)
 
     # --- what is done
 
@@ -130,21 +135,18 @@ class Recorder:
         except UnicodeDecodeError:
             value, encoding = data.decode("latin-1"), 'encoding = "latin-1"\n'
         body = f"{encoding}writes = [[{toml_string(path)}, {toml_string(value)}]]\n"
-        return self._begin(Step("", writes=((path, value),)), body)
+        return self._begin("result", body)
 
     def run(self, words: str) -> bool:
         """A tool that can change modules is about to run. ``False``: it must not."""
-        return self._begin(Step("", run=words), f"run = {toml_string(words)}\n")
+        return self._begin("status", f"run = {toml_string(words)}\n")
 
     def answer(self, answer: int) -> None:
         """It was done, with this answer: bytes taken (0: all) or ``-errno`` of a write, or a tool's exit status."""
-        assert self._step is not None
-        self._append(answer_line(self._step, answer))
-        self._step = None
+        self._append(answer_line(self._answer, answer))
 
     def take_back(self) -> None:
         """It was done, and could not have changed anything: it need not be recorded."""
-        self._step = None
         try:
             if self._is_ours():
                 os.ftruncate(self._file, self._step_start)
@@ -156,14 +158,14 @@ class Recorder:
         """Close the file."""
         os.close(self._file)
 
-    def _begin(self, step: Step, body: str) -> bool:
+    def _begin(self, answer: str, body: str) -> bool:
         number = self._number + 1
         while f"{number:04}" in self._names:
             number += 1
         self._step_start = self._end
         if not self._append(f'\n[[step]]\nname = "{number:04}"\n{body}', sync=True):
             return False
-        self._step, self._number = step, number
+        self._answer, self._number = answer, number
         return True
 
     def _append(self, text: str, *, sync: bool = False) -> bool:
@@ -229,7 +231,3 @@ def _write_at(file: int, data: bytes, offset: int) -> None:
     while data:
         written = os.pwrite(file, data, offset)
         data, offset = data[written:], offset + written
-
-
-def _words(step: Step, answer: int | None) -> str:
-    return f"-{errno_name(answer)}" if step.writes is not None and answer is not None and answer < 0 else str(answer)

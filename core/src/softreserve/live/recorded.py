@@ -24,11 +24,20 @@ if TYPE_CHECKING:
     from softreserve.model.kernel import Kernel
     from softreserve.model.machine import Machine
 
-__all__ = ["HEAD", "Done", "Record", "about", "answer_line", "header", "other_machine", "read_record", "toml_string"]
+__all__ = [
+    "Record",
+    "about",
+    "answer_line",
+    "header",
+    "other_machine",
+    "other_machine_of",
+    "read_record",
+    "toml_string",
+]
 
 _SCHEMA, _VERSION = "softreserve.record", 1
 #: Bytes at the beginning of a file in which a record says what it is.
-HEAD = 4096
+_HEAD = 4096
 
 #: What of the machine the header says in words; the digest has the rest.
 _WORDS = ("kernel", "arch", "command_line", "modules")
@@ -38,17 +47,6 @@ _STEP = b"[[step]]"
 _STEP_LINE = re.compile(rb'\[\[step\]\]|name = "\d+"|encoding = "latin-1"|')
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f]")
 _ANSWER = re.compile(rb"(result|status) = -?\d*")
-
-
-@attrs.frozen
-class Done:
-    """A recorded step and its answer: bytes taken (0: all) or ``-errno`` of a write, or a tool's exit status.
-
-    ``answer`` is ``None`` where the record does not say.
-    """
-
-    step: Step
-    answer: int | None = None
 
 
 @attrs.frozen
@@ -63,7 +61,7 @@ class Record:
     """
 
     about: Mapping[str, object]
-    steps: tuple[Done, ...]
+    steps: tuple[Step, ...]
     newline: bytes = b"\n"
     begun: bytes = b""
     torn: bytes = b""
@@ -76,7 +74,7 @@ def read_record(data: bytes, path: StrPath, kernel: Kernel) -> Record:
     :raises InputError: it is none.
     :raises ConfigError: it is one, with mistakes in it.
     """
-    if _SCHEMA.encode() not in data[:HEAD]:
+    if _SCHEMA.encode() not in data[:_HEAD]:
         raise InputError(_what_instead(data), path=path)
     newline = b"\r\n" if data.partition(b"\n")[0].endswith(b"\r") else b"\n"
     mistake: ConfigError | None = None
@@ -86,7 +84,7 @@ def read_record(data: bytes, path: StrPath, kernel: Kernel) -> Record:
         except ConfigError as error:
             mistake = error if whole == data else mistake
             continue
-        if begun and (not steps or steps[-1].answer is not None):
+        if begun and (not steps or steps[-1].expects):
             continue
         return Record(found, steps, newline, begun, torn, whole.endswith(b"\n"))
     assert mistake is not None
@@ -117,7 +115,7 @@ def _readings(data: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
         yield data[:start], b"", data[start:]
 
 
-def _understood(data: bytes, path: StrPath, kernel: Kernel) -> tuple[Mapping[str, object], tuple[Done, ...]]:
+def _understood(data: bytes, path: StrPath, kernel: Kernel) -> tuple[Mapping[str, object], tuple[Step, ...]]:
     problems = Problems()
     top = Document(path, problems, data).read()
     problems.check()
@@ -127,9 +125,8 @@ def _understood(data: bytes, path: StrPath, kernel: Kernel) -> tuple[Mapping[str
     if found.get("version", int) != _VERSION:
         raise InputError(f"is a record of version {shown(found.values.get('version'))}, not {_VERSION}", path=path)
     steps, _ = scenario_steps(top, kernel, None)
-    answers = [item.get("result" if "result" in item else "status", int) for item in top.tables("step")]
     problems.check()
-    return found.values, tuple(map(Done, steps, answers))
+    return found.values, steps
 
 
 # --- what is written
@@ -168,6 +165,14 @@ def other_machine(recorded: Mapping[str, object], ours: Mapping[str, object]) ->
     return ""
 
 
+def other_machine_of(path: StrPath, system: System) -> str:
+    """How a file of steps is the record of another machine, in words; empty: it is not, or no record."""
+    found = Document(path, Problems()).read().table("record")
+    if found is None or found.values.get("schema") != _SCHEMA:
+        return ""
+    return other_machine(found.values, about(system))
+
+
 def _digest(machine: Machine) -> str:
     """A digest of the description without its name. What is derived or has its default is left out, too."""
     values = attrs.asdict(
@@ -184,9 +189,9 @@ def _plain(value: object) -> object:
     raise TypeError(f"no digest of {type(value).__name__}")
 
 
-def answer_line(step: Step, answer: int) -> str:
-    """How an answer is recorded."""
-    return f"{'result' if step.writes is not None else 'status'} = {answer}\n"
+def answer_line(key: str, *answers: int) -> str:
+    """How the answers of a step are recorded."""
+    return f"{key} = {answers[0] if len(answers) == 1 else list(answers)}\n"
 
 
 def toml_string(text: str) -> str:

@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 from softreserve.live.rootfs import RootFs
 from softreserve.machine import kmod
-from softreserve.machine.steps import run_words
 
 if TYPE_CHECKING:
     from softreserve.kernel.sysfs import Node
     from softreserve.kernel.system import System
     from softreserve.live.record import Recorder
-    from softreserve.model.steps import Step
 
 __all__ = ["LiveSystem"]
 
@@ -49,16 +47,13 @@ class LiveSystem:
             recorder = self.recorder if data else None
             if recorder is not None and not recorder.write(path, data):
                 return -errno.EIO
-            result = self._written(path, data)
+            # An attribute can go away while it is open. Linux: fs/kernfs/file.c: kernfs_get_active.
+            gone = self.rootfs.tree.node(path) is None
+            result = -errno.ENODEV if gone else guarded(lambda: self.rootfs.tree.write(path, data), path)
             if recorder is not None:
                 # As in the outputs of steps: a write that was taken whole is 0.
                 recorder.answer(0 if result == len(data) else result)
             return result
-
-    def _written(self, path: str, data: bytes) -> int:
-        # An attribute can go away while it is open. Linux: fs/kernfs/file.c: kernfs_get_active.
-        gone = self.rootfs.tree.node(path) is None
-        return -errno.ENODEV if gone else guarded(lambda: self.rootfs.tree.write(path, data), path)
 
     def read(self, path: str) -> bytes | int:
         """What a read from the beginning gives: bytes, or ``-errno``."""
@@ -83,18 +78,6 @@ class LiveSystem:
             elif recorder is not None:
                 recorder.take_back()
             return reply
-
-    def repeat(self, step: Step) -> int | None:
-        """Do a recorded step again: its answer; ``None``: it would take a program. Nothing of it is recorded."""
-        if step.writes is None:
-            done = run_words(self.system, step.run or "")
-            return None if done is None else done[0]
-        answers = [self._repeated(path, value.encode("utf-8", "surrogateescape")) for path, value in step.writes]
-        return next((answer for answer in answers if answer), 0)
-
-    def _repeated(self, path: str, data: bytes) -> int:
-        result = self._written(path, data)
-        return 0 if result == len(data) else result
 
 
 def guarded(call: Callable[[], T], path: str) -> T | int:
