@@ -24,7 +24,7 @@ __all__ = ["run"]
 _GC_THRESHOLD = 100_000
 
 _INTERRUPTED = 130
-_PATIENCE = 0.01  # seconds until a destructor has ended
+_PATIENCE = 0.05  # seconds until a destructor has ended
 
 
 def run() -> None:
@@ -48,6 +48,8 @@ def run() -> None:
     finally:
         if heeded:
             signal.signal(signal.SIGINT, _leave)
+    if signal.getsignal(signal.SIGALRM) is _interrupt:  # one is due
+        _leave(signal.SIGINT, None)
     gc.freeze()  # the process ends: the last collection need not look at anything
     sys.exit(status)
 
@@ -61,10 +63,13 @@ def _interrupt_again(dropped: UnraisableHookArgs) -> None:
     if not issubclass(dropped.exc_type, KeyboardInterrupt):
         sys.__unraisablehook__(dropped)
         return
-    import _thread
-    import threading
+    signal.signal(signal.SIGALRM, _interrupt)
+    signal.setitimer(signal.ITIMER_REAL, _PATIENCE)
 
-    threading.Timer(_PATIENCE, _thread.interrupt_main).start()
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.raise_signal(signal.SIGINT)
 
 
 if __name__ == "__main__":
