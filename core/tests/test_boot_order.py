@@ -8,6 +8,7 @@ from softreserve.kernel.modules import Module
 from softreserve.kernel.system import System
 from softreserve.machine import kexec
 from softreserve.machine.boot import boot
+from softreserve.model.arch import ArchInfo
 from softreserve.model.findings import Finding
 from softreserve.model.handoff import Handoff
 from softreserve.model.kexec import KexecImage, KexecRequest
@@ -24,6 +25,10 @@ class EveryHook:
 
     def __init__(self) -> None:
         self.calls: list[str] = []
+
+    @hookimpl
+    def softreserve_arch_info(self, arch: str) -> ArchInfo:
+        return ArchInfo(arch)
 
     @hookimpl
     def softreserve_stub_handoff(self, machine: Machine) -> Handoff:
@@ -122,6 +127,7 @@ def test_a_boot_asks_in_boot_order() -> None:
     system = boot(sample_machine("x86_64"), hooks)
     assert not system.booting
     assert calls == [
+        "softreserve_arch_info",
         "softreserve_stub_handoff",
         "softreserve_early_reserve",
         "softreserve_numa_info",

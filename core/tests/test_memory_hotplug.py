@@ -101,7 +101,7 @@ def test_the_kernel_keeps_both_ends_of_every_node_and_the_bounce_buffers_below_4
 
 def test_an_architecture_can_refuse_to_take_boot_memory_offline() -> None:
     system = boot_memory()
-    system.memory.boot_memory_stays = True
+    system.arch = system.arch._replace(boot_memory_stays=True)
     assert write(system, 9, "offline") == -EPERM
     assert system.log.lines[-1] == "Boot memory [48000000 50000000] offlining attempted"
 

@@ -19,6 +19,7 @@ from softreserve.plugins import hooks
 WB, SP, RUN = 0x8, 0x40000, 1 << 63
 CONFIG: dict[str, str | int] = {
     "EFI_SOFT_RESERVE": "y",
+    "NODES_SHIFT": 4,
     "NUMA": "y",
     "NUMA_KEEP_MEMINFO": "y",
     "MEMORY_HOTPLUG": "y",

@@ -13,20 +13,18 @@ import attrs
 from softreserve.model.acpi.cedt import Cedt, FixedMemoryWindow
 from softreserve.model.acpi.hmat_tables import Hmat, Locality, MemorySideCache, Proximity
 from softreserve.model.acpi.layout import Struct
-from softreserve.model.acpi.madt import GenericInterrupt, LocalX2apic, Madt
+from softreserve.model.acpi.madt import Madt
 from softreserve.model.acpi.slit import Slit
 from softreserve.model.acpi.srat import (
     ENABLED,
     HOT_PLUGGABLE,
     NON_VOLATILE,
     GenericAffinity,
-    GiccAffinity,
     MemoryAffinity,
-    RintcAffinity,
     Srat,
-    X2apicAffinity,
 )
 from softreserve.model.acpi.tables import Header
+from softreserve.model.arch import ArchInfo
 from softreserve.model.errors import shown
 from softreserve.model.machine import CPUS_MAX
 from softreserve.model.units import U32_MAX
@@ -222,7 +220,7 @@ class Acpi:
     windows: tuple[CxlWindow, ...] = ()
 
 
-def build_acpi(acpi: Acpi, arch: str, cpus: int) -> dict[str, bytes]:
+def build_acpi(acpi: Acpi, arch: ArchInfo, cpus: int) -> dict[str, bytes]:
     """Whole tables by signature; the MADT lists ``cpus`` processors wherever another table is there."""
     tables: dict[str, bytes] = {}
     if acpi.srat is not None:
@@ -234,7 +232,7 @@ def build_acpi(acpi: Acpi, arch: str, cpus: int) -> dict[str, bytes]:
     if acpi.windows:
         tables["CEDT"] = Cedt([_window(window) for window in acpi.windows]).sealed()
     if tables:
-        tables["APIC"] = Madt([_processor(arch, number) for number in range(cpus)]).sealed()
+        tables["APIC"] = Madt([arch.madt_processor(number) for number in range(cpus)]).sealed()
     return tables
 
 
@@ -245,11 +243,11 @@ def _window(window: CxlWindow) -> FixedMemoryWindow:
     return found
 
 
-def _srat(srat: SratTable, arch: str) -> list[Struct]:
+def _srat(srat: SratTable, arch: ArchInfo) -> list[Struct]:
     entries: list[Struct] = []
     number = 0
     for cpus in srat.cpus:
-        entries += [_affinity(arch, number + index, cpus.domain) for index in range(cpus.count)]
+        entries += [arch.srat_processor(number + index, cpus.domain) for index in range(cpus.count)]
         number += cpus.count
     for memory in srat.memory:
         flags = ENABLED * memory.enabled | HOT_PLUGGABLE * memory.hotplug | NON_VOLATILE * memory.non_volatile
@@ -260,22 +258,6 @@ def _srat(srat: SratTable, arch: str) -> list[Struct]:
         handle = bytes.fromhex(initiator.handle)[:_HANDLE].ljust(_HANDLE, b"\0")
         entries.append(GenericAffinity(proximity_domain=initiator.domain, device_handle=handle))
     return entries
-
-
-def _affinity(arch: str, number: int, domain: int) -> Struct:
-    """The kind of entry that ACPI has for a processor of an architecture."""
-    if arch == "arm64":
-        return GiccAffinity(proximity_domain=domain, acpi_processor_uid=number)
-    if arch.startswith("riscv"):
-        return RintcAffinity(proximity_domain=domain, acpi_processor_uid=number)
-    return X2apicAffinity(proximity_domain=domain, apic_id=number)
-
-
-def _processor(arch: str, number: int) -> Struct:
-    if arch == "arm64":
-        mpidr = number // 16 << 8 | number % 16
-        return GenericInterrupt(cpu_interface_number=number, uid=number, arm_mpidr=mpidr)
-    return LocalX2apic(apic_id=number, uid=number)
 
 
 def _hmat(hmat: HmatTable) -> Iterator[Struct]:

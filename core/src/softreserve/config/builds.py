@@ -2,20 +2,63 @@
 
 from __future__ import annotations
 
-import tomllib
-from functools import cache
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
+from typing import Final
 
 from softreserve.model.kernel import Kernel
 from softreserve.model.release import Release
+from softreserve.plugins.architectures import arch_info
 
 __all__ = ["default_config", "page_sizes", "rebuilt"]
 
-
-@cache
-def _builds() -> dict[str, Any]:
-    return tomllib.loads(Path(__file__).with_name("builds.toml").read_text())
+#: What is the same in Debian 12's kernels (6.1.0-56, and 6.12.117 from backports) of all architectures, as
+#: /boot/config-* says it. The rest is with the architectures.
+_COMMON: Final[Mapping[str, str | int]] = {
+    "EFI": "y",
+    "EFI_STUB": "y",
+    "EFI_SOFT_RESERVE": "y",
+    "EFI_FAKE_MEMMAP": "n",
+    "EFI_MAX_FAKE_MEM": "n",
+    "ACPI": "y",
+    "ACPI_NUMA": "y",
+    "ACPI_HMAT": "y",
+    "HMEM_REPORTING": "y",
+    "NUMA": "y",
+    "NUMA_KEEP_MEMINFO": "y",
+    "NUMA_BALANCING": "y",
+    "DEV_DAX": "m",
+    "DEV_DAX_HMEM": "m",
+    "DEV_DAX_KMEM": "m",
+    "LIBNVDIMM": "m",
+    "ND_BLK": "n",
+    "BLK_DEV_PMEM": "m",
+    "ACPI_NFIT": "m",
+    "MEMORY_HOTPLUG": "y",
+    "MEMORY_HOTREMOVE": "y",
+    "MEMORY_HOTPLUG_DEFAULT_ONLINE": "n",
+    "MHP_DEFAULT_ONLINE_TYPE_OFFLINE": "n",
+    "MHP_DEFAULT_ONLINE_TYPE_ONLINE_KERNEL": "n",
+    "MHP_DEFAULT_ONLINE_TYPE_ONLINE_MOVABLE": "n",
+    "MHP_MEMMAP_ON_MEMORY": "y",
+    "ZONE_DMA": "y",
+    "ZONE_DMA32": "y",
+    "SPARSEMEM_VMEMMAP": "y",
+    "DEFERRED_STRUCT_PAGE_INIT": "y",
+    "KEXEC": "y",
+    "CRASH_DUMP": "y",
+    "RANDOMIZE_BASE": "y",
+    "RELOCATABLE": "y",
+    "TRANSPARENT_HUGEPAGE": "y",
+    "CXL_BUS": "y",
+    "CXL_ACPI": "m",
+    "CXL_MEM": "m",
+    "CXL_PORT": "y",
+    "CXL_REGION": "y",
+    "CXL_PCI": "m",
+    "STRICT_DEVMEM": "y",
+    "IO_STRICT_DEVMEM": "y",
+    "ARCH_SUPPORTS_MEMORY_FAILURE": "y",
+}
 
 
 def default_config(arch: str, release: str, page_size: int = 4096) -> dict[str, str | int]:
@@ -23,12 +66,11 @@ def default_config(arch: str, release: str, page_size: int = 4096) -> dict[str, 
 
     :raises MachineError: ``release`` does not begin with a version.
     """
-    builds = _builds()
     at = Release.parse(release)[:2]
-    config: dict[str, str | int] = dict(builds["common"])
-    for name, table in builds.get(arch, {}).items():
-        if name == "all" or Release.parse(name)[:2] <= at:
-            config |= table
+    config = dict(_COMMON)
+    for since, options in arch_info(arch).options.items():
+        if not since or Release.parse(since)[:2] <= at:
+            config |= options
     return config | _page_size_options(arch, page_size)
 
 
@@ -51,9 +93,9 @@ def rebuilt(
 
 def page_sizes(arch: str) -> tuple[int, ...]:
     """The page sizes that kernels of an architecture can be built with, in bytes, ascending."""
-    return tuple(sorted(_builds()["page_size"].get(arch, {}).values())) or (4096,)
+    return tuple(arch_info(arch).page_sizes)
 
 
 def _page_size_options(arch: str, page_size: int) -> dict[str, str | int]:
-    sizes = _builds()["page_size"].get(arch, {})
-    return {option: "y" if size == page_size else "n" for option, size in sizes.items()}
+    options = arch_info(arch).page_sizes
+    return {option: "y" if size == page_size else "n" for size, option in options.items() if option}

@@ -12,21 +12,21 @@ from softreserve.model.cmdline import CommandLine
 from softreserve.model.efi import EfiMemoryMap
 from softreserve.model.efi_text import parse_efi_memmap
 from softreserve.model.errors import InputError, MachineError, shown
-from softreserve.model.kernel import Kernel, option_problem
+from softreserve.model.kernel import Kernel
 from softreserve.model.machine import CPUS_MAX, KernelImage, Machine
 from softreserve.model.names import name_problem
 from softreserve.model.release import NEWEST
 from softreserve.model.scenario import Scenario
+from softreserve.plugins.architectures import arch_info
 
 if TYPE_CHECKING:
+    from softreserve.model.arch import ArchInfo
     from softreserve.model.steps import KexecScenario, Step
 
 __all__ = ["PAGE_SIZES", "read_capture"]
 
 #: Page sizes in bytes that some architecture has.
 PAGE_SIZES = (4096, 16384, 65536)
-
-_PAGE_SIZE_OPTIONS = {"ARM64_4K_PAGES": 4096, "ARM64_16K_PAGES": 16384, "ARM64_64K_PAGES": 65536}
 
 
 def read_capture(path: StrPath, *, with_steps: bool = True) -> Scenario:
@@ -109,10 +109,12 @@ def _kernel(top: Table, base: Kernel | None = None) -> Kernel | None:
         if arch != base.arch:
             top.problem("arch", f"a kexec starts a kernel of the running one's architecture, {base.arch}")
     config_table = top.table("config")
-    config = _config(config_table) if config_table is not None else {}
-    page_size = top.get("page_size", int) or _configured_page_size(config) or (base.page_size if base else 4096)
+    info = arch_info(arch)
+    config = _config(config_table, info) if config_table is not None else {}
+    page_size = top.get("page_size", int) or _configured_page_size(info, config) or (base.page_size if base else 4096)
     if page_size not in PAGE_SIZES:
         top.problem("page_size", f"no page size of Linux: {page_size}; {', '.join(map(str, PAGE_SIZES))}")
+    config.setdefault("NODES_SHIFT", info.nodes_shift)
     try:
         return Kernel(release, arch, page_size, config)
     except MachineError as error:
@@ -120,13 +122,13 @@ def _kernel(top: Table, base: Kernel | None = None) -> Kernel | None:
         return None
 
 
-def _config(table: Table) -> dict[str, str | int]:
+def _config(table: Table, arch: ArchInfo) -> dict[str, str | int]:
     config: dict[str, str | int] = {}
     for name, value in table.values.items():
         if isinstance(value, str | int) and not isinstance(value, bool):
             option = name.removeprefix("CONFIG_")
             config[option] = value
-            wrong = option_problem(option, value)
+            wrong = arch.option_problem(option, value)
             if wrong is not None:
                 table.problem(name, wrong)
         else:
@@ -134,12 +136,10 @@ def _config(table: Table) -> dict[str, str | int]:
     return config
 
 
-def _configured_page_size(config: dict[str, str | int]) -> int | None:
+def _configured_page_size(arch: ArchInfo, config: dict[str, str | int]) -> int | None:
     """The page size in bytes that a configuration chooses, where it has a choice."""
-    for option, size in _PAGE_SIZE_OPTIONS.items():
-        if config.get(option) == "y":
-            return size
-    return None
+    options = arch.page_sizes.items()
+    return next((size for size, option in options if config.get(option) == "y"), None)
 
 
 def _read_kernel2(path: str, first: Kernel, problems: Problems) -> Kernel | None:

@@ -28,6 +28,7 @@ from softreserve.model.log_text import LogLine, log_lines
 from softreserve.model.machine import CPUS_MAX, E820Entry, Machine
 from softreserve.model.ranges import PhysRange
 from softreserve.model.scenario import EFI_MAP, Gap, Scenario
+from softreserve.plugins.architectures import arch_info, arch_infos
 
 __all__ = ["is_log", "parse_dmesg", "read_dmesg"]
 
@@ -58,35 +59,10 @@ _E820_NUMBER: Final = re.compile(r"type (\d+)")
 #: What becomes of the firmware's memory in the e820 table of the EFI stub; other types loaders add by themselves.
 _FROM_FIRMWARE: Final = frozenset((RAM, ACPI, NVS, PMEM, SOFT_RESERVED))
 
-#: What only kernels of one architecture print.
-_ARCH_MARKS: Final = {
-    "x86_64": re.compile(r"BIOS-\w+: |Command line: |efi: +mem\d+: |x86/|smpboot: "),
-    "riscv64": re.compile(r"SBI (?:specification|implementation) |riscv: |Booting Linux on hartid |.*-> HARTID "),
-    "loongarch64": re.compile(r"64-bit Loongson |.*Loongson-\d|.*SRAT: PXM \d+ -> CPU "),
-    "arm64": re.compile(
-        r"Booting Linux on physical CPU 0x[0-9a-f]{10} |CPU features: |CPU: All CPU\(s\) started at EL|.*-> MPIDR |"
-        r"Detected \w+ I-cache on CPU"
-    ),
-    "arm": re.compile(r"CPU: ARMv\d|Booting Linux on physical CPU 0x[0-9a-f]+$"),
-}
-#: How releases, and compilers in the line of the version, name architectures.
-_ARCH_NAMES: Final = {
-    "amd64": "x86_64",
-    "x86_64": "x86_64",
-    "arm64": "arm64",
-    "aarch64": "arm64",
-    "riscv64": "riscv64",
-    "loong64": "loongarch64",
-    "loongarch64": "loongarch64",
-    "s390x": "s390x",
-    "ppc64le": "ppc64le",
-    "powerpc64le": "ppc64le",
-}
-_ARCH_NAME: Final = re.compile(rf"[-._+( ]({'|'.join(_ARCH_NAMES)})(?![a-z0-9])")
 _X86_32: Final = re.compile(r"Linux version \S*[-.]i?[3-6]86|\d+MB HIGHMEM available")
 
 #: Releases that Debian builds.
-_DEBIAN: Final = re.compile(r"(?:^\d[\d.]*-\d+|\+(?:deb|bpo)\d+)-(?:cloud-|rt-)?(?:amd64|arm64)$")
+_DEBIAN: Final = re.compile(r"(?:^\d[\d.]*-\d+|\+(?:deb|bpo)\d+)-(?:cloud-|rt-)?[a-z]+\d+[a-z]*$")
 _PLAIN: Final = re.compile(r"\d+\.\d+(?:\.\d+)?")
 _LARGEST_PAGE: Final = 65536
 #: Tables that decide something here.
@@ -190,7 +166,7 @@ class _Log:
             cmdline=cmdline,
             efi_map=efi_map,
             e820=e820 if efi_map is None else None,
-            acpi=build_acpi(Acpi(srat=srat), arch, cpus or 1) if self.tables is None else self.tables,
+            acpi=build_acpi(Acpi(srat=srat), arch_info(arch), cpus or 1) if self.tables is None else self.tables,
             cpus=cpus or 1,
             boot="stub" if efi_map is not None else "loader",
             hypervisor=self._has("Hypervisor detected"),
@@ -232,15 +208,19 @@ class _Log:
         """The architecture whose kernel wrote this, by what only its kernels say."""
         if any(_X86_32.match(line.message) for line in self.lines):
             raise self._error("a log of a 32-bit x86 kernel; only 64-bit ones are emulated")
-        for arch, marks in _ARCH_MARKS.items():
-            if any(marks.match(line.message) for line in self.lines):
-                return arch
+        known = tomllib.loads(Path(__file__).with_name("logs.toml").read_text())
+        described = {info.name: info.log_marks for info in arch_infos() if info.log_marks}
+        for arch, marks in {**known["marks"], **described}.items():
+            if any(re.match(marks, line.message) for line in self.lines):
+                return str(arch)
+        names: dict[str, str] = {**known["names"], **{arch: arch for arch in described}}
         version = next(line.message for line in self.lines if _RELEASE.match(line.message))
-        named = _ARCH_NAME.search(version)
+        named = re.search(rf"[-._+( ]({'|'.join(map(re.escape, names))})(?![a-z0-9])", version)
         if named:
-            return _ARCH_NAMES[named[1]]
-        self._gap("the architecture", "no line of the log tells it; arm64 is assumed")
-        return "arm64"
+            return names[named[1]]
+        assumed = str(known["assumed"])
+        self._gap("the architecture", f"no line of the log tells it; {assumed} is assumed")
+        return assumed
 
     def _kernel(self, release: str, arch: str) -> Kernel:
         sizes = set(self._each(_HASH, _page_size)) & set(page_sizes(arch))

@@ -22,12 +22,13 @@ from softreserve.model.cmdline import CommandLine
 from softreserve.model.efi import EfiAttribute, EfiDescriptor, EfiMemoryMap, EfiType, type_words
 from softreserve.model.efi_text import parse_efi_memmap
 from softreserve.model.errors import InputError, MachineError, shown
-from softreserve.model.kernel import Kernel, option_problem
+from softreserve.model.kernel import Kernel
 from softreserve.model.machine import CPUS_MAX, E820Entry, KernelImage, Machine
 from softreserve.model.names import name_problem
 from softreserve.model.ranges import PhysRange
 from softreserve.model.scenario import Scenario
 from softreserve.model.units import EFI_PAGE_SIZE
+from softreserve.plugins.architectures import arch_info
 
 __all__ = ["MachineFile", "read_machine_file"]
 
@@ -187,7 +188,7 @@ def _machine(found: MachineFile, path: Path, document: Document) -> Machine | No
         cmdline=cmdline,
         efi_map=efi_map,
         e820=tuple(E820Entry(item.start, item.size, item.type) for item in found.e820) or None,
-        acpi=acpi | build_acpi(found.acpi, kernel.arch, cpus),
+        acpi=acpi | build_acpi(found.acpi, arch_info(kernel.arch), cpus),
         cpus=cpus,
         image=found.image.build(),
         boot="loader" if found.e820 else "stub",
@@ -210,9 +211,10 @@ def _name(found: MachineFile, path: Path, document: Document) -> str | None:
 
 
 def _kernel(section: KernelSection, document: Document) -> Kernel | None:
+    arch = arch_info(section.arch)
     own = {name.removeprefix("CONFIG_"): value for name, value in section.config.items()}
     for name in section.config:
-        wrong = option_problem(name.removeprefix("CONFIG_"), section.config[name])
+        wrong = arch.option_problem(name.removeprefix("CONFIG_"), section.config[name])
         if wrong is not None:
             document.problem(("kernel", "config", name), wrong)
     try:

@@ -74,15 +74,7 @@ def _buddyinfo(system: System) -> str:
 
 
 def _cpuinfo(system: System) -> str:
-    extra = _CPUINFO.get(system.kernel.arch, "")
-    return "".join(f"processor\t: {cpu}\n{extra}\n" for cpu in range(system.machine.cpus))
-
-
-#: No more than what lets programs tell the architecture.
-_CPUINFO = {
-    "x86_64": "vendor_id\t: GenuineIntel\ncpu family\t: 6\nmodel name\t: emulated\nflags\t\t: fpu lm\n",
-    "arm64": "BogoMIPS\t: 0.00\nCPU implementer\t: 0x41\nCPU architecture: 8\n",
-}
+    return "".join(f"processor\t: {cpu}\n{system.arch.cpuinfo}\n" for cpu in range(system.machine.cpus))
 
 
 def _modules(system: System) -> str:

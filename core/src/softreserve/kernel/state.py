@@ -12,6 +12,7 @@ from softreserve.model.events import EventLog
 
 if TYPE_CHECKING:
     from softreserve.kernel.initcalls import Initcall
+    from softreserve.model.arch import ArchInfo
     from softreserve.model.cmdline import CommandLine
     from softreserve.model.handoff import Handoff
     from softreserve.model.kernel import Kernel
@@ -61,8 +62,10 @@ class KernelState:
     Who needs other subsystems too takes a :class:`softreserve.kernel.system.System`, or just those.
     """
 
-    def __init__(self, machine: Machine, *, recording: bool = True) -> None:
+    def __init__(self, machine: Machine, arch: ArchInfo, *, recording: bool = True) -> None:
         self.machine = machine
+        #: What its architecture is.
+        self.arch = arch
         self.log = EventLog(recording=recording)
         self.stash = Stash()
         self.sysfs = SysfsTree(machine.kernel.page_size)

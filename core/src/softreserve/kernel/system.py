@@ -8,6 +8,7 @@ from softreserve.kernel.mm.memory_hotplug import MemoryHotplug
 from softreserve.kernel.modules import Modules
 from softreserve.kernel.numa.node import Nodes
 from softreserve.kernel.state import KernelState
+from softreserve.model.arch import ArchInfo
 
 if TYPE_CHECKING:
     from softreserve.model.machine import Machine
@@ -21,6 +22,10 @@ class Plugins(Protocol):
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the loaded plugins, in the order of loading."""
+        ...
+
+    def arch_info(self, arch: str) -> ArchInfo | None:
+        """What the architecture is; ``None``: as most are."""
         ...
 
     def memory_block_size(self, system: System) -> int | None:
@@ -39,7 +44,7 @@ class System(KernelState):
     """
 
     def __init__(self, machine: Machine, hooks: Plugins, *, recording: bool = True) -> None:
-        super().__init__(machine, recording=recording)
+        super().__init__(machine, hooks.arch_info(machine.arch) or ArchInfo(machine.arch), recording=recording)
         self.hooks = hooks
         #: Node states, distances, pxm map, address to node. Linux: ``mm/numa*.c``, ``drivers/base/node.c``.
         self.nodes = Nodes(self, lambda nid: self.memory.zones.present_kilobytes(nid))

@@ -5,62 +5,52 @@ A description without parts that only one architecture has boots on every one; t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from softreserve.model.acpi.srat import CpuAffinity, GiccAffinity, Srat, X2apicAffinity
+from softreserve.model.acpi.srat import Srat
 from softreserve.model.errors import InputError
+from softreserve.plugins.architectures import arch_info
 
 if TYPE_CHECKING:
+    from softreserve.model.arch import ArchInfo
     from softreserve.model.machine import Machine
 
 __all__ = ["lost_on"]
 
-#: Options of the command line that only some architectures know. Linux: their early_param() and __setup().
-_OPTIONS: Final = {
-    "memmap": ("x86_64",),
-    "efi_fake_mem": ("x86_64",),
-    "add_efi_memmap": ("x86_64",),
-}
-#: Values of ``numa=`` that only some architectures know.
-_NUMA: Final = {"noacpi": ("x86_64",), "nohmat": ("x86_64",)}
-#: How the SRAT names processors.
-_PROCESSORS: Final[dict[str, tuple[type, ...]]] = {
-    "x86_64": (CpuAffinity, X2apicAffinity),
-    "arm64": (GiccAffinity,),
-}
-
 
 def lost_on(machine: Machine, arch: str) -> list[str]:
-    """One line for each thing of ``machine`` that does not carry over to ``arch``, or changes its meaning there."""
+    """One line for each thing of ``machine`` that does not carry over to ``arch``, or changes its meaning there.
+
+    :raises PluginError: what boots one of the two cannot be imported.
+    """
     if arch == machine.arch:
         return []
-    return [*_lost_options(machine, arch), *_lost_tables(machine, arch), *_lost_image(machine, arch)]
+    here, there = arch_info(machine.arch), arch_info(arch)
+    return [*_lost_options(machine, here, there), *_lost_tables(machine, there), *_lost_image(machine, here, there)]
 
 
-def _lost_options(machine: Machine, arch: str) -> list[str]:
-    lost = [
-        f"{name}= does nothing on {arch}: only {', '.join(arches)} knows it"
-        for name, arches in _OPTIONS.items()
-        if arch not in arches and machine.cmdline.has(name)
-    ]
-    for value in machine.cmdline.all("numa"):
-        for word, arches in _NUMA.items():
-            if value is not None and value.startswith(word) and arch not in arches:
-                lost.append(f"numa={word} does nothing on {arch}")
-    if machine.cmdline.has("mem"):
-        lost.append("mem= is the highest address on x86_64, and an amount of memory on arm64")
+def _lost_options(machine: Machine, here: ArchInfo, there: ArchInfo) -> list[str]:
+    lost = []
+    for parameter in sorted(here.parameters - there.parameters):
+        name, equals, word = parameter.partition("=")
+        if not equals and machine.cmdline.has(name):
+            lost.append(f"{name}= does nothing on {there.name}: only {here.name} knows it")
+        if equals and any((value or "").startswith(word) for value in machine.cmdline.all(name)):
+            lost.append(f"{parameter} does nothing on {there.name}")
+    if machine.cmdline.has("mem") and here.mem_means != there.mem_means:
+        lost.append(f"mem= is {here.mem_means} on {here.name}, and {there.mem_means} on {there.name}")
     return lost
 
 
-def _lost_tables(machine: Machine, arch: str) -> list[str]:
+def _lost_tables(machine: Machine, there: ArchInfo) -> list[str]:
     lost = []
-    if machine.e820 is not None and arch != "x86_64":
-        lost.append(f"the e820 table is left out: {arch} reads the EFI map")
-    if machine.setup_data and arch != "x86_64":
-        lost.append(f"setup_data nodes are left out: {arch} has none")
-    known = _PROCESSORS.get(arch)
-    if known is not None and "SRAT" in machine.acpi and not _names_processors(machine.acpi["SRAT"], known):
-        lost.append(f"the SRAT names no processor as {arch} does: all processors are on node 0")
+    if machine.e820 is not None and not there.boots_from_e820:
+        lost.append(f"the e820 table is left out: {there.name} reads the EFI map")
+    if machine.setup_data and not there.boots_from_e820:
+        lost.append(f"setup_data nodes are left out: {there.name} has none")
+    known = there.srat_processors
+    if known and "SRAT" in machine.acpi and not _names_processors(machine.acpi["SRAT"], known):
+        lost.append(f"the SRAT names no processor as {there.name} does: all processors are on node 0")
     return lost
 
 
@@ -72,7 +62,8 @@ def _names_processors(table: bytes, types: tuple[type, ...]) -> bool:
     return any(isinstance(entry, types) for entry in entries)
 
 
-def _lost_image(machine: Machine, arch: str) -> list[str]:
-    if arch == "arm64" and (machine.image.rodata is not None or machine.image.bss is not None):
-        return ["the image's rodata and bss are left out: arm64 shows code and data only"]
-    return []
+def _lost_image(machine: Machine, here: ArchInfo, there: ArchInfo) -> list[str]:
+    lost = [part for part in here.image_parts if part not in there.image_parts and getattr(machine.image, part)]
+    if not lost:
+        return []
+    return [f"the image's {' and '.join(lost)} are left out: {there.name} shows {' and '.join(there.image_parts)} only"]

@@ -9,40 +9,11 @@ from collections.abc import Mapping
 
 import attrs
 
-from softreserve.model.errors import MachineError, shown
+from softreserve.model.errors import MachineError
 from softreserve.model.names import release_problem
 from softreserve.model.release import Behaviour, Release
-from softreserve.model.units import U64_MAX
 
-__all__ = ["Kernel", "option_problem"]
-
-#: Numbers that the kernel's own configuration allows (inclusive). Linux: the ``Kconfig`` files.
-_NUMBERS = {
-    "ARM64_PA_BITS": (48, 52),
-    "ARM64_VA_BITS": (36, 52),
-    "EFI_MAX_FAKE_MEM": (1, 128),
-    "NODES_SHIFT": (0, 10),
-    "NR_CPUS": (1, 8192),
-    "PHYSICAL_ALIGN": (0x200000, 0x1000000),
-    "PHYSICAL_START": (0, U64_MAX),
-}
-
-
-def option_problem(name: str, value: str | int) -> str | None:
-    """Why no kernel is built with ``CONFIG_<name>=<value>``, or ``None``."""
-    if name not in _NUMBERS or value == "n":
-        return None
-    low, high = _NUMBERS[name]
-    try:
-        number = value if isinstance(value, int) else int(value, 0)
-    except ValueError:
-        return f"wanted a number, not {shown(value)}"
-    if not low <= number <= high:
-        bounds = f"{low} to {high}" if high < 1 << 16 else f"{low:#x} to {high:#x}"
-        return f"Linux has numbers from {bounds} here, not {shown(value)}"
-    if name == "PHYSICAL_ALIGN" and number % low:
-        return f"Linux has multiples of {low:#x} here, not {shown(value)}"
-    return None
+__all__ = ["Kernel"]
 
 
 @attrs.frozen
@@ -114,5 +85,4 @@ class Kernel:
     @property
     def max_numnodes(self) -> int:
         """MAX_NUMNODES: 2 to the power of CONFIG_NODES_SHIFT. Linux: ``include/linux/numa.h``."""
-        default = 4 if self.arch == "arm64" else 6
-        return 1 << self.number("NODES_SHIFT", default)
+        return 1 << self.number("NODES_SHIFT", 6)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from functools import cache
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -42,16 +43,32 @@ def entry_points(groups: Sequence[str], path: Sequence[str] | None = None) -> li
 
     :param path: where to look; ``sys.path`` where it is not given.
     """
+    directories = sys.path if path is None else path
+    entries = _entries(tuple((directory or ".", _changed(directory or ".")) for directory in directories))
+    return [entry for entry in entries if entry.group in groups]
+
+
+def _changed(directory: str) -> int:
+    """When a directory changed last; installing something changes it."""
+    try:
+        return os.stat(directory).st_mtime_ns
+    except OSError:
+        return -1
+
+
+@cache
+def _entries(directories: tuple[tuple[str, int], ...]) -> tuple[EntryPoint, ...]:
+    """All entries of all groups. A process asks several times, and dozens of files are read for it."""
     found: list[EntryPoint] = []
     seen: set[str] = set()
-    for directory in sys.path if path is None else path:
-        for folder in _folders(directory or "."):
+    for directory, _ in directories:
+        for folder in _folders(directory):
             distribution, _, version = folder.rpartition(".")[0].partition("-")
             distribution = distribution.replace("_", "-").lower()
             if distribution not in seen:
                 seen.add(distribution)
-                found += _read(os.path.join(directory, folder, "entry_points.txt"), groups, distribution, version)
-    return found
+                found += _read(os.path.join(directory, folder, "entry_points.txt"), distribution, version)
+    return tuple(found)
 
 
 def _folders(directory: str) -> list[str]:
@@ -61,7 +78,7 @@ def _folders(directory: str) -> list[str]:
         return []
 
 
-def _read(path: str, groups: Sequence[str], distribution: str, version: str) -> Iterator[EntryPoint]:
+def _read(path: str, distribution: str, version: str) -> Iterator[EntryPoint]:
     try:
         with open(path, encoding="utf-8") as file:
             lines = file.read().splitlines()
@@ -71,6 +88,6 @@ def _read(path: str, groups: Sequence[str], distribution: str, version: str) -> 
     for line in map(str.strip, lines):
         if line.startswith("["):
             group = line.strip("[] ")
-        elif group in groups and "=" in line and not line.startswith(("#", ";")):
+        elif "=" in line and not line.startswith(("#", ";")):
             name, _, value = line.partition("=")
             yield EntryPoint(group, name.strip(), value.partition("[")[0].strip(), distribution, version)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from softreserve.kernel.kexec import KexecPolicy
     from softreserve.kernel.modules import Module
     from softreserve.kernel.system import System
+    from softreserve.model.arch import ArchInfo
     from softreserve.model.dax import DaxDriver, DaxOffer
     from softreserve.model.findings import Finding
     from softreserve.model.handoff import Handoff
@@ -123,6 +124,14 @@ class Hooks:
         return tuple(name for name, plugin in self.manager.list_name_plugin() if plugin is not None)
 
     # --- one typed call per hook, in boot order
+
+    def arch_info(self, arch: str) -> ArchInfo | None:
+        """See :func:`softreserve.plugins.hookspecs.softreserve_arch_info`."""
+        from softreserve.model.arch import ArchInfo
+
+        return self._first(
+            "softreserve_arch_info", ArchInfo, lambda found: found.name == arch, f"one of {arch}", arch=arch
+        )
 
     def stub_handoff(self, machine: Machine) -> Handoff | None:
         """See :func:`softreserve.plugins.hookspecs.softreserve_stub_handoff`."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from softreserve.kernel.kexec import KexecPolicy
     from softreserve.kernel.modules import Module
     from softreserve.kernel.system import System
+    from softreserve.model.arch import ArchInfo
     from softreserve.model.dax import DaxDriver, DaxOffer
     from softreserve.model.findings import Finding
     from softreserve.model.handoff import Handoff
@@ -33,6 +34,22 @@ hookimpl = pluggy.HookimplMarker("softreserve")
 
 
 # --------------------------------------------------------------------------------------------------------- efi stub
+
+
+@hookspec(firstresult=True)
+def softreserve_arch_info(arch: str) -> ArchInfo | None:
+    """Say what an architecture is.
+
+    Stage: efi stub, before everything else; readers of descriptions, which boot nothing, ask the plugin that boots the
+    architecture, too.
+    Calls: once per boot, and by readers. First result wins; ``None`` means "not my architecture"; where nobody
+    answers, everything is as on most architectures.
+    Kernel: ``arch/*/Kconfig``, ``asm/sparsemem.h``; ``show_cpuinfo()``.
+
+    :param arch: its name.
+    :returns: the same object at every call; or ``None``.
+    :raises PluginError: never.
+    """
 
 
 @hookspec(firstresult=True)

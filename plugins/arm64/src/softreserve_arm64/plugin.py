@@ -12,12 +12,23 @@ if TYPE_CHECKING:
 
     from softreserve.kernel.initcalls import Initcall
     from softreserve.kernel.system import System
+    from softreserve.model.arch import ArchInfo
     from softreserve.model.findings import Finding
     from softreserve.model.handoff import Handoff
     from softreserve.model.machine import Machine
     from softreserve.model.placement import Placement
 
 ARCH: Final = "arm64"
+
+
+@hookimpl
+def softreserve_arch_info(arch: str) -> ArchInfo | None:
+    """Sizes, limits, Debian's options, and how processors are named."""
+    if arch != ARCH:
+        return None
+    from softreserve_arm64.arch import ARM64
+
+    return ARM64
 
 
 @hookimpl
@@ -65,15 +76,6 @@ def softreserve_register_resources(system: System) -> Sequence[Initcall]:
     from softreserve_arm64 import setup
 
     return setup.register_resources(system)
-
-
-@hookimpl
-@for_arch(ARCH)
-def softreserve_memory_block_size(system: System) -> int:
-    """One section."""
-    from softreserve_arm64 import sizes
-
-    return sizes.section_size(system.kernel)
 
 
 @hookimpl

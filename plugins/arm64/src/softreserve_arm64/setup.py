@@ -21,7 +21,6 @@ from softreserve.model.errors import MachineError
 
 from softreserve_arm64 import behaviours
 from softreserve_arm64.memblock import arm64_memblock_init
-from softreserve_arm64.sizes import section_size, supported_physical_bits
 from softreserve_arm64.smp import acpi_cpus
 from softreserve_arm64.zones import max_zone_pfns
 
@@ -59,11 +58,7 @@ def early_reserve(system: System) -> None:
     efi_init(memblock, efi, kernel, log)
     linear = arm64_memblock_init(memblock, system.machine.image, limit.limit, log)
     memblock.allow_resize()
-    memory = system.memory
-    memory.section_size = section_size(kernel)
-    memory.mappable_range = linear.mappable
-    memory.physmem_end = (1 << supported_physical_bits(kernel)) - 1
-    memory.boot_memory_stays = True
+    system.memory.mappable_range = linear.mappable
 
 
 def bootmem_init(system: System) -> None:
@@ -76,7 +71,7 @@ def bootmem_init(system: System) -> None:
 def register_resources(system: System) -> list[Initcall]:
     """System RAM and the kernel now; soft reserved memory and what memblock has reserved as initcalls."""
     source = "arch/arm64/kernel/setup.c"
-    kernel = kernel_resources(system.machine.image, ("code", "data"))
+    kernel = kernel_resources(system.machine.image, system.arch.image_parts)
     standard = request_standard_resources(system.iomem, system.memblock, kernel, source)
     cpus = None if acpi_disabled(system.cmdline) else acpi_cpus(system.nodes, system.machine)
     function = f"{_ACPI_NUMA}: acpi_parse_gicc_pxm"

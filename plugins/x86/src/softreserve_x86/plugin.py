@@ -12,12 +12,23 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from softreserve.kernel.system import System
+    from softreserve.model.arch import ArchInfo
     from softreserve.model.findings import Finding
     from softreserve.model.handoff import Handoff
     from softreserve.model.machine import Machine
     from softreserve.model.placement import Placement
 
 ARCH: Final = "x86_64"
+
+
+@hookimpl
+def softreserve_arch_info(arch: str) -> ArchInfo | None:
+    """Sizes, limits, Debian's options, and how processors are named."""
+    if arch != ARCH:
+        return None
+    from softreserve_x86.arch import X86_64
+
+    return X86_64
 
 
 @hookimpl

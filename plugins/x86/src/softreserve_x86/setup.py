@@ -50,12 +50,8 @@ _BIOS_BEGIN: Final = 0xA0000
 _BIOS_END: Final = 0x100000
 _MAX_DMA_PFN: Final = 16 << (20 - 12)
 _LOW_PFNS: Final = 1 << (32 - 12)
-#: Bits of a physical address that 4-level paging can reach.
-_MAX_PHYSMEM_BITS: Final = 46
 #: The table that is made up where the loader's is useless: 636 KiB, and nothing known above 1 MiB.
 _LOWMEM_SIZE: Final = 0x9F000
-#: What becomes visible of the image.
-_IMAGE_PARTS: Final = ("code", "rodata", "data", "bss")
 _VENDORS_WITH_NODE_BY_CACHE: Final = ("AuthenticAMD", "HygonGenuine")
 
 
@@ -299,7 +295,7 @@ def _early_reserve_memory(system: System) -> None:
 def _settle_table(system: System, setup: Setup) -> None:
     """The kernel's own resources, the last changes of the table, and the end of RAM."""
     image = system.machine.image
-    for res in kernel_resources(image, _IMAGE_PARTS, IORESOURCE_BUSY | IORESOURCE_SYSTEM_RAM):
+    for res in kernel_resources(image, system.arch.image_parts, IORESOURCE_BUSY | IORESOURCE_SYSTEM_RAM):
         insert_resource(system.iomem.root, res)
     whole = image.span
     if whole is not None:
@@ -327,7 +323,6 @@ def initmem_init(system: System) -> None:
     :raises TableError: SRAT, SLIT or CEDT cannot be read as a table.
     """
     setup = system.stash[SETUP]
-    system.memory.physmem_end = (1 << _MAX_PHYSMEM_BITS) - 1
     initrd = system.machine.image.initrd
     if initrd is not None:
         end = round_up(initrd.end, _PAGE_SIZE)

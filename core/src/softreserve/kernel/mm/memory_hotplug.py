@@ -94,18 +94,16 @@ class MemoryHotplug:
         self._free_groups: list[int] = []  # a heap: the lowest number is taken first
         #: ``auto_online_blocks``: one of :data:`ONLINE_TYPES`.
         self.default_online_type = "offline"
-        #: Bytes; 128 MiB, or what fits one PMD of page tables with large pages. An architecture may set it.
-        self.section_size = 512 << 20 if state.kernel.page_size == 65536 else 128 << 20
+        #: Bytes.
+        self.section_size = state.arch.section_size(state.kernel)
         #: Bytes; known from :meth:`memory_block_size_bytes` on, which :meth:`memory_dev_init` calls at the latest.
         self.block_size = self.section_size
         #: First and last byte that the direct map can cover; ``None``: any. Linux: ``arch_get_mappable_range``.
         self.mappable_range: tuple[int, int] | None = None
         #: Last byte of physical memory that the kernel can address. Linux: ``PHYSMEM_END``.
-        self.physmem_end = (1 << 52) - 1
+        self.physmem_end = (1 << state.arch.physmem_bits(state.machine)) - 1
         #: ``mem=``: memory must not be added beyond it while booting. Linux: ``max_mem_size``.
         self.max_mem_size = U64_MAX
-        #: Whether boot memory may never go offline. Linux: ``arch/arm64/mm/mmu.c: prevent_bootmem_remove_notifier``.
-        self.boot_memory_stays = False
         #: ``memory_hotplug.memmap_on_memory``: ``"N"``, ``"Y"`` or ``"force"``.
         self.memmap_mode = "N"
         self._notifiers: list[tuple[int, Notifier]] = []
@@ -533,7 +531,7 @@ class MemoryHotplug:
             r.base < start + self.block_size and start < r.end for r in self._state.memblock.reserved.regions
         ):
             return -EBUSY
-        if self.boot_memory_stays:
+        if self._state.arch.boot_memory_stays:
             self._state.printk(f"Boot memory [{start:x} {start + self.section_size:x}] offlining attempted")
             return -EPERM
         return 0

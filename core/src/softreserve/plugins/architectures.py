@@ -1,0 +1,34 @@
+"""What installed plugins say of architectures, for whoever boots nothing: readers of descriptions above all."""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+
+from softreserve.model.arch import ArchInfo
+from softreserve.plugins.hooks import load
+from softreserve.plugins.selection import Selection
+
+__all__ = ["arch_info", "arch_infos"]
+
+
+def arch_info(arch: str) -> ArchInfo:
+    """What an architecture is; as most are where no installed plugin boots it.
+
+    :raises PluginError: a plugin that boots it cannot be imported, or answers wrongly.
+    """
+    return _described(arch, tuple(sys.path))
+
+
+def arch_infos() -> tuple[ArchInfo, ...]:
+    """All architectures that installed plugins boot, by name.
+
+    :raises PluginError: a plugin that boots one cannot be imported, or answers wrongly.
+    """
+    return tuple(map(arch_info, Selection().arches))
+
+
+@cache
+def _described(arch: str, path: tuple[str, ...]) -> ArchInfo:
+    """``path`` is where plugins are looked for."""
+    return load(Selection().arches.get(arch, ())).arch_info(arch) or ArchInfo(arch)

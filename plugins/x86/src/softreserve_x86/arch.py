@@ -1,0 +1,38 @@
+"""What x86-64 is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from softreserve.model.acpi.srat import CpuAffinity, X2apicAffinity
+from softreserve.model.arch import ArchInfo, Bounds
+from softreserve.model.units import U64_MAX
+
+from softreserve_x86.builds import OPTIONS
+
+if TYPE_CHECKING:
+    from softreserve.model.machine import Machine
+
+__all__ = ["X86_64"]
+
+
+def _physmem_bits(machine: Machine) -> int:
+    """What 4-level paging can reach."""
+    return 46
+
+
+X86_64: Final = ArchInfo(
+    name="x86_64",
+    physmem_bits=_physmem_bits,
+    options=OPTIONS,
+    numbers={
+        "EFI_MAX_FAKE_MEM": Bounds(1, 128),
+        "PHYSICAL_ALIGN": Bounds(0x200000, 0x1000000, 0x200000),
+        "PHYSICAL_START": Bounds(0, U64_MAX),
+    },
+    srat_processors=(CpuAffinity, X2apicAffinity),
+    cpuinfo="vendor_id\t: GenuineIntel\ncpu family\t: 6\nmodel name\t: emulated\nflags\t\t: fpu lm\n",
+    boots_from_e820=True,
+    parameters=frozenset({"memmap", "efi_fake_mem", "add_efi_memmap", "numa=noacpi", "numa=nohmat"}),
+    mem_means="the highest address",
+)
