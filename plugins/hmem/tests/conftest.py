@@ -46,6 +46,9 @@ class Firmware:
     def memory_add_physaddr_to_nid(self, addr: int) -> int:
         return max(self.phys_to_target_node(addr), 0)
 
+    def borders(self) -> list[int]:
+        return [border for start, end, _ in self._ranges for border in (start, end)]
+
     @hookimpl
     def softreserve_register_resources(self, system: System) -> None:
         system.nodes.address_to_node = self

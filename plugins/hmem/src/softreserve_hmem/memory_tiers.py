@@ -181,15 +181,21 @@ class MemoryTiers:
             tier = self._tier_of_node.get(node)
             if tier is None:
                 continue
-            preferred = self._preferred_targets(node, tier)
+            preferred = self.demotion_targets(node)
             targets = "null"
             if preferred:
                 targets = f"preferred: {format_list(preferred)}, fallback: {format_list(self._lower_nodes(tier))}"
             self._system.printk(f"Demotion targets for Node {node}: {targets}", "mm/memory-tiers.c")
 
-    def _preferred_targets(self, node: int, tier: _Tier) -> list[int]:
+    def tier_of(self, nid: int) -> int | None:
+        """Number of the tier that a node is in, as in sysfs; ``None``: in none."""
+        tier = self._tier_of_node.get(nid)
+        return None if tier is None else tier.start >> _CHUNK_BITS
+
+    def demotion_targets(self, node: int) -> list[int]:
         """Equally near nodes of the next tier. Linux: ``establish_demotion_targets``."""
-        below = self._tiers[self._tiers.index(tier) + 1 :]
+        tier = self._tier_of_node.get(node)
+        below = self._tiers[self._tiers.index(tier) + 1 :] if tier is not None else []
         if not below:
             return []
         nodes = self._system.nodes
@@ -322,12 +328,12 @@ def setup(system: System) -> list[Initcall]:
         return []
     source = "mm/memory-tiers.c"
     if kernel.has(behaviours.MEMORY_TIERS_LATE):
-        late = system.stash[MEMORY_TIERS] = LateMemoryTiers(system)
+        late = system.nodes.tiering = system.stash[MEMORY_TIERS] = LateMemoryTiers(system)
         return [
             Initcall(Level.SUBSYS, source, "memory_tier_init", late.init),
             Initcall(Level.LATE, source, "memory_tier_late_init", late.late_init),
         ]
-    tiers = system.stash[MEMORY_TIERS] = MemoryTiers(system)
+    tiers = system.nodes.tiering = system.stash[MEMORY_TIERS] = MemoryTiers(system)
     return [Initcall(Level.SUBSYS, source, "memory_tier_init", tiers.init)]
 
 

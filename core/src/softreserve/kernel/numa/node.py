@@ -17,7 +17,7 @@ from softreserve.kernel.sysfs import Attribute, Directory, Link, Node, number_in
 if TYPE_CHECKING:
     from softreserve.kernel.state import KernelState
 
-__all__ = ["AccessCoordinate", "MemoryBlocks", "NodeCache", "NodeDevice", "Nodes"]
+__all__ = ["AccessCoordinate", "MemoryBlocks", "MemoryTiering", "NodeCache", "NodeDevice", "Nodes"]
 
 _ROOT: Final = "/sys/devices/system/node"
 #: Masks of :class:`NumaState` that have a file of the same name.
@@ -55,6 +55,18 @@ class MemoryBlocks(Protocol):
 
     def node_has_block(self, nid: int, block_id: int) -> bool:
         """Whether a block is linked to a node."""
+        ...
+
+
+class MemoryTiering(Protocol):
+    """What :class:`Nodes` is told of memory tiers. Linux: ``mm/memory-tiers.c``."""
+
+    def tier_of(self, nid: int) -> int | None:
+        """Number of the tier that a node is in, low for fast memory; ``None``: in none."""
+        ...
+
+    def demotion_targets(self, nid: int) -> list[int]:
+        """Nodes that a node's cold pages go to first, where demotion is on; empty: none."""
         ...
 
 
@@ -171,6 +183,8 @@ class Nodes(NumaState):
         self._subsystem = False
         #: Who knows which memory blocks belong to a node; set by memory hotplug.
         self.memory_blocks: MemoryBlocks | None = None
+        #: Who knows in which memory tiers nodes are; ``None``: this kernel has no tiers.
+        self.tiering: MemoryTiering | None = None
 
     # --- CPUs
 

@@ -53,6 +53,10 @@ class AddressToNode(Protocol):
         """Node to which memory hot-added at an address (bytes) belongs; never -1."""
         ...
 
+    def borders(self) -> Iterable[int]:
+        """Addresses (bytes) from which on the answers may be others than just before."""
+        ...
+
 
 class NumaState:
     """Node masks and maps of one kernel; a node id is a small integer, -1 is no node.

@@ -265,6 +265,10 @@ class NumaMemblks:
             nid = self.meminfo[0].nid if self.meminfo else self._empty_nid
         return nid
 
+    def borders(self) -> set[int]:
+        """Where blocks begin and end."""
+        return {border for block in (*self.meminfo, *self.reserved_meminfo) for border in (block.start, block.end)}
+
 
 def _node_of(blocks: list[NumaBlock], addr: int) -> int:
     for block in blocks:

@@ -1,0 +1,266 @@
+"""What became of specific purpose memory on a booted system: every byte of it, once.
+
+Nothing is worked out here: the resource tree, the dax bus in sysfs and the memory blocks are looked at. What people are
+told of such memory - the summary, findings, comparisons, the crossing of a kexec - is told from an :class:`Outcome`.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from operator import itemgetter
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+
+import attrs
+
+from softreserve.kernel.numa.numa import format_list
+from softreserve.model.outcome import Marked, NodeRow, Outcome, Part
+from softreserve.views.node_map import NodeMap
+
+if TYPE_CHECKING:
+    from softreserve.kernel.resource import Resource
+    from softreserve.kernel.system import System
+
+__all__ = ["DaxDevice", "dax_ranges", "marked_ranges", "outcome"]
+
+_BUS: Final = "/sys/bus/dax/devices"
+_MAPPING: Final = re.compile(r"mapping\d+")
+_RAM: Final = "System RAM"
+_SOFT_RESERVED: Final = "Soft Reserved"
+_start = itemgetter(0)
+T = TypeVar("T")
+
+
+# --- what was marked
+
+
+def marked_ranges(system: System) -> tuple[Marked, ...]:
+    """What the firmware marked as specific purpose memory, and what the kernel sets aside beside it.
+
+    Each byte once: descriptors that overlap are joined, those that only touch are not.
+    """
+    found: list[Marked] = []
+    descriptors = sorted(
+        (d.start, d.start + d.size) for d in system.machine.efi_map or () if d.is_special_purpose and d.size
+    )
+    for start, end in descriptors:
+        if end > 1 << 64:
+            continue
+        if found and start < found[-1].end:
+            found[-1] = attrs.evolve(found[-1], end=max(found[-1].end, end))
+        else:
+            found.append(Marked(start, end, "firmware"))
+    others = [r for _, r in system.iomem.walk() if r.name == _SOFT_RESERVED]
+    added = [gap for r in others for gap in _uncovered(found, r.start, r.end + 1)]
+    return tuple(sorted([*found, *added], key=lambda marked: marked.start))
+
+
+def _uncovered(found: list[Marked], start: int, end: int) -> Iterator[Marked]:
+    """Parts of a range (half open) that no range of an ascending list has."""
+    at = bisect_right(found, start, key=lambda marked: marked.end)
+    while start < end:
+        low = found[at].start if at < len(found) else end
+        if start < low:
+            yield Marked(start, min(low, end), "command line")
+        start = max(start, found[at].end) if at < len(found) else end
+        at += 1
+
+
+# --- what became of it
+
+
+class DaxDevice(NamedTuple):
+    """A dax device: its driver, empty where it has none, and its target node or -1."""
+
+    name: str
+    driver: str
+    node: int
+
+
+def outcome(system: System, marked: Iterable[Marked] | None = None) -> Outcome:
+    """What became of specific purpose memory.
+
+    :param marked: the ranges to tell of; those of the system itself where not given. A kernel that was started by
+        kexec may not know them any more.
+    """
+    look = _Look(system)
+    ranges = marked_ranges(system) if marked is None else marked
+    found = tuple(attrs.evolve(m, parts=tuple(_joined(look.parts(m.start, m.end)))) for m in ranges)
+    return Outcome(found, tuple(_node_rows(system, found)))
+
+
+class _Look:
+    """One look at a system: its resources and devices by address."""
+
+    def __init__(self, system: System) -> None:
+        self._resources = list(_flat(system.iomem.root.children, ()))
+        self._devices = sorted(dax_ranges(system), key=_start)
+        self._nodes = NodeMap(system)
+        self._blocks, self._block_size = system.memory.blocks, system.memory.block_size
+        borders = {at for start, end, _ in (*self._resources, *self._devices) for at in (start, end)}
+        for blocks in self._blocks:
+            borders |= {blocks.first * self._block_size, blocks.end * self._block_size}
+        self._borders = sorted(borders)
+        self._with_ram = {device.name for start, end, device in self._devices if self._has_ram(start, end)}
+
+    def _has_ram(self, start: int, end: int) -> bool:
+        at = bisect_right(self._resources, start, key=_start)
+        at = max(at - 1, 0)
+        while at < len(self._resources) and self._resources[at][0] < end:
+            if self._resources[at][1] > start and _is_ram(_kind(self._resources[at][2])):
+                return True
+            at += 1
+        return False
+
+    def parts(self, start: int, end: int) -> Iterator[Part]:
+        """The parts of a range, cut wherever anything may change."""
+        cuts = [start, *self._borders[bisect_right(self._borders, start) : bisect_left(self._borders, end)], end]
+        for low, high in pairwise(cuts):
+            part = self._part(low, high)
+            if part.node != _SPLIT:
+                yield part
+                continue
+            for first, last, node in self._nodes.split(low, high):
+                yield attrs.evolve(part, start=first, end=last, node=node)
+
+    def _part(self, start: int, end: int) -> Part:
+        names = _at(self._resources, start) or ()
+        device = _at(self._devices, start)
+        owner = names[-1] if names else ""
+        kind = _kind(names)
+        if _is_ram(kind) and (device is not None or names[0] != _RAM):
+            blocks = self._blocks.find(start // self._block_size)
+            return Part(
+                start,
+                end,
+                "kmem",
+                owner,
+                device.name if device is not None else "",
+                device.driver if device is not None else "",
+                blocks.nid if blocks is not None else _SPLIT,
+                online=blocks is not None and blocks.online,
+                zone=blocks.zone.name if blocks is not None and blocks.zone is not None else "",
+            )
+        if _is_ram(kind):
+            return Part(start, end, "ram", owner, node=_SPLIT)
+        if device is not None:
+            used = bool(device.driver) and device.name not in self._with_ram
+            return Part(start, end, "devdax" if used else "unused", owner, device.name, device.driver, device.node)
+        return Part(start, end, "no-device" if kind == _SOFT_RESERVED else "lost", owner, node=_SPLIT)
+
+
+#: Stands for the nodes that the addresses are looked up on.
+_SPLIT: Final = -2
+
+
+def _is_ram(name: str) -> bool:
+    return name == _RAM or name.startswith(f"{_RAM} (")
+
+
+def _kind(names: tuple[str, ...]) -> str:
+    """The innermost of nested resources that says what memory is; empty: none does."""
+    return next((name for name in reversed(names) if name == _SOFT_RESERVED or _is_ram(name)), "")
+
+
+def _at(spans: list[tuple[int, int, T]], address: int) -> T | None:
+    """What an ascending list of disjoint spans has for an address."""
+    found = bisect_right(spans, address, key=_start) - 1
+    return spans[found][2] if found >= 0 and address < spans[found][1] else None
+
+
+def _flat(siblings: Iterable[Resource], names: tuple[str, ...]) -> Iterator[tuple[int, int, tuple[str, ...]]]:
+    """Resources without overlaps: (start, end, names from the outermost to the innermost), half open, ascending."""
+    for res in siblings:
+        path = (*names, res.name or "")
+        reached = res.start
+        for start, end, inner in _flat(res.children, path):
+            if reached < start:
+                yield reached, start, path
+            yield start, end, inner
+            reached = end
+        if reached <= res.end:
+            yield reached, res.end + 1, path
+
+
+def dax_ranges(system: System) -> Iterator[tuple[int, int, DaxDevice]]:
+    """Ranges of dax devices (bytes, half open), as sysfs shows them."""
+    tree = system.sysfs
+    names = tree.listdir(_BUS)
+    for name in names if isinstance(names, list) else ():
+        where = f"{_BUS}/{name}"
+        driver = tree.readlink(f"{where}/driver")
+        node = _number(system, f"{where}/target_node")
+        device = DaxDevice(
+            name, driver.rpartition("/")[2] if isinstance(driver, str) else "", -1 if node is None else node
+        )
+        entries = tree.listdir(where)
+        mappings = [m for m in entries if _MAPPING.fullmatch(m)] if isinstance(entries, list) else []
+        for mapping in mappings:
+            start, last = (_number(system, f"{where}/{mapping}/{field}") for field in ("start", "end"))
+            if start is not None and last is not None:
+                yield start, last + 1, device
+        # before devices could be made of several ranges
+        size, start = _number(system, f"{where}/size"), _number(system, f"{where}/resource")
+        if not mappings and size and start is not None:
+            yield start, start + size, device
+
+
+def _number(system: System, path: str) -> int | None:
+    value = system.sysfs.read(path)
+    return int(value, 0) if isinstance(value, bytes) else None
+
+
+def _joined(parts: Iterable[Part]) -> Iterator[Part]:
+    """Neighbours that differ in nothing but where they are, as one."""
+    last: Part | None = None
+    for part in parts:
+        if last is not None and attrs.evolve(last, start=part.start, end=part.end) == part:
+            last = attrs.evolve(last, end=part.end)
+            continue
+        if last is not None:
+            yield last
+        last = part
+    if last is not None:
+        yield last
+
+
+# --- nodes
+
+
+def _node_rows(system: System, ranges: Iterable[Marked]) -> Iterator[NodeRow]:
+    """Every node that is online, or that specific purpose memory belongs to."""
+    nodes, tiering = system.nodes, system.nodes.tiering
+    parts = [part for marked in ranges for part in marked.parts]
+    special = _sizes((part.node, part.size) for part in parts if part.use != "ram")
+    added = _sizes((part.node, part.size) for part in parts if part.use == "kmem" and part.online)
+    ram = _sizes(_ram(system))
+    for node in sorted(nodes.online | {n for n in special if n >= 0}):
+        yield NodeRow(
+            node,
+            online=node in nodes.online,
+            ram=ram.get(node, 0),
+            special=special.get(node, 0),
+            added=added.get(node, 0),
+            cpus=format_list(nodes.cpumask(node)),
+            tier=tiering.tier_of(node) if tiering is not None else None,
+            demotes_to=tuple(tiering.demotion_targets(node)) if tiering is not None else (),
+            distances={other: nodes.distance(node, other) for other in sorted(nodes.online)},
+        )
+
+
+def _ram(system: System) -> Iterator[tuple[int, int]]:
+    """(node, bytes) of the System RAM that is there from boot on."""
+    where = NodeMap(system)
+    for depth, res in system.iomem.walk():
+        if not depth and res.name == _RAM:
+            yield from ((node, end - start) for start, end, node in where.split(res.start, res.end + 1))
+
+
+def _sizes(found: Iterable[tuple[int, int]]) -> dict[int, int]:
+    """Sums by node."""
+    sums: dict[int, int] = {}
+    for node, size in found:
+        sums[node] = sums.get(node, 0) + size
+    return sums

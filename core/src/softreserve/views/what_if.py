@@ -1,0 +1,58 @@
+"""What a machine would have if every dax device were given to one driver: done on a copy, not worked out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from softreserve.machine.boot import boot
+from softreserve.views.outcome import dax_ranges
+
+if TYPE_CHECKING:
+    from softreserve.kernel.system import System
+
+__all__ = ["as_devdax", "as_system_ram"]
+
+_MEMORY: Final = "/sys/devices/system/memory"
+_DRIVERS: Final = "/sys/bus/dax/drivers"
+
+
+def as_system_ram(system: System) -> System:
+    """A copy whose dax devices are all given to kmem, and whose memory is all online, movable where possible.
+
+    The copy is the machine booted once more; what was done since to the one given is not repeated.
+    """
+    return _copy(system, "kmem", "online_movable")
+
+
+def as_devdax(system: System) -> System:
+    """A copy whose dax devices are all given to device_dax; memory that cannot go offline again stays where it is."""
+    return _copy(system, "device_dax", "offline")
+
+
+def _copy(system: System, driver: str, state: str) -> System:
+    copy = boot(system.machine, system.hooks)
+    _write(copy, f"{_MEMORY}/auto_online_blocks", state)
+    copy.modules.coldplug()
+    # drivers that are built in, or blocks that were there before the policy changed
+    for start, end, _ in list(dax_ranges(copy)):
+        _set_blocks(copy, start, end, state)
+    for name, bound in {device.name: device.driver for _, _, device in dax_ranges(copy)}.items():
+        if bound and bound != driver:
+            _write(copy, f"{_DRIVERS}/{bound}/unbind", name)
+        if bound != driver:
+            _write(copy, f"{_DRIVERS}/{driver}/new_id", name)
+    return copy
+
+
+def _set_blocks(system: System, start: int, end: int, state: str) -> None:
+    """Take all memory blocks of a range (bytes, half open) online or offline that are not."""
+    size = system.memory.block_size
+    found = system.memory.blocks.between(-(-start // size), end // size)
+    wrong = [(blocks.first, blocks.end) for blocks in found if blocks.online == (state == "offline")]
+    for first, last in wrong:
+        for number in range(first, last):
+            _write(system, f"{_MEMORY}/memory{number}/state", state)
+
+
+def _write(system: System, path: str, text: str) -> int:
+    return system.sysfs.write(path, text.encode())
