@@ -47,10 +47,13 @@ def srat(*ranges: MemoryAffinity, revision: int = 1) -> bytes:
     return Srat([*cpus, *ranges], header=Header(signature=b"SRAT", revision=revision)).sealed()
 
 
-def hmat(value: int = 100, base: int = 1000, domain: int = 1) -> bytes:
-    latency = Locality.build(0, base, [0], [0, 1], [[value, value]])
-    near = Proximity(flags=PROCESSOR_PD_VALID | MEMORY_PD_VALID, processor_pd=0, memory_pd=domain)
-    return Hmat([near, latency], header=Header(signature=b"HMAT", revision=2)).sealed()
+def hmat(value: int = 100, base: int = 1000, domain: int = 1, bandwidth: int | None = 100) -> bytes:
+    """Domain 0 and another, equally near; their bandwidths are 100 and ``bandwidth``, or not given."""
+    known: list[Struct] = [Proximity(flags=PROCESSOR_PD_VALID | MEMORY_PD_VALID, processor_pd=0, memory_pd=domain)]
+    known.append(Locality.build(0, base, [0], [0, domain], [[value, value]]))
+    if bandwidth is not None:
+        known.append(Locality.build(3, 1000, [0], [0, domain], [[100, bandwidth]]))
+    return Hmat(known, header=Header(signature=b"HMAT", revision=2)).sealed()
 
 
 def cedt(start: int, end: int) -> bytes:

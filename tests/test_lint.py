@@ -8,12 +8,14 @@ from typing import Any
 
 import cases
 import pytest
-from small_machines import ARM64, GIB, LOW, MIB, NODE_1, RAM, X86, cedt, hmat, machine, memory, settled, sp, srat
+from small_machines import ARM64, GIB, LOW, MIB, NODE_1, RAM, X86, cedt, hmat, machine, memory, need, settled, sp, srat
 from softreserve.config import load
+from softreserve.machine.boot import boot
 from softreserve.model.acpi.slit import Slit
 from softreserve.model.efi import EfiAttribute, EfiType
 from softreserve.model.findings import Finding
 from softreserve.model.machine import E820Entry, Machine
+from softreserve.plugins.selection import Selection
 from softreserve.testing.machines import descriptor
 from softreserve.views.lint import lint
 
@@ -22,6 +24,18 @@ ROOT = Path(__file__).parents[1]
 
 def findings(machine: Machine) -> list[Finding]:
     return lint(settled(machine))
+
+
+def findings_with(changes: dict[str, Any]) -> list[Finding]:
+    """What is found on a machine with these changes; ``plugins`` and ``load`` (modules) are not the machine's."""
+    changes = dict(changes)
+    plugins, load = changes.pop("plugins", ()), changes.pop("load", None)
+    described = machine(**changes)
+    need(described.arch)
+    system = boot(described, Selection(plugins).hooks_for(described))
+    for module in system.modules.names() if load is None else load:
+        system.modules.load(module)
+    return lint(system)
 
 
 #: The zero page of a loader that knows nothing of specific purpose memory.
@@ -51,11 +65,20 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     ("soft-reserved-lost", "error", {"above": [RAM, sp(1 << 46, (1 << 46) + GIB)]}),
     ("ram-beyond-limit", "error", {"release": "6.1", "above": [RAM, descriptor((1 << 46) - GIB, 2 * GIB)]}),
     # alignment and hotplug
-    ("dax-alignment", "error", {"above": [RAM, sp(6 * GIB + 4096, 8 * GIB)]}),
-    ("dax-alignment", "error", {"arch": ARM64, "page_size": 65536, "above": [RAM, sp(6 * GIB + 2 * MIB, 8 * GIB)]}),
+    ("dax-alignment", "error", {"above": [RAM, sp(6 * GIB + 4096, 8 * GIB)], "tables": {"HMAT": None}}),
+    (
+        "dax-alignment",
+        "error",
+        {"arch": ARM64, "page_size": 65536, "above": [RAM, sp(6 * GIB + 2 * MIB, 8 * GIB)], "tables": {"HMAT": None}},
+    ),
     ("kmem-alignment", "warning", {"above": [RAM, sp(6 * GIB + 2 * MIB, 8 * GIB)], "tables": {"HMAT": None}}),
     ("kmem-too-small", "warning", {"above": [RAM, sp(6 * GIB + 2 * MIB, 6 * GIB + 4 * MIB)]}),
     ("beyond-hotplug", "error", {"above": [RAM, sp(1 << 46, (1 << 46) + GIB)], "phys_bits": 52}),
+    (
+        "beyond-hotplug",
+        "error",
+        {"arch": ARM64, "above": [RAM, sp(1 << 47, (1 << 47) + GIB)], "tables": {"HMAT": None}},
+    ),
     ("hotplug-not-built", "warning", {"config": {"MEMORY_HOTPLUG": "n"}}),
     ("auto-online", "note", {"cmdline": ""}),
     ("auto-online", "warning", {"cmdline": "memhp_default_state=online_kernel"}),
@@ -70,7 +93,13 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     ("srat-off", "note", {"cmdline": NEAR + "numa=off"}),
     ("slit-invalid", "warning", {"tables": {"SLIT": Slit([[10, 10], [20, 10]]).sealed()}}),
     # HMAT
-    ("hmat-missing", "note", {"tables": {"HMAT": None}}),
+    ("hmat-missing", "warning", {"tables": {"HMAT": None}}),
+    ("hmat-missing", "warning", {"tables": {"HMAT": None}, "release": "6.1"}),
+    ("hmat-missing", "note", {"tables": {"HMAT": None}, "release": "5.10"}),
+    ("hmat-missing", "note", {"tables": {"SRAT": srat(*LOW, memory(0, 6 * GIB, 8 * GIB)), "HMAT": None}}),
+    ("hmat-incomplete", "warning", {"tables": {"HMAT": hmat(bandwidth=None)}}),
+    ("hmat-not-for-tiers", "warning", {"release": "6.1"}),
+    ("hmat-not-for-tiers", "warning", {"arch": ARM64, "release": "6.1"}),
     ("hmat-ignored", "warning", {"tables": {"HMAT": hmat(domain=7)}}),
     ("hmat-ignored", "warning", {"tables": {"SRAT": None}}),
     ("hmat-ignored", "warning", {"config": {"ACPI_HMAT": "n"}}),
@@ -112,6 +141,10 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     ("driver-missing", "warning", {"config": {"DEV_DAX_KMEM": "n"}}),
     ("drivers-builtin", "note", {"config": {"DEV_DAX": "y", "DEV_DAX_KMEM": "y"}}),
     ("dax-without-driver", "warning", {"tables": {"SRAT": srat(*LOW), "HMAT": None}}),
+    ("dax-region-free", "note", {"cmdline": NEAR + "dax_hmem.region_idle=1"}),
+    ("no-dax-device", "note", {"plugins": ("no:hmem",)}),
+    ("module-not-loaded", "note", {"load": ()}),
+    ("module-not-loaded", "note", {"load": ("dax_hmem",)}),
     # the command line
     ("mem-undone", "warning", {"cmdline": NEAR + "mem=1G"}),
     ("mem-undone", "warning", {"cmdline": NEAR + "memmap=1G"}),
@@ -150,6 +183,12 @@ SOUND: list[tuple[str, dict[str, Any]]] = [
     ("srat-coverage", {"tables": {"SRAT": None}}),
     ("srat-overlap", {"tables": {"SRAT": srat(*LOW, NODE_1, memory(2, 6 * GIB, 8 * GIB))}}),
     ("slit-invalid", {"tables": {"SLIT": Slit([[10, 11], [20, 10]]).sealed()}}),
+    ("hmat-incomplete", {"release": "6.1"}),
+    ("hmat-not-for-tiers", {"release": "6.1", "tables": {"HMAT": hmat(bandwidth=10)}}),
+    ("hmat-incomplete", {"release": "6.1"}),
+    ("hmat-not-for-tiers", {"release": "6.1", "tables": {"HMAT": hmat(bandwidth=10)}}),
+    ("module-not-loaded", {}),
+    ("no-dax-device", {}),
     ("hmat-covers-more", {"release": "6.1", "tables": {"SRAT": srat(LOW[0], memory(1, 4 * GIB, 8 * GIB))}}),
     ("hmat-covers-less", {"tables": {"SRAT": srat(*LOW, memory(1, 6 * GIB, 7 * GIB)), "HMAT": None}}),
     ("hmat-necessary", {"release": "5.10", "tables": {"HMAT": None}}),
@@ -180,21 +219,32 @@ SOUND: list[tuple[str, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("rule", "severity", "changes"), BROKEN, ids=[f"{n}-{b[0]}" for n, b in enumerate(BROKEN)])
 def test_a_rule_finds_what_breaks_it(rule: str, severity: str, changes: dict[str, Any]) -> None:
-    found = [finding for finding in findings(machine(**changes)) if finding.rule == rule]
+    found = [finding for finding in findings_with(changes) if finding.rule == rule]
     assert {finding.severity for finding in found} == {severity}
     assert all(finding.message and (finding.start is None) == (finding.end is None) for finding in found)
 
 
 @pytest.mark.parametrize(("rule", "changes"), SOUND, ids=[f"{n}-{s[0]}" for n, s in enumerate(SOUND)])
 def test_a_rule_leaves_alone_what_does_not_break_it(rule: str, changes: dict[str, Any]) -> None:
-    assert rule not in {finding.rule for finding in findings(machine(**changes))}
+    assert rule not in {finding.rule for finding in findings_with(changes)}
 
 
 @pytest.mark.parametrize(
     ("arch", "release"), [(X86, "5.5"), (X86, "5.10"), (X86, "6.1"), (X86, "6.12"), (ARM64, "6.1"), (ARM64, "6.12")]
 )
 def test_a_sound_machine_has_notes_at_most(arch: str, release: str) -> None:
-    assert {f.severity for f in findings(machine(arch, release, config={"ZONE_DEVICE": "y"}))} <= {"note"}
+    found = findings(machine(arch, release, config={"ZONE_DEVICE": "y"}))
+    assert {f.rule for f in found if f.severity != "note"} <= ({"hmat-not-for-tiers"} if release == "6.1" else set())
+
+
+def test_an_hmat_that_is_not_there_is_told_with_the_tiers_of_the_system() -> None:
+    now = {f.rule: f.message for f in findings(machine(tables={"HMAT": None}))}["hmat-missing"]
+    assert "node 1 would be in tier 22, DRAM is in tier 4, and cold pages of node 0 are demoted to it" in now
+    online = machine(tables={"HMAT": None}, cmdline="memhp_default_state=online_movable")
+    assert "node 1 is in tier 22, DRAM" in {f.rule: f.message for f in findings(online)}["hmat-missing"]
+    old = {f.rule: f.message for f in findings(machine(release="6.1", tables={"HMAT": None}))}["hmat-missing"]
+    assert "node 1 would be in tier 22" in old
+    assert "whatever the HMAT says" in old
 
 
 def rules_in(*folders: str) -> set[str]:

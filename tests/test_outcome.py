@@ -18,7 +18,7 @@ BOTH = "memhp_default_state=offline"
 OFF = (6 * GIB + 2 * MIB, 8 * GIB)
 
 #: What the machine is like, and how many MiB of it are put to which use.
-FATES: list[tuple[dict[str, Any], dict[str, int]]] = [
+FATES: list[tuple[dict[str, Any], dict[str, float]]] = [
     ({}, {"kmem": 2048}),
     ({"release": "6.1"}, {"devdax": 2048}),
     ({"arch": ARM64}, {"kmem": 2048}),
@@ -39,7 +39,7 @@ FATES: list[tuple[dict[str, Any], dict[str, int]]] = [
 
 
 @pytest.mark.parametrize(("changes", "wanted"), FATES, ids=range(len(FATES)))
-def test_every_byte_is_counted_where_it_is(changes: dict[str, Any], wanted: dict[str, int]) -> None:
+def test_every_byte_is_counted_where_it_is(changes: dict[str, Any], wanted: dict[str, float]) -> None:
     found = outcome(settled(machine(**changes)))
     assert {use: size / MIB for use, size in found.totals.items() if size} == wanted
     for marked in found.ranges:

@@ -13,6 +13,7 @@ from softreserve.model.findings import Finding
 from softreserve.model.handoff import Handoff
 from softreserve.model.kexec import KexecImage, KexecRequest
 from softreserve.model.machine import Machine
+from softreserve.model.outcome import Outcome
 from softreserve.model.placement import Placement
 from softreserve.plugins import hookspecs
 from softreserve.plugins.hooks import Hooks, hooks_of, load
@@ -148,7 +149,7 @@ def test_the_rest_is_asked_on_request() -> None:
     system = boot(sample_machine("x86_64"), hooks)
     del calls[:]
     kexec.load(system, KexecRequest())
-    hooks.lint(system)
+    hooks.lint(system, Outcome(()), Outcome(()))
     hooks.stub_place_image(system.machine, None)
     assert calls == [
         "softreserve_kexec_policies",

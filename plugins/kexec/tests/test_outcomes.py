@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from softreserve.kernel.system import System
 from softreserve.machine import kexec
-from softreserve.machine.crossing import fate
 from softreserve.model.kexec import KexecRequest
 from softreserve.model.machine import Machine
 from softreserve.model.ranges import PhysRange
+from softreserve.views.crossing import fate
 
 USES = ["unclaimed", "devdax", "kmem", "virtio_mem"]
 #: Memory of a paravirtual device, far from all RAM: it is in no firmware map.
@@ -70,7 +70,7 @@ def outcome(lab: Any, machine: Machine, request: KexecRequest, use: str, where: 
     image = kexec.load(system, request)
     assert image.status == 0
     following = lab.boot(image.machine)
-    return fate(following, where).state, any(where.overlaps(s.range) for s in image.segments)
+    return fate(following, where), any(where.overlaps(s.range) for s in image.segments)
 
 
 @pytest.mark.parametrize("use", USES)
@@ -143,7 +143,7 @@ def test_plain_hot_added_memory_has_a_firmware_map_entry_and_reaches_the_next_ke
     assert system.memory.add_memory(0, VIRTIO.start, VIRTIO.size) == 0
     assert system.firmware_memmap.lines()[-1].endswith(f"{VIRTIO.start:#x} {VIRTIO.last:#x} System RAM")
     image = kexec.load(system, KexecRequest("kexec_load"))
-    assert fate(lab.boot(image.machine), VIRTIO).state == RAM
+    assert fate(lab.boot(image.machine), VIRTIO) == RAM
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_chains(lab: Any, calls: tuple[str, str], wanted: Any) -> None:
     found = []
     for call in calls:
         system = lab.boot(kexec.load(system, KexecRequest(call)).machine)
-        found.append(fate(system, lab.sp).state)
+        found.append(fate(system, lab.sp))
     assert tuple(found) == wanted
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 import click
 
 from softreserve.cli.options import Choices, MachineCommand, booted, machine_argument, machine_options
@@ -24,6 +25,7 @@ def explain_command(
 ) -> None:
     """Say what ADDRESS (bytes; 0x240000000, 9G) is to MACHINE, and every decision on the way there."""
     from softreserve.config.reader import parse_size
+    from softreserve.views.report import report
     from softreserve.views.summary import owners_at, why
 
     try:
@@ -31,6 +33,7 @@ def explain_command(
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="ADDRESS") from None
     system = booted(machine, choices, recording=True).system
+    part = report(system).outcome.part_at(at)
     events, owners = why(system, at), owners_at(system, at)
     node = system.nodes.phys_to_target_node(at)
     if as_json:
@@ -38,7 +41,13 @@ def explain_command(
 
         print_json(
             "explain",
-            {"address": at, "owners": owners, "node": node, "events": [event._asdict() for event in events]},
+            {
+                "address": at,
+                "owners": owners,
+                "node": node,
+                "specific_purpose": attrs.asdict(part) if part is not None else None,
+                "events": [event._asdict() for event in events],
+            },
         )
         return
     say(f"{at:#x} is {' > '.join(owners) or 'no resource'}" + (f", looked up as node {node}" if node >= 0 else ""))
@@ -46,6 +55,8 @@ def explain_command(
         say("  neither the firmware's map nor anything later names it")
     for event in events:
         _print(event)
+    if part is not None:
+        say(f"  in the end: {part.words}{f': {part.why}' if part.why else ''}")
 
 
 def _print(event: Event) -> None:

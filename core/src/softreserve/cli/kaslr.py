@@ -137,7 +137,7 @@ def _area_as_json(area: SlotArea) -> dict[str, Any]:
 
 
 def _print(machine: Machine, placement: Placement, free: Placement, without: str) -> None:
-    from softreserve.cli.output import human_size
+    from softreserve.model.sizes import human_size
 
     size, align = human_size(free.size), human_size(free.align)
     say(f"{machine.name}: Linux {machine.kernel.release}, {machine.arch}, image of {size}, a slot every {align}")

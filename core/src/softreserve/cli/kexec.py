@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import attrs
 import click
 
 from softreserve.cli.options import Choices, MachineCommand, booted, machine_argument, machine_options
-from softreserve.cli.terminal import print_table, say, tell
+from softreserve.cli.output import print_verdict
+from softreserve.cli.terminal import Styled, print_table, say
+from softreserve.model.sizes import human_size
 from softreserve.model.units import U64_MAX
+
+if TYPE_CHECKING:
+    from softreserve.model.outcome import Marked
+    from softreserve.views.crossing import Generation
 
 __all__ = ["kexec_command"]
 
@@ -51,13 +58,14 @@ def kexec_command(
 ) -> int:
     """Boot MACHINE, kexec into the next kernel, and show what each generation makes of specific purpose memory.
 
-    Ends with 1 where memory of a device is overwritten or specific purpose memory is no longer soft reserved.
+    Ends with 1, and says what happened, where a later kernel sets less of it aside than the first one, or can use less
+    of it, or where a loader overwrites it.
     """
     from softreserve.config.builds import rebuilt
-    from softreserve.machine.crossing import cross
     from softreserve.model.kexec import KexecRequest
+    from softreserve.views.crossing import cross
 
-    system, _, hooks_for = booted(machine, choices)
+    system, _, hooks_for = booted(machine, choices, recording=True)
     request = KexecRequest(
         syscall=syscall,
         kernel=rebuilt(system.kernel, release=to_kernel, arch=None, page_size=None) if to_kernel else None,
@@ -73,21 +81,19 @@ def kexec_command(
         print_json("kexec", {"generations": [_as_json(generation) for generation in generations]})
     else:
         _print(generations)
-    first = [f.state for f in generations[0].fates]
-    changed = any([f.state for f in g.fates] != first for g in generations[1:])
-    warned = any(g.image is not None and g.image.warnings for g in generations)
-    return 1 if changed or warned else 0
+    return 1 if any(generation.problems for generation in generations) else 0
 
 
-def _as_json(generation: Any) -> dict[str, Any]:
+def _as_json(generation: Generation) -> dict[str, Any]:
+    from softreserve.views.crossing import state
+
     image = generation.image
     return {
         "generation": generation.number,
         "release": generation.release,
-        "ranges": [
-            {"start": f.range.start, "end": f.range.end, "state": f.state, "devices": list(f.devices)}
-            for f in generation.fates
-        ],
+        "verdict": generation.report.verdict.as_json(),
+        "problems": list(generation.problems),
+        "ranges": [{**attrs.asdict(marked), "state": state(marked)} for marked in generation.ranges],
         "dax_kept": generation.dax_kept,
         "segments": [{"start": s.range.start, "end": s.range.end, "what": s.what} for s in image.segments]
         if image is not None
@@ -96,17 +102,43 @@ def _as_json(generation: Any) -> dict[str, Any]:
     }
 
 
-def _print(generations: list[Any]) -> None:
-    headings = ["range (last byte included)", *(f"{g.number}: {g.release}" for g in generations)]
-    rows = []
-    for index, first in enumerate(generations[0].fates):
-        states = [generation.fates[index].state for generation in generations]
-        rows.append([f"{first.range.start:012x}-{first.range.last:012x}", *states])
-    kept = ["" if g.dax_kept is None else "kept" if g.dax_kept else "not kept" for g in generations]
-    print_table(headings, [*rows, ["dax configuration", *kept]])
+def _print(generations: list[Generation]) -> None:
+    """Verdicts and problems first, then what each range is to each kernel, and what was put where."""
+    for generation in generations:
+        say(Styled(f"generation {generation.number}: Linux {generation.release}", "heading"))
+        if generation.problems:
+            say(Styled(generation.report.verdict.text, "loss"))
+        else:
+            print_verdict(generation.report.verdict)
+        for problem in generation.problems:
+            say(Styled(f"  {problem}", "loss"), hang="      ")
+        for warning in generation.image.warnings if generation.image is not None else ():
+            if warning not in generation.problems:
+                say(Styled(f"  {warning}, which is ordinary RAM to both kernels", "aside"), hang="      ")
+        say()
+    rows = [
+        (f"{first.start:012x}-{first.end - 1:012x}", *(_fate(g.ranges[index]) for g in generations))
+        for index, first in enumerate(generations[0].ranges)
+    ]
+    devices = ("dax devices", *(_dax_devices(generation) for generation in generations))
+    print_table(("range (last byte included)", *(f"{g.number}: {g.release}" for g in generations)), [*rows, devices])
     for generation in generations[1:]:
-        say(f"segments of generation {generation.number}:")
+        assert generation.image is not None
+        say()
+        say(Styled(f"segments of generation {generation.number}:", "heading"))
         for segment in sorted(generation.image.segments, key=lambda s: s.range):
             say(f"  {segment.range.start:012x}-{segment.range.last:012x} {segment.what}")
-        for warning in generation.image.warnings:
-            tell(f"generation {generation.number}: {warning}")
+
+
+def _fate(marked: Marked) -> str:
+    """What a range is, its parts in order."""
+    if len(marked.parts) == 1:
+        return marked.parts[0].words
+    return "; ".join(f"{human_size(part.size)} {part.words}" for part in marked.parts)
+
+
+def _dax_devices(generation: Generation) -> str:
+    if not generation.devices:
+        return "none"
+    words = {None: ", ".join(generation.devices), True: "as before", False: "not as before"}
+    return words[generation.dax_kept]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import attrs
 import click
 
 from softreserve.cli.options import Choices, MachineCommand, booted, machine_argument, machine_options
+from softreserve.cli.output import VERDICT_STYLES, counted
 from softreserve.cli.terminal import Styled, say
-from softreserve.model.findings import SEVERITIES, Finding
-from softreserve.views.lint import lint
+from softreserve.model.findings import Finding
+from softreserve.views.report import Report, report
 
 __all__ = ["lint_command"]
 
@@ -24,29 +27,28 @@ def lint_command(
 ) -> int:
     """Find mistakes of the firmware and surprises for the operator.
 
-    Ends with 1 when there is an error or a warning.
+    Says first what became of specific purpose memory. Ends with 1 when there is an error or a warning.
     """
-    found = lint(booted(machine, choices, recording=True).system)
+    told = report(booted(machine, choices, recording=True).system)
     if as_json:
         from softreserve.cli.jsonout import print_json
 
-        print_json("lint", {"findings": [attrs.asdict(finding) for finding in found]})
+        findings = [attrs.asdict(finding) for finding in told.findings]
+        print_json("lint", {"verdict": told.verdict.as_json(), "findings": findings})
     else:
-        for finding in found:
-            _print(finding)
-        say(Styled(_count(found), "heading" if found else "good"))
-    return 1 if any(finding.severity != "note" for finding in found) else 0
+        _print(told)
+    return 1 if any(finding.severity != "note" for finding in told.findings) else 0
 
 
-def _print(finding: Finding) -> None:
-    where = ""
-    if finding.start is not None and finding.end is not None:
-        where = f"{finding.start:#x}-{finding.end - 1:#x}: "
-    say(Styled(finding.severity, finding.severity), f": {where}{finding.message} [{finding.rule}]")
+def _print(told: Report) -> None:
+    say(Styled(told.verdict.text, VERDICT_STYLES[told.verdict.severity]))
+    for finding in told.findings:
+        say(Styled(finding.severity, finding.severity), f": {_where(finding)}{finding.message} [{finding.rule}]")
+    counts = Counter(finding.severity for finding in told.findings)
+    say(Styled(counted(counts), "heading" if told.findings else "good"))
 
 
-def _count(found: list[Finding]) -> str:
-    """How many there are of each severity, the worst first."""
-    counts = [(sum(finding.severity == name for finding in found), name) for name in SEVERITIES]
-    words = [f"{count} {name}{'' if count == 1 else 's'}" for count, name in counts if count]
-    return ", ".join(words) or "no findings"
+def _where(finding: Finding) -> str:
+    if finding.start is None or finding.end is None:
+        return ""
+    return f"{finding.start:#x}-{finding.end - 1:#x}: "

@@ -1,57 +1,132 @@
-"""A machine for people, on a terminal."""
+"""A machine for people, on a terminal: the verdict and what is lost first, then the details."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from typing import Any
+
 from softreserve.cli.terminal import Styled, print_table, say
+from softreserve.model.findings import SEVERITIES
+from softreserve.model.outcome import LOSSES, USES, NodeRow
+from softreserve.model.sizes import human_size
+from softreserve.views.report import Shortfall, Verdict
 from softreserve.views.summary import Summary
 
-__all__ = ["human_size", "print_summary"]
+__all__ = ["VERDICT_STYLES", "counted", "print_summary", "print_verdict"]
 
-
-def human_size(size: int) -> str:
-    """``1.5 GiB``: the largest unit of which there is one, at most two digits after the point."""
-    for power, unit in ((40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")):
-        if size >= 1 << power:
-            return f"{size / (1 << power):.2f}".rstrip("0").rstrip(".") + f" {unit}"
-    return f"{size} B"
+_RANGE = "range (last byte included)"
+_OWNER_STYLES = {"Soft Reserved": "reserved", "System RAM": "memory"}
+#: How a verdict is shown, by its severity.
+VERDICT_STYLES = {"error": "loss", "warning": "loss", "note": "note", "good": "good"}
 
 
 def print_summary(summary: Summary) -> None:
-    """A machine as a table of ranges, its dax devices, and what is lost to alignment."""
+    """The verdict, specific purpose memory by use and by range, nodes, and ``/proc/iomem`` with reasons."""
     words = f"{summary.release}, {summary.arch}, {human_size(summary.page_size)} pages"
     say(Styled(f"{summary.machine}: Linux {words}, nodes {summary.nodes or '-'}", "heading"))
-    say(Styled(f"plugins: {', '.join(summary.plugins)}", "aside"))
     loaded = ", ".join(summary.modules) or "no module"
-    say(Styled(f"userspace: {summary.userspace}, {loaded} loaded", "aside"))
-    _print_capacity(summary)
+    say(Styled(f"userspace: {summary.userspace}, {loaded} loaded; plugins: {', '.join(summary.plugins)}", "aside"))
     say()
-    rows = []
+    print_verdict(summary.verdict)
+    if summary.findings:
+        say(Styled(f"softreserve lint has {counted(summary.findings)}", "aside"))
+    say()
+    if summary.outcome.total:
+        _print_uses(summary)
+        _print_marked(summary)
+    _print_nodes(summary)
+    _print_resources(summary)
+
+
+def print_verdict(verdict: Verdict) -> None:
+    """The sentence, and one line for each reason."""
+    say(Styled(verdict.text, VERDICT_STYLES[verdict.severity]))
+    for shortfall in verdict.shortfalls:
+        say(f"  {_amount(shortfall)}: {shortfall.why} [{shortfall.rule}]", hang="      ")
+
+
+def counted(findings: Mapping[str, int]) -> str:
+    """How many there are of each severity, the worst first."""
+    counts = [(findings[name], name) for name in SEVERITIES if findings.get(name)]
+    return ", ".join(f"{count} {name}{'' if count == 1 else 's'}" for count, name in counts) or "no findings"
+
+
+def _amount(shortfall: Shortfall) -> str:
+    size = human_size(shortfall.size)
+    return size if shortfall.ranges == 1 else f"{size} in {shortfall.ranges} ranges, the first"
+
+
+def _print_uses(summary: Summary) -> None:
+    """What the memory is, and what it were if all devices had one driver."""
+    columns = (summary.outcome.totals, summary.as_system_ram, summary.as_devdax)
+    rows: list[tuple[Any, ...]] = []
+    for use, words in USES.items():
+        sizes = [column[use] for column in columns]
+        if any(sizes):
+            style = "loss" if use in LOSSES else ""
+            rows.append((words, *(Styled(human_size(size) if size else "-", style if size else "") for size in sizes)))
+    headings = ("specific purpose memory", "as it is", "all to kmem, online", "all to device_dax")
+    print_table(headings, rows, right={1, 2, 3})
+    say()
+
+
+def _print_marked(summary: Summary) -> None:
+    rows: list[tuple[Any, ...]] = []
+    for marked in summary.outcome.ranges:
+        for part in marked.parts:
+            style = "loss" if part.use in LOSSES else "memory"
+            size, node = human_size(part.size), str(part.node) if part.node >= 0 else "-"
+            rows.append((f"{part.start:012x}-{part.end - 1:012x}", size, node, Styled(part.words, style)))
+    print_table((_RANGE, "size", "node", "what became of it"), rows, right={1, 2})
+    say()
+
+
+def _print_nodes(summary: Summary) -> None:
+    onlined = {row.node: row for row in summary.onlined.nodes}
+    now = {row.node: row for row in summary.outcome.nodes}
+    rows = [_node_row(now.get(node), onlined.get(node)) for node in sorted(now | onlined)]
+    headings = ("node", "CPUs", "RAM", "specific purpose", "of that online", "tier", "demotes to", "distances")
+    print_table(headings, rows, right={0, 2, 3, 4})
+    if any("(" in cell for row in rows for cell in row):
+        say(Styled("(in brackets: once the memory of all dax devices is online)", "aside"))
+    say()
+
+
+def _node_row(now: NodeRow | None, onlined: NodeRow | None) -> tuple[str, ...]:
+    row = now or onlined
+    assert row is not None
+    return (
+        str(row.node),
+        row.cpus or "-",
+        human_size(row.ram) if row.ram else "-",
+        human_size(row.special) if row.special else "-",
+        human_size(row.added) if now is not None and row.added else "-",
+        *_now_and_then(_tier(now), _tier(onlined)),
+        *_now_and_then(_targets(now), _targets(onlined)),
+        " ".join(f"{node}:{distance}" for node, distance in row.distances.items()),
+    )
+
+
+def _tier(row: NodeRow | None) -> str:
+    return "-" if row is None or row.tier is None else str(row.tier)
+
+
+def _targets(row: NodeRow | None) -> str:
+    return ",".join(map(str, row.demotes_to)) if row is not None and row.demotes_to else "-"
+
+
+def _now_and_then(now: str, then: str) -> Iterator[str]:
+    yield now if now == then else f"({then})" if now == "-" else f"{now} ({then})"
+
+
+def _print_resources(summary: Summary) -> None:
+    """``/proc/iomem``, cut where nodes meet."""
+    rows: list[tuple[Any, ...]] = []
     for item in summary.ranges:
-        style = {"Soft Reserved": "reserved", "System RAM": "memory"}.get(item.owner, "")
-        rows.append(
-            (
-                f"{item.start:012x}-{item.end - 1:012x}",
-                human_size(item.end - item.start),
-                Styled("  " * item.depth + item.owner, style),
-                str(item.node) if item.node >= 0 and item.depth == 0 else "",
-                Styled(item.why, "aside"),
-            )
-        )
-    headings = ("range (last byte included)", "size", "owner", "node", "how it came about")
-    print_table(headings, rows, right={1, 3})
-
-
-def _print_capacity(summary: Summary) -> None:
-    """What can be used of the soft reserved memory, and what alignment takes away."""
-    if not summary.soft_reserved:
-        say("no soft reserved memory")
-        return
-    total = sum(item.end - item.start for item in summary.soft_reserved)
-    block = human_size(summary.memory_block_size)
-    say(f"soft reserved: {human_size(total)}")
-    for what, usable in (
-        ("as dax devices", sum(item.as_device for item in summary.soft_reserved)),
-        (f"as System RAM, in memory blocks of {block}", sum(item.as_memory for item in summary.soft_reserved)),
-    ):
-        lost = [Styled(f"; lost to alignment: {human_size(total - usable)}", "loss")] if usable < total else []
-        say(f"  {what}: {human_size(usable)}", *lost)
+        owner = Styled("  " * item.depth + item.owner, _OWNER_STYLES.get(item.owner, ""))
+        shares = [(share.start, share.end, share.node) for share in item.nodes] or [(item.start, item.end, -1)]
+        for start, end, node in shares:
+            why = item.why if start == item.start else "likewise, on another node"
+            place = f"{start:012x}-{end - 1:012x}"
+            rows.append((place, human_size(end - start), owner, str(node) if node >= 0 else "", Styled(why, "aside")))
+    print_table((_RANGE, "size", "owner", "node", "how it came about"), rows, right={1, 3})

@@ -19,6 +19,8 @@ class Finding:
     :param severity: ``error``: memory is lost, or used against the firmware's wish; ``warning``: not what was meant;
         ``note``: good to know.
     :param rule: the name of the rule; it stays the same over releases.
+    :param explains: a use of :data:`softreserve.model.outcome.USES`: the finding says why specific purpose memory in
+        its range is put to that use, or, without a range, why all such memory is that no other finding explains.
     """
 
     severity: str = attrs.field(validator=attrs.validators.in_(SEVERITIES))
@@ -26,3 +28,4 @@ class Finding:
     message: str
     start: int | None = None
     end: int | None = None
+    explains: str = ""

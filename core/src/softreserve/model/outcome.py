@@ -50,6 +50,21 @@ class Part:
         """Length in bytes."""
         return self.end - self.start
 
+    @property
+    def words(self) -> str:
+        """What became of it, in a few words."""
+        device = ", ".join(word for word in (self.device, self.driver or (self.device and "no driver")) if word)
+        if self.use == "devdax":
+            return device
+        if self.use == "kmem":
+            state = f"online{f' in zone {self.zone}' if self.zone else ''}" if self.online else "offline"
+            return f"{device or self.owner}: system RAM, {state}"
+        reason = f" [{self.rule}]" if self.rule else ""
+        if self.use == "unused":
+            return f"{device}: unused{reason}"
+        words = {"ram": "ordinary RAM", "no-device": "soft reserved, no dax device"}
+        return words.get(self.use, self.owner or "in no resource") + reason
+
 
 @attrs.frozen
 class Marked:
@@ -75,7 +90,8 @@ class NodeRow:
 
     ``ram`` is what it has from boot on, ``special`` the specific purpose memory beside that, ``added`` what of that
     is online as System RAM. ``tier`` is that of the memory tiers, ``None`` where the node is in none; pages go to
-    the nodes of ``demotes_to`` when it is full and demotion is on. ``distances`` are by node.
+    the nodes of ``demotes_to`` when it is full and demotion is on. ``distances`` are by node. ``performance`` has what
+    the kernel shows of it by the HMAT, by the names of the files (nanoseconds, MB/s); empty: nothing.
     """
 
     node: int
@@ -87,6 +103,7 @@ class NodeRow:
     tier: int | None
     demotes_to: tuple[int, ...]
     distances: dict[int, int]
+    performance: dict[str, int] = attrs.field(factory=dict)
 
 
 @attrs.frozen
@@ -101,6 +118,10 @@ class Outcome:
         """All parts, ascending."""
         for marked in self.ranges:
             yield from marked.parts
+
+    def part_at(self, address: int) -> Part | None:
+        """The part that holds an address; ``None``: that is no specific purpose memory."""
+        return next((part for part in self.parts if part.start <= address < part.end), None)
 
     @property
     def total(self) -> int:

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Sequence
+from operator import itemgetter
+from typing import Any, TypeVar
+
 import attrs
 
-__all__ = ["PhysRange"]
+__all__ = ["PhysRange", "span_at"]
+
+_start = itemgetter(0)
+S = TypeVar("S", bound=tuple[Any, ...])
+
+
+def span_at(spans: Sequence[S], address: int) -> S | None:
+    """The span ``(start, end, ...)`` that holds an address; ``spans`` (half open) are disjoint and ascending."""
+    found = bisect_right(spans, address, key=_start) - 1
+    return spans[found] if found >= 0 and address < spans[found][1] else None
 
 
 @attrs.frozen(order=True)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from softreserve.model.handoff import Handoff
     from softreserve.model.kexec import KexecImage, KexecRequest
     from softreserve.model.machine import Machine
+    from softreserve.model.outcome import Outcome
     from softreserve.model.placement import Placement
 
 T = TypeVar("T")
@@ -208,11 +209,11 @@ class Hooks:
 
         return self._first("softreserve_kexec_load", KexecImage, system=system, request=request)
 
-    def lint(self, system: System) -> list[Finding]:
+    def lint(self, system: System, outcome: Outcome, onlined: Outcome) -> list[Finding]:
         """See :func:`softreserve.plugins.hookspecs.softreserve_lint`."""
         from softreserve.model.findings import Finding
 
-        return self._all("softreserve_lint", Finding, system=system)
+        return self._all("softreserve_lint", Finding, system=system, outcome=outcome, onlined=onlined)
 
     def cli(self, group: click.Group) -> None:
         """See :func:`softreserve.plugins.hookspecs.softreserve_cli`."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from softreserve.model.handoff import Handoff
     from softreserve.model.kexec import KexecImage, KexecRequest
     from softreserve.model.machine import Machine
+    from softreserve.model.outcome import Outcome
     from softreserve.model.placement import Placement
 
 __all__ = ["hookimpl", "hookspec"]
@@ -266,14 +267,16 @@ def softreserve_kexec_load(system: System, request: KexecRequest) -> KexecImage 
 
 
 @hookspec
-def softreserve_lint(system: System) -> Sequence[Finding] | None:
-    """Find mistakes of the firmware and surprises for the operator.
+def softreserve_lint(system: System, outcome: Outcome, onlined: Outcome) -> Sequence[Finding] | None:
+    """Find mistakes of the firmware and surprises for the operator; say why memory is lost (``Finding.explains``).
 
     Stage: running, on request.
     Calls: once per request and plugin, in the order of loading. A list; ``None`` and empty mean "nothing found".
     Kernel: none.
 
     :param system: the kernel that runs.
+    :param outcome: what became of its specific purpose memory.
+    :param onlined: the same on a copy whose dax devices were all given to kmem, their memory online.
     :returns: findings with ranges in bytes, half open; or ``None``.
     :raises MachineError: never in a sound plugin.
     """

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from softreserve.model.findings import SEVERITIES, Finding
-from softreserve.plugins.hooks import hooks_of
+from softreserve.model.findings import Finding
+from softreserve.views.report import report
 
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
@@ -22,7 +22,4 @@ def lint(system: System) -> list[Finding]:
 
     Load its modules before (:meth:`softreserve.kernel.modules.Modules.coldplug`) if dax devices are to be looked at.
     """
-    from softreserve.views import lint_rules
-
-    found = [*lint_rules.findings(system), *hooks_of(system).lint(system)]
-    return sorted(found, key=lambda f: (SEVERITIES.index(f.severity), f.start or 0, f.rule))
+    return list(report(system).findings)

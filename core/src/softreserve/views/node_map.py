@@ -5,15 +5,14 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable
 from itertools import pairwise
-from operator import itemgetter
 from typing import TYPE_CHECKING
+
+from softreserve.model.ranges import span_at
 
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
 
 __all__ = ["NodeMap"]
-
-_start = itemgetter(0)
 
 
 class NodeMap:
@@ -39,9 +38,9 @@ class NodeMap:
     def at(self, address: int) -> int:
         """Node of an address, or -1."""
         for spans in (self._known, self._spans):
-            found = bisect_right(spans, address, key=_start) - 1
-            if found >= 0 and address < spans[found][1]:
-                return spans[found][2]
+            found = span_at(spans, address)
+            if found is not None:
+                return found[2]
         return self._lookup.phys_to_target_node(address) if self._lookup is not None else self._otherwise
 
     def split(self, start: int, end: int) -> list[tuple[int, int, int]]:

@@ -11,12 +11,14 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from operator import itemgetter
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import attrs
 
 from softreserve.kernel.numa.numa import format_list
+from softreserve.kernel.sysfs import Attribute, Directory, Link, Node
 from softreserve.model.outcome import Marked, NodeRow, Outcome, Part
+from softreserve.model.ranges import span_at
 from softreserve.views.node_map import NodeMap
 
 if TYPE_CHECKING:
@@ -30,7 +32,6 @@ _MAPPING: Final = re.compile(r"mapping\d+")
 _RAM: Final = "System RAM"
 _SOFT_RESERVED: Final = "Soft Reserved"
 _start = itemgetter(0)
-T = TypeVar("T")
 
 
 # --- what was marked
@@ -126,8 +127,9 @@ class _Look:
                 yield attrs.evolve(part, start=first, end=last, node=node)
 
     def _part(self, start: int, end: int) -> Part:
-        names = _at(self._resources, start) or ()
-        device = _at(self._devices, start)
+        resource, owned = span_at(self._resources, start), span_at(self._devices, start)
+        names = resource[2] if resource is not None else ()
+        device = owned[2] if owned is not None else None
         owner = names[-1] if names else ""
         kind = _kind(names)
         if _is_ram(kind) and (device is not None or names[0] != _RAM):
@@ -144,7 +146,7 @@ class _Look:
                 zone=blocks.zone.name if blocks is not None and blocks.zone is not None else "",
             )
         if _is_ram(kind):
-            return Part(start, end, "ram", owner, node=_SPLIT)
+            return Part(start, end, "ram", kind, node=_SPLIT)
         if device is not None:
             used = bool(device.driver) and device.name not in self._with_ram
             return Part(start, end, "devdax" if used else "unused", owner, device.name, device.driver, device.node)
@@ -164,12 +166,6 @@ def _kind(names: tuple[str, ...]) -> str:
     return next((name for name in reversed(names) if name == _SOFT_RESERVED or _is_ram(name)), "")
 
 
-def _at(spans: list[tuple[int, int, T]], address: int) -> T | None:
-    """What an ascending list of disjoint spans has for an address."""
-    found = bisect_right(spans, address, key=_start) - 1
-    return spans[found][2] if found >= 0 and address < spans[found][1] else None
-
-
 def _flat(siblings: Iterable[Resource], names: tuple[str, ...]) -> Iterator[tuple[int, int, tuple[str, ...]]]:
     """Resources without overlaps: (start, end, names from the outermost to the innermost), half open, ascending."""
     for res in siblings:
@@ -186,29 +182,28 @@ def _flat(siblings: Iterable[Resource], names: tuple[str, ...]) -> Iterator[tupl
 
 def dax_ranges(system: System) -> Iterator[tuple[int, int, DaxDevice]]:
     """Ranges of dax devices (bytes, half open), as sysfs shows them."""
-    tree = system.sysfs
-    names = tree.listdir(_BUS)
-    for name in names if isinstance(names, list) else ():
-        where = f"{_BUS}/{name}"
-        driver = tree.readlink(f"{where}/driver")
-        node = _number(system, f"{where}/target_node")
-        device = DaxDevice(
-            name, driver.rpartition("/")[2] if isinstance(driver, str) else "", -1 if node is None else node
-        )
-        entries = tree.listdir(where)
-        mappings = [m for m in entries if _MAPPING.fullmatch(m)] if isinstance(entries, list) else []
+    bus = system.sysfs.node(_BUS)
+    for name in bus.listing() if isinstance(bus, Directory) else ():
+        shown = system.sysfs.node(f"{_BUS}/{name}", follow=True)
+        if not isinstance(shown, Directory):
+            continue
+        link, node = shown.get("driver"), _number(shown, "target_node")
+        driver = link.target.rpartition("/")[2] if isinstance(link, Link) else ""
+        device = DaxDevice(name, driver, -1 if node is None else node)
+        mappings = [shown.get(entry) for entry in shown.listing() if _MAPPING.fullmatch(entry)]
         for mapping in mappings:
-            start, last = (_number(system, f"{where}/{mapping}/{field}") for field in ("start", "end"))
+            start, last = _number(mapping, "start"), _number(mapping, "end")
             if start is not None and last is not None:
                 yield start, last + 1, device
         # before devices could be made of several ranges
-        size, start = _number(system, f"{where}/size"), _number(system, f"{where}/resource")
+        size, start = _number(shown, "size"), _number(shown, "resource")
         if not mappings and size and start is not None:
             yield start, start + size, device
 
 
-def _number(system: System, path: str) -> int | None:
-    value = system.sysfs.read(path)
+def _number(directory: Node | None, name: str) -> int | None:
+    node = directory.get(name) if isinstance(directory, Directory) else None
+    value = node.read() if isinstance(node, Attribute) else None
     return int(value, 0) if isinstance(value, bytes) else None
 
 
@@ -247,7 +242,16 @@ def _node_rows(system: System, ranges: Iterable[Marked]) -> Iterator[NodeRow]:
             tier=tiering.tier_of(node) if tiering is not None else None,
             demotes_to=tuple(tiering.demotion_targets(node)) if tiering is not None else (),
             distances={other: nodes.distance(node, other) for other in sorted(nodes.online)},
+            performance=_performance(system, node),
         )
+
+
+def _performance(system: System, node: int) -> dict[str, int]:
+    """What sysfs shows of the best class of initiators with CPUs, or of all where classes are not told apart."""
+    device = system.nodes.device(node)
+    classes = [device.access[number] for number in (1, 0) if number in device.access] if device is not None else []
+    found = next((shown.coordinate for shown in classes if shown.coordinate is not None), None)
+    return found._asdict() if found is not None else {}
 
 
 def _ram(system: System) -> Iterator[tuple[int, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -9,14 +10,18 @@ import attrs
 
 from softreserve.model.efi import EfiAttribute, type_words
 from softreserve.model.events import Event
+from softreserve.model.outcome import Outcome
 from softreserve.model.ranges import PhysRange
-from softreserve.views.capacity import soft_reserved_capacity
+from softreserve.views.node_map import NodeMap
+from softreserve.views.outcome import outcome
+from softreserve.views.report import Verdict, report
+from softreserve.views.what_if import as_devdax
 
 if TYPE_CHECKING:
     from softreserve.kernel.state import Userspace
     from softreserve.kernel.system import System
 
-__all__ = ["CapacitySummary", "RangeSummary", "Summary", "owners_at", "summarize", "told_by_firmware", "why"]
+__all__ = ["NodeShare", "RangeSummary", "Summary", "owners_at", "summarize", "told_by_firmware", "why"]
 
 #: Stages that decide whose a range is, and sources that do not though they run then: they say who may use it.
 _OWNING = ("efi stub", "early reservation", "resources")
@@ -24,30 +29,36 @@ _USERS = ("drivers/acpi/", "drivers/dax/")
 
 
 @attrs.frozen
+class NodeShare:
+    """Part of a range (bytes, half open) that is on one node; -1: none is known."""
+
+    start: int
+    end: int
+    node: int
+
+
+@attrs.frozen
 class RangeSummary:
-    """One line of ``/proc/iomem``, in bytes, half open; ``node`` is -1 where none is known; ``why`` may be empty."""
+    """One line of ``/proc/iomem``, in bytes, half open; ``why`` may be empty.
+
+    ``nodes`` are the shares of its nodes, ascending; of a line at the top only.
+    """
 
     start: int
     end: int
     owner: str
     depth: int
-    node: int
+    nodes: tuple[NodeShare, ...]
     why: str
 
 
 @attrs.frozen
-class CapacitySummary:
-    """What is left of a soft reserved range (bytes, half open) for dax devices, and of that as System RAM."""
-
-    start: int
-    end: int
-    as_device: int
-    as_memory: int
-
-
-@attrs.frozen
 class Summary:
-    """What ``softreserve boot`` shows. ``modules``: those that were loaded, oldest first."""
+    """What ``softreserve boot`` shows.
+
+    ``modules`` are those that were loaded, oldest first. ``as_system_ram`` and ``as_devdax`` are the uses of the
+    specific purpose memory (bytes) if all dax devices were given to kmem, or to device_dax.
+    """
 
     machine: str
     release: str
@@ -59,15 +70,34 @@ class Summary:
     nodes: str
     memory_block_size: int
     ranges: tuple[RangeSummary, ...]
-    soft_reserved: tuple[CapacitySummary, ...]
+    outcome: Outcome
+    onlined: Outcome
+    verdict: Verdict
+    as_devdax: dict[str, int]
+    findings: dict[str, int]
+
+    @property
+    def as_system_ram(self) -> dict[str, int]:
+        """Uses of the specific purpose memory if all dax devices were given to kmem, and their memory onlined."""
+        return self.onlined.totals
 
     def as_json(self) -> dict[str, Any]:
-        """For ``--json``: names as here, numbers in bytes."""
-        return attrs.asdict(self)
+        """For ``--json``: numbers in bytes, ranges half open."""
+        found = attrs.asdict(self, filter=lambda field, _: field.name not in ("outcome", "onlined", "as_devdax"))
+        found["specific_purpose"] = {
+            "totals": self.outcome.totals,
+            "as_system_ram": self.as_system_ram,
+            "as_devdax": self.as_devdax,
+            "ranges": [attrs.asdict(marked) for marked in self.outcome.ranges],
+        }
+        found["per_node"] = [attrs.asdict(row) for row in self.outcome.nodes]
+        found["per_node_as_system_ram"] = [attrs.asdict(row) for row in self.onlined.nodes]
+        return found
 
 
 def summarize(system: System) -> Summary:
     """Sum a booted system up."""
+    told = report(system)
     return Summary(
         machine=system.machine.name,
         release=system.kernel.release,
@@ -78,20 +108,24 @@ def summarize(system: System) -> Summary:
         modules=tuple(system.modules.live()),
         nodes=_text(system, "/sys/devices/system/node/online"),
         memory_block_size=system.memory.block_size,
-        ranges=tuple(_ranges(system)),
-        soft_reserved=tuple(
-            CapacitySummary(
-                left.range.start,
-                left.range.end,
-                as_device=left.devdax.size if left.devdax else 0,
-                as_memory=left.kmem.size if left.kmem else 0,
-            )
-            for left in soft_reserved_capacity(system)
-        ),
+        ranges=tuple(_ranges(system, told.outcome)),
+        outcome=told.outcome,
+        onlined=told.onlined,
+        verdict=told.verdict,
+        as_devdax=_as_devdax(system, told.outcome),
+        findings=dict(Counter(finding.severity for finding in told.findings)),
     )
 
 
-def _ranges(system: System) -> list[RangeSummary]:
+def _as_devdax(system: System, now: Outcome) -> dict[str, int]:
+    """Uses of the specific purpose memory if all dax devices were given to device_dax: looked up where they are not."""
+    if now.size("devdax", "ram", "lost") == now.total:
+        return now.totals
+    return outcome(as_devdax(system)).totals
+
+
+def _ranges(system: System, now: Outcome) -> list[RangeSummary]:
+    where = NodeMap(system, ((part.start, part.end, part.node) for part in now.parts if part.device))
     found = []
     reasons: list[str] = []  # of the resources that hold this one
     for depth, resource in system.iomem.walk():
@@ -100,8 +134,8 @@ def _ranges(system: System) -> list[RangeSummary]:
         reasons[depth:] = [reason]
         if depth and reason == reasons[depth - 1]:
             reason = ""
-        node = system.nodes.phys_to_target_node(resource.start)
-        found.append(RangeSummary(resource.start, resource.end + 1, resource.name or "", depth, node, reason))
+        shares = () if depth else tuple(NodeShare(*share) for share in where.split(resource.start, resource.end + 1))
+        found.append(RangeSummary(resource.start, resource.end + 1, resource.name or "", depth, shares, reason))
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from softreserve.machine.boot import boot
+from softreserve.plugins.hooks import hooks_of
 from softreserve.views.outcome import dax_ranges
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def as_devdax(system: System) -> System:
 
 
 def _copy(system: System, driver: str, state: str) -> System:
-    copy = boot(system.machine, system.hooks)
+    copy = boot(system.machine, hooks_of(system))
     _write(copy, f"{_MEMORY}/auto_online_blocks", state)
     copy.modules.coldplug()
     # drivers that are built in, or blocks that were there before the policy changed

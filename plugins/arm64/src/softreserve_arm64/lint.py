@@ -11,6 +11,7 @@ from softreserve.model.findings import Finding
 
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
+    from softreserve.model.outcome import Outcome
 
 __all__ = ["lint"]
 
@@ -18,25 +19,26 @@ __all__ = ["lint"]
 _ONLY_X86: Final = ("memmap", "add_efi_memmap", "efi_fake_mem")
 
 
-def lint(system: System) -> list[Finding]:
+def lint(system: System, outcome: Outcome) -> list[Finding]:
     """Ranges that never became a resource, and words that arm64 does not know."""
-    return [*_unregistered(system), *_foreign_parameters(system)]
+    return [*_unregistered(system, outcome), *_foreign_parameters(system)]
 
 
-def _unregistered(system: System) -> Iterator[Finding]:
-    """Specific purpose descriptors that no ``Soft Reserved`` resource shows whole: the kernel says nothing of them."""
+def _unregistered(system: System, outcome: Outcome) -> Iterator[Finding]:
+    """Specific purpose memory that is in no ``Soft Reserved`` resource: the kernel says nothing of it."""
     efi = system.stash.get(EFI)
     if efi is None or not efi.soft_reserve_enabled:
         return
-    known = {(res.start, res.end) for _, res in system.iomem.walk() if res.name == "Soft Reserved"}
-    for descriptor in efi.memmap or ():
-        start, last = descriptor.start, descriptor.last
-        if descriptor.is_special_purpose and descriptor.size and (start, last) not in known:
-            yield Finding("error", "soft-reserved-lost", _why_lost(system, descriptor.size), start, last + 1)
+    for whole in outcome.ranges:
+        for part in whole.parts:
+            if part.use in ("lost", "ram"):
+                why = _why_lost(system, whole.size, part.use)
+                yield Finding("error", "soft-reserved-lost", why, part.start, part.end, explains=part.use)
 
 
-def _why_lost(system: System, size: int) -> str:
-    lost = "specific purpose memory is not registered as a whole: no dax device, and no RAM either;"
+def _why_lost(system: System, size: int, use: str) -> str:
+    result = "ordinary RAM" if use == "ram" else "no dax device, and no RAM either"
+    lost = f"specific purpose memory is not registered: {result};"
     if system.kernel.has(EFI_SOFT_RESERVED_SIZE_IS_INT) and size >= 1 << 31:
         return f"{lost} this release takes its size for a 32-bit number; use one from 6.8 on, or a stable one"
     pages = " or with the rest of a kernel page" if system.kernel.page_size > 4096 else ""

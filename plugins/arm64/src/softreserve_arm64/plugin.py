@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from softreserve.model.findings import Finding
     from softreserve.model.handoff import Handoff
     from softreserve.model.machine import Machine
+    from softreserve.model.outcome import Outcome
     from softreserve.model.placement import Placement
 
 ARCH: Final = "arm64"
@@ -80,8 +81,8 @@ def softreserve_register_resources(system: System) -> Sequence[Initcall]:
 
 @hookimpl
 @for_arch(ARCH)
-def softreserve_lint(system: System) -> Sequence[Finding]:
+def softreserve_lint(system: System, outcome: Outcome) -> Sequence[Finding]:
     """Ranges that are lost, and capacity that alignment takes."""
     from softreserve_arm64 import lint
 
-    return lint.lint(system)
+    return lint.lint(system, outcome)

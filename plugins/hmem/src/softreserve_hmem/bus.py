@@ -94,8 +94,7 @@ class DaxBus(Bus["DevDax", "DaxDriver"], RegionOwner):
         name = _device_name(data)
         if name is None:
             return -EINVAL
-        if name not in registration.ids:
-            registration.ids.append(name)
+        registration.ids.setdefault(name)
         self.driver_attach(registration)
         return len(data)
 
@@ -104,8 +103,7 @@ class DaxBus(Bus["DevDax", "DaxDriver"], RegionOwner):
         name = _device_name(data)
         if name is None:
             return -EINVAL
-        if name in registration.ids:
-            registration.ids.remove(name)
+        registration.ids.pop(name, None)
         return len(data)
 
     # --- devices of regions

@@ -14,6 +14,7 @@ from softreserve.kernel.resource import (
     release_resource,
     request_region,
 )
+from softreserve.model.events import Rule
 
 from softreserve_hmem import behaviours
 
@@ -21,7 +22,11 @@ if TYPE_CHECKING:
     from softreserve.kernel.system import System
     from softreserve.model.dax import DaxDevice
 
-__all__ = ["DeviceDaxDriver"]
+__all__ = ["LEFT_BEHIND", "NOT_RESERVED", "DeviceDaxDriver"]
+
+#: What device_dax prints about a device.
+LEFT_BEHIND: Final = Rule("device-dax-left-behind", "refused by device_dax: it failed before")
+NOT_RESERVED: Final = Rule("device-dax-not-reserved", "refused by device_dax: its range is not free as a whole")
 
 _FILE: Final = "drivers/dax/device.c"
 _SUBSECTION_SIZE: Final = 2 << 20
@@ -49,9 +54,7 @@ class DeviceDaxDriver:
         Only a successful probe arranges for the device to forget its page map (``kill_dev_dax``).
         """
         if device in self._left_behind:
-            self._system.printk(
-                f"{self.name} {device.name}: dynamic-dax with pre-populated page map", f"{_FILE}: dev_dax_probe"
-            )
+            self._say(LEFT_BEHIND, device, "dynamic-dax with pre-populated page map")
             return -EINVAL
         claims: list[Resource] = []
         status = self._claim(device, claims) or self._memremap_pages(device)
@@ -70,10 +73,7 @@ class DeviceDaxDriver:
         for number, (start, end) in enumerate(device.ranges):
             found = request_region(self._system.iomem.root, start, end + 1 - start, device.name)
             if found is None:
-                self._system.printk(
-                    f"{self.name} {device.name}: mapping{number}: {start:#x}-{end:#x} could not reserve range",
-                    f"{_FILE}: dev_dax_probe",
-                )
+                self._say(NOT_RESERVED, device, f"mapping{number}: {start:#x}-{end:#x} could not reserve range")
                 return -EBUSY
             claims.append(found)
         return 0
@@ -102,6 +102,10 @@ class DeviceDaxDriver:
             return -EINVAL
         # Memory maps come in pieces of this size; only starts can be off, by way of `mapping`.
         return -EINVAL if (start | size) % _SUBSECTION_SIZE else 0
+
+    def _say(self, rule: Rule, device: DaxDevice, text: str) -> None:
+        line = f"{self.name} {device.name}: {text}"
+        self._system.log.printk(line, f"{_FILE}: dev_dax_probe", rule, device.name)
 
 
 def _release(claims: list[Resource]) -> None:

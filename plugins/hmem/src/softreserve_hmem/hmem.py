@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from softreserve_hmem.bus import DaxBus
 
-__all__ = ["LEFT_TO_CXL", "DaxHmem"]
+__all__ = ["LEFT_TO_CXL", "NO_REGION", "REGION_MADE", "DaxHmem"]
 
 _FILE: Final = "drivers/dax/hmem/hmem.c"
 

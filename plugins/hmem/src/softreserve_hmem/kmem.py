@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from softreserve.kernel.system import System
     from softreserve.model.dax import DaxDevice
 
-__all__ = ["KMEM_SAYS", "KmemDriver"]
+__all__ = ["KMEM_SAYS", "RANGE_TAKEN", "KmemDriver"]
 
 #: What kmem prints; each line is about a device, by name.
 KMEM_SAYS: Final = Rule("kmem-says", "a line of kmem")
+RANGE_TAKEN: Final = Rule("kmem-range-taken", "refused by kmem: the range is not free as a whole")
 NO_TARGET_NODE: Final = Rule("kmem-no-target-node", "refused by kmem: it has no target node")
 NO_WHOLE_BLOCK: Final = Rule("kmem-no-whole-block", "no whole memory block: stays with the device, unused")
 
@@ -133,7 +134,7 @@ class KmemDriver:
         where = f"mapping{number}: {first:#x}-{last:#x}"
         res = resource.request_region(self._system.iomem.root, first, size, device.name)
         if res is None:
-            self._say(device, f"{where} could not reserve region", "dev_dax_kmem_probe")
+            self._say(device, f"{where} could not reserve region", "dev_dax_kmem_probe", RANGE_TAKEN)
             return -EBUSY
         # Not busy, so that the System RAM can be put inside.
         res.flags = IORESOURCE_SYSTEM_RAM
@@ -190,5 +191,5 @@ class KmemDriver:
         )
         return False
 
-    def _say(self, device: DaxDevice, text: str, function: str) -> None:
-        self._system.log.printk(f"kmem {device.name}: {text}", f"{_FILE}: {function}", KMEM_SAYS, device.name)
+    def _say(self, device: DaxDevice, text: str, function: str, rule: Rule = KMEM_SAYS) -> None:
+        self._system.log.printk(f"kmem {device.name}: {text}", f"{_FILE}: {function}", rule, device.name)

@@ -1,7 +1,6 @@
 """What a person should know about soft reserved memory on its way to the dax bus.
 
-The rules look at devices, at what was offered, and at what the log says of refusals: on a system whose modules are
-loaded.
+The rules look at what became of the memory, at devices, at what was offered, and at what the log says of refusals.
 """
 
 from __future__ import annotations
@@ -11,118 +10,209 @@ from typing import TYPE_CHECKING
 
 from softreserve.kernel.numa.acpi_numa import SRAT_MEMORY
 from softreserve.model.findings import Finding
-from softreserve.model.ranges import PhysRange
+from softreserve.model.ranges import PhysRange, span_at
+from softreserve.model.sizes import human_size
 
 from softreserve_hmem import behaviours
 from softreserve_hmem.bus import DAX_BUS
-from softreserve_hmem.hmem import LEFT_TO_CXL
-from softreserve_hmem.hmem_device import HMEM_DEVICES, NOT_SOFT_RESERVED
-from softreserve_hmem.kmem import KMEM_SAYS
+from softreserve_hmem.device_dax import LEFT_BEHIND, NOT_RESERVED
+from softreserve_hmem.hmem import LEFT_TO_CXL, NO_REGION, REGION_MADE
+from softreserve_hmem.hmem_device import HMEM_DEVICES, NOT_SOFT_RESERVED, OVERLAPS_AN_OFFER
+from softreserve_hmem.kmem import KMEM_SAYS, RANGE_TAKEN
 from softreserve_hmem.lint_hmat import hmat_findings
+from softreserve_hmem.region import DaxLimits
 
 if TYPE_CHECKING:
-    from softreserve.kernel.resource import Resource
     from softreserve.kernel.system import System
+    from softreserve.model.outcome import Outcome, Part
+
+    from softreserve_hmem.region import DevDax
 
 __all__ = ["lint"]
 
+_NO_DEVICE, _UNUSED = "no-device", "unused"
+_DRIVERS = {"device_dax": "DEV_DAX", "kmem": "DEV_DAX_KMEM"}
 
-def lint(system: System) -> list[Finding]:
+
+def lint(system: System, outcome: Outcome, onlined: Outcome) -> list[Finding]:
     """All findings on a booted system."""
-    reserved = [PhysRange.from_resource(r.start, r.end) for _, r in system.iomem.walk() if r.name == "Soft Reserved"]
-    found = [*hmat_findings(system, reserved)]
-    if not reserved:
+    found = [*hmat_findings(system, outcome, onlined)]
+    if outcome.size("ram", "lost") == outcome.total:
         return found
-    missing = _missing(system)
-    if missing:
-        message = f"no dax device for soft reserved memory: {missing}"
-        return [*found, Finding("warning", "hmem-missing", message)]
-    for range_ in reserved:
-        found += _without_device(system, range_)
-    offers = [r for r in _offers(system) if any(PhysRange.from_resource(r.start, r.end).overlaps(x) for x in reserved)]
-    for offer in offers:
-        found += _target_node(system, offer)
-    return [*found, *_cpu_nodes(system, offers), *_drivers(system)]
+    nobody = _nobody_makes_devices(system)
+    if nobody is not None:
+        return [*found, nobody]
+    return [*found, *_without_device(system, outcome), *_devices(system, outcome), *_drivers(system)]
 
 
-def _offers(system: System) -> list[Resource]:
-    """Ranges that hmem took, ends inclusive; ``desc`` is the target node."""
-    return system.stash[HMEM_DEVICES].active.children
-
-
-def _missing(system: System) -> str:
-    """Why there are no hmem devices at all, and what to change; empty: they can be made."""
-    kernel = system.kernel
+def _nobody_makes_devices(system: System) -> Finding | None:
+    """Why there are no hmem devices at all, and what to change; ``None``: they can be made."""
+    kernel, why = system.kernel, ""
     if not kernel.enabled("DEV_DAX_HMEM"):
-        return "this kernel is built without CONFIG_DEV_DAX_HMEM; build it"
-    if not kernel.enabled("DAX"):
-        return "this kernel is built without CONFIG_DAX; build it in"
-    if not kernel.builtin("DAX"):
-        return "CONFIG_DAX is a module, which leaves out CONFIG_DEV_DAX_HMEM_DEVICES; set CONFIG_DAX=y"
-    if system.stash[HMEM_DEVICES].disable.value:
-        return "device_hmem.disable is set; take it off the command line"
-    return ""
+        why = "this kernel is built without CONFIG_DEV_DAX_HMEM; build it"
+    elif not kernel.enabled("DAX"):
+        why = "this kernel is built without CONFIG_DAX; build it in"
+    elif not kernel.builtin("DAX"):
+        why = "CONFIG_DAX is a module, which leaves out CONFIG_DEV_DAX_HMEM_DEVICES; set CONFIG_DAX=y"
+    elif system.stash[HMEM_DEVICES].disable.value:
+        why = "device_hmem.disable is set; take it off the command line"
+    if not why:
+        return None
+    return Finding("warning", "hmem-missing", f"no dax device for soft reserved memory: {why}", explains=_NO_DEVICE)
 
 
-# --- ranges and devices
+def _is_loaded(system: System, name: str) -> bool:
+    module = system.modules.get(name)
+    return module is not None and module.live
 
 
-def _without_device(system: System, range_: PhysRange) -> Iterator[Finding]:
-    """A soft reserved range, or part of it, that got no hmem device: the kernel says nothing of it."""
-    start, end = range_.start, range_.end
-    refused = {event.code for event in system.log.over(range_)}
-    offers = [PhysRange.from_resource(r.start, r.end) for r in _offers(system)]
-    covered = sum(part.size for part in (offer.intersection(range_) for offer in offers) if part is not None)
-    if LEFT_TO_CXL.code in refused:
+# --- memory without a device
+
+
+class _Offers:
+    """What was offered to the dax bus, what was refused of it, and where it lies."""
+
+    def __init__(self, system: System) -> None:
+        #: Ranges that hmem took: (start, end, target node), half open.
+        self.taken = [(r.start, r.end + 1, r.desc) for r in system.stash[HMEM_DEVICES].active.children]
+        self.reserved = [(r.start, r.end + 1) for _, r in system.iomem.walk() if r.name == "Soft Reserved"]
+        self.align = DaxLimits(system.kernel).pmd_size
+
+    def around(self, part: Part) -> tuple[int, int, int] | None:
+        """The offer that a part lies in."""
+        return span_at(self.taken, part.start)
+
+    def reaches_beyond(self, start: int, end: int) -> bool:
+        """Whether a range (half open) lies in no single Soft Reserved resource."""
+        inside = span_at(self.reserved, start)
+        return inside is None or end > inside[1]
+
+
+def _without_device(system: System, outcome: Outcome) -> Iterator[Finding]:
+    """Soft reserved memory that got no device: the kernel says nothing of it."""
+    if not any(part.use == _NO_DEVICE for part in outcome.parts):
+        return
+    if not _is_loaded(system, "dax_hmem"):
+        message = "no dax device yet: the module dax_hmem, which makes them, is not loaded; udev loads it, or modprobe"
+        yield Finding("note", "module-not-loaded", message, explains=_NO_DEVICE)
+        return
+    offers = _Offers(system)
+    for marked in outcome.ranges:
+        for part in marked.parts:
+            if part.use == _NO_DEVICE:
+                yield from _why_no_device(system, offers, part)
+
+
+def _why_no_device(system: System, offers: _Offers, part: Part) -> Iterator[Finding]:
+    """The reason; nothing where none is known."""
+    start, end = part.start, part.end
+    decided = {event.code: event for event in system.log.over(PhysRange(start, start + 1))}
+    if LEFT_TO_CXL.code in decided:
         message = (
             "no dax device: the range overlaps a CXL window of the CEDT, and this kernel leaves it to the CXL drivers; "
             "they need a region for it (cxl list), or the firmware must not report the window"
         )
-        yield Finding("warning", "cxl-window", message, start, end)
-    elif any(not range_.contains(offer) for offer in offers if offer.overlaps(range_)):
-        if NOT_SOFT_RESERVED.code in refused:
-            result = "no dax device: this kernel refuses a range that is not soft reserved alone"
-        else:
-            result = "a dax device that no driver can claim"
+        yield Finding("warning", "cxl-window", message, start, end, explains=_NO_DEVICE)
+    elif NO_REGION.code in decided:
+        event = decided[NO_REGION.code]
+        first, after = event.start or 0, event.end or 0
+        what = "" if (first, after) == (start, end) else f" of what is offered ({first:#x}-{after - 1:#x})"
         message = (
-            f"{result}, because the SRAT range that the HMAT makes a target of is larger than the soft reserved "
-            "memory; let SRAT ranges end where specific purpose memory does"
+            f"no dax device: start or size{what} is no multiple of {human_size(offers.align)}; align both in the "
+            "firmware's map"
         )
-        yield Finding("error", "hmat-covers-more", message, start, end)
-    elif not covered and NOT_SOFT_RESERVED.code in refused:
+        yield Finding("error", "dax-alignment", message, start, end, explains=_NO_DEVICE)
+    elif NOT_SOFT_RESERVED.code in decided:
+        yield from _refused(offers, part)
+    elif OVERLAPS_AN_OFFER.code in decided and offers.around(part) is None:
         message = (
-            "no dax device: to this kernel the range is part of a larger resource, or has another one in it (see "
-            "/proc/iomem), and it makes devices of soft reserved memory alone; arm64 before 6.8 does that to ranges "
-            "beside other reserved memory"
+            "no dax device: SRAT and HMAT describe only another part of the soft reserved range, and the rest is not "
+            "offered any more; let them describe all of it"
         )
-        yield Finding("error", "hmem-refused", message, start, end)
-    elif not covered and not system.kernel.has(behaviours.HMEM_PER_SOFT_RESERVED_RANGE):
+        yield Finding("error", "hmat-covers-less", message, start, end, explains=_NO_DEVICE)
+    elif REGION_MADE.code in decided:
+        message = "free in a dax region, as dax_hmem.region_idle asks; daxctl create-device makes a device of it"
+        yield Finding("note", "dax-region-free", message, start, end, explains=_NO_DEVICE)
+    elif offers.around(part) is None and not system.kernel.has(behaviours.HMEM_PER_SOFT_RESERVED_RANGE):
         message = (
             "no dax device: this release makes one only of memory that SRAT and HMAT describe, and they do not "
             "describe this; add it to both, or use 5.10 or newer"
         )
-        yield Finding("error", "hmat-necessary", message, start, end)
-    elif covered < range_.size:
+        yield Finding("error", "hmat-necessary", message, start, end, explains=_NO_DEVICE)
+
+
+def _refused(offers: _Offers, part: Part) -> Iterator[Finding]:
+    """The kernel found that an offer is not soft reserved memory alone."""
+    start, end, offer = part.start, part.end, offers.around(part)
+    if offer is not None and offers.reaches_beyond(offer[0], offer[1]):
+        message = _COVERS_MORE.format("no dax device, as it is not soft reserved alone")
+        yield Finding("error", "hmat-covers-more", message, start, end, explains=_NO_DEVICE)
+        return
+    message = (
+        "no dax device: to this kernel the range is part of a larger resource, or has another one in it (see "
+        "/proc/iomem), and it makes devices of soft reserved memory alone; arm64 before 6.8 does that to ranges "
+        "beside other reserved memory"
+    )
+    yield Finding("error", "hmem-refused", message, start, end, explains=_NO_DEVICE)
+
+
+_TAKEN = (RANGE_TAKEN.code, NOT_RESERVED.code)
+_COVERS_MORE = (
+    "{}: the SRAT range that the HMAT makes a target of is larger than the soft reserved memory; let SRAT ranges end "
+    "where specific purpose memory does"
+)
+
+
+# --- devices
+
+
+def _devices(system: System, outcome: Outcome) -> Iterator[Finding]:
+    """Whose memory devices would be, and why some have no driver."""
+    mine = {part.device for part in outcome.parts if part.device}
+    devices = [device for device in system.stash[DAX_BUS].devices.values() if device.name in mine]
+    for device in devices:
+        for start, last in device.ranges:
+            yield from _target_node(system, device, start, last + 1)
+    yield from _cpu_nodes(system, devices)
+    if not any(device.driver is None for device in devices):
+        return
+    waiting = [name for name, option in _DRIVERS.items() if system.kernel.enabled(option)]
+    if waiting and not any(_is_loaded(system, name) for name in waiting):
         message = (
-            f"{range_.size - covered >> 20} of {range_.size >> 20} MiB get no dax device: SRAT and HMAT describe "
-            "only part of the range, and the rest is not offered any more; let them describe all of it"
+            f"dax devices have no driver yet: {' and '.join(waiting)} are not loaded; udev loads them, or modprobe"
         )
-        yield Finding("error", "hmat-covers-less", message, start, end)
+        yield Finding("note", "module-not-loaded", message, explains=_UNUSED)
+        return
+    offers = _Offers(system)
+    for device in devices:
+        if device.driver is None:
+            yield from _without_driver(system, device, offers)
 
 
-def _target_node(system: System, offer: Resource) -> Iterator[Finding]:
-    """Which node the memory of a device would be."""
-    node, start, end = offer.desc, offer.start, offer.end + 1
+def _without_driver(system: System, device: DevDax, offers: _Offers) -> Iterator[Finding]:
+    refusals = system.log.of(KMEM_SAYS, RANGE_TAKEN, NOT_RESERVED, LEFT_BEHIND)
+    said = [event for event in refusals if event.after == device.name]
+    why = f" ({said[0].text})" if said else ""
+    start, end = device.ranges[0][0], device.ranges[0][1] + 1
+    if offers.reaches_beyond(start, end) and any(event.code in _TAKEN for event in said):
+        message = _COVERS_MORE.format(f"no driver can claim {device.name}")
+        yield Finding("error", "hmat-covers-more", message, start, end, explains=_UNUSED)
+    message = f"{device.name} has no driver{why}: it can be neither mapped nor onlined as it is"
+    yield Finding("warning", "dax-without-driver", message, start, end, explains=_UNUSED)
+
+
+def _target_node(system: System, device: DevDax, start: int, end: int) -> Iterator[Finding]:
+    """Which node the memory of a device (range in bytes, half open) would be."""
+    node, name = device.target_node, device.name
+    explains = _UNUSED if device.driver is None else ""
     named = [e for e in system.log.over(PhysRange(start, end)) if e.code == SRAT_MEMORY.code]
-    domains = {e.after: (e.start, e.end) for e in named if e.start is not None and e.end is not None}
+    domains = {e.after: (e.start, e.end) for e in named}
     if node < 0:
-        message = "the SRAT does not name this range: its dax device has target node -1, and kmem refuses it; name it"
-        yield Finding("error", "srat-missing", message, start, end)
+        message = f"the SRAT does not name this range: {name} has target node -1, and kmem refuses it; name it"
+        yield Finding("error", "srat-missing", message, start, end, explains=explains)
     elif node not in system.nodes.possible:
-        message = (
-            f"target node {node} does not exist on this kernel: kmem refuses the device; see why the SRAT is not used"
-        )
-        yield Finding("error", "target-node-gone", message, start, end)
+        message = f"target node {node} does not exist on this kernel: kmem refuses {name}; see why the SRAT is not used"
+        yield Finding("error", "target-node-gone", message, start, end, explains=explains)
     elif system.nodes.address_to_node is None and len(system.nodes.online) > 1 and not _described(system, node):
         message = (
             f"taken for memory of node {node}: this kernel cannot look up nodes of memory that is not RAM; "
@@ -137,24 +227,25 @@ def _target_node(system: System, offer: Resource) -> Iterator[Finding]:
         yield Finding("warning", "srat-two-domains", message, start, end)
     elif node >= 0 and domains:
         first, last = next(iter(domains.values()))
-        if first > start or last < end:
+        if first is not None and last is not None and (first > start or last < end):
             message = f"the SRAT names only {first:#x}-{last - 1:#x} of it: all of it is taken for node {node}"
             yield Finding("warning", "srat-partial", f"{message}; let the entry cover the range", start, end)
 
 
-def _cpu_nodes(system: System, offers: list[Resource]) -> Iterator[Finding]:
-    """Nodes of CPUs that soft reserved memory would join: one finding each, with the first of their ranges."""
-    ranges: dict[int, list[Resource]] = {}
-    for offer in offers:
-        ranges.setdefault(offer.desc, []).append(offer)
-    for node, found in ranges.items():
+def _cpu_nodes(system: System, devices: list[DevDax]) -> Iterator[Finding]:
+    """Nodes of CPUs that dax devices would join: one finding each, with the first of their ranges."""
+    found: dict[int, list[DevDax]] = {}
+    for device in devices:
+        found.setdefault(device.target_node, []).append(device)
+    for node, members in found.items():
         if node in system.nodes.has_cpu:
-            others = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+            others = f" (and {len(members) - 1} more)" if len(members) > 1 else ""
             message = (
-                f"this range{others} belongs to node {node}, which has CPUs: as system RAM it cannot be told from "
-                "their memory; give it a proximity domain of its own"
+                f"{members[0].name}{others} belongs to node {node}, which has CPUs: as system RAM it cannot be told "
+                "from their memory; give it a proximity domain of its own"
             )
-            yield Finding("warning", "sp-in-cpu-node", message, found[0].start, found[0].end + 1)
+            start, last = members[0].ranges[0]
+            yield Finding("warning", "sp-in-cpu-node", message, start, last + 1)
 
 
 def _described(system: System, node: int) -> bool:
@@ -169,27 +260,20 @@ def _described(system: System, node: int) -> bool:
 
 
 def _drivers(system: System) -> Iterator[Finding]:
-    """Devices that no driver took, and drivers that are always there."""
+    """Drivers that are missing, and drivers that are always there."""
     kernel = system.kernel
-    options = {"device_dax": "DEV_DAX", "kmem": "DEV_DAX_KMEM"}
-    for module, option in options.items():
+    none = not any(kernel.enabled(option) for option in _DRIVERS.values())
+    for module, option in _DRIVERS.items():
         if not kernel.enabled(option):
             use = "devdax" if module == "device_dax" else "system RAM"
             message = f"dax devices cannot be {use}: this kernel is built without CONFIG_{option}; build it"
-            yield Finding("warning", "driver-missing", message)
+            yield Finding("warning", "driver-missing", message, explains=_UNUSED if none else "")
     if not kernel.builtin("ZONE_DEVICE"):
         message = "device_dax can take no device: this kernel is built without CONFIG_ZONE_DEVICE; build it in"
         yield Finding("warning", "driver-missing", message)
-    if all(kernel.builtin(option) for option in options.values()):
+    if all(kernel.builtin(option) for option in _DRIVERS.values()):
         message = (
             "device_dax and kmem are built in: daxctl looks for modules when it changes a mode, and may not find "
             "them; builds as modules avoid that"
         )
         yield Finding("note", "drivers-builtin", message)
-    for device in system.stash[DAX_BUS].devices.values():
-        if device.driver is None and device.size:
-            said = [event.text for event in system.log.of(KMEM_SAYS) if event.after == device.name]
-            why = f" ({said[0]})" if said else ""
-            start, end = device.ranges[0][0], device.ranges[0][1] + 1
-            message = f"{device.name} has no driver{why}: it can be neither mapped nor onlined as it is"
-            yield Finding("warning", "dax-without-driver", message, start, end)

@@ -33,6 +33,7 @@ __all__ = [
     "MemoryType",
     "publish",
     "setup",
+    "tier_of_adistance",
 ]
 
 _CHUNK_BITS: Final = 7
@@ -46,6 +47,11 @@ _ROOT: Final = "/sys/devices/virtual/memory_tiering"
 
 #: Gives the abstract distance of a node, or ``None``: unknown.
 Algorithm = Callable[[int], "int | None"]
+
+
+def tier_of_adistance(adistance: int) -> int:
+    """Number of the tier of an abstract distance, as in sysfs."""
+    return adistance >> _CHUNK_BITS
 
 
 class MemoryType:
@@ -190,7 +196,7 @@ class MemoryTiers:
     def tier_of(self, nid: int) -> int | None:
         """Number of the tier that a node is in, as in sysfs; ``None``: in none."""
         tier = self._tier_of_node.get(nid)
-        return None if tier is None else tier.start >> _CHUNK_BITS
+        return None if tier is None else tier_of_adistance(tier.start)
 
     def demotion_targets(self, node: int) -> list[int]:
         """Equally near nodes of the next tier. Linux: ``establish_demotion_targets``."""

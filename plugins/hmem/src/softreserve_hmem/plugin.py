@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from softreserve.kernel.system import System
     from softreserve.model.dax import DaxDriver
     from softreserve.model.findings import Finding
+    from softreserve.model.outcome import Outcome
 
 __all__ = [
     "softreserve_dax_drivers",
@@ -52,8 +53,8 @@ def softreserve_sysfs(system: System) -> None:
 
 
 @hookimpl
-def softreserve_lint(system: System) -> Sequence[Finding]:
+def softreserve_lint(system: System, outcome: Outcome, onlined: Outcome) -> Sequence[Finding]:
     """Soft reserved memory that does not get where it should, and what is wrong with the HMAT."""
     from softreserve_hmem import lint
 
-    return lint.lint(system)
+    return lint.lint(system, outcome, onlined)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from softreserve.kernel.e820 import E820_TABLE_KEXEC
@@ -15,17 +17,21 @@ if TYPE_CHECKING:
 
 __all__ = ["lint"]
 
+_start = itemgetter(0)
+
 
 def lint(system: System) -> Iterator[Finding]:
     """Look at what the next kernel is told; on arm64 the EFI map goes along, and nothing is lost."""
     table = system.stash.get(E820_TABLE_KEXEC)
     if table is None or not (system.kernel.builtin("KEXEC") or system.kernel.builtin("KEXEC_FILE")):
         return
+    ram = sorted((e.start, e.start + e.size) for e in table if e.type == e820.RAM and e.size)
     kept: list[Resource] = []
     for _, res in system.iomem.walk():
         if res.name != "Soft Reserved":
             continue
-        if any(e.type == e820.RAM and e.start <= res.end and res.start < e.start + e.size for e in table):
+        at = bisect_right(ram, res.end, key=_start) - 1
+        if at >= 0 and ram[at][1] > res.start:
             message = (
                 "a kernel that kexec starts takes this for RAM, and kexec_load may put the kernel there: the e820 "
                 "table that was handed over does not know it as soft reserved; boot by the EFI stub, or append "

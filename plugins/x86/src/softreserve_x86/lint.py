@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from softreserve.model.efi import type_words
 from softreserve.model.findings import Finding
+from softreserve.model.ranges import span_at
 
 from softreserve_x86 import e820, fake_mem
 from softreserve_x86.setup import SETUP
@@ -15,6 +17,7 @@ from softreserve_x86.stub import USABLE
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
     from softreserve.model.efi import EfiDescriptor
+    from softreserve.model.outcome import Outcome, Part
 
     from softreserve_x86.setup import Setup
 
@@ -24,54 +27,74 @@ _MIB: Final = 1 << 20
 _LEGACY_END: Final = 1 << 20
 
 
-def lint(system: System) -> list[Finding]:
+def lint(system: System, outcome: Outcome) -> list[Finding]:
     """Specific purpose memory that was not set aside, and options that did not do what they say."""
     setup = system.stash.get(SETUP)
     if setup is None:
         return []
     return [
-        *_not_set_aside(system, setup),
+        *_not_set_aside(system, setup, outcome),
         *_undone(setup),
         *_without_effect(setup),
         *_fake_mem(system, setup),
     ]
 
 
-# --- the firmware's map
+# --- specific purpose memory that is not soft reserved
 
 
-def _not_set_aside(system: System, setup: Setup) -> Iterator[Finding]:
-    if not setup.efi.soft_reserve_enabled:
+def _not_set_aside(system: System, setup: Setup, outcome: Outcome) -> Iterator[Finding]:
+    kexec, enabled = system.machine.boot == "kexec", setup.efi.soft_reserve_enabled
+    if not enabled and not kexec:
         return
-    resources = [(r.start, r.end + 1) for _, r in system.iomem.walk() if r.name == "Soft Reserved"]
-    for d in system.machine.efi_map or ():
-        if not d.is_special_purpose or not d.size:
-            continue
-        start, end = d.start, d.start + d.size
-        shown = sum(max(0, min(end, last) - max(start, first)) for first, last in resources)
-        if shown < d.size:
-            yield Finding("error", "soft-reserved-lost", _why_not(system, setup, d), start, end)
+    marked = [d for d in system.machine.efi_map or () if d.is_special_purpose and d.size]
+    descriptors = sorted(((d.start, d.start + d.size, d) for d in marked), key=itemgetter(0))
+    kinds = [(e.start, e.end, e.type) for e in setup.table.entries]
+    handed = sorted((e.start, e.start + e.size, e.type) for e in system.machine.e820 or () if e.size)
+    for whole in outcome.ranges:
+        shared = any(part.use not in ("lost", "ram") for part in whole.parts)
+        for part in whole.parts:
+            if part.use not in ("lost", "ram") or (part.use == "ram" and not enabled):
+                continue
+            if kexec:
+                why = _handed_over(span_at(handed, part.start))
+            else:
+                said, found = span_at(descriptors, part.start), span_at(kinds, part.start)
+                if said is None:
+                    continue
+                kind = found[2] if found is not None else 0
+                why = _why_not(system, setup, said[2], part, kind, shared=shared)
+            yield Finding("error", "soft-reserved-lost", why, part.start, part.end, explains=part.use)
 
 
-def _why_not(system: System, setup: Setup, d: EfiDescriptor) -> str:
-    kind = type_words(d.type)
+def _handed_over(found: tuple[int, int, int] | None) -> str:
+    """What the next kernel was told of memory that was specific purpose memory to the one before."""
+    how = "not at all" if found is None else f"as {e820.type_text(found[2])}"
+    return f"the kernel before handed this over {how}: to this one it is no specific purpose memory"
+
+
+def _why_not(system: System, setup: Setup, d: EfiDescriptor, part: Part, kind: int, *, shared: bool) -> str:
+    efi_type = type_words(d.type)
     if d.type not in USABLE:
         return (
-            f"specific purpose memory of the type {kind} is no dax device: only memory that would be RAM is; retype it"
+            f"specific purpose memory of the type {efi_type} is no dax device: only memory that would be RAM is; "
+            "retype it"
         )
-    if setup.table.mapped_all(d.start, d.start + d.size, e820.SOFT_RESERVED):
+    if kind == e820.SOFT_RESERVED:
         bits = system.machine.phys_bits
         return (
             f"no dax device: the range reaches beyond the {bits} address bits of the CPU, and gets no resource; move it"
         )
-    if setup.table.mapped_any(d.start, d.start + d.size, e820.SOFT_RESERVED):
-        return "specific purpose memory is not set aside as a whole: something else lies in it; see the other findings"
-    if not setup.imported and system.machine.boot != "stub":
+    if shared:
+        return "specific purpose memory is not set aside as a whole: something else lies here; see the other findings"
+    if part.use == "ram" and not setup.imported and system.machine.boot != "stub":
         return (
-            f"specific purpose memory of the type {kind} is ordinary RAM: the loader's e820 table does not know it, "
-            "and only conventional memory makes the kernel look at the EFI map; use that type, or boot by the EFI stub"
+            f"specific purpose memory of the type {efi_type} is ordinary RAM: the loader's e820 table does not know "
+            "it, and only conventional memory makes the kernel look at the EFI map; use that type, or boot by the EFI "
+            "stub"
         )
-    return "specific purpose memory is not set aside: another descriptor or memmap= has claimed it"
+    result = "ordinary RAM" if part.use == "ram" else "not set aside"
+    return f"specific purpose memory is {result}: another descriptor or memmap= has claimed it"
 
 
 # --- mem=, memmap=

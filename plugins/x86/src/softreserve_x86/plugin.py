@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from softreserve.model.findings import Finding
     from softreserve.model.handoff import Handoff
     from softreserve.model.machine import Machine
+    from softreserve.model.outcome import Outcome
     from softreserve.model.placement import Placement
 
 ARCH: Final = "x86_64"
@@ -92,8 +93,8 @@ def softreserve_memory_block_size(system: System) -> int:
 
 @hookimpl
 @for_arch(ARCH)
-def softreserve_lint(system: System) -> Sequence[Finding]:
+def softreserve_lint(system: System, outcome: Outcome) -> Sequence[Finding]:
     """Specific purpose memory that was not set aside, and options that did not do what they say."""
     from softreserve_x86 import lint
 
-    return lint.lint(system)
+    return lint.lint(system, outcome)

@@ -62,14 +62,14 @@ class Device:
 
 
 class Registration(Generic[D, R]):
-    """A driver on a bus: the devices bound to it, in the order of binding, and ids given to it at run time."""
+    """A driver on a bus: the devices bound to it, in the order of binding, and ids given to it at run time (keys)."""
 
     __slots__ = ("bound", "driver", "ids")
 
     def __init__(self, driver: R) -> None:
         self.driver = driver
         self.bound: dict[str, D] = {}
-        self.ids: list[str] = []
+        self.ids: dict[str, None] = {}
 
 
 class Bus(Generic[D, R]):
@@ -157,7 +157,7 @@ class Bus(Generic[D, R]):
     def driver_attach(self, registration: Registration[D, R]) -> None:
         """Offer a driver every device that has none; what fails is passed over."""
         for device in list(self.devices.values()):
-            if self.match(registration, device) and device.driver is None:
+            if device.driver is None and self.match(registration, device):
                 self.really_probe(registration, device)
 
     def really_probe(self, registration: Registration[D, R], device: D) -> int:

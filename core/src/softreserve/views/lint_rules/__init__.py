@@ -1,7 +1,7 @@
 """Rules that need nothing but the core: the firmware's map, SRAT and SLIT, alignment, the command line.
 
-One module per subject; each has a ``check`` that takes a booted system and yields findings. ``docs/lint.md`` lists
-every rule by name.
+One module per subject; each has a ``check`` that takes a booted system, what became of its specific purpose memory,
+and what it were if kmem had all dax devices, and yields findings. ``docs/lint.md`` lists every rule by name.
 """
 
 from __future__ import annotations
@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING
 
 from softreserve.model.findings import Finding
 from softreserve.views.lint_rules import capacity, cmdline, firmware, hotplug, numa
+from softreserve.views.lint_rules.unexplained import unexplained
 
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
+    from softreserve.model.outcome import Outcome
 
-__all__ = ["findings"]
+__all__ = ["findings", "unexplained"]
 
 _SUBJECTS = (firmware, numa, capacity, hotplug, cmdline)
 
 
-def findings(system: System) -> Iterator[Finding]:
+def findings(system: System, outcome: Outcome, onlined: Outcome) -> Iterator[Finding]:
     """What the core's own rules find."""
     for subject in _SUBJECTS:
-        yield from subject.check(system)
+        yield from subject.check(system, outcome, onlined)

@@ -1,4 +1,4 @@
-"""Soft reserved memory that is lost to alignment, or that hotplug cannot reach."""
+"""What System RAM cannot be made of: dax devices that kmem does not get onto whole memory blocks, or not at all."""
 
 from __future__ import annotations
 
@@ -6,52 +6,53 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from softreserve.model.findings import Finding
-from softreserve.views.capacity import Granules, soft_reserved_capacity
+from softreserve.model.sizes import human_size
 
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
-    from softreserve.views.capacity import Capacity
+    from softreserve.model.outcome import Outcome, Part
 
 __all__ = ["check"]
 
 
-def check(system: System) -> Iterator[Finding]:
-    """Look at every ``Soft Reserved`` resource."""
-    granules = Granules.of(system)
+def check(system: System, outcome: Outcome, onlined: Outcome) -> Iterator[Finding]:
+    """Look at every dax device, and at what kmem makes of it."""
+    now = _by_device(outcome)
+    given = _by_device(onlined)
     first, last = system.memory.mhp_get_pluggable_range()
-    for got in soft_reserved_capacity(system):
-        start, end = got.range.start, got.range.end
-        if start < first or got.range.last > last:
-            message = f"memory can only be added from {first:#x} to {last:#x}; no driver gets this range: move it"
-            yield Finding("error", "beyond-hotplug", message, start, end)
-        elif got.devdax is None:
-            align = granules.dax_align >> 20
+    for name, parts in now.items():
+        start, end = parts[0].start, parts[-1].end
+        if all(part.use == "unused" for part in parts) and (start < first or end - 1 > last):
+            message = f"memory can only be added from {first:#x} to {last:#x}; no driver takes {name}: move the range"
+            yield Finding("error", "beyond-hotplug", message, start, end, explains="unused")
+        elif name in given:
+            yield from _blocks(system, parts, given[name])
+
+
+def _by_device(outcome: Outcome) -> dict[str, list[Part]]:
+    found: dict[str, list[Part]] = {}
+    for part in outcome.parts:
+        if part.device:
+            found.setdefault(part.device, []).append(part)
+    return found
+
+
+def _blocks(system: System, parts: list[Part], given: list[Part]) -> Iterator[Finding]:
+    """What kmem could not use of one device."""
+    size, added = sum(part.size for part in given), sum(part.size for part in given if part.use == "kmem")
+    block = system.memory.block_size
+    start, end, name = parts[0].start, parts[-1].end, parts[0].device
+    if added:
+        if added < size:
             message = (
-                f"no dax device, all {_mib(got.range.size)} are lost: start or size is no multiple of {align} MiB; "
-                "align both in the firmware's map"
+                f"{human_size(size - added)} of {human_size(size)} cannot be system RAM, and stay unused under kmem: "
+                f"memory blocks have {human_size(block)}; align start and size to that"
             )
-            yield Finding("error", "dax-alignment", message, start, end)
-        elif got.kmem is None:
-            yield Finding("warning", "kmem-too-small", _too_small(granules), start, end)
-        elif got.lost_kmem:
-            yield Finding("warning", "kmem-alignment", _partly(got, granules), start, end)
-
-
-def _too_small(granules: Granules) -> str:
-    block = _mib(granules.memory_block)
-    return (
-        f"usable as devdax only: it holds no whole memory block of {block}, and kmem refuses it; "
-        f"make it a multiple of {block} on such a border"
-    )
-
-
-def _partly(got: Capacity, granules: Granules) -> str:
-    block = _mib(granules.memory_block)
-    return (
-        f"{_mib(got.lost_kmem)} of {_mib(got.range.size)} cannot be system RAM, and stay unused under kmem: "
-        f"memory blocks have {block}; align start and size to that"
-    )
-
-
-def _mib(size: int) -> str:
-    return f"{size >> 20} MiB" if not size % (1 << 20) else f"{size >> 10} KiB"
+            yield Finding("warning", "kmem-alignment", message, start, end, explains="unused")
+    elif -(-start // block) * block + block > end:
+        use = "can be devdax only" if any(part.use == "devdax" for part in parts) else "is of no use under kmem"
+        message = (
+            f"{name} {use}: it holds no whole memory block of {human_size(block)}, and kmem refuses it; make it a "
+            f"multiple of {human_size(block)} on such a border"
+        )
+        yield Finding("warning", "kmem-too-small", message, start, end, explains="unused")

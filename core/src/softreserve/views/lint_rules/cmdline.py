@@ -12,6 +12,7 @@ from softreserve.model.findings import Finding
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
     from softreserve.model.cmdline import Parameter
+    from softreserve.model.outcome import Outcome
 
 __all__ = ["check"]
 
@@ -47,7 +48,7 @@ _LIKENESS: Final = 0.8
 _OTHERS: Final = frozenset({"nomem", "numa_cma", "memtest", "noacpi", "efivars", "memmap_on_memory", "hugetlb"})
 
 
-def check(system: System) -> Iterator[Finding]:
+def check(system: System, outcome: Outcome, onlined: Outcome) -> Iterator[Finding]:
     """Look at every word."""
     for parameter in system.cmdline:
         if "." in parameter.name:

@@ -10,28 +10,33 @@ from softreserve.kernel.efi.efi import EFI
 from softreserve.kernel.efi.efistub import StubOptions
 from softreserve.model.efi import EfiAttribute
 from softreserve.model.findings import Finding
+from softreserve.model.ranges import span_at
+from softreserve.model.sizes import human_size
 
 if TYPE_CHECKING:
     from softreserve.kernel.efi.efi import Efi
     from softreserve.kernel.system import System
     from softreserve.model.efi import EfiDescriptor
+    from softreserve.model.outcome import Outcome
 
 __all__ = ["check"]
 
 
-def check(system: System) -> Iterator[Finding]:
+def check(system: System, outcome: Outcome, onlined: Outcome) -> Iterator[Finding]:
     """Look at the map as the firmware gives it."""
     yield from _beyond_sections(system)
     efi = system.stash.get(EFI)
     descriptors = [d for d in system.machine.efi_map or () if d.size]
     marked = [d for d in descriptors if d.is_special_purpose]
-    if efi is None or not marked:
+    if efi is None:
         return
-    yield from _switched_off(system, efi, marked)
+    yield from _switched_off(efi, outcome)
+    if not marked:
+        return
     yield from _disagreement(system, efi)
     yield from _not_write_back(marked)
     yield from _overlapping(descriptors)
-    yield from _touching(system, marked)
+    yield from _touching(system, marked, outcome)
 
 
 def _beyond_sections(system: System) -> Iterator[Finding]:
@@ -46,23 +51,23 @@ def _beyond_sections(system: System) -> Iterator[Finding]:
             yield Finding("error", "ram-beyond-limit", message, max(region.base, limit), region.end)
 
 
-def _switched_off(system: System, efi: Efi, marked: list[EfiDescriptor]) -> Iterator[Finding]:
+def _switched_off(efi: Efi, outcome: Outcome) -> Iterator[Finding]:
     """Specific purpose memory that the kernel treats like any other."""
-    if efi.soft_reserve_enabled:
+    size = outcome.size("ram")
+    if efi.soft_reserve_enabled or not size:
         return
-    size = sum(d.size for d in marked) >> 20
     if efi.no_soft_reserve:
         message = (
-            f"{size} MiB of specific purpose memory are ordinary RAM: efi=nosoftreserve is on the command line; "
-            "without it they become dax devices"
+            f"efi=nosoftreserve is on the command line: {human_size(size)} of specific purpose memory are ordinary "
+            "RAM; without it they are set aside"
         )
-        yield Finding("note", "soft-reserve-off", message)
+        yield Finding("note", "soft-reserve-off", message, explains="ram")
     else:
         message = (
-            f"{size} MiB of specific purpose memory are ordinary RAM and cannot be dax devices: this kernel is built "
-            "without CONFIG_EFI_SOFT_RESERVE; build it in"
+            f"this kernel is built without CONFIG_EFI_SOFT_RESERVE: {human_size(size)} of specific purpose memory are "
+            "ordinary RAM and cannot be dax devices; build it in"
         )
-        yield Finding("warning", "soft-reserve-not-built", message)
+        yield Finding("warning", "soft-reserve-not-built", message, explains="ram")
 
 
 def _disagreement(system: System, efi: Efi) -> Iterator[Finding]:
@@ -110,16 +115,20 @@ def _overlapping(descriptors: list[EfiDescriptor]) -> Iterator[Finding]:
             widest = d
 
 
-def _touching(system: System, marked: list[EfiDescriptor]) -> Iterator[Finding]:
+def _touching(system: System, marked: list[EfiDescriptor], outcome: Outcome) -> Iterator[Finding]:
     """Specific purpose descriptors without a gap between them: one range to the operator, perhaps two to the kernel."""
-    resources = {(r.start, r.end + 1) for _, r in system.iomem.walk() if r.name == "Soft Reserved"}
+    resources = [(r.start, r.end + 1) for _, r in system.iomem.walk() if r.name == "Soft Reserved"]
+    devices = [(part.start, part.end, part.device) for part in outcome.parts if part.device]
     ordered = sorted(marked, key=lambda d: d.start)
     for low, high in pairwise(ordered):
         border = high.start
-        if low.start + low.size != border or not resources:
+        below, above = span_at(resources, border - 1), span_at(resources, border)
+        if low.start + low.size != border or below is None or above is None:
             continue
-        joined = any(start < border < end for start, end in resources)
-        result = "one Soft Reserved range, and one dax device," if joined else "two ranges, with a dax device each,"
+        result = "one Soft Reserved range" if below == above else "two Soft Reserved ranges"
+        names = [span[2] for span in (span_at(devices, border - 1), span_at(devices, border)) if span is not None]
+        if len(names) > 1:
+            result += " with one dax device" if len(set(names)) == 1 else " with a dax device each"
         message = (
             f"two specific purpose descriptors touch at {border:#x}: {result} on this kernel; "
             "other releases and loaders decide otherwise, so give one descriptor for what is one device"

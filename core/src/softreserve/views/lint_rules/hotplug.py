@@ -9,21 +9,21 @@ from softreserve.model.findings import Finding
 
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
+    from softreserve.model.outcome import Outcome
 
 __all__ = ["check"]
 
 
-def check(system: System) -> Iterator[Finding]:
+def check(system: System, outcome: Outcome, onlined: Outcome) -> Iterator[Finding]:
     """Look at the policy, on machines where there is memory to add."""
-    ranges = [r for _, r in system.iomem.walk() if r.name == "Soft Reserved"]
-    if not ranges:
+    if not any(part.device for part in outcome.parts):
         return
     if not system.kernel.builtin("MEMORY_HOTPLUG"):
-        message = "no memory can be added: this kernel is built without CONFIG_MEMORY_HOTPLUG; devdax works, kmem not"
+        message = "dax devices cannot be system RAM: this kernel is built without CONFIG_MEMORY_HOTPLUG; build it in"
         yield Finding("warning", "hotplug-not-built", message)
         return
     policy = system.memory.default_online_type
-    if policy == "offline":
+    if policy == "offline" or not onlined.size("kmem"):
         return
     message = (
         f"memory that kmem adds is onlined by the kernel at once ({policy}); daxctl reconfigure-device aborts unless "

@@ -13,6 +13,7 @@ from softreserve.model.findings import Finding
 
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
+    from softreserve.model.outcome import Outcome
 
 __all__ = ["check"]
 
@@ -25,7 +26,7 @@ _REFUSALS: Final = {
 }
 
 
-def check(system: System) -> Iterator[Finding]:
+def check(system: System, outcome: Outcome, onlined: Outcome) -> Iterator[Finding]:
     """Look at what the kernel said of the tables."""
     if system.log.of(SLIT_BAD):
         message = (
