@@ -388,6 +388,26 @@ def test_a_header_that_cannot_be_written_leaves_no_file(toy: System, record: Pat
     assert not record.exists()
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_a_record_that_did_not_begin_leaves_no_file_that_was_not_there(toy: System, record: Path, there: bool) -> None:
+    if there:
+        record.touch()
+    with pytest.raises(InputError, match="no mount"), Recorder(record, toy):
+        raise InputError("no mount")
+    assert record.exists() == there
+
+
+def test_a_record_that_has_begun_stays_whatever_happens(toy: System, record: Path) -> None:
+    def fail() -> None:
+        with Recorder(record, toy) as recorder:
+            LiveSystem(toy, recorder=recorder).write(VALUE, b"1")
+            raise InputError("umount")
+
+    with pytest.raises(InputError, match="umount"):
+        fail()
+    assert len(steps(record)) == 1
+
+
 @pytest.mark.parametrize(
     "meddle", [Path.unlink, lambda path: path.write_text("mine"), lambda path: os.truncate(path, 9)]
 )

@@ -28,7 +28,12 @@ PATIENCE = 10
 
 def softreserve(*arguments: str, before: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*before, *SOFTRESERVE, *arguments], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+        [*before, *SOFTRESERVE, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        timeout=60,
     )
 
 
@@ -176,6 +181,18 @@ def test_a_second_server_is_told_who_serves(tmp_path: Path, place: str, monkeypa
         assert found.returncode == 2
         assert f"is being served by process {server.pid}\n" in found.stderr
         assert (root / POLICY).read_text() == "online\n"
+
+
+@pytest.mark.parametrize("place", ["root", "link"])
+def test_a_server_that_does_not_answer_keeps_nobody_waiting(tmp_path: Path, place: str) -> None:
+    (tmp_path / "link").symlink_to("root")
+    with serving(tmp_path / "root") as server:
+        server.send_signal(signal.SIGSTOP)
+        try:
+            found = softreserve("serve", MACHINE, str(tmp_path / place))
+        finally:
+            server.send_signal(signal.SIGCONT)
+        assert f"is being served by process {server.pid}\n" in found.stderr
 
 
 def test_a_second_server_is_told_who_records(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ __all__ = ["serve_command"]
 
 @click.command("serve", cls=MachineCommand)
 @machine_argument()
-@click.argument("directory", type=click.Path(path_type=Path))
+@click.argument("directory", type=Path)  # click.Path looks at it, and waits for one that does not answer
 @record_option
 @machine_options()
 def serve_command(

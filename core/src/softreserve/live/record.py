@@ -212,6 +212,8 @@ class Recorder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
+        if kind is not None and self._made and self._number == 0 and self._is_ours():
+            self.path.unlink(missing_ok=True)  # what was to be recorded did not begin
         self.close()
 
 
