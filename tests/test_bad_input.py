@@ -76,8 +76,8 @@ SPOILED: list[tuple[Mapping[str, bytes | str | None], str]] = [
     ({"cmdline.txt": "quiet\0mem=1G"}, "cmdline.txt: byte 5: a zero byte, where the kernel stops reading"),
     ({"acpi/SRAT.bin": b"SRAT"}, "acpi/SRAT.bin: offset 0x4: SRAT cut off: 4 bytes, a header has 36"),
     ({"acpi/SRAT.bin": b""}, "acpi/SRAT.bin: offset 0x0"),
-    ({"kernel.toml": KERNEL + "x = " + "9" * 5000}, "kernel.toml: a number has too many digits"),
-    ({"kernel.toml": KERNEL + "x = " + "[" * 5000}, "kernel.toml: tables or arrays are nested too deeply"),
+    ({"kernel.toml": KERNEL + "x = " + "9" * 5000}, "kernel.toml: line 3: a number has too many digits"),
+    ({"kernel.toml": KERNEL + "x = " + "[" * 5000}, "kernel.toml: line 3: tables or arrays are nested too deeply"),
     (
         {"kernel.toml": f'release = "{"9" * 5000}.1"\narch = "x86_64"\n'},
         "kernel.toml: line 1: release: unknown kernel release '99999",

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from softreserve.config import example_names, load
 from softreserve.config.builds import default_config, rebuilt
 from softreserve.config.dmesg import parse_dmesg
-from softreserve.config.reader import line_of, parse_size
+from softreserve.config.reader import parse_size
+from softreserve.config.toml_lines import find_keys
 from softreserve.model.acpi.hmat_tables import Hmat, Locality
 from softreserve.model.acpi.slit import Slit
 from softreserve.model.acpi.srat import MemoryAffinity, Srat
@@ -100,12 +101,37 @@ def test_any_text_is_a_size_or_a_value_error(text: str) -> None:
 
 def test_keys_are_found_in_tables_arrays_and_inline() -> None:
     text = 'a = 1\n[t]\nb.c = 2\n[[x]]\nk = 1\n[[x]]\nk = [\n  1,\n]\n[x.sub]\nz = "=]"\n# k = 9\n'
-    assert line_of(text, ("a",)) == 1
-    assert line_of(text, ("t", "b", "c")) == 3
-    assert line_of(text, ("x", 0, "k")) == 5
-    assert line_of(text, ("x", 1, "k", 0)) == 7
-    assert line_of(text, ("x", 1, "sub", "z")) == 11
-    assert line_of(text, ("nowhere",)) is None
+    line_of = find_keys(text).line_of
+    assert line_of(("a",)) == 1
+    assert line_of(("t", "b", "c")) == 3
+    assert line_of(("x", 0, "k")) == 5
+    assert line_of(("x", 1, "k", 0)) == 8
+    assert line_of(("x", 1, "sub", "z")) == 11
+    assert line_of(("x", 1, "sub", "absent")) == 10
+    assert line_of(("nowhere",)) == 1
+
+
+def test_keys_in_strings_are_none() -> None:
+    text = 'a = """\nb = 1\n[c]\n"""\n"q.r".s = \'\'\'\n[d]\n\'\'\'\n'
+    text += 'w = [ # [\n { x = "]" }, { x = 2,\n y = "#" } ]\ne = 1\n'
+    lines = find_keys(text).lines
+    assert lines == {
+        ("a",): 1,
+        ("q.r",): 5,
+        ("q.r", "s"): 5,
+        ("w",): 8,
+        ("w", 0): 9,
+        ("w", 0, "x"): 9,
+        ("w", 1): 9,
+        ("w", 1, "x"): 9,
+        ("w", 1, "y"): 10,
+        ("e",): 11,
+    }
+
+
+@given(st.text(alphabet="ab.=[]{}\"'#\n ,1", max_size=60))
+def test_any_text_is_looked_through(text: str) -> None:
+    assert all(line <= text.count("\n") + 1 for line in find_keys(text).lines.values())
 
 
 # ------------------------------------------------------------------------------------------------- capture directories
@@ -204,14 +230,17 @@ def test_what_is_no_table_is_refused(case: Path, data: bytes) -> None:
     ("text", "said"),
     [
         ('release = "six"\narch = "x86_64"\n', "line 1: release: unknown kernel release 'six'"),
-        ('release = "6.1"\n', "arch: missing"),
+        ('release = "6.1"\n', "line 1: arch: missing"),
         ("release = 6\narch = 7\n", "line 1: release: wanted a string, not 6"),
         (KERNEL + "page_size = 5\n", "line 3: page_size: no page size of Linux: 5"),
         (KERNEL + "[cpus]\ncount = 0\n", "line 4: cpus.count: there is at least one CPU"),
         (KERNEL + "[image]\ncode = { start = 0, size = -1 }\n", "line 4: image.code.size: -1 is negative"),
         (KERNEL + "[image]\ncode = { start = 0 }\n", "line 4: image.code.size: missing"),
         (KERNEL + "[config]\nDAX = true\n", 'line 4: config.DAX: wanted "y", "m", "n", a number or a string'),
-        (KERNEL + "oops", "Expected '=' after a key"),
+        (KERNEL + "oops", "line 3: Expected '=' after a key"),
+        (KERNEL + "[cpus]\ncount = 1\ncount = 2", "line 5: cpus.count: is there twice; it was on line 4 before"),
+        (KERNEL + "[cpus]\n[image]\n[cpus]\n", "line 5: cpus: is there twice; it was on line 3 before"),
+        (KERNEL + "\nx = [\n1,\n", "line 5: Invalid value"),
     ],
 )
 def test_mistakes_in_kernel_toml_are_named_by_line_and_key(case: Path, text: str, said: str) -> None:
@@ -304,24 +333,53 @@ def test_all_mistakes_are_shown_together_each_with_its_place(tmp_path: Path) -> 
     )
     found = problems(machine_file(tmp_path, text))
     assert any(problem.startswith("line 1: name: wanted a string, not 3") for problem in found)
-    assert any("unknown key extra; known: kernel, words" in problem for problem in found)
-    assert any(problem.startswith("line 3: kernel: 'page_size' must be in") for problem in found)
+    assert any(problem.startswith("line 2: extra: unknown key; known: kernel, words") for problem in found)
+    assert "line 5: kernel.page_size: wanted one of 4096, 16384, 65536, not 5" in found
     assert "line 7: efi_map[0].start: '4GB': units are powers of 1024 here; write 4G or 4GiB" in found
     assert any("did you mean 'conventional'?" in problem for problem in found)
     assert any(problem.startswith("line 10: efi_map[0].attributes: unknown EFI attribute 'XX'") for problem in found)
-    assert any(problem.startswith("line 6: efi_map[0]: unknown key colour") for problem in found)
+    assert any(problem.startswith("line 11: efi_map[0].colour: unknown key; known: start") for problem in found)
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         ("", "the file is empty"),
-        ("x", "Expected '=' after a key"),
+        ("x", "line 1: Expected '=' after a key"),
         ('[kernel]\nrelease = "6.12"\n', "no memory map: give efi_map, efi_map_file or e820"),
-        (MACHINE.replace('"4G"', "4097"), "line 3: efi_map[0]: 0x1001 is no multiple of an EFI page"),
-        (MACHINE + "[acpi.slit]\ndistances = [[1]]\n[acpi.what]\n", "unknown key what"),
-        (MACHINE + "[acpi.slit]\ndistances = [[10, 1]]\n", "as many columns as rows are wanted"),
-        (MACHINE + "[kernel2]\nx = 1\n", "unknown key kernel2"),
+        (MACHINE.replace('"4G"', "4097"), "line 5: efi_map[0].size: 0x1001 is no multiple of an EFI page"),
+        (MACHINE + "[acpi.slit]\ndistances = [[1]]\n[acpi.what]\n", "line 8: acpi.what: unknown key"),
+        (
+            MACHINE + "[acpi.slit]\ndistances = [[10, 1]]\n",
+            "line 7: acpi.slit.distances: as many columns",
+        ),
+        (MACHINE + "[kernel2]\nx = 1\n", "line 6: kernel2: unknown key; known: "),
+        (MACHINE + "[kernel2]\nx = 1\n", "did you mean 'kernel'?"),
+        ("cmdlin = 'quiet'\n" + MACHINE, "line 1: cmdlin: unknown key; known: "),
+        (MACHINE.replace("[[efi_map]]", "[efi_map]"), "line 3: efi_map: wanted an array, not {"),
+        (MACHINE.replace("[[efi_map]]", "[efi_map]"), "write [[efi_map]]"),
+        (MACHINE + "plugins = 'x86'\n", "line 6: efi_map[0].plugins: unknown key"),
+        ("plugins = 'x86'\n" + MACHINE, "line 1: plugins: wanted an array, not 'x86'"),
+        ("acpi = [1]\n" + MACHINE, "line 1: acpi: wanted a table, not [1]"),
+        (
+            MACHINE
+            + "[acpi.srat]\nmemory = [\n  { domain = 0, start = 0, size = 1 },\n  { domain = 0, start = 0 },\n]\n",
+            "line 9: acpi.srat.memory[1].size: missing",
+        ),
+        (
+            MACHINE + "[acpi.srat]\nmemory = [\n  { domain = -1, start = 0, size = 1 },\n]\n",
+            "line 8: acpi.srat.memory[0].domain: wanted a number from 0 to 4294967295, not -1",
+        ),
+        (
+            MACHINE + "[[acpi.hmat.locality]]\nkind = 'read latencies'\ninitiators = []\ntargets = []\nvalues = []\n",
+            "line 7: acpi.hmat.locality[0].kind: wanted one of access latency, read latency",
+        ),
+        (
+            MACHINE
+            + "[[acpi.hmat.locality]]\nkind = 'read latency'\ninitiators = [0]\ntargets = [0]\nvalues = [[-2]]\n",
+            "line 10: acpi.hmat.locality[0].values: wanted a number, or -1 for no entry, not -2",
+        ),
+        (MACHINE + "[kernel]\n", "line 6: kernel: is there twice; it was on line 1 before"),
         (MACHINE.replace("x86_64", 'x86_64"\nrelease = "six'), "line 3: kernel.release: unknown kernel release 'six'"),
         ('efi_map_file = "nowhere"\n[kernel]\n', "No such file or directory"),
         (f'cmdline = "{"x" * 3000}"\n' + MACHINE, "a command line of 3000 characters"),

@@ -5,11 +5,13 @@ Sizes and addresses are bytes; latencies nanoseconds; bandwidths MB/s.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from itertools import chain
 from typing import NewType
 
 import attrs
 
+from softreserve.config.structure import FieldError, a_number, one_of
 from softreserve.model.acpi.cedt import Cedt, FixedMemoryWindow
 from softreserve.model.acpi.hmat_tables import Hmat, Locality, MemorySideCache, Proximity
 from softreserve.model.acpi.layout import Struct
@@ -29,7 +31,9 @@ from softreserve.model.errors import shown
 from softreserve.model.machine import CPUS_MAX
 from softreserve.model.units import U32_MAX
 
-__all__ = ["Acpi", "Size", "a_number", "build_acpi"]
+__all__ = ["Acpi", "Size", "build_acpi"]
+
+_Rows = tuple[tuple[int, ...], ...]
 
 #: Bytes, from ``4096``, ``"0x1000"``, ``"4G"`` or ``"4GiB"``.
 Size = NewType("Size", int)
@@ -52,16 +56,6 @@ _NO_ENTRY = 0xFFFF
 _PICOSECONDS = 1000
 
 _HANDLE = 16  # bytes
-
-
-def a_number(low: int, high: int) -> Callable[[object, attrs.Attribute[int], int], None]:
-    """A validator: a number from ``low`` to ``high``, both included."""
-
-    def check(_: object, attribute: attrs.Attribute[int], value: int) -> None:
-        if not low <= value <= high:
-            raise ValueError(f"{attribute.name} is a number from {low} to {high}, not {shown(value)}")
-
-    return check
 
 
 _DOMAIN = a_number(0, U32_MAX)
@@ -96,11 +90,11 @@ class SratInitiator:
     handle: str = attrs.field(default="00" * _HANDLE)
 
     @handle.validator
-    def _check(self, _: object, handle: str) -> None:
+    def _check(self, attribute: attrs.Attribute[str], handle: str) -> None:
         try:
             bytes.fromhex(handle)
         except ValueError:
-            raise ValueError(f"wanted {_HANDLE} bytes in hexadecimal, not {shown(handle)}") from None
+            raise FieldError(attribute.name, f"wanted {_HANDLE} bytes in hexadecimal, not {shown(handle)}") from None
 
 
 @attrs.frozen
@@ -112,23 +106,24 @@ class SratTable:
     initiators: tuple[SratInitiator, ...] = ()
 
     @cpus.validator
-    def _check(self, _: object, cpus: tuple[SratCpus, ...]) -> None:
+    def _check(self, attribute: attrs.Attribute[tuple[SratCpus, ...]], cpus: tuple[SratCpus, ...]) -> None:
         if sum(item.count for item in cpus) > CPUS_MAX:
-            raise ValueError(f"Linux has at most {CPUS_MAX} CPUs")
+            raise FieldError(attribute.name, f"Linux has at most {CPUS_MAX} CPUs")
 
 
 @attrs.frozen
 class SlitTable:
     """Distances between domains 0, 1, ...: one row per domain."""
 
-    distances: tuple[tuple[int, ...], ...] = attrs.field()
+    distances: _Rows = attrs.field()
 
     @distances.validator
-    def _check(self, _: object, rows: tuple[tuple[int, ...], ...]) -> None:
+    def _check(self, attribute: attrs.Attribute[_Rows], rows: _Rows) -> None:
         if any(len(row) != len(rows) for row in rows):
-            raise ValueError("as many columns as rows are wanted")
-        if any(not 0 <= value <= 255 for row in rows for value in row):
-            raise ValueError("a distance is a number from 0 to 255")
+            raise FieldError(attribute.name, "as many columns as rows are wanted")
+        for value in chain.from_iterable(rows):
+            if not 0 <= value <= 255:
+                raise FieldError(attribute.name, f"a distance is a number from 0 to 255, not {shown(value)}")
 
 
 @attrs.frozen
@@ -143,28 +138,31 @@ class HmatProximity:
 class HmatLocality:
     """One kind of latency (ns) or bandwidth (MB/s); a row of ``values`` per initiator, -1 where there is no entry."""
 
-    kind: str = attrs.field(validator=attrs.validators.in_(DATA_TYPES))
+    kind: str = attrs.field(validator=one_of(DATA_TYPES))
     initiators: tuple[int, ...] = attrs.field(validator=_DOMAINS)
     targets: tuple[int, ...] = attrs.field(validator=_DOMAINS)
-    values: tuple[tuple[int, ...], ...] = attrs.field()
+    values: _Rows = attrs.field()
 
     @values.validator
-    def _check(self, _: object, rows: tuple[tuple[int, ...], ...]) -> None:
+    def _check(self, attribute: attrs.Attribute[_Rows], rows: _Rows) -> None:
         if len(rows) != len(self.initiators) or any(len(row) != len(self.targets) for row in rows):
-            raise ValueError(f"wanted {len(self.initiators)} rows of {len(self.targets)} values")
+            raise FieldError(attribute.name, f"wanted {len(self.initiators)} rows of {len(self.targets)} values")
+        for value in chain.from_iterable(rows):
+            if value < -1:
+                raise FieldError(attribute.name, f"wanted a number, or -1 for no entry, not {shown(value)}")
         self.base(rows)
 
-    def base(self, rows: tuple[tuple[int, ...], ...]) -> int:
+    def base(self, rows: _Rows) -> int:
         """The unit in which every value is a 16-bit number.
 
-        :raises ValueError: there is none.
+        :raises FieldError: there is none.
         """
         values = [value for row in rows for value in row if value >= 0]
         for power in range(8):
             base: int = 10**power
             if all(value % base == 0 and value // base <= _LARGEST for value in values):
                 return base
-        raise ValueError("no unit of 1, 10, 100 ... makes all of these fit into 16 bits")
+        raise FieldError("values", "no unit of 1, 10, 100 ... makes all of these fit into 16 bits")
 
     def build(self) -> Locality:
         """The structure."""
@@ -182,8 +180,8 @@ class HmatCache:
     size: Size
     level: int = attrs.field(default=1, validator=a_number(0, 15))
     levels: int = attrs.field(default=1, validator=a_number(0, 15))
-    indexing: str = attrs.field(default="direct", validator=attrs.validators.in_(_INDEXING))
-    write_policy: str = attrs.field(default="back", validator=attrs.validators.in_(_WRITE_POLICIES))
+    indexing: str = attrs.field(default="direct", validator=one_of(_INDEXING))
+    write_policy: str = attrs.field(default="back", validator=one_of(_WRITE_POLICIES))
     line_size: int = attrs.field(default=64, validator=a_number(0, 0xFFFF))
 
     def build(self) -> MemorySideCache:

@@ -38,18 +38,23 @@ def read_capture(path: StrPath, *, with_steps: bool = True) -> Scenario:
     if not os.path.isdir(directory):
         directory, case = os.fspath(path), os.path.dirname(case)
     problems = Problems()
-    efi_map = _collected(problems, _read_efi_map, os.path.join(directory, "efi-memmap.txt"))
-    cmdline = _collected(problems, _read_cmdline, os.path.join(directory, "cmdline.txt"))
-    acpi = _collected(problems, read_acpi, os.path.join(directory, "acpi")) or {}
-    kernel, cpus, image = _read_kernel_toml(os.path.join(directory, "kernel.toml"), problems)
+
+    def document(name: str) -> Document:
+        return Document(os.path.join(directory, name), problems, inside=path)
+
+    efi_map = _collected(problems, _read_efi_map, os.path.join(directory, "efi-memmap.txt"), path)
+    cmdline = _collected(problems, _read_cmdline, os.path.join(directory, "cmdline.txt"), path)
+    acpi = _collected(problems, read_acpi, os.path.join(directory, "acpi"), path) or {}
+    kernel, cpus, image = _read_kernel_toml(document("kernel.toml"))
     steps: tuple[Step, ...] = ()
     kexec: KexecScenario | None = None
-    steps_toml = os.path.join(directory, "steps.toml")
-    if with_steps and os.path.exists(steps_toml) and kernel is not None:
+    if with_steps and os.path.lexists(os.path.join(directory, "steps.toml")) and kernel is not None:
         from softreserve.config.steps import scenario_steps
 
-        second = _read_kernel2(os.path.join(directory, "kernel2.toml"), kernel, problems)
-        steps, kexec = scenario_steps(Document(steps_toml, problems).read(), kernel, second)
+        # the second kernel's configuration under the first one's release, until the kexec says which release it is
+        has_second = os.path.lexists(os.path.join(directory, "kernel2.toml"))
+        second = _kernel(document("kernel2.toml").read(), kernel) if has_second else None
+        steps, kexec = scenario_steps(document("steps.toml").read(), kernel, second)
     name = os.path.basename(case) or "input"
     wrong = name_problem(name)
     if wrong is not None:
@@ -68,24 +73,24 @@ def read_capture(path: StrPath, *, with_steps: bool = True) -> Scenario:
     return Scenario(machine, steps, kexec, path=path, recorded=True)
 
 
-def _collected(problems: Problems, read: Any, path: str) -> Any:
+def _collected(problems: Problems, read: Any, path: str, inside: StrPath) -> Any:
     try:
-        return read(path)
+        return read(path, inside)
     except InputError as error:
         problems.add(error)
         return None
 
 
-def _read_efi_map(path: str) -> EfiMemoryMap:
-    return parse_efi_memmap(read_text(path), path=path)
+def _read_efi_map(path: str, inside: StrPath) -> EfiMemoryMap:
+    return parse_efi_memmap(read_text(path, inside), path=path)
 
 
-def _read_cmdline(path: str) -> CommandLine:
-    return checked_cmdline(read_bytes(path).decode("latin-1").rstrip("\n"), path)
+def _read_cmdline(path: str, inside: StrPath) -> CommandLine:
+    return checked_cmdline(read_bytes(path, inside).decode("latin-1").rstrip("\n"), path)
 
 
-def _read_kernel_toml(path: str, problems: Problems) -> tuple[Kernel | None, int, KernelImage]:
-    top = Document(path, problems).read()
+def _read_kernel_toml(document: Document) -> tuple[Kernel | None, int, KernelImage]:
+    top = document.read()
     kernel = _kernel(top)
     cpus_table = top.table("cpus")
     cpus = 1
@@ -113,7 +118,7 @@ def _kernel(top: Table, base: Kernel | None = None) -> Kernel | None:
     config = _config(config_table, info) if config_table is not None else {}
     page_size = top.get("page_size", int) or _configured_page_size(info, config) or (base.page_size if base else 4096)
     if page_size not in PAGE_SIZES:
-        top.problem("page_size", f"no page size of Linux: {page_size}; {', '.join(map(str, PAGE_SIZES))}")
+        top.problem("page_size", f"no page size of Linux: {shown(page_size)}; {', '.join(map(str, PAGE_SIZES))}")
     config.setdefault("NODES_SHIFT", info.nodes_shift)
     try:
         return Kernel(release, arch, page_size, config)
@@ -140,8 +145,3 @@ def _configured_page_size(arch: ArchInfo, config: dict[str, str | int]) -> int |
     """The page size in bytes that a configuration chooses, where it has a choice."""
     options = arch.page_sizes.items()
     return next((size for size, option in options if config.get(option) == "y"), None)
-
-
-def _read_kernel2(path: str, first: Kernel, problems: Problems) -> Kernel | None:
-    """The second kernel's configuration under the first one's release, until the kexec says which release it is."""
-    return _kernel(Document(path, problems).read(), first) if os.path.exists(path) else None

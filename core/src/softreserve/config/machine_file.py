@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import difflib
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NewType
 
 import attrs
-from cattrs import ClassValidationError, Converter, transform_error
-from cattrs.errors import ForbiddenExtraKeysError
 
 from softreserve.config.acpi_files import read_acpi
-from softreserve.config.acpi_schema import Acpi, Size, a_number, build_acpi
+from softreserve.config.acpi_schema import Acpi, Size, build_acpi
 from softreserve.config.builds import default_config
 from softreserve.config.capture import PAGE_SIZES
 from softreserve.config.parts import checked_cmdline
-from softreserve.config.reader import Document, Problems, StrPath, parse_size, read_text
+from softreserve.config.reader import Document, Problems, StrPath, check_inside, parse_size, read_text
 from softreserve.config.steps import scenario_steps
+from softreserve.config.structure import FieldError, a_number, one_of, structure
 from softreserve.model import e820
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.efi import EfiAttribute, EfiDescriptor, EfiMemoryMap, EfiType, type_words
 from softreserve.model.efi_text import parse_efi_memmap
-from softreserve.model.errors import InputError, MachineError, shown
+from softreserve.model.errors import InputError, MachineError, nearest, shown
 from softreserve.model.kernel import Kernel
 from softreserve.model.machine import CPUS_MAX, E820Entry, KernelImage, Machine
 from softreserve.model.names import name_problem
@@ -47,8 +47,6 @@ _E820_TYPES = {
 }
 _DEFAULT_ATTRIBUTES = EfiAttribute.WB | EfiAttribute.WT | EfiAttribute.WC | EfiAttribute.UC
 _STEP_KEYS = ("step", "kexec")
-_SHOWN_KEYS = 5  # unknown ones that a message names
-_LONG_KEY = 40  # characters
 
 
 @attrs.frozen
@@ -57,7 +55,7 @@ class KernelSection:
 
     release: str = "6.12"
     arch: str = "x86_64"
-    page_size: int = attrs.field(default=4096, validator=attrs.validators.in_(PAGE_SIZES))
+    page_size: int = attrs.field(default=4096, validator=one_of(PAGE_SIZES))
     config: dict[str, str | int] = attrs.field(factory=dict)
 
 
@@ -71,9 +69,9 @@ class Descriptor:
     attributes: Attributes = Attributes(_DEFAULT_ATTRIBUTES)
 
     @size.validator
-    def _whole_pages(self, _: object, size: int) -> None:
+    def _whole_pages(self, attribute: attrs.Attribute[int], size: int) -> None:
         if size % EFI_PAGE_SIZE:
-            raise ValueError(f"{size:#x} is no multiple of an EFI page (4096 bytes)")
+            raise FieldError(attribute.name, f"{size:#x} is no multiple of an EFI page (4096 bytes)")
 
 
 @attrs.frozen
@@ -145,13 +143,11 @@ def read_machine_file(path: StrPath, data: bytes | None = None) -> Scenario:
     top = document.read()
     problems.check()
     values = {name: value for name, value in top.values.items() if name not in _STEP_KEYS}
-    try:
-        found = _converter().structure(values, MachineFile)
-    except ClassValidationError as error:
-        for key, message in _explained(error):
-            document.problem(key, message)
-        problems.check()
-        raise
+    found, wrong = structure(values, MachineFile, _HOOKS)
+    for key, message in wrong:
+        document.problem(key, message)
+    problems.check()
+    assert found is not None
     machine = _machine(found, Path(document.path), document)
     steps, kexec = scenario_steps(top, machine.kernel, None) if machine is not None else ((), None)
     problems.check()
@@ -173,9 +169,9 @@ def _machine(found: MachineFile, path: Path, document: Document) -> Machine | No
         cmdline = checked_cmdline(found.cmdline, path)
         if found.efi_map_file is not None:
             file = path.parent / found.efi_map_file
-            efi_map = parse_efi_memmap(read_text(file), path=file)
+            efi_map = parse_efi_memmap(read_text(file, inside=path.parent), path=file)
         if found.acpi_dir is not None:
-            acpi = _acpi_tables(path.parent / found.acpi_dir)
+            acpi = _acpi_tables(path.parent / found.acpi_dir, path.parent)
     except InputError as error:
         problems.add(error)
     name = _name(found, path, document)
@@ -225,10 +221,11 @@ def _kernel(section: KernelSection, document: Document) -> Kernel | None:
         return None
 
 
-def _acpi_tables(directory: Path) -> dict[str, bytes]:
+def _acpi_tables(directory: Path, inside: Path) -> dict[str, bytes]:
+    check_inside(directory, inside)
     if not directory.is_dir():
         raise InputError("no such directory", path=directory)
-    return read_acpi(directory)
+    return read_acpi(directory, inside=inside)
 
 
 def _cpus(found: MachineFile) -> int:
@@ -243,20 +240,8 @@ def _descriptor(item: Descriptor) -> EfiDescriptor:
 # --- structuring
 
 
-def _converter() -> Converter:
-    converter = Converter(forbid_extra_keys=True, detailed_validation=True)
-    converter.register_structure_hook(Size, lambda value, _: parse_size(value))
-    converter.register_structure_hook(MemoryType, lambda value, _: _memory_type(value))
-    converter.register_structure_hook(E820Type, lambda value, _: _named(value, _E820_TYPES, "e820 type"))
-    converter.register_structure_hook(Attributes, lambda value, _: _attributes(value))
-    converter.register_structure_hook(str | int, lambda value, _: _option(value))
-    for kind, words in ((str, "a string"), (int, "a whole number"), (bool, "true or false")):
-        converter.register_structure_hook(kind, _exactly(kind, words))
-    return converter
-
-
-def _exactly(kind: type, words: str) -> Any:
-    def structure(value: object, _: type) -> object:
+def _exactly(kind: type, words: str) -> Callable[[object], object]:
+    def structure(value: object) -> object:
         if type(value) is not kind:
             raise ValueError(f"wanted {words}, not {shown(value)}")
         return value
@@ -278,8 +263,7 @@ def _named(value: object, names: dict[str, int], what: str, bits: int = 32) -> i
     if isinstance(value, str):
         if value.casefold() in names:
             return names[value.casefold()]
-        near = difflib.get_close_matches(value.casefold(), names, 1)
-        hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(names)}"
+        hint = nearest(value, names) or f"; known: {', '.join(names)}"
         raise ValueError(f"unknown {what} {shown(value)}{hint}")
     raise ValueError(f"wanted the name or number of an {what}, not {shown(value)}")
 
@@ -298,47 +282,13 @@ def _attributes(value: object) -> int:
     return found
 
 
-# --- explaining
-
-
-def _explained(error: ClassValidationError) -> list[tuple[tuple[str | int, ...], str]]:
-    """What is wrong, each with its key."""
-    found = []
-    for line in transform_error(error, path="", format_exception=_message):
-        message, _, where = line.rpartition(" @ ")
-        found.append((_key(where), message))
-    return found
-
-
-def _short(key: str) -> str:
-    """A key as it is, if it is one that people write."""
-    return key if key.isidentifier() and len(key) < _LONG_KEY else shown(key)
-
-
-def _message(error: BaseException, _: type | None) -> str:
-    if isinstance(error, ForbiddenExtraKeysError):
-        known = [field.name for field in attrs.fields(error.cl)] if attrs.has(error.cl) else []
-        extra = sorted(error.extra_fields)
-        more = f" and {len(extra) - _SHOWN_KEYS} more" if len(extra) > _SHOWN_KEYS else ""
-        return f"unknown key {', '.join(map(_short, extra[:_SHOWN_KEYS]))}{more}; known: {', '.join(known)}"
-    if isinstance(error, KeyError):
-        return "missing"
-    if isinstance(error, ValueError) and len(error.args) > 1:  # attrs' own validators: the message comes first
-        return str(error.args[0])
-    if isinstance(error, TypeError | AttributeError):
-        # What cattrs stumbled over: iterating where an array was wanted, looking for keys where a table was.
-        array = "iterable" in str(error) and "argument of type" not in str(error)
-        return "wanted an array" if array else "wanted a table"
-    return str(error)
-
-
-def _key(where: str) -> tuple[str | int, ...]:
-    """``.efi_map[2].size`` as a key."""
-    parts: list[str | int] = []
-    for part in where.replace("[", ".[").split("."):
-        if part.startswith("["):
-            inner = part[1:-1].strip("'\"")
-            parts.append(int(inner) if inner.isdecimal() else inner)
-        elif part:
-            parts.append(part)
-    return tuple(parts)
+_HOOKS: dict[Any, Callable[[object], object]] = {
+    Size: parse_size,
+    MemoryType: _memory_type,
+    E820Type: partial(_named, names=_E820_TYPES, what="e820 type"),
+    Attributes: _attributes,
+    str | int: _option,
+    str: _exactly(str, "a string"),
+    int: _exactly(int, "a whole number"),
+    bool: _exactly(bool, "true or false"),
+}

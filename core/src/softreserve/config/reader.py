@@ -7,24 +7,40 @@ there, because importing ``pathlib`` takes a twentieth of such a boot's time.
 from __future__ import annotations
 
 import os
+import re
 import stat
 import sys
 import tomllib
 from contextlib import AbstractContextManager, nullcontext
+from functools import cached_property
 from os import PathLike
 from typing import Any, TypeVar
 
+from softreserve.config.toml_lines import Key, Keys, find_keys
 from softreserve.model.errors import ConfigError, InputError, shown
 from softreserve.model.ranges import PhysRange
 from softreserve.model.units import U64_MAX
 
-__all__ = ["Document", "Problems", "StrPath", "Table", "line_of", "parse_size", "path_words", "read_bytes", "read_text"]
+__all__ = [
+    "Document",
+    "Problems",
+    "StrPath",
+    "Table",
+    "check_inside",
+    "parse_size",
+    "path_words",
+    "read_bytes",
+    "read_text",
+]
 
 T = TypeVar("T")
-Key = tuple[str | int, ...]
 StrPath = str | PathLike[str]
 
 _POWERS = "KMGTPE"
+
+#: A name that needs no quotes, and how long one is that a message names whole.
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
+_LONG_NAME = 60
 
 #: Standard input, as a path.
 _STDIN = "-"
@@ -44,9 +60,8 @@ def parse_size(value: object) -> int:
     text = value.strip()
     digits, shift = text, 0
     if text[-2:].upper() in {f"{power}B" for power in _POWERS}:
-        raise ValueError(
-            f"{shown(value)}: units are powers of 1024 here; write {text[:-1].strip()} or {text[:-1].strip()}iB"
-        )
+        meant = text[:-1].strip() if len(text) <= _LONG_NAME else text[-2]
+        raise ValueError(f"{shown(value)}: units are powers of 1024 here; write {meant} or {meant}iB")
     if text[-2:] == "iB" and text[-3:-2].upper() in _POWERS:
         digits = text[:-2]
     if digits[-1:].upper() in _POWERS and digits[:-1]:
@@ -72,11 +87,27 @@ def path_words(path: StrPath) -> str:
     return "standard input" if path == _STDIN else os.fspath(path)
 
 
-def read_bytes(path: StrPath) -> bytes:
+def check_inside(path: StrPath, directory: StrPath) -> None:
+    """See that a description made of several files does not reach beyond its directory.
+
+    :raises InputError: the path, or a link on it, leads elsewhere.
+    """
+    try:
+        real, root = os.path.realpath(path), os.path.realpath(directory)
+    except ValueError as error:  # a zero byte in it
+        raise InputError(str(error), path=path) from None
+    if os.path.commonpath((real, root)) != root:
+        raise InputError("leads out of the directory of the description; only files in it are read", path=path)
+
+
+def read_bytes(path: StrPath, inside: StrPath | None = None) -> bytes:
     """The content of a regular file, or of standard input (``-``).
 
+    :param inside: the directory in which the file must be; ``None``: anywhere.
     :raises InputError: it cannot be read, is something else than a regular file, or is larger than an input can be.
     """
+    if inside is not None:
+        check_inside(path, inside)
     try:
         with _opened(path) as file:
             data: bytes = file.read(_LARGEST + 1)
@@ -111,56 +142,9 @@ def text_of(data: bytes, path: StrPath) -> str:
     return text
 
 
-def read_text(path: StrPath) -> str:
+def read_text(path: StrPath, inside: StrPath | None = None) -> str:
     """The text of a file; see :func:`read_bytes` and :func:`text_of`."""
-    return text_of(read_bytes(path), path)
-
-
-def line_of(text: str, key: Key) -> int | None:
-    """The line (from 1) on which ``key`` stands, or the nearest key above it; ``None`` where none does."""
-    lines = _key_lines(text)
-    for length in range(len(key), 0, -1):
-        if key[:length] in lines:
-            return lines[key[:length]]
-    return None
-
-
-def _key_lines(text: str) -> dict[Key, int]:
-    """Lines of table headers and of keys that begin a line. Good enough to point at a mistake."""
-    found: dict[Key, int] = {}
-    arrays: dict[Key, int] = {}
-    prefix: Key = ()
-
-    def resolved(names: list[str]) -> Key:
-        """A header's path with the index of the newest element of every array of tables on the way."""
-        path: Key = ()
-        for name in names:
-            path = (*path, name)
-            if path in arrays:
-                path = (*path, arrays[path])
-        return path
-
-    for number, raw in enumerate(text.splitlines(), 1):
-        line = raw.strip()
-        if line.startswith("[[") and "]]" in line:
-            names = _names(line[2 : line.index("]]")])
-            bare = (*resolved(names[:-1]), names[-1])
-            arrays[bare] = arrays.get(bare, -1) + 1
-            prefix = (*bare, arrays[bare])
-        elif line.startswith("[") and line.rstrip("# ").endswith("]") and "=" not in line and "," not in line:
-            prefix = resolved(_names(line.strip("[] ")))
-        else:
-            name, equals, _ = line.partition("=")
-            if equals and not name.startswith(("#", '["', "{")):
-                prefixed = (*prefix, *_names(name))
-                found.setdefault(prefixed, number)
-            continue
-        found.setdefault(prefix, number)
-    return found
-
-
-def _names(dotted: str) -> list[str]:
-    return [name.strip().strip("\"'") for name in dotted.split(".")]
+    return text_of(read_bytes(path, inside), path)
 
 
 class Problems:
@@ -185,27 +169,51 @@ class Problems:
 class Document:
     """A TOML file: its path, its text (of ``data`` where somebody has read it already), and its problems."""
 
-    def __init__(self, path: StrPath, problems: Problems, data: bytes | None = None) -> None:
+    def __init__(
+        self, path: StrPath, problems: Problems, data: bytes | None = None, *, inside: StrPath | None = None
+    ) -> None:
         self.path = path_words(path)
         self._source = path
         self._data = data
+        self._inside = inside
         self.problems = problems
         self.text = ""
 
     def read(self) -> Table:
         """The top table; an empty one, with a problem noted, where the file cannot be read."""
         try:
-            self.text = text_of(read_bytes(self._source) if self._data is None else self._data, self.path)
+            self.text = text_of(read_bytes(self._source, self._inside) if self._data is None else self._data, self.path)
             return Table(self, (), tomllib.loads(self.text))
         except InputError as error:
             self.problems.add(error)
         except tomllib.TOMLDecodeError as error:
-            self.problems.add(InputError(str(error), path=self.path))
+            self.problems.add(self._syntax_problem(str(error)))
         except ValueError:  # of int(), which limits the digits
-            self.problems.add(InputError("a number has too many digits", path=self.path))
+            self.problems.add(self._problem_where(r"(?:\d_?){4000}", "a number has too many digits"))
         except RecursionError:
-            self.problems.add(InputError("tables or arrays are nested too deeply", path=self.path))
+            self.problems.add(self._problem_where(r"[\[{]", "tables or arrays are nested too deeply"))
         return Table(self, (), {}, broken=True)
+
+    def _syntax_problem(self, message: str) -> InputError:
+        """What tomllib says, or what it means: it does not say which key is there twice."""
+        message, _, place = message.rpartition(" (at ")
+        number = re.match(r"line (\d+)", place)
+        line = int(number[1]) if number else self.text.rstrip().count("\n") + 1
+        if message.startswith(("Cannot overwrite", "Cannot declare", "Cannot mutate", "Cannot redefine")):
+            twice = next((found for found in self._keys.twice if found[1] <= line), None)
+            if twice is not None:
+                key, line = twice
+                message = f"{dotted(key)}: is there twice; it was on line {self._keys.lines[key]} before"
+        return InputError(message, path=self.path, place=f"line {line}")
+
+    def _problem_where(self, pattern: str, message: str) -> InputError:
+        """A problem of the line on which there is most of something."""
+        counts = [len(re.findall(pattern, line)) for line in self.text.split("\n")]
+        return InputError(message, path=self.path, place=f"line {counts.index(max(counts)) + 1}")
+
+    @cached_property
+    def _keys(self) -> Keys:
+        return find_keys(self.text)
 
     def problem(self, key: Key, message: str) -> None:
         """Note a problem of a key."""
@@ -213,16 +221,20 @@ class Document:
 
     def place(self, key: Key) -> str:
         """``line 7: kernel.release``."""
-        line = line_of(self.text, key)
-        return (f"line {line}: " if line else "") + dotted(key)
+        line = f"line {self._keys.line_of(key)}"
+        return f"{line}: {dotted(key)}" if key else line
 
 
 def dotted(key: Key) -> str:
-    """A key as people write it: ``step[2].run``."""
+    """A key as people write it: ``step[2].run``; names that nobody would write are shortened."""
     text = ""
     for part in key:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+        text += f"[{part}]" if isinstance(part, int) else f".{_name(part)}" if text else _name(part)
     return text
+
+
+def _name(name: str) -> str:
+    return name if len(name) <= _LONG_NAME and _BARE.fullmatch(name) else shown(name)
 
 
 class Table:

@@ -5,7 +5,7 @@ Every error ends in one line on stderr and an exit code: 2 for bad usage or bad 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 __all__ = [
     "ConfigError",
@@ -15,6 +15,7 @@ __all__ = [
     "PluginResultError",
     "SoftReserveError",
     "UnknownPluginError",
+    "nearest",
     "shown",
 ]
 
@@ -26,6 +27,15 @@ def shown(value: object) -> str:
     """A value as a message quotes it: on one line, and not longer than a line."""
     text = repr(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """What a message adds where somebody may have meant another word: ``; did you mean 'X'?``, or nothing."""
+    from difflib import get_close_matches
+
+    by_folded = {name.casefold(): name for name in known}
+    near = get_close_matches(word.casefold(), by_folded, 1)
+    return f"; did you mean {by_folded[near[0]]!r}?" if near else ""
 
 
 class SoftReserveError(Exception):
