@@ -47,11 +47,38 @@ def test_a_label_of_2_mib_costs_what_was_said_in_january_2021(capsys: pytest.Cap
         (["here", "1G"], "wanted a size"),
         (["1G", "1G"], "must begin at 0x80000000 or above"),
         (["4G", "100"], "multiples of 4096"),
+        (["0xfffffffff0000000", "512M"], "the range ends at 0x10000000010000000; addresses have 64 bits"),
+        (["4G", "100000000000000000000"], "does not fit into 64 bits"),
+        (["2G", "100P"], "no kernel can have memory at 0x19000007fffffff: arm64, 4K pages, up to 6.12: memory ends at"),
     ],
 )
 def test_ranges_that_cannot_be_are_refused(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["align", *arguments]) == 2
-    assert said in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert said in err
+    assert err.count("\n") == 1
+
+
+def test_kernels_that_cannot_address_a_range_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["align", "64T", "1G", "--json"]) == 0
+    out, err = capsys.readouterr()
+    found = json.loads(out)
+    assert {row["arch"] for row in found["rows"]} == {"arm64"}
+    assert found["left_out"] == ["x86_64, 4K pages, up to 6.12: memory ends at 0x400000000000"]
+    assert err == f"softreserve: left out: {found['left_out'][0]}\n"
+
+
+@pytest.mark.parametrize(("start", "size"), [("63T", "1T"), ("4G", "60T"), ("65G", "1G"), ("64G", "65472G")])
+def test_ranges_up_to_the_last_address_are_answered(start: str, size: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["align", start, size, "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert "x86_64" in {row["arch"] for row in json.loads(out)["rows"]}
+    assert err == ""
+
+
+def test_large_sizes_are_told_to_the_last_mebibyte(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["align", "4G", "3145730M"]) == 0
+    assert "| 3145728 MiB | 2 MiB |" in capsys.readouterr().out
 
 
 def test_on_a_terminal_the_table_fits_it(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -163,6 +163,74 @@ def test_a_table_that_is_no_file_is_not_passed_over(
     assert "acpi/SRAT.bin: " in lines[0]
 
 
+SECRET = "root:x:0:0:secret"
+
+
+@pytest.mark.parametrize(
+    "name", ["efi-memmap.txt", "cmdline.txt", "kernel.toml", "steps.toml", "acpi/SRAT.bin", "acpi"]
+)
+def test_links_out_of_a_capture_are_not_followed(
+    spoil: Spoil, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    case = spoil({} if name == "acpi" else {name: None})
+    elsewhere = tmp_path / "elsewhere"
+    if name == "acpi":
+        shutil.move(case / name, elsewhere)
+    else:
+        elsewhere.write_text(SECRET)
+    (case / name).symlink_to(elsewhere)
+    status, lines = run(capsys, "observe", case, "--out", tmp_path / "out")
+    assert (status, len(lines)) == (2, 1 if name != "acpi" else len(lines))
+    assert f"{case}/{name}" in lines[0]
+    assert lines[0].endswith(": leads out of the directory of the description; only files in it are read")
+    assert "secret" not in lines[0]
+
+
+def test_links_within_a_capture_are_followed(spoil: Spoil, capsys: pytest.CaptureFixture[str]) -> None:
+    case = spoil({})
+    (case / "acpi" / "SRAT.bin").rename(case / "srat")
+    (case / "acpi" / "SRAT.bin").symlink_to("../srat")
+    assert run(capsys, "boot", case, "--emit", "iomem") == (0, [])
+
+
+@pytest.mark.parametrize("name", ["efi-memmap.txt", "cmdline.txt", "kernel.toml", "steps.toml", "acpi/SRAT.bin"])
+@pytest.mark.parametrize("kind", ["pipe", "large"])
+def test_only_regular_files_of_some_size_are_read(
+    spoil: Spoil, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, kind: str
+) -> None:
+    case = spoil({name: None})
+    if kind == "pipe":
+        os.mkfifo(case / name)
+    else:
+        with (case / name).open("wb") as file:
+            file.truncate(3 << 30)
+    status, lines = run(capsys, "observe", case, "--out", tmp_path / "out")
+    assert (status, len(lines)) == (2, 1)
+    said = "not a regular file" if kind == "pipe" else "larger than 64 MiB"
+    assert lines[0].startswith(f"softreserve: {case}/{name}: {said}")
+
+
+@pytest.mark.parametrize("key", ["efi_map_file", "acpi_dir"])
+@pytest.mark.parametrize("way", ["../elsewhere", "{tmp}/elsewhere", "link"])
+def test_a_machine_file_reaches_no_file_outside_its_directory(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], key: str, way: str
+) -> None:
+    elsewhere, here = tmp_path / "elsewhere", tmp_path / "here"
+    here.mkdir()
+    if key == "acpi_dir":
+        elsewhere.mkdir()
+        (elsewhere / "SRAT").write_text(SECRET)
+    else:
+        elsewhere.write_text(SECRET)
+    (here / "link").symlink_to(elsewhere)
+    machine = here / "machine.toml"
+    machine.write_text(f'{key} = "{way.format(tmp=tmp_path)}"\n' + ("e820 = [{ start = 0, size = 4096 }]\n"))
+    status, lines = run(capsys, "boot", machine)
+    assert (status, len(lines)) == (2, 1)
+    assert lines[0].endswith(": leads out of the directory of the description; only files in it are read")
+    assert "secret" not in lines[0]
+
+
 def test_what_an_editor_adds_does_no_harm(spoil: Spoil, capsys: pytest.CaptureFixture[str]) -> None:
     case = spoil({})
     for name in ("efi-memmap.txt", "kernel.toml", "steps.toml"):

@@ -305,7 +305,7 @@ def test_plugins_bring_commands(
 BAD = [
     (["boot"], "Missing argument 'MACHINE'"),
     (["boot", "nowhere"], "nowhere: no such machine"),
-    (["boot", "example:two-nod"], "did you mean two-node?"),
+    (["boot", "example:two-nod"], "did you mean 'two-node'?"),
     (["boot", "{machine}", "--acpi", "x"], "--acpi goes with a kernel log"),
     (["boot", "{machine}", "--emit", "xomem"], "xomem"),
     (["boot", "{machine}", "--kernel", "six"], "unknown kernel release 'six': it begins with a version"),
@@ -321,6 +321,15 @@ BAD = [
     (["diff", "{machine}"], "nothing to compare with"),
     (["run", "{machine}", "nowhere.toml"], "nowhere.toml: No such file or directory"),
     (["wot"], "No such command 'wot'"),
+    (["bot", "{machine}"], "No such command 'bot'; did you mean 'boot'?"),
+    (["boot", "{machine}", "--kernl", "6.1"], "--kernel"),
+    (["boot", "{machine}", "--emit", "iomen"], "'log'; did you mean 'iomem'?"),
+    (["boot", "{machine}", "--userspace", "udv"], "'udev'; did you mean 'udev'?"),
+    (["boot", "{machine}", "-p", "dem"], "did you mean 'demo'?"),
+    (["boot", "{machine}", "--arch", "riscv"], "did you mean 'riscv64'?"),
+    (["boot", "two-node"], "did you mean 'example:two-node'?"),
+    (["boot", "exmaple:two-node"], "did you mean 'example:two-node'?"),
+    (["boot", "{machine}l"], "small.toml'?"),
 ]
 
 

@@ -256,6 +256,8 @@ def test_mistakes_in_kernel_toml_are_named_by_line_and_key(case: Path, text: str
         ("step = 3\n", "line 1: step: wanted an array, not 3"),
         ("step = [1]\n", "line 1: step[0]: wanted a table, not 1"),
         ('[[step]]\nwrites = [["a"]]\n', "line 2: step[0].writes: write 1: wanted [path, value], not ['a']"),
+        ('[[step]]\nname = "a"\nwritse = []\nrun = "b"', "line 3: step[0].writse: unknown key; did you mean 'writes'?"),
+        ('[kexec]\nsycall = "kexec_load"\n', "line 2: kexec.sycall: unknown key; did you mean 'syscall'?"),
         ('[kexec]\nsyscall = "reboot"\n', "line 2: kexec.syscall: unknown system call 'reboot'"),
         ('[kexec]\nkernel = "7"\n', "line 2: kexec.kernel: unknown kernel release '7'"),
         ("[kexec]\nsetup_data = [[1, 2]]\n", "line 2: kexec.setup_data: range 1: wanted"),
@@ -277,7 +279,7 @@ def test_a_bundled_example_is_read(name: str) -> None:
 
 
 def test_an_unknown_example_is_answered_with_the_nearest() -> None:
-    with pytest.raises(InputError, match=r"bundled: .*two-node.*; did you mean two-node\?"):
+    with pytest.raises(InputError, match=r"bundled: .*two-node.*; did you mean 'two-node'\?"):
         load("example:two-nodes")
 
 
@@ -379,6 +381,7 @@ def test_all_mistakes_are_shown_together_each_with_its_place(tmp_path: Path) -> 
             + "[[acpi.hmat.locality]]\nkind = 'read latency'\ninitiators = [0]\ntargets = [0]\nvalues = [[-2]]\n",
             "line 10: acpi.hmat.locality[0].values: wanted a number, or -1 for no entry, not -2",
         ),
+        (MACHINE + "[[step]]\nrun = 'a'\ncolour = 1\n", "line 8: step[0].colour: unknown key; known: name, run"),
         (MACHINE + "[kernel]\n", "line 6: kernel: is there twice; it was on line 1 before"),
         (MACHINE.replace("x86_64", 'x86_64"\nrelease = "six'), "line 3: kernel.release: unknown kernel release 'six'"),
         ('efi_map_file = "nowhere"\n[kernel]\n', "No such file or directory"),

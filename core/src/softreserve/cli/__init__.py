@@ -19,7 +19,7 @@ import click
 
 from softreserve import __version__
 from softreserve.cli.terminal import guarded_streams, tell
-from softreserve.model.errors import ConfigError, SoftReserveError
+from softreserve.model.errors import ConfigError, SoftReserveError, nearest, shown
 
 __all__ = ["COMMANDS", "main"]
 
@@ -102,6 +102,13 @@ class _Commands(click.Group):
         if command is not None:
             command.context_class = _Context
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            ctx.fail(f"No such command {shown(args[0])}{nearest(args[0], self.list_commands(ctx))}")
+        return super().resolve_command(ctx, args)
 
     def _of_plugins(self, ctx: click.Context) -> Mapping[str, click.Command]:
         """Commands that the plugins of ``softreserve -p NAME`` add."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from softreserve.cli.terminal import columns, print_table, say
+from softreserve.cli.terminal import columns, print_table, say, tell
 
 __all__ = ["align_command"]
 
@@ -22,7 +22,7 @@ def align_command(start: str, size: str, as_json: bool) -> None:
     from softreserve.config.reader import parse_size
     from softreserve.model.ranges import PhysRange
     from softreserve.plugins.selection import Selection
-    from softreserve.views.alignment import HEADINGS, cells, markdown, rows
+    from softreserve.views.alignment import HEADINGS, answer, cells, markdown
 
     sizes = {}
     for name, text in {"START": start, "SIZE": size}.items():
@@ -33,11 +33,18 @@ def align_command(start: str, size: str, as_json: bool) -> None:
     if not sizes["SIZE"]:
         raise click.BadParameter("an empty range", param_hint="SIZE")
     range_ = PhysRange.from_size(sizes["START"], sizes["SIZE"])
-    found = rows(range_, Selection())
+    if range_.end > 1 << 64:
+        raise click.BadParameter(f"the range ends at {range_.end:#x}; addresses have 64 bits", param_hint="SIZE")
+    found, notes = answer(range_, Selection())
+    for note in notes:
+        tell(f"left out: {note}")
     if as_json:
         from softreserve.cli.jsonout import print_json
 
-        print_json("align", {"start": range_.start, "end": range_.end, "rows": [row._asdict() for row in found]})
+        print_json(
+            "align",
+            {"start": range_.start, "end": range_.end, "rows": [row._asdict() for row in found], "left_out": notes},
+        )
     elif columns() is None:  # Markdown, to be pasted
         for line in markdown(range_, found):
             say(line)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import click
 
 from softreserve.cli.options import (
+    Choice,
     Choices,
     MachineCommand,
     booted,
@@ -33,9 +34,7 @@ _STYLES = {"+": "added", "-": "removed", "@": "aside"}
 @machine_argument()
 @machine_argument("other", required=False)
 @machine_options()
-@click.option(
-    "--emit", "what", multiple=True, type=click.Choice(list(EMITTERS)), help="Compare this (may be repeated)."
-)
+@click.option("--emit", "what", multiple=True, type=Choice(list(EMITTERS)), help="Compare this (may be repeated).")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def diff_command(
     machine: str,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import click
 
-from softreserve.cli.options import Choices, MachineCommand, booted, machine_argument, machine_options
+from softreserve.cli.options import Choice, Choices, MachineCommand, booted, machine_argument, machine_options
 from softreserve.cli.output import print_verdict
 from softreserve.cli.terminal import Styled, print_table, say
 from softreserve.model.sizes import human_size
@@ -33,9 +33,7 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int 
 
 @click.command("kexec", cls=MachineCommand)
 @machine_argument()
-@click.option(
-    "--syscall", type=click.Choice(["kexec_load", "kexec_file_load"]), default="kexec_load", show_default=True
-)
+@click.option("--syscall", type=Choice(["kexec_load", "kexec_file_load"]), default="kexec_load", show_default=True)
 @click.option("--policy", default="default", show_default=True, help="What is done for specific purpose memory.")
 @click.option("--chain", type=click.IntRange(1, 100), default=1, show_default=True, help="How many kexecs in a row.")
 @click.option("--to-kernel", metavar="RELEASE", help="The release that is started.")

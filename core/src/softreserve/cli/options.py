@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 import click
 
@@ -13,6 +13,7 @@ from softreserve.cli.terminal import tell
 from softreserve.config.changes import Changes
 from softreserve.kernel.state import USERSPACES, Userspace
 from softreserve.kernel.system import System
+from softreserve.model.errors import nearest
 from softreserve.model.machine import Machine
 from softreserve.model.release import NEWEST, OLDEST
 from softreserve.model.scenario import Gap, Scenario
@@ -22,6 +23,7 @@ from softreserve.plugins.selection import Selection
 __all__ = [
     "GAPS",
     "Booted",
+    "Choice",
     "Choices",
     "MachineCommand",
     "asked",
@@ -31,6 +33,11 @@ __all__ = [
     "machine_options",
     "plugin_option",
 ]
+
+if TYPE_CHECKING:
+    _ClickChoice = click.Choice[str]
+else:
+    _ClickChoice = click.Choice  # takes no parameters before 8.2
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -42,6 +49,18 @@ _MACHINE = (
     "MACHINE is a capture directory, a TOML machine file, example:NAME, dmesg:FILE (a kernel log, best with efi=debug),"
     " or - for a machine file or log on standard input."
 )
+
+
+class Choice(_ClickChoice):
+    """One of some words; a wrong one is answered with the nearest."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """As click does it."""
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            self.fail(error.message.rstrip(".") + nearest(str(value), map(str, self.choices)), param, ctx)
+
 
 plugin_option = click.option(
     "-p", "--plugin", multiple=True, metavar="NAME", help="Load this plugin too; no:NAME leaves one out."
@@ -58,7 +77,7 @@ _CHANGES = (
 )
 _USERSPACE = click.option(
     "--userspace",
-    type=click.Choice(USERSPACES),
+    type=Choice(USERSPACES),
     help="What has run after the kernel: none, or udev, which loads modules.  [default: udev; none where a recorded "
     "boot is reproduced: by observe, by --emit of a capture, by its own steps]",
 )

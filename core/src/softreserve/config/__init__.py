@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from softreserve.model.errors import InputError
+from softreserve.model.errors import InputError, nearest
 from softreserve.model.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ STDIN = "-"
 
 _EXAMPLES = os.path.join(os.path.dirname(__file__), "examples")
 _SUFFIX = ".toml"
+#: How near the name of a machine is to that of an example that was meant.
+_TYPING_ERROR = 0.9
 _OWN_TABLES = "--acpi goes with a kernel log: machine files and captures have tables of their own"
 _WANTED = "wanted a capture directory, a TOML file, example:NAME, dmesg:FILE or - (standard input)"
 
@@ -49,7 +51,7 @@ def load(spec: StrPath, *, with_steps: bool = True, acpi: StrPath | None = None)
     elif path.startswith(LOG):
         return _log(path.removeprefix(LOG), acpi)
     elif path != STDIN and not os.path.isdir(path) and not os.path.exists(path):
-        raise InputError(f"no such machine: {_WANTED}", path=spec)
+        raise InputError(f"no such machine: {_WANTED}{_near(path)}", path=spec)
     elif path == STDIN or not (os.path.isdir(path) or path.endswith(_SUFFIX)):
         return _recognised(path, acpi)
     if acpi is not None:
@@ -84,13 +86,20 @@ def _recognised(path: str, acpi: StrPath | None) -> Scenario:
     return read_machine_file(path, data)
 
 
+def _near(path: str) -> str:
+    """A machine that may be meant: an example, or what stands where it was looked for."""
+    directory = os.path.dirname(path)
+    try:
+        beside = [os.path.join(directory, name) for name in os.listdir(directory or os.curdir)]
+    except (OSError, ValueError):
+        beside = []
+    examples = [f"{EXAMPLE}{name}" for name in example_names()]
+    return nearest(path, [*beside, *examples]) or nearest(EXAMPLE + path.removesuffix(_SUFFIX), examples, _TYPING_ERROR)
+
+
 def _example(spec: str) -> str:
     name = spec.removeprefix(EXAMPLE)
     names = example_names()
     if name not in names:
-        import difflib
-
-        near = difflib.get_close_matches(name, names, 1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise InputError(f"no such example; bundled: {', '.join(names)}{hint}", path=spec)
+        raise InputError(f"no such example; bundled: {', '.join(names)}{nearest(name, names)}", path=spec)
     return os.path.join(_EXAMPLES, name + _SUFFIX)

@@ -54,7 +54,9 @@ def read_capture(path: StrPath, *, with_steps: bool = True) -> Scenario:
         # the second kernel's configuration under the first one's release, until the kexec says which release it is
         has_second = os.path.lexists(os.path.join(directory, "kernel2.toml"))
         second = _kernel(document("kernel2.toml").read(), kernel) if has_second else None
-        steps, kexec = scenario_steps(document("steps.toml").read(), kernel, second)
+        what_follows = document("steps.toml")
+        steps, kexec = scenario_steps(what_follows.read(), kernel, second)
+        what_follows.check_keys()
     name = os.path.basename(case) or "input"
     wrong = name_problem(name)
     if wrong is not None:
@@ -102,6 +104,7 @@ def _read_kernel_toml(document: Document) -> tuple[Kernel | None, int, KernelIma
             cpus_table.problem("count", f"Linux has at most {CPUS_MAX} CPUs, not {shown(cpus)}")
     image_table = top.table("image")
     image = image_parts(image_table) if image_table is not None else KernelImage()
+    document.check_keys()
     return kernel, cpus, image
 
 
@@ -129,7 +132,8 @@ def _kernel(top: Table, base: Kernel | None = None) -> Kernel | None:
 
 def _config(table: Table, arch: ArchInfo) -> dict[str, str | int]:
     config: dict[str, str | int] = {}
-    for name, value in table.values.items():
+    for name in table.values:
+        value = table.value(name)
         if isinstance(value, str | int) and not isinstance(value, bool):
             option = name.removeprefix("CONFIG_")
             config[option] = value

@@ -150,6 +150,8 @@ def read_machine_file(path: StrPath, data: bytes | None = None) -> Scenario:
     assert found is not None
     machine = _machine(found, Path(document.path), document)
     steps, kexec = scenario_steps(top, machine.kernel, None) if machine is not None else ((), None)
+    top.asked.update(dict.fromkeys(values))
+    document.check_keys(strict=True)
     problems.check()
     assert machine is not None
     return Scenario(machine, steps, kexec, plugins=found.plugins, path=document.path)

@@ -17,7 +17,7 @@ from os import PathLike
 from typing import Any, TypeVar
 
 from softreserve.config.toml_lines import Key, Keys, find_keys
-from softreserve.model.errors import ConfigError, InputError, shown
+from softreserve.model.errors import ConfigError, InputError, nearest, shown
 from softreserve.model.ranges import PhysRange
 from softreserve.model.units import U64_MAX
 
@@ -41,6 +41,8 @@ _POWERS = "KMGTPE"
 #: A name that needs no quotes, and how long one is that a message names whole.
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _LONG_NAME = 60
+#: How near an unknown key is to one that was meant.
+_TYPING_ERROR = 0.75
 
 #: Standard input, as a path.
 _STDIN = "-"
@@ -178,12 +180,13 @@ class Document:
         self._inside = inside
         self.problems = problems
         self.text = ""
+        self._tables: list[Table] = []
 
     def read(self) -> Table:
         """The top table; an empty one, with a problem noted, where the file cannot be read."""
         try:
             self.text = text_of(read_bytes(self._source, self._inside) if self._data is None else self._data, self.path)
-            return Table(self, (), tomllib.loads(self.text))
+            return self.table((), tomllib.loads(self.text))
         except InputError as error:
             self.problems.add(error)
         except tomllib.TOMLDecodeError as error:
@@ -192,7 +195,7 @@ class Document:
             self.problems.add(self._problem_where(r"(?:\d_?){4000}", "a number has too many digits"))
         except RecursionError:
             self.problems.add(self._problem_where(r"[\[{]", "tables or arrays are nested too deeply"))
-        return Table(self, (), {}, broken=True)
+        return self.table((), {}, broken=True)
 
     def _syntax_problem(self, message: str) -> InputError:
         """What tomllib says, or what it means: it does not say which key is there twice."""
@@ -214,6 +217,23 @@ class Document:
     @cached_property
     def _keys(self) -> Keys:
         return find_keys(self.text)
+
+    def table(self, key: Key, values: dict[str, Any], *, broken: bool = False) -> Table:
+        """One of its tables, which is remembered for :meth:`check_keys`."""
+        self._tables.append(Table(self, key, values, broken=broken))
+        return self._tables[-1]
+
+    def check_keys(self, *, strict: bool = False) -> None:
+        """Note keys that nobody asked for, if they may be meant for others; with ``strict``, all of them.
+
+        A newer recorder may write more than is known here.
+        """
+        for table in self._tables:
+            for name in [name for name in table.values if name not in table.asked]:
+                hint = nearest(name, (asked for asked in table.asked if asked not in table.values), _TYPING_ERROR)
+                if hint or strict:
+                    known = f"; known: {', '.join(table.asked)}" if strict else ""
+                    table.problem(name, f"unknown key{known}{hint}")
 
     def problem(self, key: Key, message: str) -> None:
         """Note a problem of a key."""
@@ -238,20 +258,27 @@ def _name(name: str) -> str:
 
 
 class Table:
-    """One table, read key by key. Keys that nobody asks for do no harm: a newer recorder may write more."""
+    """One table, read key by key; ``asked`` are those that were asked for, see :meth:`Document.check_keys`."""
 
     def __init__(self, document: Document, key: Key, values: dict[str, Any], *, broken: bool = False) -> None:
         self.document = document
         self.key = key
         self.values = values
         self.broken = broken
+        self.asked: dict[str, None] = {}
 
     def __contains__(self, name: str) -> bool:
+        self.asked[name] = None
         return name in self.values
+
+    def value(self, name: str) -> Any:
+        """Whatever stands there, or ``None``."""
+        self.asked[name] = None
+        return self.values.get(name)
 
     def get(self, name: str, kind: type[T], default: T | None = None) -> T | None:
         """The value if it is a ``kind``; else the default, with a problem noted if it is something else."""
-        value = self.values.get(name)
+        value = self.value(name)
         if value is None:
             return default
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
@@ -261,7 +288,7 @@ class Table:
 
     def need(self, name: str, kind: type[T], otherwise: T) -> T:
         """The value; where it is absent a problem is noted and ``otherwise`` stands in."""
-        if name not in self.values and not self.broken:
+        if name not in self and not self.broken:
             self.problem(name, "missing")
         value = self.get(name, kind)
         return otherwise if value is None else value
@@ -269,7 +296,7 @@ class Table:
     def table(self, name: str) -> Table | None:
         """The table of that name, or ``None``."""
         value = self.get(name, dict)
-        return None if value is None else Table(self.document, (*self.key, name), value)
+        return None if value is None else self.document.table((*self.key, name), value)
 
     def tables(self, name: str) -> list[Table]:
         """An array of tables; empty where it is absent."""
@@ -277,17 +304,18 @@ class Table:
         found = []
         for index, item in enumerate(items):
             if isinstance(item, dict):
-                found.append(Table(self.document, (*self.key, name, index), item))
+                found.append(self.document.table((*self.key, name, index), item))
             else:
                 self.document.problem((*self.key, name, index), f"wanted a table, not {shown(item)}")
         return found
 
     def size(self, name: str, default: int | None = None) -> int | None:
         """A number of bytes; see :func:`parse_size`."""
-        if name not in self.values:
+        value = self.value(name)
+        if value is None:
             return default
         try:
-            return parse_size(self.values[name])
+            return parse_size(value)
         except ValueError as error:
             self.problem(name, str(error))
             return default

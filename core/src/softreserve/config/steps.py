@@ -29,7 +29,9 @@ def read_steps(path: StrPath, kernel: Kernel) -> tuple[tuple[Step, ...], KexecSc
     :raises ConfigError: everything that is wrong with it.
     """
     problems = Problems()
-    found = scenario_steps(Document(path, problems).read(), kernel, None)
+    document = Document(path, problems)
+    found = scenario_steps(document.read(), kernel, None)
+    document.check_keys()
     problems.check()
     return found
 
@@ -89,7 +91,7 @@ def _results(table: Table, writes: int) -> tuple[int, ...] | None:
     """What the writes are expected to give: one answer for all of them, or one for each."""
     if "result" not in table:
         return None
-    value = table.values["result"]
+    value = table.value("result")
     found = [_result(item) for item in (value if isinstance(value, list) else [value] * writes)]
     results = tuple(result for result in found if result is not None)
     if len(results) < len(found):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from softreserve.model.cmdline import COMMAND_LINE_MAX
-from softreserve.model.errors import MachineError, shown
+from softreserve.model.errors import MachineError, nearest, shown
 from softreserve.plugins.hooks import hooks_of
 
 if TYPE_CHECKING:
@@ -28,7 +28,8 @@ def load(system: System, request: KexecRequest) -> KexecImage:
     policy = policies.get(request.policy)
     if policy is None:
         known = ", ".join(sorted(policies)) or "none"
-        raise MachineError(f"unknown kexec policy {shown(request.policy)}; known: {known}")
+        hint = nearest(request.policy, policies)
+        raise MachineError(f"unknown kexec policy {shown(request.policy)}; known: {known}{hint}")
     system.log.stage = "kexec"
     request = policy.prepare(system, request)
     if request.cmdline is not None and len(request.cmdline.text) > COMMAND_LINE_MAX:

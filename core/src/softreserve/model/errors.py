@@ -29,12 +29,15 @@ def shown(value: object) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """What a message adds where somebody may have meant another word: ``; did you mean 'X'?``, or nothing."""
+def nearest(word: str, known: Iterable[str], likeness: float = 0.6) -> str:
+    """What a message adds where somebody may have meant another word: ``; did you mean 'X'?``, or nothing.
+
+    :param likeness: how near that has to be: 1 is the word itself, up to upper and lower case.
+    """
     from difflib import get_close_matches
 
     by_folded = {name.casefold(): name for name in known}
-    near = get_close_matches(word.casefold(), by_folded, 1)
+    near = get_close_matches(word.casefold(), by_folded, 1, likeness)
     return f"; did you mean {by_folded[near[0]]!r}?" if near else ""
 
 

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pluggy
 
 from softreserve.kernel.initcalls import Initcall
-from softreserve.model.errors import PluginError, PluginResultError, SoftReserveError, UnknownPluginError, shown
+from softreserve.model.errors import (
+    PluginError,
+    PluginResultError,
+    SoftReserveError,
+    UnknownPluginError,
+    nearest,
+    shown,
+)
 from softreserve.plugins import hookspecs
 from softreserve.plugins.entrypoints import EntryPoint, entry_points
 
@@ -90,7 +97,7 @@ def _import(name: str, available: Mapping[str, list[EntryPoint]]) -> Any:
     entries = available.get(name, [])
     if not entries:
         have = ", ".join(sorted(available)) or "none"
-        raise UnknownPluginError(f"no plugin {name!r} is installed; installed: {have}")
+        raise UnknownPluginError(f"no plugin {shown(name)} is installed; installed: {have}{nearest(name, available)}")
     if len(entries) > 1:
         owners = ", ".join(sorted(entry.distribution for entry in entries))
         raise UnknownPluginError(f"plugin {name!r} is installed more than once: {owners}")

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from softreserve.model.errors import MachineError, UnknownPluginError
+from softreserve.model.errors import MachineError, UnknownPluginError, nearest, shown
 from softreserve.plugins import hooks
 from softreserve.plugins.entrypoints import EntryPoint, entry_points
 
@@ -78,7 +78,8 @@ class Selection:
         if len(of_plugin) == 1:
             return of_plugin[0]
         known = ", ".join(self.arches) or "none"
-        raise MachineError(f"no installed plugin boots architecture {name!r}; known: {known}")
+        hint = nearest(name, self.arches)
+        raise MachineError(f"no installed plugin boots architecture {shown(name)}; known: {known}{hint}")
 
     def names(self, arch: str) -> tuple[str, ...]:
         """The plugins to load for an architecture, in the order of loading.

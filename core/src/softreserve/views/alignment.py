@@ -5,10 +5,11 @@ Each answer comes from a boot of a small machine with that range: nothing here k
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from softreserve.config.builds import default_config, page_sizes
+from softreserve.kernel.system import System
 from softreserve.machine.boot import boot
 from softreserve.model.efi import EfiAttribute, EfiDescriptor, EfiMemoryMap, EfiType
 from softreserve.model.errors import MachineError
@@ -20,7 +21,7 @@ from softreserve.model.units import EFI_PAGE_SIZE
 from softreserve.plugins.selection import Selection
 from softreserve.views.capacity import Granules, soft_reserved_capacity
 
-__all__ = ["HEADINGS", "Row", "cells", "markdown", "rows"]
+__all__ = ["HEADINGS", "Answer", "Row", "answer", "cells", "markdown"]
 
 HEADINGS = ("kernel", "releases", "memory block", "usable as devdax", "usable as kmem", "lost under kmem")
 
@@ -44,12 +45,19 @@ class Row(NamedTuple):
     kmem: int
 
 
-def rows(range_: PhysRange, selection: Selection) -> list[Row]:
+class Answer(NamedTuple):
+    """Rows of the kernels that can address the range, and a sentence on each kind of kernel that cannot."""
+
+    rows: list[Row]
+    notes: list[str]
+
+
+def answer(range_: PhysRange, selection: Selection) -> Answer:
     """The answers for a range (bytes), by architecture, page size and amount of RAM; releases that agree are joined.
 
     Machines with RAM beyond 64 GiB have rows of their own where that changes anything.
 
-    :raises MachineError: no installed plugin boots anything, or the range cannot be specific purpose memory.
+    :raises MachineError: no installed plugin boots anything, or the range cannot be specific purpose memory anywhere.
     """
     if range_.start < _LOW_RAM_END or range_.start % EFI_PAGE_SIZE or range_.end % EFI_PAGE_SIZE:
         raise MachineError(
@@ -58,36 +66,66 @@ def rows(range_: PhysRange, selection: Selection) -> list[Row]:
     if not selection.arches:
         raise MachineError("no installed plugin boots an architecture")
     found: list[Row] = []
+    notes: list[str] = []
     for arch in selection.arches:
         for page_size in page_sizes(arch):
-            small = list(_by_release(arch, page_size, range_, selection, large=False))
-            large = list(_by_release(arch, page_size, range_, selection, large=True))
-            found += _joined(small)
-            if [row._replace(large=False) for row in large] != small:
-                found += _joined(large)
-    return found
+            kernels = [Kernel(name, arch, page_size, default_config(arch, name, page_size)) for name in RELEASES]
+            ends = [_address_end(kernel, selection) for kernel in kernels]
+            reaching = [(kernel, end) for kernel, end in zip(kernels, ends, strict=True) if range_.end <= end]
+            beyond = {end: kernel.release for kernel, end in zip(kernels, ends, strict=True) if range_.end > end}
+            notes += [
+                f"{_kind(arch, page_size)}, up to {release}: memory ends at {end:#x}" for end, release in beyond.items()
+            ]
+            found += _rows(range_, reaching, selection)
+    if not found:
+        raise MachineError(f"no kernel can have memory at {range_.last:#x}: {'; '.join(notes)}")
+    return Answer(found, notes)
 
 
-def _by_release(arch: str, page_size: int, range_: PhysRange, selection: Selection, *, large: bool) -> Iterator[Row]:
-    for release in RELEASES:
-        kernel = Kernel(release, arch, page_size, default_config(arch, release, page_size))
-        machine = Machine("alignment", kernel, efi_map=_efi_map(range_, large=large), hypervisor=False)
-        system = boot(machine, selection.hooks_for(machine), recording=False)
-        left = [got for got in soft_reserved_capacity(system) if got.range == range_]
-        devdax = sum(got.devdax.size for got in left if got.devdax is not None)
-        kmem = sum(got.kmem.size for got in left if got.kmem is not None)
-        yield Row(arch, page_size, large, (release,), Granules.of(system).memory_block, devdax, kmem)
+def _rows(range_: PhysRange, kernels: Sequence[tuple[Kernel, int]], selection: Selection) -> Iterator[Row]:
+    """Rows of kernels that differ by their release only, each with the end of what it can address."""
+    small = [_row(kernel, range_, selection, None) for kernel, _ in kernels]
+    yield from _joined(small)
+    far = [(kernel, _far_ram(range_, end)) for kernel, end in kernels]
+    large = [_row(kernel, range_, selection, ram) for kernel, ram in far if ram is not None]
+    if [row._replace(large=False) for row in large] != small:
+        yield from _joined(large)
 
 
-def _efi_map(range_: PhysRange, *, large: bool) -> EfiMemoryMap:
-    """RAM below 2 GiB, and the range; a large machine has RAM above both the range and 64 GiB."""
-    ranges = [(0, 640 << 10, 0), (_MIB, _LOW_RAM_END, 0), (range_.start, range_.end, int(EfiAttribute.SP))]
-    if large:
-        top = -(-max(range_.end, _LARGE) // _LARGEST_BLOCK) * _LARGEST_BLOCK
-        ranges.append((top, top + _LARGEST_BLOCK, 0))
+def _far_ram(range_: PhysRange, end: int) -> PhysRange | None:
+    """RAM above both the range and 64 GiB, or between them; ``None`` where there is no room."""
+    top = -(-max(range_.end, _LARGE) // _LARGEST_BLOCK) * _LARGEST_BLOCK
+    start = top if top + _LARGEST_BLOCK <= end else _LARGE
+    ram = PhysRange.from_size(start, _LARGEST_BLOCK)
+    return None if ram.overlaps(range_) else ram
+
+
+def _address_end(kernel: Kernel, selection: Selection) -> int:
+    """The first address that a kernel cannot have memory at, as it finds when it boots."""
+    return _boot(kernel, selection, ()).memory.physmem_end + 1
+
+
+def _boot(kernel: Kernel, selection: Selection, above: Iterable[tuple[PhysRange, int]]) -> System:
+    machine = Machine("alignment", kernel, efi_map=_efi_map(above), hypervisor=False)
+    return boot(machine, selection.hooks_for(machine), recording=False)
+
+
+def _row(kernel: Kernel, range_: PhysRange, selection: Selection, far: PhysRange | None) -> Row:
+    above = [(range_, int(EfiAttribute.SP)), *([(far, 0)] if far is not None else [])]
+    system = _boot(kernel, selection, above)
+    left = [got for got in soft_reserved_capacity(system) if got.range == range_]
+    devdax = sum(got.devdax.size for got in left if got.devdax is not None)
+    kmem = sum(got.kmem.size for got in left if got.kmem is not None)
+    block = Granules.of(system).memory_block
+    return Row(kernel.arch, kernel.page_size, far is not None, (kernel.release,), block, devdax, kmem)
+
+
+def _efi_map(above: Iterable[tuple[PhysRange, int]]) -> EfiMemoryMap:
+    """RAM below 2 GiB, and ranges above it with attributes of their own."""
+    low = [(PhysRange(0, 640 << 10), 0), (PhysRange(_MIB, _LOW_RAM_END), 0)]
     return EfiMemoryMap(
-        EfiDescriptor(int(EfiType.CONVENTIONAL), start, (end - start) // EFI_PAGE_SIZE, _CACHEABLE | more)
-        for start, end, more in ranges
+        EfiDescriptor(int(EfiType.CONVENTIONAL), r.start, r.size // EFI_PAGE_SIZE, _CACHEABLE | more)
+        for r, more in sorted([*low, *above])
     )
 
 
@@ -107,11 +145,14 @@ def _joined(by_release: list[Row]) -> Iterator[Row]:
 
 def cells(range_: PhysRange, row: Row) -> tuple[str, ...]:
     """An answer in words, one for each of :data:`HEADINGS`."""
-    ram = ", RAM beyond 64 GiB" if row.large else ""
-    name = f"{row.arch}, {row.page_size >> 10}K pages{ram}"
+    name = _kind(row.arch, row.page_size) + (", RAM beyond 64 GiB" if row.large else "")
     first, last = row.releases[0], row.releases[-1]
     releases = first if first == last else f"{first} to {last}"
     return (name, releases, *map(_mib, (row.memory_block, row.devdax, row.kmem, range_.size - row.kmem)))
+
+
+def _kind(arch: str, page_size: int) -> str:
+    return f"{arch}, {page_size >> 10}K pages"
 
 
 def markdown(range_: PhysRange, found: list[Row]) -> Iterator[str]:
@@ -125,4 +166,5 @@ def markdown(range_: PhysRange, found: list[Row]) -> Iterator[str]:
 
 
 def _mib(size: int) -> str:
-    return f"{size / _MIB:.6g} MiB" if size else "nothing"
+    """Exactly: a page of 4 KiB has eight digits after the point."""
+    return f"{size / _MIB:.8f}".rstrip("0").rstrip(".") + " MiB" if size else "nothing"
