@@ -166,9 +166,10 @@ def test_a_table_that_is_no_file_is_not_passed_over(
 SECRET = "root:x:0:0:secret"
 
 
-@pytest.mark.parametrize(
-    "name", ["efi-memmap.txt", "cmdline.txt", "kernel.toml", "steps.toml", "acpi/SRAT.bin", "acpi"]
-)
+FILES_OF_A_CASE = ["efi-memmap.txt", "cmdline.txt", "kernel.toml", "steps.toml", "acpi/SRAT.bin"]
+
+
+@pytest.mark.parametrize("name", [*FILES_OF_A_CASE, "acpi"])
 def test_links_out_of_a_capture_are_not_followed(
     spoil: Spoil, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
@@ -193,7 +194,7 @@ def test_links_within_a_capture_are_followed(spoil: Spoil, capsys: pytest.Captur
     assert run(capsys, "boot", case, "--emit", "iomem") == (0, [])
 
 
-@pytest.mark.parametrize("name", ["efi-memmap.txt", "cmdline.txt", "kernel.toml", "steps.toml", "acpi/SRAT.bin"])
+@pytest.mark.parametrize("name", FILES_OF_A_CASE)
 @pytest.mark.parametrize("kind", ["pipe", "large"])
 def test_only_regular_files_of_some_size_are_read(
     spoil: Spoil, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, kind: str
@@ -224,7 +225,7 @@ def test_a_machine_file_reaches_no_file_outside_its_directory(
         elsewhere.write_text(SECRET)
     (here / "link").symlink_to(elsewhere)
     machine = here / "machine.toml"
-    machine.write_text(f'{key} = "{way.format(tmp=tmp_path)}"\n' + ("e820 = [{ start = 0, size = 4096 }]\n"))
+    machine.write_text(f'{key} = "{way.format(tmp=tmp_path)}"\ne820 = [{{ start = 0, size = 4096 }}]\n')
     status, lines = run(capsys, "boot", machine)
     assert (status, len(lines)) == (2, 1)
     assert lines[0].endswith(": leads out of the directory of the description; only files in it are read")
