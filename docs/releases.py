@@ -17,7 +17,6 @@ TITLES = {
     "x86": "x86",
     "arm64": "arm64",
     "hmem": "HMAT, hmem devices, the dax bus, kmem, memory tiers",
-    "kexec": "kexec",
 }
 
 

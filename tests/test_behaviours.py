@@ -24,7 +24,7 @@ from softreserve.plugins.entrypoints import entry_points
 VECTORS = Path(__file__).with_name("data") / "vectors"
 INSTALLED = behaviours()
 ALL = [behaviour for found in INSTALLED.values() for behaviour in found]
-WHEELS = {"softreserve", "x86", "arm64", "hmem", "kexec"}
+WHEELS = {"softreserve", "x86", "arm64", "hmem"}
 EVIDENCE = re.compile(r"captured [\w.-]+|vectors [\w-]+ [\d.]+|source read [\d.]+|from history")
 
 

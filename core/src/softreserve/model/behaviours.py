@@ -263,3 +263,33 @@ PROBE_FAILURE_AS_DEVICE_MESSAGE: Final = Behaviour(
     "a failed probe is printed as `DRIVER DEVICE: probe with driver DRIVER failed`; before, `DRIVER: probe of ..`",
     since=Boundary("6.12", "", "captured x86-6.1-trace-2", "captured x86-6.12-trace-1", after="6.1"),
 )
+
+KEXEC_FILE_SKIPS_DRIVER_MANAGED: Final = Behaviour(
+    "kexec-file-skips-driver-managed",
+    "kexec_file_load passes over memory that a driver manages",
+    since=Boundary(
+        "5.8",
+        "kexec_file: don't place kexec images on IORESOURCE_MEM_DRIVER_MANAGED",
+        "from history",
+        "source read 6.1.192",
+    ),
+)
+
+KEXEC_FILE_WALKS_TOP_DOWN: Final = Behaviour(
+    "kexec-file-walks-top-down",
+    "kexec_file_load looks for a top-down hole in the highest range first; before, in the lowest",
+    since=Boundary(
+        "6.8", "kexec_file: load kernel at top of system RAM if required", "source read 6.1.192", "source read 6.12.117"
+    ),
+)
+
+KEXEC_FILE_EXACT_TOP: Final = Behaviour(
+    "kexec-file-exact-top",
+    "a top-down hole may end at the very end of its range; before, one byte short of it",
+    since=Boundary(
+        "6.8",
+        "kexec: modify the meaning of the end parameter in kimage_is_destination_range()",
+        "source read 6.1.192",
+        "source read 6.12.117",
+    ),
+)

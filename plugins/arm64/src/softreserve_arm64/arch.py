@@ -12,6 +12,8 @@ from softreserve_arm64.builds import OPTIONS
 from softreserve_arm64.sizes import section_size, supported_physical_bits
 
 if TYPE_CHECKING:
+    from softreserve.kernel.system import System
+    from softreserve.model.kexec import KexecImage, KexecRequest
     from softreserve.model.machine import Machine
 
 __all__ = ["ARM64"]
@@ -31,6 +33,18 @@ def _madt_processor(number: int) -> GenericInterrupt:
     return GenericInterrupt(cpu_interface_number=number, uid=number, arm_mpidr=mpidr)
 
 
+def _kexec_load(system: System, request: KexecRequest) -> KexecImage:
+    from softreserve.kernel.kexec.image import image_load
+
+    return image_load(system, request)
+
+
+def _kexec_file_load(system: System, request: KexecRequest) -> KexecImage:
+    from softreserve.kernel.kexec.image import image_file_load
+
+    return image_file_load(system, request)
+
+
 ARM64: Final = ArchInfo(
     name="arm64",
     page_sizes={4096: "ARM64_4K_PAGES", 16384: "ARM64_16K_PAGES", 65536: "ARM64_64K_PAGES"},
@@ -45,4 +59,5 @@ ARM64: Final = ArchInfo(
     madt_processor=_madt_processor,
     cpuinfo="BogoMIPS\t: 0.00\nCPU implementer\t: 0x41\nCPU architecture: 8\n",
     image_parts=("code", "data"),
+    kexec_loaders={"kexec_load": _kexec_load, "kexec_file_load": _kexec_file_load},
 )

@@ -1,8 +1,8 @@
-"""Hooks of the kexec plugin: loading a second kernel, on x86-64 and arm64."""
+"""Hooks of the kexec plugin: loading a second kernel, the ways around what is lost, and what to say of it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from softreserve.plugins.hookspecs import hookimpl
@@ -14,21 +14,10 @@ if TYPE_CHECKING:
     from softreserve.model.kexec import KexecImage, KexecRequest
 
 
-def _loader(arch: str, syscall: str) -> Callable[[System, KexecRequest], KexecImage] | None:
-    from softreserve_kexec import file_load, load
-
-    return {
-        ("x86_64", "kexec_load"): load.x86_load,
-        ("x86_64", "kexec_file_load"): file_load.x86_file_load,
-        ("arm64", "kexec_load"): load.arm64_load,
-        ("arm64", "kexec_file_load"): file_load.arm64_file_load,
-    }.get((arch, syscall))
-
-
 @hookimpl
 def softreserve_kexec_load(system: System, request: KexecRequest) -> KexecImage | None:
-    """kexec-tools' way for ``kexec_load``, the kernel's for ``kexec_file_load``."""
-    loader = _loader(system.machine.arch, request.syscall)
+    """As the architecture does, with a warning for what lands where it does harm."""
+    loader = system.arch.kexec_loaders.get(request.syscall)
     if loader is None:
         return None
     from softreserve_kexec.harm import with_warnings

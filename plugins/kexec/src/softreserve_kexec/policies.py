@@ -52,7 +52,7 @@ def _runtime_map_with_conventional(system: System, machine: Machine) -> Machine:
     """
     efi = system.stash.get(EFI)
     original = system.handoff.efi_map
-    if system.machine.arch != "x86_64" or machine.efi_map is None or original is None or efi is None:
+    if not system.arch.boots_from_e820 or machine.efi_map is None or original is None or efi is None:
         return machine
     kept = machine.efi_map.descriptors
     added = tuple(d for d in original if d.type == EfiType.CONVENTIONAL and d not in kept)

@@ -11,6 +11,8 @@ from softreserve.model.units import U64_MAX
 from softreserve_x86.builds import OPTIONS
 
 if TYPE_CHECKING:
+    from softreserve.kernel.system import System
+    from softreserve.model.kexec import KexecImage, KexecRequest
     from softreserve.model.machine import Machine
 
 __all__ = ["X86_64"]
@@ -19,6 +21,18 @@ __all__ = ["X86_64"]
 def _physmem_bits(machine: Machine) -> int:
     """What 4-level paging can reach."""
     return 46
+
+
+def _kexec_load(system: System, request: KexecRequest) -> KexecImage:
+    from softreserve_x86.kexec_load import x86_load
+
+    return x86_load(system, request)
+
+
+def _kexec_file_load(system: System, request: KexecRequest) -> KexecImage:
+    from softreserve_x86.kexec_file import x86_file_load
+
+    return x86_file_load(system, request)
 
 
 X86_64: Final = ArchInfo(
@@ -35,4 +49,5 @@ X86_64: Final = ArchInfo(
     boots_from_e820=True,
     parameters=frozenset({"memmap", "efi_fake_mem", "add_efi_memmap", "numa=noacpi", "numa=nohmat"}),
     mem_means="the highest address",
+    kexec_loaders={"kexec_load": _kexec_load, "kexec_file_load": _kexec_file_load},
 )

@@ -103,3 +103,9 @@ SRAT_CPU_LINES_AT_DEBUG_LEVEL: Final = Behaviour(
     "x86 prints `SRAT: PXM .. -> APIC ..` at debug level only",
     since=Boundary("6.12", "", "captured x86-6.1-trace-2", "captured x86-6.12-trace-1", after="6.1"),
 )
+
+KEXEC_FILE_ABOVE_PREF_ADDRESS: Final = Behaviour(
+    "kexec-file-above-pref-address",
+    "kexec_file_load puts an x86 kernel no lower than its preferred address",
+    since=Boundary("6.12", "", "source read 6.1.192", "source read 6.12.117", after="6.1"),
+)

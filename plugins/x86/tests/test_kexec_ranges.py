@@ -3,8 +3,15 @@
 from typing import Any
 
 import pytest
-from softreserve.model.machine import E820Entry
-from softreserve_kexec.ranges import RAM, RESERVED, MemoryRange, arm64_ranges, fixup, x86_ranges
+from softreserve.config.builds import default_config
+from softreserve.kernel.kexec.ranges import RAM, RESERVED, MemoryRange
+from softreserve.kernel.system import System
+from softreserve.machine.boot import boot
+from softreserve.model.cmdline import CommandLine
+from softreserve.model.kernel import Kernel
+from softreserve.model.machine import E820Entry, Machine
+from softreserve.plugins.hooks import load
+from softreserve_x86.kexec_ranges import fixup, x86_ranges
 
 SOFT = 0xEFFFFFFF
 UNKNOWN = (
@@ -13,12 +20,33 @@ UNKNOWN = (
 )
 
 
+G = 1 << 30
+#: 8 GiB of soft reserved memory at 9 GiB, RAM around it.
+TABLE = tuple(
+    E820Entry(start, end - start, kind)
+    for start, end, kind in (
+        (0, 0x9FC00, 1),
+        (0x9FC00, 0x100000, 2),
+        (0x100000, 0xC0000000, 1),
+        (4 * G, 9 * G, 1),
+        (9 * G, 17 * G, SOFT),
+        (17 * G, 20 * G, 1),
+    )
+)
+
+
+def booted(table: tuple[E820Entry, ...] = TABLE, cmdline: str = "", release: str = "6.12") -> System:
+    kernel = Kernel(release, "x86_64", config=default_config("x86_64", release))
+    machine = Machine("x86", kernel, CommandLine(cmdline), e820=table, boot="loader")
+    return boot(machine, load(["x86"]))
+
+
 def listed(ranges: list[Any]) -> list[str]:
     return [f"{r.start:x}-{r.end:x} ({r.type})" for r in ranges]
 
 
-def test_soft_reserved_in_the_firmware_map_becomes_reserved_with_a_complaint(lab: Any) -> None:
-    system = lab.boot(lab.x86(e820=lab.firmware_table(SOFT)))
+def test_soft_reserved_in_the_firmware_map_becomes_reserved_with_a_complaint() -> None:
+    system = booted()
     output: list[str] = []
     assert listed(x86_ranges(system, output)) == [
         "400-9fbff (0)",
@@ -33,9 +61,9 @@ def test_soft_reserved_in_the_firmware_map_becomes_reserved_with_a_complaint(lab
 
 
 @pytest.mark.parametrize("release", ["6.1", "6.12"])
-def test_add_efi_memmap_on_the_command_line_makes_iomem_the_source(lab: Any, release: str) -> None:
+def test_add_efi_memmap_on_the_command_line_makes_iomem_the_source(release: str) -> None:
     """Lines of every level count there, and Soft Reserved is no line that counts: a hole."""
-    system = lab.boot(lab.x86(e820=lab.firmware_table(SOFT), cmdline="add_efi_memmap", release=release))
+    system = booted(cmdline="add_efi_memmap", release=release)
     output: list[str] = []
     ranges = listed(x86_ranges(system, output))
     assert "100000000-23fffffff (0)" in ranges
@@ -57,27 +85,7 @@ def test_a_range_inside_another_of_its_type_vanishes_and_one_of_another_type_sta
     assert fixup(table) == [MemoryRange(0, 0xFFFF, RAM), MemoryRange(0x2000, 0x2FFF, RESERVED)]
 
 
-def test_only_the_first_ram_range_is_kept_off_the_interrupt_table(lab: Any) -> None:
+def test_only_the_first_ram_range_is_kept_off_the_interrupt_table() -> None:
     table = (E820Entry(0, 0x1000, 1), E820Entry(0x1000, 0x1000, 2), E820Entry(0x100000, 0x40000000, 1))
-    system = lab.boot(lab.x86(e820=table))
+    system = booted(table)
     assert listed(x86_ranges(system, []))[0] == "400-fff (0)"
-
-
-def test_arm64_cuts_what_is_reserved_inside_ram_and_ignores_what_lies_outside() -> None:
-    lines = """\
-40000000-13fffffff : System RAM
-  40210000-41ffffff : Kernel code
-  42000000-4251ffff : reserved
-  42520000-4290ffff : Kernel data
-  48000000-4800ffff : reserved
-  13bc00000-13fffffff : reserved
-880000000-c7fffffff : Soft Reserved
-  880000000-c7fffffff : dax0.0
-    880000000-c7fffffff : System RAM (kmem)""".splitlines()
-    output: list[str] = []
-    assert listed(arm64_ranges(lines, output)) == [
-        "40000000-41ffffff (0)",
-        "42520000-47ffffff (0)",
-        "48010000-13bbfffff (0)",
-    ]
-    assert output[0] == "get_memory_ranges:+[0] 0000000040000000 - 000000013fffffff"

@@ -1,6 +1,6 @@
 """``kexec_load``: what kexec-tools 2.0.25 makes of the running kernel, and what it hands over.
 
-kexec-tools: ``arch/x86_64/kexec-bzImage64.c``, ``arch/i386/x86-linux-setup.c``, ``arch/arm64/kexec-arm64.c``.
+kexec-tools: ``arch/x86_64/kexec-bzImage64.c``, ``arch/i386/x86-linux-setup.c``.
 """
 
 from __future__ import annotations
@@ -8,15 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import attrs
-from softreserve.model import e820
-from softreserve.model.efi import EfiMemoryMap
-from softreserve.model.kexec import KexecImage
-from softreserve.model.machine import E820Entry
-
-from softreserve_kexec import ranges
-from softreserve_kexec.efi_runtime import as_listed, runtime_map
-from softreserve_kexec.holes import NoHoleError, ToolHoles
-from softreserve_kexec.layout import (
+from softreserve.kernel.kexec import ranges
+from softreserve.kernel.kexec.holes import NoHoleError, ToolHoles
+from softreserve.kernel.kexec.layout import (
     KERNEL_ALIGN,
     Layout,
     Plan,
@@ -24,14 +18,22 @@ from softreserve_kexec.layout import (
     next_machine,
     recorded_layout,
     sizes_of,
+    tool_failed,
 )
+from softreserve.model import e820
+from softreserve.model.efi import EfiMemoryMap
+from softreserve.model.kexec import KexecImage
+from softreserve.model.machine import E820Entry
+
+from softreserve_x86.efi_runtime import as_listed, runtime_map
+from softreserve_x86.kexec_ranges import x86_ranges
 
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
     from softreserve.model.kexec import KexecRequest
     from softreserve.model.ranges import PhysRange
 
-__all__ = ["arm64_load", "x86_load"]
+__all__ = ["x86_load"]
 
 _E820_TYPES: Final = {
     ranges.RAM: e820.RAM,
@@ -48,13 +50,10 @@ _PURGATORY: Final = 0x9000
 _SETUP: Final = 0x6000
 _SETUP_EFI: Final = 0x70
 _RNG_SEED: Final = 0x30
-_DTB: Final = 0x1000
-_FAILED: Final = 255
 _SETUP_DATA: Final = 16
 _E820_ENTRY: Final = 20
 _PAGE: Final = 4096
 _MIB: Final = 1 << 20
-_GIB: Final = 1 << 30
 
 
 def x86_load(system: System, request: KexecRequest) -> KexecImage:
@@ -64,13 +63,13 @@ def x86_load(system: System, request: KexecRequest) -> KexecImage:
     reserved.
     """
     output: list[str] = []
-    found = ranges.x86_ranges(system, output)
+    found = x86_ranges(system, output)
     efi_map = None if request.noefi else runtime_map(system)
     entries = tuple(E820Entry(r.start, r.end - r.start + 1, _E820_TYPES.get(r.type, e820.RESERVED)) for r in found)
     try:
         layout = recorded_layout(request) or _x86_layout(system, request, found, efi_map)
     except NoHoleError as error:
-        return _failed(system, output, str(error), "locate_hole failed")
+        return tool_failed(system, output, str(error), "locate_hole failed")
     machine = attrs.evolve(
         next_machine(system, request, layout),
         efi_map=None if efi_map is None else EfiMemoryMap(as_listed(efi_map), _DESC_SIZE),
@@ -108,37 +107,3 @@ def _e820_lines(entries: tuple[E820Entry, ...]) -> list[str]:
             "Extended E820 via setup_data:",
         ]
     return ["E820 memmap:", *lines]
-
-
-def arm64_load(system: System, request: KexecRequest) -> KexecImage:
-    """Load on arm64: the next kernel is given the firmware's own map, so that it sees what a cold boot sees."""
-    output: list[str] = []
-    found = sorted(ranges.arm64_ranges(system.iomem.lines(), output))
-    try:
-        layout = recorded_layout(request) or _arm64_layout(system, request, found)
-    except NoHoleError as error:
-        return _failed(system, output, str(error), "locate_hole failed")
-    except _TooBigError as error:
-        return _failed(system, output, str(error))
-    return KexecImage(next_machine(system, request, layout), layout.segments, 0, tuple(output))
-
-
-class _TooBigError(Exception):
-    """Kernel and initrd do not fit the window that the kernel can map."""
-
-
-def _arm64_layout(system: System, request: KexecRequest, found: list[ranges.MemoryRange]) -> Layout:
-    """Everything as low as possible, the others behind the kernel."""
-    sizes, page = sizes_of(system, request), system.kernel.page_size
-    plan = Plan(ToolHoles(found, request.mem_min, request.mem_max).add)
-    kernel = plan.place("kernel", sizes.kernel, KERNEL_ALIGN, top_down=False, page=page)
-    initrd = plan.place("initrd", sizes.initrd, 0, kernel.end, top_down=False, page=page) if sizes.initrd else None
-    if initrd is not None and -(-initrd.end // _GIB) * _GIB - kernel.start // _GIB * _GIB > 32 * _GIB:
-        raise _TooBigError("kexec: Error: image + initrd too big.")
-    plan.place("device tree", _DTB, 0, kernel.end, top_down=False, page=page)
-    plan.place("purgatory", _PURGATORY, 0, kernel.end, top_down=False, page=page)
-    return Layout(tuple(plan.segments), moved_image(system, kernel, initrd))
-
-
-def _failed(system: System, output: list[str], *messages: str) -> KexecImage:
-    return KexecImage(system.machine, (), _FAILED, (*output, *messages))

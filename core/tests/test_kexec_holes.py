@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from softreserve_kexec.holes import KernelHoles, NoHoleError, ToolHoles
-from softreserve_kexec.ranges import RAM, RESERVED, MemoryRange
+from softreserve.kernel.kexec.holes import KernelHoles, NoHoleError, ToolHoles
+from softreserve.kernel.kexec.ranges import RAM, RESERVED, MemoryRange
 
 PAGE = 4096
 G = 1 << 30

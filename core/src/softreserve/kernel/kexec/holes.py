@@ -7,13 +7,22 @@ from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from softreserve.kernel.kexec.ranges import RAM, MemoryRange
+from softreserve.kernel.resource import (
+    IORESOURCE_SYSRAM_DRIVER_MANAGED,
+    Resource,
+    walk_system_ram_res,
+    walk_system_ram_res_rev,
+)
+from softreserve.model import behaviours
 from softreserve.model.units import U64_MAX
 
-from softreserve_kexec.ranges import RAM, MemoryRange
+if TYPE_CHECKING:
+    from softreserve.kernel.state import KernelState
 
-__all__ = ["KernelHoles", "NoHoleError", "ToolHoles"]
+__all__ = ["KernelHoles", "NoHoleError", "ToolHoles", "busy_system_ram"]
 
 _PAGE: Final = 4096
 
@@ -136,3 +145,22 @@ class KernelHoles:
             if not self._overlaps(base, size):
                 return base
             base += _PAGE
+
+
+def busy_system_ram(state: KernelState) -> list[tuple[int, int]]:
+    """First and last bytes that the walk for a top-down hole offers, in its order; a driver's memory is passed over.
+
+    Linux: ``kernel/kexec_file.c: kexec_walk_resources``.
+    """
+    found: list[tuple[int, int]] = []
+    skips = state.kernel.has(behaviours.KEXEC_FILE_SKIPS_DRIVER_MANAGED)
+
+    def note(res: Resource) -> int:
+        if not skips or not res.flags & IORESOURCE_SYSRAM_DRIVER_MANAGED:
+            found.append((res.start, res.end))
+        return 0
+
+    descending = state.kernel.has(behaviours.KEXEC_FILE_WALKS_TOP_DOWN)
+    walk = walk_system_ram_res_rev if descending else walk_system_ram_res
+    walk(state.iomem.root, 0, U64_MAX, note)
+    return found

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from errno import EADDRNOTAVAIL
 from typing import TYPE_CHECKING, Final
 
 import attrs
+
 from softreserve.model.errors import MachineError
-from softreserve.model.kexec import KexecSegment
+from softreserve.model.kexec import KexecImage, KexecSegment
 from softreserve.model.machine import KernelImage, Machine
 from softreserve.model.placement import placed
 from softreserve.model.ranges import PhysRange
@@ -16,10 +18,23 @@ if TYPE_CHECKING:
     from softreserve.kernel.system import System
     from softreserve.model.kexec import KexecRequest
 
-__all__ = ["KERNEL_ALIGN", "Layout", "Plan", "Sizes", "moved_image", "next_machine", "recorded_layout", "sizes_of"]
+__all__ = [
+    "KERNEL_ALIGN",
+    "Layout",
+    "Plan",
+    "Sizes",
+    "call_failed",
+    "moved_image",
+    "next_machine",
+    "recorded_layout",
+    "sizes_of",
+    "tool_failed",
+]
 
 KERNEL_ALIGN: Final = 2 << 20
 _PAGE: Final = 4096
+#: kexec-tools ends with -1 when anything fails.
+_FAILED: Final = 255
 #: Where neither the request nor the running kernel says how large an image is.
 _DEFAULT_KERNEL: Final = 48 << 20
 
@@ -104,3 +119,13 @@ def next_machine(system: System, request: KexecRequest, layout: Layout) -> Machi
         setup_data=layout.setup_data,
         boot="kexec",
     )
+
+
+def tool_failed(system: System, output: list[str], *messages: str) -> KexecImage:
+    """What kexec-tools leaves when it gives up: nothing is loaded."""
+    return KexecImage(system.machine, (), _FAILED, (*output, *messages))
+
+
+def call_failed(system: System, error: Exception) -> KexecImage:
+    """What is left when the kernel finds no place: the system call fails with -EADDRNOTAVAIL."""
+    return KexecImage(system.machine, (), _FAILED, (f"kexec_file_load failed: {error}",), (f"errno {EADDRNOTAVAIL}",))
