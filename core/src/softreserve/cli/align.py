@@ -50,4 +50,4 @@ def align_command(start: str, size: str, as_json: bool) -> None:
             say(line)
     else:
         say(f"{range_.start:#x}-{range_.last:#x}, {range_.size >> 20} MiB:")
-        print_table(HEADINGS, [cells(range_, row) for row in found], right={2, 3, 4, 5})
+        print_table(HEADINGS, [cells(range_, row) for row in found], right={2, 3, 4, 5}, prose=False)

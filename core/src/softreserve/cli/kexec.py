@@ -119,7 +119,8 @@ def _print(generations: list[Generation]) -> None:
         for index, first in enumerate(generations[0].ranges)
     ]
     devices = ("dax devices", *(_dax_devices(generation) for generation in generations))
-    print_table(("range (last byte included)", *(f"{g.number}: {g.release}" for g in generations)), [*rows, devices])
+    headings = ("range (last byte included)", *(f"{g.number}: {g.release}" for g in generations))
+    print_table(headings, [*rows, devices], prose=False)
     for generation in generations[1:]:
         assert generation.image is not None
         say()

@@ -66,7 +66,7 @@ def _print_uses(summary: Summary) -> None:
             style = "loss" if use in LOSSES else ""
             rows.append((words, *(Styled(human_size(size) if size else "-", style if size else "") for size in sizes)))
     headings = ("specific purpose memory", "as it is", "all to kmem, online", "all to device_dax")
-    print_table(headings, rows, right={1, 2, 3})
+    print_table(headings, rows, right={1, 2, 3}, prose=False)
     say()
 
 
@@ -86,7 +86,7 @@ def _print_nodes(summary: Summary) -> None:
     now = {row.node: row for row in summary.outcome.nodes}
     rows = [_node_row(now.get(node), onlined.get(node)) for node in sorted(now | onlined)]
     headings = ("node", "CPUs", "RAM", "specific purpose", "of that online", "tier", "demotes to", "distances")
-    print_table(headings, rows, right={0, 2, 3, 4})
+    print_table(headings, rows, right={0, 2, 3, 4}, prose=False)
     if any("(" in cell for row in rows for cell in row):
         say(Styled("(in brackets: once the memory of all dax devices is online)", "aside"))
     say()

@@ -156,53 +156,75 @@ def say(*parts: _Part, hang: str = _INDENT) -> None:
 
     Words are never broken: one that is wider than the terminal sticks out.
     """
-    for line in _filled(map(_cleaned, parts), columns(), 0, hang):
-        _print(line)
+    _print_all(_filled(map(_cleaned, parts), columns(), 0, hang))
 
 
-def print_table(headings: Sequence[str], rows: Iterable[Sequence[_Part]], *, right: Collection[int] = ()) -> None:
-    """Print a table. Columns that do not fit beside each other follow on lines of their own; nothing is cut.
+def print_table(
+    headings: Sequence[str],
+    rows: Iterable[Sequence[_Part]],
+    *,
+    right: Collection[int] = (),
+    prose: bool = True,
+) -> None:
+    """Print a table. Columns that do not fit beside the others follow below them, with their names; nothing is cut.
 
-    :param headings: of the columns; the last one may hold sentences, which are broken between words.
-    :param right: numbers of the columns that are set to the right; they hold no sentences.
+    :param right: numbers of the columns that are set to the right.
+    :param prose: whether the last column holds sentences: they are broken between words, and need no name.
     """
     limit = columns()
-    table = [[Styled(heading, "heading") for heading in headings]]
-    table += [[_cleaned(part) for part in row] for row in rows]
+    heads = [Styled(heading, "heading") for heading in headings]
+    table = [heads, *([_cleaned(part) for part in row] for row in rows)]
     widths = [max(_cells(part.text) for part in column) for column in zip(*table, strict=True)]
-    text = None if len(headings) - 1 in right else len(headings) - 1
-    groups = _groups([min(width, _TEXT_MIN) if number == text else width for number, width in enumerate(widths)], limit)
+    sentences = len(headings) - 1 if prose else None
+    beside = _beside([min(w, _TEXT_MIN) if n == sentences else w for n, w in enumerate(widths)], limit)
     for row in table:
-        for group in groups:
-            line = [Styled(_INDENT if group[0] else "", "")]
-            for number in group:
-                blanks = Styled(" " * (widths[number] - _cells(row[number].text)), "")
-                line += [blanks, row[number]] if number in right else [row[number], blanks]
-                line.append(Styled(_GAP, ""))
-            if not any(row[number].text for number in group):
-                continue
-            if group[-1] != text:
-                _print(line)
-                continue
-            before = line[:-3]
-            used = sum(_cells(part.text) for part in before)
+        line: list[Styled] = []
+        for number in range(beside):
+            blanks = Styled(" " * (widths[number] - _cells(row[number].text)), "")
+            line += [blanks, row[number]] if number in right else [row[number], blanks]
+            line.append(Styled(_GAP, ""))
+        if beside - 1 == sentences:
+            del line[-3:]
+            used = sum(_cells(part.text) for part in line)
             first, *others = _filled([row[-1]], limit, used, " " * used)
-            _print(before + first)
-            for further in others:
-                _print(further)
+            _print_all([[*line, *first], *others])
+            continue
+        _print(line)
+        below = [number for number in range(beside, len(row)) if row[number].text and number != sentences]
+        if row is not heads:
+            _print_below([(Styled(f"{clean(headings[number])}: ", "aside"), row[number]) for number in below], limit)
+        if sentences is not None and row[-1].text:
+            _print_all(_filled([Styled(_INDENT, ""), row[-1]], limit, 0, _INDENT))
 
 
-def _groups(widths: Sequence[int], limit: int | None) -> list[list[int]]:
-    """Numbers of the columns that stand beside each other, line by line."""
-    groups: list[list[int]] = [[]]
+def _beside(widths: Sequence[int], limit: int | None) -> int:
+    """How many columns stand beside each other: one at least."""
     used = 0
     for number, width in enumerate(widths):
-        if groups[-1] and limit is not None and used + width > limit:
-            groups.append([])
-            used = len(_INDENT)
+        if number and limit is not None and used + width > limit:
+            return number
         used += width + len(_GAP)
-        groups[-1].append(number)
-    return groups
+    return len(widths)
+
+
+def _print_below(cells: Iterable[tuple[Styled, Styled]], limit: int | None) -> None:
+    """Print cells after their names, as many on a line as fit. One that is longer than that has lines of its own."""
+    lines: list[list[Styled]] = []
+    used = 0
+    for name, cell in cells:
+        width = len(_GAP) + _cells(name.text) + _cells(cell.text)
+        if lines and (limit is None or used + width <= limit):
+            lines[-1] += [Styled(_GAP, ""), name, cell]
+            used += width
+            continue
+        lines.append([Styled(_INDENT, ""), name, cell])
+        used = len(_INDENT) + width - len(_GAP)
+        if limit is not None and used > limit:
+            lines[-1].pop()
+            lines.append([Styled(_INDENT * 2, ""), cell])
+            used = limit
+    for line in lines:
+        _print_all(_filled(line, limit, 0, _INDENT * 2))
 
 
 def _cleaned(part: _Part) -> Styled:
@@ -227,6 +249,11 @@ def _filled(parts: Iterable[Styled], limit: int | None, used: int, hang: str) ->
         lines[-1] += word
         used += width
     return lines
+
+
+def _print_all(lines: Iterable[Iterable[Styled]]) -> None:
+    for line in lines:
+        _print(line)
 
 
 def _print(line: Iterable[Styled]) -> None:
