@@ -114,7 +114,10 @@ class Recorder:
                 raise InputError(f"step {shown(step.name)}: {found[0]}; {why}", path=self.path)
         if other:
             raise InputError(other, path=self.path)
-        self._mend(line)
+        try:
+            self._mend(line)
+        except OSError as error:
+            raise InputError(f"cannot record: {error.strerror or error}", path=self.path) from error
 
     def _mend(self, line: str) -> None:
         """Take away the beginning of a step that was not done; complete the last step with its answer."""
