@@ -59,7 +59,7 @@ def test_without_modules_nothing_is_a_dax_device_yet() -> None:
 def test_memory_that_the_command_line_sets_aside_counts_too() -> None:
     found = outcome(settled(machine(cmdline="memmap=512M%4G-1+0xefffffff")))
     assert [(m.start, m.end, m.by) for m in found.ranges] == [
-        (4 * GIB, 4 * GIB + 512 * MIB, "command line"),
+        (4 * GIB, 4 * GIB + 512 * MIB, "kernel"),
         (6 * GIB, 8 * GIB, "firmware"),
     ]
 

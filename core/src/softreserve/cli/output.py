@@ -43,6 +43,9 @@ def print_verdict(verdict: Verdict) -> None:
     say(Styled(verdict.text, VERDICT_STYLES[verdict.severity]))
     for shortfall in verdict.shortfalls:
         say(f"  {_amount(shortfall)}: {shortfall.why} [{shortfall.rule}]", hang="      ")
+    if verdict.lost_as_system_ram > verdict.lost + verdict.waiting:
+        size = f"{human_size(verdict.lost_as_system_ram)} of {human_size(verdict.total)}"
+        say(Styled(f"as system RAM, given to kmem: {size} would be lost", "loss"))
 
 
 def counted(findings: Mapping[str, int]) -> str:
@@ -84,7 +87,9 @@ def _print_marked(summary: Summary) -> None:
 def _print_nodes(summary: Summary) -> None:
     onlined = {row.node: row for row in summary.onlined.nodes}
     now = {row.node: row for row in summary.outcome.nodes}
-    rows = [_node_row(now.get(node), onlined.get(node)) for node in sorted(now | onlined)]
+    rows = [
+        _node_row(now.get(node), onlined.get(node)) for node in sorted(now | onlined, key=lambda node: (node < 0, node))
+    ]
     headings = ("node", "CPUs", "RAM", "specific purpose", "of that online", "tier", "demotes to", "distances")
     print_table(headings, rows, right={0, 2, 3, 4}, prose=False)
     if any("(" in cell for row in rows for cell in row):
@@ -96,14 +101,14 @@ def _node_row(now: NodeRow | None, onlined: NodeRow | None) -> tuple[str, ...]:
     row = now or onlined
     assert row is not None
     return (
-        str(row.node),
+        str(row.node) if row.node >= 0 else "none",
         row.cpus or "-",
         human_size(row.ram) if row.ram else "-",
         human_size(row.special) if row.special else "-",
         human_size(row.added) if now is not None and row.added else "-",
         *_now_and_then(_tier(now), _tier(onlined)),
         *_now_and_then(_targets(now), _targets(onlined)),
-        " ".join(f"{node}:{distance}" for node, distance in row.distances.items()),
+        " ".join(f"{node}:{distance}" for node, distance in row.distances.items()) or "-",
     )
 
 

@@ -70,7 +70,7 @@ class Part:
 class Marked:
     """A range (bytes, half open) that was marked, and what became of it: parts without a gap between them.
 
-    ``by`` is ``"firmware"``, or ``"command line"`` where only the kernel says so.
+    ``by`` is ``"firmware"``, or ``"kernel"`` where the firmware's map, as far as it is known, does not say so.
     """
 
     start: int
@@ -86,7 +86,7 @@ class Marked:
 
 @attrs.frozen
 class NodeRow:
-    """A node. Sizes are bytes.
+    """A node, or -1: memory whose node nobody knows. Sizes are bytes.
 
     ``ram`` is what it has from boot on, ``special`` the specific purpose memory beside that, ``added`` what of that
     is online as System RAM. ``tier`` is that of the memory tiers, ``None`` where the node is in none; pages go to

@@ -64,7 +64,7 @@ def _uncovered(found: list[Marked], start: int, end: int) -> Iterator[Marked]:
     while start < end:
         low = found[at].start if at < len(found) else end
         if start < low:
-            yield Marked(start, min(low, end), "command line")
+            yield Marked(start, min(low, end), "kernel")
         start = max(start, found[at].end) if at < len(found) else end
         at += 1
 
@@ -225,13 +225,13 @@ def _joined(parts: Iterable[Part]) -> Iterator[Part]:
 
 
 def _node_rows(system: System, ranges: Iterable[Marked]) -> Iterator[NodeRow]:
-    """Every node that is online, or that specific purpose memory belongs to."""
+    """Every node that is online, or that specific purpose memory belongs to; last what is known to be on none."""
     nodes, tiering = system.nodes, system.nodes.tiering
     parts = [part for marked in ranges for part in marked.parts]
     special = _sizes((part.node, part.size) for part in parts if part.use != "ram")
     added = _sizes((part.node, part.size) for part in parts if part.use == "kmem" and part.online)
     ram = _sizes(_ram(system))
-    for node in sorted(nodes.online | {n for n in special if n >= 0}):
+    for node in sorted(nodes.online | special.keys() | ram.keys(), key=lambda node: (node < 0, node)):
         yield NodeRow(
             node,
             online=node in nodes.online,
@@ -240,8 +240,8 @@ def _node_rows(system: System, ranges: Iterable[Marked]) -> Iterator[NodeRow]:
             added=added.get(node, 0),
             cpus=format_list(nodes.cpumask(node)),
             tier=tiering.tier_of(node) if tiering is not None else None,
-            demotes_to=tuple(tiering.demotion_targets(node)) if tiering is not None else (),
-            distances={other: nodes.distance(node, other) for other in sorted(nodes.online)},
+            demotes_to=tuple(sorted(tiering.demotion_targets(node))) if tiering is not None else (),
+            distances={other: nodes.distance(node, other) for other in sorted(nodes.online) if node >= 0},
             performance=_performance(system, node),
         )
 

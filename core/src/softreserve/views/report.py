@@ -45,7 +45,8 @@ class Verdict:
     """How a system does with its specific purpose memory, in one sentence. Sizes are bytes.
 
     ``severity`` is that of the worst finding behind it, ``"good"`` where there is none. ``lost`` is what nobody can use
-    as it is, ``waiting`` what somebody could if asked to.
+    as it is, ``waiting`` what somebody could if asked to, ``lost_as_system_ram`` what nobody could use if kmem had all
+    dax devices.
     """
 
     severity: str
@@ -53,6 +54,7 @@ class Verdict:
     total: int
     lost: int
     waiting: int
+    lost_as_system_ram: int
     shortfalls: tuple[Shortfall, ...]
 
     def as_json(self) -> dict[str, Any]:
@@ -76,7 +78,7 @@ class Report:
         waiting = sum(s.size for s in shortfalls if s.use in LOSSES and s.severity == "note")
         severity = shortfalls[0].severity if shortfalls else "good"
         text = _sentence(self.outcome, lost, waiting)
-        return Verdict(severity, text, self.outcome.total, lost, waiting, shortfalls)
+        return Verdict(severity, text, self.outcome.total, lost, waiting, self.onlined.size(*LOSSES), shortfalls)
 
 
 def report(system: System, marked: Iterable[Marked] | None = None) -> Report:
@@ -123,7 +125,7 @@ def _shortfalls(found: Outcome) -> tuple[Shortfall, ...]:
 def _sentence(found: Outcome, lost: int, waiting: int) -> str:
     total = found.total
     if not total:
-        return "no specific purpose memory: neither the firmware nor the command line marks any"
+        return "no specific purpose memory: nothing that this kernel was told marks any"
     of_all = f"{human_size(total)} of specific purpose memory"
     ram, offline = found.size("ram"), sum(part.size for part in found.parts if part.online is False)
     if lost:
