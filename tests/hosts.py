@@ -25,6 +25,9 @@ REQUIRED = "SOFTRESERVE_REQUIRE_CLIENTS"
 PACKAGES = {
     "chmem": "util-linux",
     "daxctl": "daxctl",
+    "dmesg": "util-linux",
+    "free": "procps",
+    "hostname": "hostname",
     "iasl": "acpica-tools",
     "kexec": "kexec-tools",
     "lscpu": "util-linux",

@@ -247,7 +247,7 @@ def test_everything_ends_when_the_server_is_killed(session: Session, number: sig
 
 
 def test_an_interrupt_goes_to_the_command_and_its_status_comes_back(session: Session) -> None:
-    with served("echo ready; sleep 1000") as server:
+    with served("echo ready; exec sleep 1000") as server:
         assert server.stdout is not None
         server.stdout.readline()
         os.killpg(server.pid, signal.SIGINT)

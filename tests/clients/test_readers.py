@@ -203,3 +203,28 @@ def test_kexec_takes_its_memory_map_from_the_machine_and_never_loads(old: Host, 
     assert "Unknown type (Soft Reserved) while parsing /sys/firmware/memmap/" in output
     # A host without kexec says the second.
     assert re.search("kexec_load failed: (Operation not permitted|Function not implemented)", output)
+
+
+@pytest.mark.fuse
+def test_programs_that_ask_what_they_run_on_are_told_of_the_machine(hosts: Callable[..., Host]) -> None:
+    need("dmesg", "lscpu", "free", "hostname")
+    host = hosts("example:xeon-max")
+    release = host.system.kernel.release
+
+    assert host.ok("uname -r; hostname; nproc") == f"{release}\nxeon-max\n112\n"
+    log = host.ok("dmesg").splitlines()
+    assert log[0].startswith(f"[    0.000000] Linux version {release} ")
+    assert [line.partition("] ")[2] for line in log[2:]] == host.system.log.lines
+    assert host.ok("dmesg -l err") == ""
+    assert "On-line CPU(s) list: 0-111" in re.sub(" +", " ", host.ok("lscpu"))
+    total = int(host.ok("free -b").split("Mem:")[1].split()[0])
+    assert total == host.system.memory.zones.present_kilobytes() << 10
+
+
+@pytest.mark.fuse
+def test_the_host_s_log_cannot_be_cleared(hosts: Callable[..., Host]) -> None:
+    need("dmesg")
+    status, output = hosts(FULL).run("dmesg -C")
+
+    assert status != 0
+    assert "Operation not permitted" in output

@@ -13,7 +13,7 @@ from softreserve.kernel.sysfs import Attribute, Directory, Link, Node
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
 
-__all__ = ["publish"]
+__all__ = ["online", "publish"]
 
 _CPU = "/sys/devices/system/cpu"
 _DIRECTORIES = (
@@ -31,7 +31,7 @@ def publish(system: System) -> None:
     for path in _DIRECTORIES:
         system.sysfs.directory(path)
     count = system.machine.cpus
-    up = {cpu for nid in system.nodes.online for cpu in system.nodes.cpumask(nid)}
+    up = online(system)
     groups = {
         "possible": range(count),
         "present": range(count),
@@ -52,6 +52,11 @@ def publish(system: System) -> None:
         system.sysfs.add(f"/sys/bus/cpu/devices/cpu{cpu}", Link(f"{_CPU}/cpu{cpu}"))
     for name in ("kexec_loaded", "kexec_crash_loaded", "kexec_crash_size"):
         system.sysfs.add(f"/sys/kernel/{name}", _text("0"))
+
+
+def online(system: System) -> set[int]:
+    """Numbers of the CPUs that run: those that are on a node that is online."""
+    return {cpu for nid in system.nodes.online for cpu in system.nodes.cpumask(nid)}
 
 
 def _package(system: System, cpu: int) -> int:

@@ -14,13 +14,16 @@ if TYPE_CHECKING:
     from softreserve.kernel.mm.zones import Zone
     from softreserve.kernel.system import System
 
-__all__ = ["files"]
+__all__ = ["BUILD", "files", "version"]
+
+#: When and how the kernel was built, as ``uname -v`` says; not modelled. Linux: ``init/version-timestamp.c``.
+BUILD = "#1 SMP"
 
 _MAX_ORDER = 11
 
 
 def files(system: System) -> Iterator[tuple[str, Attribute]]:
-    """Names and files."""
+    """Paths below ``/proc``, and files."""
     shows: dict[str, Show] = {
         "buddyinfo": lambda: _buddyinfo(system),
         "cmdline": lambda: f"{system.cmdline.text}\n",
@@ -28,11 +31,18 @@ def files(system: System) -> Iterator[tuple[str, Attribute]]:
         "iomem": lambda: "".join(f"{line}\n" for line in system.iomem.lines()),
         "meminfo": lambda: _meminfo(system),
         "modules": lambda: _modules(system),
-        "version": lambda: f"Linux version {system.kernel.release} ({system.kernel.arch})\n",
+        "sys/kernel/osrelease": lambda: f"{system.kernel.release}\n",
+        "sys/kernel/version": lambda: f"{BUILD}\n",
+        "version": lambda: f"{version(system)}\n",
         "zoneinfo": lambda: _zoneinfo(system),
     }
     for name, show in shows.items():
         yield name, Attribute(0o444, show)
+
+
+def version(system: System) -> str:
+    """The line by which a kernel says what it is. Linux: ``init/version.c: linux_banner``."""
+    return f"Linux version {system.kernel.release} (softreserve@localhost) ({system.kernel.arch}) {BUILD}"
 
 
 def _populated(system: System) -> list[Zone]:

@@ -21,6 +21,7 @@ from typing import Any
 
 from softreserve.kernel.sysfs import Attribute, Directory, Node
 from softreserve.live.claims import Mount, TakenError, located, mounts, take
+from softreserve.live.rootfs import RecordFile
 from softreserve.live.server import LiveSystem
 from softreserve.model.errors import SoftReserveError
 
@@ -51,15 +52,16 @@ class Conversation(Attribute):
 
 
 class _Open:
-    """An open file: what it showed when it was last read from its beginning, or what was said so far."""
+    """An open file: what it showed when it was last read from its beginning, or what was said or taken so far."""
 
-    __slots__ = ("node", "path", "said", "shown")
+    __slots__ = ("node", "path", "records", "said", "shown")
 
     def __init__(self, path: str, node: Attribute) -> None:
         self.path = path
         self.node = node
         self.shown: bytes | None = None
         self.said = b""
+        self.records = 0
 
 
 class LiveFiles:
@@ -130,7 +132,7 @@ class LiveFiles:
             if wanted != os.O_WRONLY and not (node.mode & 0o444 and node.show):
                 raise _error(-errno.EACCES)
             info.direct_io = 1
-            info.nonseekable = int(isinstance(node, Conversation))
+            info.nonseekable = int(isinstance(node, Conversation | RecordFile))
             info.fh = self._next
             self._files[self._next] = _Open(path, node)
             self._next += 1
@@ -144,6 +146,13 @@ class LiveFiles:
                 file.shown = file.node.answer(file.said)
             piece, file.shown = file.shown[:size], file.shown[size:]
             return piece
+        if isinstance(file.node, RecordFile):
+            with self._live.lock:
+                record = file.node.record(file.records)
+            if record is not None and len(record) > size:
+                raise _error(-errno.EINVAL)
+            file.records += 1
+            return record or b""
         if offset == 0 or file.shown is None:
             value = self._live.read(file.path)
             if isinstance(value, int):
@@ -157,7 +166,11 @@ class LiveFiles:
         if isinstance(file.node, Conversation):
             file.said += data
             return len(data)
-        result = self._live.write(file.path, data)
+        if isinstance(file.node, RecordFile):
+            with self._live.lock:  # a log is no state: what is written there is in no record
+                result = file.node.store(data) if file.node.store is not None else -errno.EACCES
+        else:
+            result = self._live.write(file.path, data)
         if result < 0:
             raise _error(result)
         return result

@@ -40,7 +40,7 @@ _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_READ, _PR_CAPBSET_DROP, _PR_SET
 _CAP_SYS_MODULE, _CAP_SYS_BOOT, _CAP_SYSLOG = 16, 22, 34
 _CAPABILITIES_MAX = 64
 _CAPABILITY_VERSION = 0x20080522
-_TOOLS = ("kmod", "modprobe", "insmod", "rmmod", "lsmod", "modinfo", "depmod")
+_TOOLS = ("kmod", "modprobe", "insmod", "rmmod", "lsmod", "modinfo", "depmod", "uname", "nproc")
 _PROGRAMS = ("/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/sbin", "/usr/local/bin")
 #: Where libkmod looks for its configuration, besides what is always there.
 _MODPROBE_D = ("/etc/modprobe.d", "/run/modprobe.d", "/usr/local/lib/modprobe.d", "/lib/modprobe.d")
@@ -252,7 +252,7 @@ def _bind_tree(devices: Sequence[str]) -> None:
             _bind(f"/dev/{name}", f"/sys/dev/{name}")
     _bind("/sys/dev", "/dev")
     _bind("/sys/sys", "/sys")
-    for program in sorted(set(_module_tools())):
+    for program in sorted(set(_tools())):
         _bind(f"{BELOW_SYS}/bin/kmod", program)
     places = [place for place in _MODPROBE_D if os.path.isdir(place)] or [_make_place()]
     for place in places:
@@ -270,8 +270,8 @@ def _bind_files(source: str, target: str) -> None:
                 _bind(entry.path, over)
 
 
-def _module_tools() -> Iterator[str]:
-    """Real files of the module tools; not those of a program with more in it than that (busybox)."""
+def _tools() -> Iterator[str]:
+    """Real files of the tools that ask the kernel; not those of a program with more in it than that (busybox)."""
     for directory in (*_PROGRAMS, *os.get_exec_path()):
         for tool in _TOOLS:
             path = os.path.realpath(f"{directory}/{tool}")

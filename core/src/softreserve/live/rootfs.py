@@ -7,21 +7,23 @@ change the one system.
 from __future__ import annotations
 
 import errno
+import functools
+import itertools
 import posixpath
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import attrs
 
-from softreserve.kernel import cpu_sysfs, procfs
+from softreserve.kernel import cpu_sysfs, kmsg, procfs
 from softreserve.kernel.kernfs import in_readdir_order
 from softreserve.kernel.sysfs import Attribute, Directory, Link, Node, SysfsTree
 
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
 
-__all__ = ["BinaryFile", "DeviceNode", "RootFs", "Stat"]
+__all__ = ["BinaryFile", "DeviceNode", "RecordFile", "RootFs", "Stat"]
 
 
 class DeviceNode(Attribute):
@@ -43,6 +45,16 @@ class BinaryFile(Attribute):
     def __init__(self, mode: int, data: bytes) -> None:
         super().__init__(mode, lambda: data)
         self.data = data
+
+
+class RecordFile(Attribute):
+    """A file that gives one record per read(): ``record`` is called with numbers from 0, until it gives ``None``."""
+
+    __slots__ = ("record",)
+
+    def __init__(self, mode: int, record: Callable[[int], bytes | None], store: Callable[[bytes], int]) -> None:
+        super().__init__(mode, lambda: b"".join(iter(map(record, itertools.count()).__next__, None)), store)
+        self.record = record
 
 
 @attrs.frozen
@@ -73,9 +85,12 @@ class RootFs:
         self.tree = SysfsTree(system.kernel.page_size)
         self.tree.root.children = {
             "sys": sys,
-            "proc": Directory(dict(procfs.files(system))),
+            "proc": Directory(),
             "dev": Directory(names=self._devices, lookup=self._device),
         }
+        for path, file in procfs.files(system):
+            self.tree.add(f"/proc/{path}", file)
+        self._kmsg = RecordFile(0o644, functools.partial(kmsg.record, system), functools.partial(kmsg.write, system))
 
     def stat(self, path: str) -> Stat | int:
         """``lstat()``, or ``-errno``."""
@@ -124,9 +139,11 @@ class RootFs:
         return isinstance(link, Link) and posixpath.basename(link.target) == name
 
     def _devices(self) -> list[str]:
-        return [*self._find_devices(), *self.host_devices]
+        return ["kmsg", *self._find_devices(), *self.host_devices]
 
     def _device(self, name: str) -> Node | None:
+        if name == "kmsg":
+            return self._kmsg
         if name in self.host_devices:
             return self.host_devices[name]
         number = self._numbers.get(name)

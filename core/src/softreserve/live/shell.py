@@ -25,7 +25,7 @@ from softreserve.live import namespace
 from softreserve.live.fuse import WITHOUT, Conversation, FuseError, LiveFiles, check_fuse, serve_at
 from softreserve.live.namespace import BELOW_SYS
 from softreserve.live.server import LiveSystem
-from softreserve.machine import kmod
+from softreserve.machine import identity, kmod
 from softreserve.model.errors import SoftReserveError
 from softreserve.model.names import plain_name
 
@@ -136,7 +136,7 @@ class Session:
 
     def _set_up(self) -> None:
         devices = [name for name, node in self.live.rootfs.host_devices.items() if not isinstance(node, Link)]
-        self._say({"sealed": self.sealed, "hostname": _hostname(self.name), "devices": devices})
+        self._say({"sealed": self.sealed, "hostname": identity.nodename(self.live.system), "devices": devices})
         _, files = self._heard()
         self._namespace = os.open(f"/proc/{self._process.pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
         self._serve(files[0])
@@ -214,7 +214,7 @@ class Session:
             {
                 "control": Conversation(self._answer),
                 "bashrc": Attribute(0o444, lambda: _BASHRC.format(prompt=shlex.quote(self.prompt))),
-                "bin": Directory(dict.fromkeys((*kmod.TOOLS, "kmod"), script)),
+                "bin": Directory(dict.fromkeys((*kmod.TOOLS, "kmod", *identity.TOOLS), script)),
                 "modprobe.d": Directory({"softreserve.conf": Attribute(0o444, lambda: _install_lines(system))}),
             }
         )
@@ -224,7 +224,11 @@ class Session:
         words = said.decode("utf-8", "replace").split("\0")[:-1]
         if not words:
             return b""
-        reply = self.live.module_tool(words)
+        if os.path.basename(words[0]) in identity.TOOLS:
+            with self.live.lock:
+                reply = identity.run(self.live.system, words)
+        else:
+            reply = self.live.module_tool(words)
         return f"{reply.status} {2 if reply.status else 1}\n{reply.text}".encode()
 
 
@@ -244,7 +248,7 @@ def runner(system: System) -> contextlib.AbstractContextManager[Callable[[str], 
 
 
 _SHIM = f"""#!/bin/sh
-# A module tool of the emulated machine: asks it, and never the kernel below.
+# A tool of the emulated machine: asks it, and never the kernel below.
 exec 3<>{BELOW_SYS}/control || exit 1
 printf '%s\\0' "$0" "$@" >&3
 read -r status stream <&3 || exit 1
@@ -271,11 +275,6 @@ def interactive_command() -> list[str]:
     return [shell]
 
 
-def _hostname(name: str) -> str:
-    """A machine's name as that of a host. Linux: ``include/uapi/linux/utsname.h: __NEW_UTS_LEN``."""
-    return re.sub(r"[^A-Za-z0-9.-]", "-", name)[:64]
-
-
 #: What a sealed session has of the host's devices and of our environment.
 _SEALED_DEVICES = frozenset({"null", "zero", "full", "random", "urandom", "fd", "stdin", "stdout", "stderr"})
 _SEALED_WORDS = re.compile(r"PATH|LANG|LANGUAGE|LC_[A-Z]+|TERM|TZ")
@@ -286,7 +285,7 @@ def _placeholders(only: Collection[str] | None) -> Mapping[str, Node]:
     found: dict[str, Node] = {}
     with os.scandir("/dev") as entries:
         for entry in entries:
-            if entry.name.startswith("dax") or (only is not None and entry.name not in only):
+            if entry.name.startswith(("dax", "kmsg")) or (only is not None and entry.name not in only):
                 continue
             if entry.is_symlink():
                 found[entry.name] = Link(os.path.join("/dev", os.readlink(entry.path)))
