@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from softreserve.kernel.initcalls import Initcall, Level
-from softreserve.kernel.sysfs import Attribute, Directory, Node
+from softreserve.kernel.sysfs import Attribute, Directory, Node, c_text
 from softreserve.model.units import kstrtobool
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ class Modules:
 
 def _parameter(parameter: Parameter) -> Attribute:
     def store(data: bytes) -> int:
-        status = parameter.set(data.split(b"\0", 1)[0].decode("latin-1"))
+        status = parameter.set(c_text(data))
         return status or len(data)
 
     return Attribute(parameter.mode, parameter.show, store if parameter.mode & 0o222 else None)

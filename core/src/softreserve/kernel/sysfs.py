@@ -11,7 +11,7 @@ import os
 import posixpath
 from collections.abc import Callable, Iterable, Iterator
 
-__all__ = ["Attribute", "Directory", "Link", "Node", "SysfsTree", "number_in"]
+__all__ = ["Attribute", "Directory", "Link", "Node", "SysfsTree", "c_text", "number_in"]
 
 Show = Callable[[], str | bytes | int]
 Store = Callable[[bytes], int]
@@ -32,6 +32,11 @@ def number_in(name: str, prefix: str = "") -> int | None:
         return None
     number = int(digits)
     return number if str(number) == digits else None
+
+
+def c_text(data: bytes) -> str:
+    """What a store function sees of the bytes written: up to the first NUL."""
+    return data.split(b"\0", 1)[0].decode("latin-1")
 
 
 class Attribute:

@@ -8,10 +8,10 @@ from __future__ import annotations
 from errno import EINVAL, ENXIO
 from typing import TYPE_CHECKING, Final
 
-from softreserve.kernel.driver_core.bus import Bus, Registration, c_text
+from softreserve.kernel.driver_core.bus import Bus, Registration
 from softreserve.kernel.driver_core.ida import Ida
 from softreserve.kernel.state import StashKey
-from softreserve.kernel.sysfs import Attribute, Link, Node
+from softreserve.kernel.sysfs import Attribute, Link, Node, c_text
 from softreserve.model.events import Rule
 
 from softreserve_hmem import behaviours

@@ -16,7 +16,7 @@ from softreserve.kernel.initcalls import Initcall, Level
 from softreserve.kernel.numa.node import AccessCoordinate
 from softreserve.kernel.numa.numa import format_list
 from softreserve.kernel.state import StashKey
-from softreserve.kernel.sysfs import Attribute, Directory, Node
+from softreserve.kernel.sysfs import Attribute, Directory, Node, c_text
 from softreserve.model.units import U32_MAX, kstrtobool
 
 from softreserve_hmem import behaviours
@@ -298,7 +298,7 @@ class MemoryTiers:
         return Directory({"nodelist": Attribute(0o444, lambda: f"{format_list(tier.nodes)}\n")})
 
     def _store_demotion_enabled(self, data: bytes) -> int:
-        wanted = kstrtobool(data.split(b"\0", 1)[0].decode("latin-1"))
+        wanted = kstrtobool(c_text(data))
         if wanted is None:
             return -EINVAL
         self._demotion_enabled = wanted

@@ -12,7 +12,7 @@ from __future__ import annotations
 from errno import EBUSY, EINVAL, ENOMEM, ENOSPC, ENXIO, EOPNOTSUPP
 from typing import Final
 
-from softreserve.kernel.driver_core.bus import Device, c_text
+from softreserve.kernel.driver_core.bus import Device
 from softreserve.kernel.driver_core.ida import Ida
 from softreserve.kernel.resource import (
     IORESOURCE_MEM,
@@ -21,6 +21,7 @@ from softreserve.kernel.resource import (
     release_resource,
     request_region,
 )
+from softreserve.kernel.sysfs import c_text
 from softreserve.model.kernel import Kernel
 from softreserve.model.units import U64_MAX, kstrtobool, kstrtoint, kstrtoull
 

@@ -10,22 +10,17 @@ from collections.abc import Callable
 from errno import EBUSY, EINVAL, ENODEV, ENXIO
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
-from softreserve.kernel.sysfs import Attribute, Directory, Link, Node
+from softreserve.kernel.sysfs import Attribute, Directory, Link, Node, c_text
 from softreserve.model.behaviours import BIND_REPORTS_PROBE_ERRORS, PROBE_FAILURE_AS_DEVICE_MESSAGE
 
 if TYPE_CHECKING:
     from softreserve.kernel.state import KernelState
 
-__all__ = ["Bus", "Device", "Driver", "Registration", "c_text", "uevent_store"]
+__all__ = ["Bus", "Device", "Driver", "Registration", "uevent_store"]
 
 
 #: Linux: ``lib/kobject_uevent.c: kobject_actions``.
 _ACTIONS = frozenset({"add", "remove", "change", "move", "online", "offline", "bind", "unbind"})
-
-
-def c_text(data: bytes) -> str:
-    """What a store function sees of the bytes written: up to the first NUL."""
-    return data.split(b"\0", 1)[0].decode("latin-1")
 
 
 def uevent_store(data: bytes) -> int:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
-from softreserve.kernel.driver_core.bus import Bus, Device, Registration, c_text, uevent_store
+from softreserve.kernel.driver_core.bus import Bus, Device, Registration, uevent_store
 from softreserve.kernel.resource import Resource, insert_resource, release_resource
 from softreserve.kernel.state import StashKey
-from softreserve.kernel.sysfs import Attribute, Directory, Link, Node
+from softreserve.kernel.sysfs import Attribute, Directory, Link, Node, c_text
 from softreserve.model.units import mem_text
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel.mm.memory_hotplug import online_type_from_str
 from softreserve.kernel.mm.zone_policy import POLICIES
-from softreserve.kernel.sysfs import Attribute, Directory, Link, Node, number_in
+from softreserve.kernel.sysfs import Attribute, Directory, Link, Node, c_text, number_in
 from softreserve.model.units import kstrtobool, kstrtoull
 
 if TYPE_CHECKING:
@@ -22,11 +22,6 @@ _ROOT: Final = "/sys/devices/system/memory"
 _BUS: Final = "/sys/bus/memory"
 _PARAMETERS: Final = "/sys/module/memory_hotplug/parameters"
 _UINT_MAX: Final = (1 << 32) - 1
-
-
-def _text(data: bytes) -> str:
-    """What the kernel sees of a write: a C string."""
-    return data.split(b"\0", 1)[0].decode("latin-1")
 
 
 # --- /sys/devices/system/memory
@@ -55,7 +50,7 @@ def publish(system: System) -> None:
 
 
 def _store_default_online_type(memory: MemoryHotplug, data: bytes) -> int:
-    online_type = online_type_from_str(_text(data))
+    online_type = online_type_from_str(c_text(data))
     if online_type is None:
         return -EINVAL
     memory.default_online_type = online_type
@@ -64,7 +59,7 @@ def _store_default_online_type(memory: MemoryHotplug, data: bytes) -> int:
 
 def _store_probe(system: System, data: bytes) -> int:
     memory = system.memory
-    address = kstrtoull(_text(data))
+    address = kstrtoull(c_text(data))
     if address < 0:
         return address
     if address % memory.block_size:
@@ -126,7 +121,7 @@ class _Blocks:
         return f"{int(self._is_online(block))}\n"
 
     def _store_state(self, block: int, data: bytes) -> int:
-        online_type = online_type_from_str(_text(data))
+        online_type = online_type_from_str(c_text(data))
         if online_type is None:
             return -EINVAL
         if online_type == "offline":
@@ -138,7 +133,7 @@ class _Blocks:
         return len(data)
 
     def _store_online(self, block: int, data: bytes) -> int:
-        wanted = kstrtobool(_text(data))
+        wanted = kstrtobool(c_text(data))
         if wanted is None:
             return -EINVAL
         status = self._memory.device_online(block) if wanted else self._memory.device_offline(block)
@@ -215,6 +210,6 @@ def _parameters(system: System) -> dict[str, tuple[int, _Show, _Set]]:
 
 def _parameter(mode: int, show: _Show, store: _Set) -> Attribute:
     def write(data: bytes) -> int:
-        return len(data) if store(_text(data)) else -EINVAL
+        return len(data) if store(c_text(data)) else -EINVAL
 
     return Attribute(mode, show, write if mode & 0o222 else None)
