@@ -8,13 +8,19 @@ from pathlib import Path
 
 import pytest
 from softreserve.cli import main
+from softreserve.model.errors import MachineError
+from softreserve.model.ranges import PhysRange
 from softreserve.plugins.selection import Selection
+from softreserve.views.alignment import answer
 
 PAGE = Path(__file__).parents[1] / "docs" / "alignment.md"
 MIB = 1 << 20
 COMMANDS = re.findall(r"^\$ softreserve (align .*)$", PAGE.read_text(), re.MULTILINE)
 
-pytestmark = pytest.mark.skipif(not {"x86_64", "arm64"} <= set(Selection().arches), reason="needs x86 and arm64")
+pytestmark = pytest.mark.skipif(
+    not {"x86", "arm64", "hmem"} <= set(Selection().installed),
+    reason="needs the plugins x86, arm64 and hmem: install them",
+)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -38,6 +44,31 @@ def test_a_label_of_2_mib_costs_what_was_said_in_january_2021(capsys: pytest.Cap
     }
     assert lost == {("arm64", "5.5"): 1022, ("arm64", "6.1"): 126, ("x86_64", "5.5"): 126}
     assert all(r["devdax"] == 0 for r in rows if r["page_size"] > 4096)
+
+
+@pytest.mark.parametrize(
+    ("start", "release", "page", "lost"),
+    [
+        (0x200200000, "6.12", 4096, 126 * MIB),
+        (0x200200000, "6.12", 65536, 4094 * MIB),
+        (0x208000000, "6.12", 65536, 3968 * MIB),
+        (0x220000000, "6.12", 65536, 0),
+        (0x200100000, "6.12", 4096, 4095 * MIB),
+    ],
+)
+def test_what_alignment_takes_from_a_range_up_to_12_gib(start: int, release: str, page: int, lost: int) -> None:
+    where = PhysRange(start, 0x300000000)
+    (row,) = (
+        r
+        for r in answer(where, Selection()).rows
+        if (r.arch, r.page_size, r.large) == ("arm64", page, False) and release in r.releases
+    )
+    assert where.size - row.kmem == lost
+
+
+def test_without_a_dax_bus_there_is_no_answer() -> None:
+    with pytest.raises(MachineError, match="no installed plugin has a dax bus"):
+        answer(PhysRange(0x200000000, 0x300000000), Selection(["no:hmem"]))
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,14 @@ from softreserve.kernel.system import System
 from softreserve.machine import kexec
 from softreserve.machine.boot import boot
 from softreserve.model.arch import ArchInfo
+from softreserve.model.dax import DaxCapacity
 from softreserve.model.findings import Finding
 from softreserve.model.handoff import Handoff
 from softreserve.model.kexec import KexecImage, KexecRequest
 from softreserve.model.machine import Machine
 from softreserve.model.outcome import Outcome
 from softreserve.model.placement import Placement
+from softreserve.model.ranges import PhysRange
 from softreserve.plugins import hookspecs
 from softreserve.plugins.hooks import Hooks, hooks_of, load
 from softreserve.plugins.hookspecs import hookimpl
@@ -105,6 +107,10 @@ class EveryHook:
         return []
 
     @hookimpl
+    def softreserve_dax_capacity(self, where: PhysRange) -> DaxCapacity:
+        return DaxCapacity(where, None)
+
+    @hookimpl
     def softreserve_cli(self) -> None:
         return None
 
@@ -151,11 +157,13 @@ def test_the_rest_is_asked_on_request() -> None:
     kexec.load(system, KexecRequest())
     hooks.lint(system, Outcome(()), Outcome(()))
     hooks.stub_place_image(system.machine, None)
+    hooks.dax_capacity(system, PhysRange(0, 1))
     assert calls == [
         "softreserve_kexec_policies",
         "softreserve_kexec_load",
         "softreserve_lint",
         "softreserve_stub_place_image",
+        "softreserve_dax_capacity",
     ]
 
 

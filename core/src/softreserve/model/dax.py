@@ -1,13 +1,16 @@
-"""The two kinds of thing that plugins give to the dax bus: ranges, and drivers.
+"""What plugins give to the dax bus - ranges, and drivers - and what it tells.
 
 The bus itself lives in a plugin; this module only holds what passes through hooks.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
-__all__ = ["DaxDevice", "DaxDriver", "DaxOffer"]
+if TYPE_CHECKING:
+    from softreserve.model.ranges import PhysRange
+
+__all__ = ["DaxCapacity", "DaxDevice", "DaxDriver", "DaxOffer"]
 
 
 class DaxOffer(NamedTuple):
@@ -17,6 +20,13 @@ class DaxOffer(NamedTuple):
     end: int
     target_node: int
     source: str
+
+
+class DaxCapacity(NamedTuple):
+    """What of a range (bytes, half open) a dax device can have, and what of that can be System RAM; ``None``: none."""
+
+    device: PhysRange | None
+    memory: PhysRange | None
 
 
 class DaxDevice(Protocol):

@@ -31,13 +31,14 @@ if TYPE_CHECKING:
     from softreserve.kernel.modules import Module
     from softreserve.kernel.system import System
     from softreserve.model.arch import ArchInfo
-    from softreserve.model.dax import DaxDriver, DaxOffer
+    from softreserve.model.dax import DaxCapacity, DaxDriver, DaxOffer
     from softreserve.model.findings import Finding
     from softreserve.model.handoff import Handoff
     from softreserve.model.kexec import KexecImage, KexecRequest
     from softreserve.model.machine import Machine
     from softreserve.model.outcome import Outcome
     from softreserve.model.placement import Placement
+    from softreserve.model.ranges import PhysRange
 
 T = TypeVar("T")
 
@@ -221,6 +222,12 @@ class Hooks:
         from softreserve.model.findings import Finding
 
         return self._all("softreserve_lint", Finding, system=system, outcome=outcome, onlined=onlined)
+
+    def dax_capacity(self, system: System, where: PhysRange) -> DaxCapacity | None:
+        """See :func:`softreserve.plugins.hookspecs.softreserve_dax_capacity`."""
+        from softreserve.model.dax import DaxCapacity
+
+        return self._first("softreserve_dax_capacity", DaxCapacity, system=system, where=where)
 
     def cli(self, group: click.Group) -> None:
         """See :func:`softreserve.plugins.hookspecs.softreserve_cli`."""

@@ -20,13 +20,14 @@ if TYPE_CHECKING:
     from softreserve.kernel.modules import Module
     from softreserve.kernel.system import System
     from softreserve.model.arch import ArchInfo
-    from softreserve.model.dax import DaxDriver, DaxOffer
+    from softreserve.model.dax import DaxCapacity, DaxDriver, DaxOffer
     from softreserve.model.findings import Finding
     from softreserve.model.handoff import Handoff
     from softreserve.model.kexec import KexecImage, KexecRequest
     from softreserve.model.machine import Machine
     from softreserve.model.outcome import Outcome
     from softreserve.model.placement import Placement
+    from softreserve.model.ranges import PhysRange
 
 __all__ = ["hookimpl", "hookspec"]
 
@@ -278,6 +279,21 @@ def softreserve_lint(system: System, outcome: Outcome, onlined: Outcome) -> Sequ
     :param outcome: what became of its specific purpose memory.
     :param onlined: the same on a copy whose dax devices were all given to kmem, their memory online.
     :returns: findings with ranges in bytes, half open; or ``None``.
+    :raises MachineError: never in a sound plugin.
+    """
+
+
+@hookspec(firstresult=True)
+def softreserve_dax_capacity(system: System, where: PhysRange) -> DaxCapacity | None:
+    """Say what alignment leaves of a range: for a dax device, and for System RAM made of that device.
+
+    Stage: running, on request.
+    Calls: any number of times per request. First result wins; ``None`` means "no dax bus".
+    Kernel: ``alloc_dax_region()`` in ``drivers/dax/bus.c``; ``dax_kmem_range()`` in ``drivers/dax/kmem.c``.
+
+    :param system: the kernel that runs.
+    :param where: bytes, half open; it need not be soft reserved.
+    :returns: both parts, the second inside the first; or ``None``.
     :raises MachineError: never in a sound plugin.
     """
 

@@ -18,8 +18,8 @@ from softreserve.model.machine import Machine
 from softreserve.model.ranges import PhysRange
 from softreserve.model.release import RELEASES
 from softreserve.model.units import EFI_PAGE_SIZE
+from softreserve.plugins.hooks import hooks_of
 from softreserve.plugins.selection import Selection
-from softreserve.views.capacity import Granules, soft_reserved_capacity
 
 __all__ = ["HEADINGS", "Answer", "Row", "answer", "cells", "markdown"]
 
@@ -57,7 +57,8 @@ def answer(range_: PhysRange, selection: Selection) -> Answer:
 
     Machines with RAM beyond 64 GiB have rows of their own where that changes anything.
 
-    :raises MachineError: no installed plugin boots anything, or the range cannot be specific purpose memory anywhere.
+    :raises MachineError: no installed plugin boots anything or has a dax bus, or the range cannot be specific purpose
+        memory anywhere.
     """
     if range_.start < _LOW_RAM_END or range_.start % EFI_PAGE_SIZE or range_.end % EFI_PAGE_SIZE:
         raise MachineError(
@@ -113,10 +114,12 @@ def _boot(kernel: Kernel, selection: Selection, above: Iterable[tuple[PhysRange,
 def _row(kernel: Kernel, range_: PhysRange, selection: Selection, far: PhysRange | None) -> Row:
     above = [(range_, int(EfiAttribute.SP)), *([(far, 0)] if far is not None else [])]
     system = _boot(kernel, selection, above)
-    left = [got for got in soft_reserved_capacity(system) if got.range == range_]
-    devdax = sum(got.devdax.size for got in left if got.devdax is not None)
-    kmem = sum(got.kmem.size for got in left if got.kmem is not None)
-    block = Granules.of(system).memory_block
+    got = hooks_of(system).dax_capacity(system, range_)
+    if got is None:
+        raise MachineError("no installed plugin has a dax bus")
+    reserved = (range_.start, range_.last) in ((res.start, res.end) for res in system.iomem.find("Soft Reserved"))
+    devdax, kmem = (part.size if part is not None and reserved else 0 for part in got)
+    block = system.memory.block_size
     return Row(kernel.arch, kernel.page_size, far is not None, (kernel.release,), block, devdax, kmem)
 
 

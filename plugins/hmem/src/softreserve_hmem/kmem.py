@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from softreserve.kernel.system import System
     from softreserve.model.dax import DaxDevice
 
-__all__ = ["KMEM_SAYS", "RANGE_TAKEN", "KmemDriver"]
+__all__ = ["KMEM_SAYS", "RANGE_TAKEN", "KmemDriver", "dax_kmem_range"]
 
 #: What kmem prints; each line is about a device, by name.
 KMEM_SAYS: Final = Rule("kmem-says", "a line of kmem")
@@ -37,6 +37,13 @@ class _Data:
     def __init__(self, mgid: int) -> None:
         self.mgid = mgid
         self.resources: dict[int, Resource] = {}
+
+
+def dax_kmem_range(system: System, start: int, end: int) -> tuple[int, int] | None:
+    """The whole memory blocks of a range (bytes, ends inclusive), or ``None``. Linux: ``dax_kmem_range``."""
+    size = system.memory.block_size
+    first, last = -(-start // size) * size, (end + 1) // size * size - 1
+    return (first, last) if first < last else None
 
 
 class KmemDriver:
@@ -81,7 +88,7 @@ class KmemDriver:
         """Ranges in bytes, ends inclusive, by number, cut to whole memory blocks; the others are named in the log."""
         kept = {}
         for number, (start, end) in enumerate(device.ranges):
-            aligned = self._dax_kmem_range(start, end)
+            aligned = dax_kmem_range(self._system, start, end)
             if aligned is None:
                 self._say(
                     device, f"mapping{number}: {start:#x}-{end:#x} too small after alignment", "dev_dax_kmem_probe"
@@ -96,12 +103,6 @@ class KmemDriver:
         """Note what is cut off without a word in the log (bytes, half open; may be empty)."""
         if start < end:
             self._system.log.record(NO_WHOLE_BLOCK, f"{_FILE}: dax_kmem_range", start, end)
-
-    def _dax_kmem_range(self, start: int, end: int) -> tuple[int, int] | None:
-        """The whole memory blocks of a range (bytes, ends inclusive), or ``None``. Linux: ``dax_kmem_range``."""
-        size = self._system.memory.block_size
-        first, last = -(-start // size) * size, (end + 1) // size * size - 1
-        return (first, last) if first < last else None
 
     def _memory_type(self, node: int) -> MemoryType | None:
         tiers = self._system.stash.get(MEMORY_TIERS)
@@ -164,7 +165,7 @@ class KmemDriver:
             return
         done = 0
         for number, (start, end) in enumerate(device.ranges):
-            aligned = self._dax_kmem_range(start, end)
+            aligned = dax_kmem_range(self._system, start, end)
             if aligned is None:
                 continue
             done += self._remove_range(device, data.resources.get(number), number, *aligned)

@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from softreserve.kernel.initcalls import Initcall
     from softreserve.kernel.modules import Module
     from softreserve.kernel.system import System
-    from softreserve.model.dax import DaxDriver
+    from softreserve.model.dax import DaxCapacity, DaxDriver
     from softreserve.model.findings import Finding
     from softreserve.model.outcome import Outcome
+    from softreserve.model.ranges import PhysRange
 
 __all__ = [
+    "softreserve_dax_capacity",
     "softreserve_dax_drivers",
     "softreserve_lint",
     "softreserve_modules",
@@ -58,3 +60,11 @@ def softreserve_lint(system: System, outcome: Outcome, onlined: Outcome) -> Sequ
     from softreserve_hmem import lint
 
     return lint.lint(system, outcome, onlined)
+
+
+@hookimpl
+def softreserve_dax_capacity(system: System, where: PhysRange) -> DaxCapacity:
+    """What the bus and kmem take of a range."""
+    from softreserve_hmem import capacity
+
+    return capacity.dax_capacity(system, where)

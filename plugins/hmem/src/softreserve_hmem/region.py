@@ -28,7 +28,7 @@ from softreserve.model.units import U64_MAX, kstrtobool, kstrtoint, kstrtoull
 from softreserve_hmem import behaviours
 from softreserve_hmem.gaps import Gaps
 
-__all__ = ["DaxLimits", "DaxRange", "DaxRegion", "DevDax", "RegionOwner", "alloc_dax_region"]
+__all__ = ["DaxLimits", "DaxRange", "DaxRegion", "DevDax", "RegionOwner", "alloc_dax_region", "is_aligned"]
 
 #: Linux: ``include/linux/mmzone.h: SUBSECTION_SIZE``, which is what ``memremap_compat_align()`` answers.
 _SUBSECTION_SIZE: Final = 2 << 20
@@ -215,6 +215,11 @@ class DaxRegion:
         return 0
 
 
+def is_aligned(kernel: Kernel, start: int, size: int) -> bool:
+    """Whether a range (bytes) can be a region: its start and its length are multiples of the PMD size."""
+    return not (start | size) & (DaxLimits(kernel).pmd_size - 1)
+
+
 def alloc_dax_region(
     kernel: Kernel,
     owner: RegionOwner,
@@ -225,12 +230,11 @@ def alloc_dax_region(
     *,
     kmem: bool = False,
 ) -> DaxRegion | None:
-    """A region, or ``None`` where its start or length is not a multiple of the PMD size.
+    """A region, or ``None`` where it is not aligned.
 
     For the parameters see :class:`DaxRegion`.
     """
-    align = DaxLimits(kernel).pmd_size
-    if (span[0] | (span[1] + 1 - span[0])) & (align - 1):
+    if not is_aligned(kernel, span[0], span[1] + 1 - span[0]):
         return None
     return DaxRegion(kernel, owner, parent, region_id, span, target_node, kmem=kmem)
 
