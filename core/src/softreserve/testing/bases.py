@@ -173,9 +173,7 @@ class BaseArch(_OfPlugin):
 def _named(system: System, name: str) -> Iterator[PhysRange]:
     """Resources of a name, touching ones joined: the kernel may keep neighbours apart."""
     joined: PhysRange | None = None
-    for _, resource in system.iomem.walk():
-        if resource.name != name:
-            continue
+    for resource in system.iomem.find(name):
         if joined is not None and joined.end == resource.start:
             joined = PhysRange(joined.start, resource.end + 1)
             continue

@@ -53,7 +53,7 @@ def marked_ranges(system: System) -> tuple[Marked, ...]:
             found[-1] = attrs.evolve(found[-1], end=max(found[-1].end, end))
         else:
             found.append(Marked(start, end, "firmware"))
-    others = [r for _, r in system.iomem.walk() if r.name == _SOFT_RESERVED]
+    others = system.iomem.find(_SOFT_RESERVED)
     added = [gap for r in others for gap in _uncovered(found, r.start, r.end + 1)]
     return tuple(sorted([*found, *added], key=lambda marked: marked.start))
 

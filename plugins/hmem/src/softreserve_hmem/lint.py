@@ -75,7 +75,7 @@ class _Offers:
     def __init__(self, system: System) -> None:
         #: Ranges that hmem took: (start, end, target node), half open.
         self.taken = [(r.start, r.end + 1, r.desc) for r in system.stash[HMEM_DEVICES].active.children]
-        self.reserved = [(r.start, r.end + 1) for _, r in system.iomem.walk() if r.name == "Soft Reserved"]
+        self.reserved = [(r.start, r.end + 1) for r in system.iomem.find("Soft Reserved")]
         self.align = DaxLimits(system.kernel).pmd_size
 
     def around(self, part: Part) -> tuple[int, int, int] | None:

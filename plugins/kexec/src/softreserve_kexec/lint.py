@@ -27,9 +27,7 @@ def lint(system: System) -> Iterator[Finding]:
         return
     ram = sorted((e.start, e.start + e.size) for e in table if e.type == e820.RAM and e.size)
     kept: list[Resource] = []
-    for _, res in system.iomem.walk():
-        if res.name != "Soft Reserved":
-            continue
+    for res in system.iomem.find("Soft Reserved"):
         at = bisect_right(ram, res.end, key=_start) - 1
         if at >= 0 and ram[at][1] > res.start:
             message = (

@@ -25,11 +25,7 @@ __all__ = ["POLICIES", "soft_reserved_ranges"]
 
 def soft_reserved_ranges(system: System) -> list[tuple[int, int]]:
     """(start, size) in bytes of every Soft Reserved resource, ascending."""
-    return [
-        (res.start, res.size)
-        for _, res in system.iomem.walk()
-        if res.name == "Soft Reserved" and res.desc == IORES_DESC_SOFT_RESERVED
-    ]
+    return [(res.start, res.size) for res in system.iomem.find("Soft Reserved") if res.desc == IORES_DESC_SOFT_RESERVED]
 
 
 def _append(words: Callable[[int, int], str]) -> Callable[[System, KexecRequest], KexecRequest]:
