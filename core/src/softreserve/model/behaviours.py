@@ -151,8 +151,8 @@ SORT_TAKES_PAIRS: Final = Behaviour(
     since=Boundary(
         "6.12",
         "lib/sort: optimize heapsort with double-pop variation",
-        "source read 6.1.192",
-        "source read 6.12.117",
+        "vectors heap-sort 6.1",
+        "vectors heap-sort 6.12",
         after="6.1",
     ),
 )
@@ -279,7 +279,10 @@ KEXEC_FILE_WALKS_TOP_DOWN: Final = Behaviour(
     "kexec-file-walks-top-down",
     "kexec_file_load looks for a top-down hole in the highest range first; before, in the lowest",
     since=Boundary(
-        "6.8", "kexec_file: load kernel at top of system RAM if required", "source read 6.1.192", "source read 6.12.117"
+        "6.8",
+        "kexec_file: load kernel at top of system RAM if required",
+        "vectors kexec-holes 6.1",
+        "vectors kexec-holes 6.12",
     ),
 )
 
@@ -289,7 +292,7 @@ KEXEC_FILE_EXACT_TOP: Final = Behaviour(
     since=Boundary(
         "6.8",
         "kexec: modify the meaning of the end parameter in kimage_is_destination_range()",
-        "source read 6.1.192",
-        "source read 6.12.117",
+        "vectors kexec-holes 6.1",
+        "vectors kexec-holes 6.12",
     ),
 )

@@ -109,3 +109,9 @@ KEXEC_FILE_ABOVE_PREF_ADDRESS: Final = Behaviour(
     "kexec_file_load puts an x86 kernel no lower than its preferred address",
     since=Boundary("6.12", "", "source read 6.1.192", "source read 6.12.117", after="6.1"),
 )
+
+CLEARS_RNG_SEED: Final = Behaviour(
+    "clears-rng-seed",
+    "random numbers that a loader hands over in setup_data are used, and their node shrinks to its header",
+    since=Boundary("6.0", "x86/setup: Use rng seeds from setup_data", "from history", "source read 6.1.192"),
+)

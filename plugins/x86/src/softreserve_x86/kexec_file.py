@@ -27,6 +27,7 @@ from softreserve.model.ranges import PhysRange
 
 from softreserve_x86 import behaviours
 from softreserve_x86.efi_runtime import runtime_map
+from softreserve_x86.setup_data import HEADER, seed_node
 
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
@@ -35,10 +36,9 @@ if TYPE_CHECKING:
 
 __all__ = ["x86_file_load"]
 
-_PURGATORY: Final = 0x6000
+_PURGATORY: Final = 0x5000
 _BOOT_PARAMS: Final = 4096
 _ELFCOREHDR_TEXT: Final = 30
-_SETUP_DATA: Final = 16
 _EFI_SETUP_DATA: Final = 0x60
 _RNG_SEED: Final = 32
 _MIN_KERNEL: Final = 0x100000
@@ -67,19 +67,19 @@ def _x86_layout(system: System, request: KexecRequest, efi_map: EfiMemoryMap | N
     cmdline = system.cmdline if request.cmdline is None else request.cmdline
     map_size = len(efi_map) * efi_map.desc_size if efi_map is not None else 0
     efi_node = _up16(_BOOT_PARAMS + len(cmdline.text) + 1 + _ELFCOREHDR_TEXT) + _up16(map_size)
-    rng_node = efi_node + _SETUP_DATA + _EFI_SETUP_DATA
+    rng_node = efi_node + HEADER + _EFI_SETUP_DATA
     plan = Plan(KernelHoles(busy_system_ram(system), exact_top=running.has(KEXEC_FILE_EXACT_TOP)).add)
     plan.place("purgatory", _PURGATORY, _PAGE, 0x3000, top_down=True)
-    size = rng_node + _SETUP_DATA + _RNG_SEED
+    size = rng_node + HEADER + _RNG_SEED
     base = plan.place("boot parameters, command line, EFI map", size, 16, 0x3000, top_down=True).start
     lowest = _MIN_KERNEL
     if running.has(behaviours.KEXEC_FILE_ABOVE_PREF_ADDRESS):
         lowest = max(lowest, running.number("PHYSICAL_START", 16 << 20))
     kernel = plan.place("kernel", sizes.kernel, KERNEL_ALIGN, lowest, top_down=True)
     initrd = plan.place("initrd", sizes.initrd, _PAGE, _MIN_INITRD, top_down=True) if sizes.initrd else None
-    nodes = [PhysRange.from_size(base + rng_node, _SETUP_DATA + _RNG_SEED)]
+    nodes = [seed_node(system, request, PhysRange.from_size(base + rng_node, HEADER + _RNG_SEED))]
     if efi_map is not None:
-        nodes.append(PhysRange.from_size(base + efi_node, _SETUP_DATA + _EFI_SETUP_DATA))
+        nodes.append(PhysRange.from_size(base + efi_node, HEADER + _EFI_SETUP_DATA))
     return Layout(tuple(plan.segments), moved_image(system, kernel, initrd), tuple(nodes))
 
 

@@ -27,6 +27,7 @@ from softreserve.model.machine import E820Entry
 
 from softreserve_x86.efi_runtime import as_listed, runtime_map
 from softreserve_x86.kexec_ranges import x86_ranges
+from softreserve_x86.setup_data import HEADER, seed_node
 
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
@@ -50,7 +51,6 @@ _PURGATORY: Final = 0x9000
 _SETUP: Final = 0x6000
 _SETUP_EFI: Final = 0x70
 _RNG_SEED: Final = 0x30
-_SETUP_DATA: Final = 16
 _E820_ENTRY: Final = 20
 _PAGE: Final = 4096
 _MIB: Final = 1 << 20
@@ -93,9 +93,10 @@ def _x86_layout(
         nodes.append(plan.place("setup_data: EFI", _SETUP_EFI, _PAGE, _MIB, top_down=False))
         plan.place("EFI map", len(efi_map) * _DESC_SIZE, _PAGE, _MIB, top_down=False)
     if len(found) > e820.MAX_ENTRIES_ZEROPAGE:
-        size = _SETUP_DATA + (len(found) - e820.MAX_ENTRIES_ZEROPAGE) * _E820_ENTRY
+        size = HEADER + (len(found) - e820.MAX_ENTRIES_ZEROPAGE) * _E820_ENTRY
         nodes.append(plan.place("setup_data: e820", size, _PAGE, _MIB, top_down=False))
-    nodes.append(plan.place("setup_data: RNG seed", _RNG_SEED, _PAGE, _MIB, top_down=False))
+    seed = plan.place("setup_data: RNG seed", _RNG_SEED, _PAGE, _MIB, top_down=False)
+    nodes.append(seed_node(system, request, seed))
     return Layout(tuple(plan.segments), moved_image(system, kernel, initrd), tuple(reversed(nodes)))
 
 
