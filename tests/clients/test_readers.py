@@ -212,6 +212,8 @@ def test_programs_that_ask_what_they_run_on_are_told_of_the_machine(hosts: Calla
     release = host.system.kernel.release
 
     assert host.ok("uname -r; hostname; nproc") == f"{release}\nxeon-max\n112\n"
+    assert f"vendor_id\t: {host.system.machine.cpu_vendor}\n" in host.ok("cat /proc/cpuinfo")
+    assert hosts("example:arm64-server").ok("uname -sm") == "Linux aarch64\n"
     log = host.ok("dmesg").splitlines()
     assert log[0].startswith(f"[    0.000000] Linux version {release} ")
     assert [line.partition("] ")[2] for line in log[2:]] == host.system.log.lines

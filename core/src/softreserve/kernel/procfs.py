@@ -84,7 +84,8 @@ def _buddyinfo(system: System) -> str:
 
 
 def _cpuinfo(system: System) -> str:
-    return "".join(f"processor\t: {cpu}\n{system.arch.cpuinfo}\n" for cpu in range(system.machine.cpus))
+    what = system.arch.cpuinfo(system.machine)
+    return "".join(f"processor\t: {cpu}\n{what}\n" for cpu in range(system.machine.cpus))
 
 
 def _modules(system: System) -> str:

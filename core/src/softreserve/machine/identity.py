@@ -51,7 +51,7 @@ def _uname(system: System, arguments: Sequence[str]) -> Reply:
         "n": nodename(system),
         "r": system.kernel.release,
         "v": BUILD,
-        "m": _HARDWARE.get(system.kernel.arch, system.kernel.arch),
+        "m": system.arch.uname or system.arch.name,
         "p": "unknown",
         "i": "unknown",
         "o": "GNU/Linux",
@@ -75,8 +75,6 @@ def _nproc(system: System, arguments: Sequence[str]) -> Reply:
     return Reply(0, f"{max(count - ignored, 1)}\n")
 
 
-#: What ``uname -m`` calls an architecture that has another name in the kernel's source.
-_HARDWARE = {"arm64": "aarch64"}
 _UNAME_LONG = {
     "all": "a",
     "kernel-name": "s",

@@ -41,6 +41,10 @@ def _madt_processor(number: int) -> Struct:
     return LocalX2apic(apic_id=number, uid=number)
 
 
+def _cpuinfo(machine: Machine) -> str:
+    return ""
+
+
 class Bounds(NamedTuple):
     """Which numbers an option can be: from ``low`` to ``high``, both included, in multiples of ``step``."""
 
@@ -71,6 +75,7 @@ class ArchInfo(NamedTuple):
     :param madt_processor: makes the MADT's entry of a processor, from its number.
     :param cpuinfo: what follows ``processor`` in ``/proc/cpuinfo``: no more than what lets programs tell the
         architecture.
+    :param uname: what ``uname -m`` says; empty: the name. Linux: ``UTS_MACHINE``.
     :param log_marks: a regular expression for the beginning of lines that only kernels of this architecture print.
     :param image_parts: fields of a :class:`~softreserve.model.machine.KernelImage` that ``/proc/iomem`` shows.
     :param boots_from_e820: whether the kernel is handed an e820 table, and setup_data nodes.
@@ -91,7 +96,8 @@ class ArchInfo(NamedTuple):
     srat_processors: tuple[type[Struct], ...] = ()
     srat_processor: Callable[[int, int], Struct] = _srat_processor
     madt_processor: Callable[[int], Struct] = _madt_processor
-    cpuinfo: str = ""
+    cpuinfo: Callable[[Machine], str] = _cpuinfo
+    uname: str = ""
     log_marks: str = ""
     image_parts: tuple[str, ...] = ("code", "rodata", "data", "bss")
     boots_from_e820: bool = False

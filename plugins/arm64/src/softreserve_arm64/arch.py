@@ -45,6 +45,11 @@ def _kexec_file_load(system: System, request: KexecRequest) -> KexecImage:
     return image_file_load(system, request)
 
 
+def _cpuinfo(machine: Machine) -> str:
+    """Linux: ``arch/arm64/kernel/cpuinfo.c: c_show``."""
+    return "BogoMIPS\t: 0.00\nCPU implementer\t: 0x41\nCPU architecture: 8\n"
+
+
 ARM64: Final = ArchInfo(
     name="arm64",
     page_sizes={4096: "ARM64_4K_PAGES", 16384: "ARM64_16K_PAGES", 65536: "ARM64_64K_PAGES"},
@@ -57,7 +62,8 @@ ARM64: Final = ArchInfo(
     srat_processors=(GiccAffinity,),
     srat_processor=_srat_processor,
     madt_processor=_madt_processor,
-    cpuinfo="BogoMIPS\t: 0.00\nCPU implementer\t: 0x41\nCPU architecture: 8\n",
+    cpuinfo=_cpuinfo,
+    uname="aarch64",
     image_parts=("code", "data"),
     kexec_loaders={"kexec_load": _kexec_load, "kexec_file_load": _kexec_file_load},
 )

@@ -35,6 +35,12 @@ def _kexec_file_load(system: System, request: KexecRequest) -> KexecImage:
     return x86_file_load(system, request)
 
 
+def _cpuinfo(machine: Machine) -> str:
+    """Linux: ``arch/x86/kernel/cpu/proc.c: show_cpuinfo``."""
+    family = 6 if machine.cpu_vendor == "GenuineIntel" else 25
+    return f"vendor_id\t: {machine.cpu_vendor}\ncpu family\t: {family}\nmodel name\t: emulated\nflags\t\t: fpu lm\n"
+
+
 X86_64: Final = ArchInfo(
     name="x86_64",
     physmem_bits=_physmem_bits,
@@ -45,7 +51,7 @@ X86_64: Final = ArchInfo(
         "PHYSICAL_START": Bounds(0, U64_MAX),
     },
     srat_processors=(CpuAffinity, X2apicAffinity),
-    cpuinfo="vendor_id\t: GenuineIntel\ncpu family\t: 6\nmodel name\t: emulated\nflags\t\t: fpu lm\n",
+    cpuinfo=_cpuinfo,
     boots_from_e820=True,
     parameters=frozenset({"memmap", "efi_fake_mem", "add_efi_memmap", "numa=noacpi", "numa=nohmat"}),
     mem_means="the highest address",
