@@ -214,6 +214,9 @@ SOUND: list[tuple[str, dict[str, Any]]] = [
     ),
     ("parameter-value", {"cmdline": "efi=debug,noruntime memhp_default_state=online_movable"}),
     ("kexec-takes-for-ram", {"arch": ARM64}),
+    # the command line goes along
+    ("kexec-takes-for-ram", {"cmdline": NEAR + "memmap=256M%4G-1+0xefffffff", "above": [RAM]}),
+    ("kexec-load-loses-sp", {"cmdline": NEAR + "memmap=256M%4G-1+0xefffffff", "above": [RAM]}),
 ]
 
 

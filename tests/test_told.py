@@ -102,6 +102,12 @@ def test_memory_of_no_node_is_in_the_table_of_nodes() -> None:
     ]
 
 
+def test_only_the_boot_that_was_asked_for_is_traced(capsys: pytest.CaptureFixture[str]) -> None:
+    need(X86)
+    assert main(["boot", "example:two-node", "--trace"]) == 0
+    assert capsys.readouterr().err.count("softreserve_early_reserve ") == 1
+
+
 # --- lint
 
 

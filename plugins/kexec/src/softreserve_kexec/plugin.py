@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from softreserve.kernel.system import System
     from softreserve.model.findings import Finding
     from softreserve.model.kexec import KexecImage, KexecRequest
+    from softreserve.model.outcome import Outcome
 
 
 @hookimpl
@@ -34,8 +35,8 @@ def softreserve_kexec_policies(system: System) -> Sequence[KexecPolicy]:
 
 
 @hookimpl
-def softreserve_lint(system: System) -> Sequence[Finding]:
+def softreserve_lint(system: System, outcome: Outcome) -> Sequence[Finding]:
     """Soft reserved memory that the next kernel will not know."""
     from softreserve_kexec import lint
 
-    return list(lint.lint(system))
+    return list(lint.lint(system, outcome))
