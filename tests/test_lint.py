@@ -232,6 +232,17 @@ def test_a_rule_leaves_alone_what_does_not_break_it(rule: str, changes: dict[str
     assert rule not in {finding.rule for finding in findings_with(changes)}
 
 
+def test_what_is_not_known_is_not_blamed_on_the_firmware() -> None:
+    lacking = {"tables": {"SRAT": srat(*LOW), "HMAT": None}}
+    known = {f.rule: f.message for f in findings_with(lacking)}
+    assert {"hmat-missing", "srat-missing"} <= set(known)
+    unknown = {f.rule: f.message for f in findings_with({**lacking, "unknown": frozenset(("SRAT", "HMAT"))})}
+    assert set(known) - set(unknown) == {"hmat-missing"}
+    assert unknown["srat-missing"] == known["srat-missing"] + " (as far as is known: the description lacks SRAT)"
+    old = findings_with({**lacking, "unknown": frozenset(("HMAT",)), "release": "5.8"})
+    assert {f.rule: f.message for f in old}["hmat-necessary"].endswith("lacks HMAT)")
+
+
 @pytest.mark.parametrize(
     ("arch", "release"), [(X86, "5.5"), (X86, "5.10"), (X86, "6.1"), (X86, "6.12"), (ARM64, "6.1"), (ARM64, "6.12")]
 )

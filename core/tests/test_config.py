@@ -268,6 +268,14 @@ def test_mistakes_in_steps_are_named_by_line_and_key(case: Path, text: str, said
     assert problems(case)[0].startswith(f"steps.toml: {said}")
 
 
+def test_what_a_capture_does_not_say_is_told(case: Path) -> None:
+    lacking = ["the kernel's configuration", "the number of CPUs", "the place of the kernel image"]
+    (case / "kernel.toml").write_text(KERNEL)
+    assert [gap.missing for gap in load(case).gaps] == lacking
+    (case / "kernel.toml").write_text(KERNEL + "[config]\n[cpus]\ncount = 1\n[image]\n")
+    assert load(case).gaps == ()
+
+
 # ------------------------------------------------------------------------------------------------------- machine files
 
 

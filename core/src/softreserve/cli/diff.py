@@ -15,7 +15,7 @@ from softreserve.cli.options import (
     machine_argument,
     machine_options,
 )
-from softreserve.cli.output import VERDICT_STYLES
+from softreserve.cli.output import VERDICT_STYLES, print_partial
 from softreserve.cli.terminal import Styled, say
 from softreserve.config.changes import Changes
 from softreserve.views.difference import unified_diff
@@ -74,6 +74,7 @@ def diff_command(
 
 
 def _print(names: tuple[str, str], verdicts: Sequence[Verdict], found: Mapping[str, Sequence[str]]) -> None:
+    print_partial()
     for sign, name, verdict in zip("-+", names, verdicts, strict=False):
         say(Styled(f"{sign} {name}: ", "heading"), Styled(verdict.text, VERDICT_STYLES[verdict.severity]))
     for name, lines in found.items():

@@ -6,6 +6,7 @@ import attrs
 import click
 
 from softreserve.cli.options import Choices, MachineCommand, booted, machine_argument, machine_options
+from softreserve.cli.output import print_partial
 from softreserve.cli.terminal import say
 from softreserve.model.events import Event
 
@@ -50,6 +51,7 @@ def explain_command(
             },
         )
         return
+    print_partial()
     say(f"{at:#x} is {' > '.join(owners) or 'no resource'}" + (f", looked up as node {node}" if node >= 0 else ""))
     if not events:
         say("  neither the firmware's map nor anything later names it")

@@ -8,7 +8,7 @@ import attrs
 import click
 
 from softreserve.cli.options import Choice, Choices, MachineCommand, booted, machine_argument, machine_options
-from softreserve.cli.output import print_verdict
+from softreserve.cli.output import print_partial, print_verdict
 from softreserve.cli.terminal import Styled, print_table, say
 from softreserve.model.sizes import human_size
 from softreserve.model.units import U64_MAX
@@ -102,6 +102,7 @@ def _as_json(generation: Generation) -> dict[str, Any]:
 
 def _print(generations: list[Generation]) -> None:
     """Verdicts and problems first, then what each range is to each kernel, and what was put where."""
+    print_partial()
     for generation in generations:
         say(Styled(f"generation {generation.number}: Linux {generation.release}", "heading"))
         if generation.problems:

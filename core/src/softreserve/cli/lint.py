@@ -8,7 +8,7 @@ import attrs
 import click
 
 from softreserve.cli.options import Choices, MachineCommand, booted, machine_argument, machine_options
-from softreserve.cli.output import VERDICT_STYLES, counted
+from softreserve.cli.output import VERDICT_STYLES, counted, print_partial
 from softreserve.cli.terminal import Styled, say
 from softreserve.model.findings import Finding
 from softreserve.views.report import Report, report
@@ -41,6 +41,7 @@ def lint_command(
 
 
 def _print(told: Report) -> None:
+    print_partial()
     say(Styled(told.verdict.text, VERDICT_STYLES[told.verdict.severity]))
     for finding in told.findings:
         say(Styled(finding.severity, finding.severity), f": {_where(finding)}{finding.message} [{finding.rule}]")

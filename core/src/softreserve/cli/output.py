@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import click
+
+from softreserve.cli.options import GAPS
 from softreserve.cli.terminal import Styled, print_table, say
 from softreserve.model.findings import SEVERITIES
 from softreserve.model.outcome import LOSSES, USES, NodeRow
@@ -12,7 +15,7 @@ from softreserve.model.sizes import human_size
 from softreserve.views.report import Shortfall, Verdict
 from softreserve.views.summary import Summary
 
-__all__ = ["VERDICT_STYLES", "counted", "print_summary", "print_verdict"]
+__all__ = ["VERDICT_STYLES", "counted", "print_partial", "print_summary", "print_verdict"]
 
 _RANGE = "range (last byte included)"
 _OWNER_STYLES = {"Soft Reserved": "reserved", "System RAM": "memory"}
@@ -26,6 +29,7 @@ def print_summary(summary: Summary) -> None:
     say(Styled(f"{summary.machine}: Linux {words}, nodes {summary.nodes or '-'}", "heading"))
     loaded = ", ".join(summary.modules) or "no module"
     say(Styled(f"userspace: {summary.userspace}, {loaded} loaded; plugins: {', '.join(summary.plugins)}", "aside"))
+    print_partial()
     say()
     print_verdict(summary.verdict)
     if summary.findings:
@@ -36,6 +40,13 @@ def print_summary(summary: Summary) -> None:
         _print_marked(summary)
     _print_nodes(summary)
     _print_resources(summary)
+
+
+def print_partial() -> None:
+    """That the answer lacks something, where people keep it; standard error has had what that means."""
+    gaps = click.get_current_context().meta.get(GAPS, ())
+    if gaps:
+        say(Styled(f"partial answer: without {', '.join(gap.missing for gap in gaps)}", "warning"))
 
 
 def print_verdict(verdict: Verdict) -> None:

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from softreserve.config.acpi_files import read_acpi
-from softreserve.config.parts import checked_cmdline, image_parts
+from softreserve.config.parts import CPUS_GAP, IMAGE_GAP, checked_cmdline, image_parts
 from softreserve.config.reader import Document, Problems, StrPath, Table, read_bytes, read_text
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.efi import EfiMemoryMap
@@ -16,7 +16,7 @@ from softreserve.model.kernel import Kernel
 from softreserve.model.machine import CPUS_MAX, KernelImage, Machine
 from softreserve.model.names import name_problem
 from softreserve.model.release import NEWEST
-from softreserve.model.scenario import Scenario
+from softreserve.model.scenario import Gap, Scenario
 from softreserve.plugins.architectures import arch_info
 
 if TYPE_CHECKING:
@@ -27,6 +27,14 @@ __all__ = ["PAGE_SIZES", "read_capture"]
 
 #: Page sizes in bytes that some architecture has.
 PAGE_SIZES = (4096, 16384, 65536)
+
+
+#: What a capture lacks without these tables of its ``kernel.toml``.
+_GAPS = {
+    "config": Gap("the kernel's configuration", "options that the capture does not name are off"),
+    "cpus": CPUS_GAP,
+    "image": IMAGE_GAP,
+}
 
 
 def read_capture(path: StrPath, *, with_steps: bool = True) -> Scenario:
@@ -45,7 +53,7 @@ def read_capture(path: StrPath, *, with_steps: bool = True) -> Scenario:
     efi_map = _collected(problems, _read_efi_map, os.path.join(directory, "efi-memmap.txt"), path)
     cmdline = _collected(problems, _read_cmdline, os.path.join(directory, "cmdline.txt"), path)
     acpi = _collected(problems, read_acpi, os.path.join(directory, "acpi"), path) or {}
-    kernel, cpus, image = _read_kernel_toml(document("kernel.toml"))
+    kernel, cpus, image, gaps = _read_kernel_toml(document("kernel.toml"))
     steps: tuple[Step, ...] = ()
     kexec: KexecScenario | None = None
     if with_steps and os.path.lexists(os.path.join(directory, "steps.toml")) and kernel is not None:
@@ -72,7 +80,7 @@ def read_capture(path: StrPath, *, with_steps: bool = True) -> Scenario:
         cpus=cpus,
         image=image,
     )
-    return Scenario(machine, steps, kexec, path=path, recorded=True)
+    return Scenario(machine, steps, kexec, path=path, recorded=True, gaps=gaps)
 
 
 def _collected(problems: Problems, read: Any, path: str, inside: StrPath) -> Any:
@@ -91,7 +99,7 @@ def _read_cmdline(path: str, inside: StrPath) -> CommandLine:
     return checked_cmdline(read_bytes(path, inside).decode("latin-1").rstrip("\n"), path)
 
 
-def _read_kernel_toml(document: Document) -> tuple[Kernel | None, int, KernelImage]:
+def _read_kernel_toml(document: Document) -> tuple[Kernel | None, int, KernelImage, tuple[Gap, ...]]:
     top = document.read()
     kernel = _kernel(top)
     cpus_table = top.table("cpus")
@@ -105,7 +113,8 @@ def _read_kernel_toml(document: Document) -> tuple[Kernel | None, int, KernelIma
     image_table = top.table("image")
     image = image_parts(image_table) if image_table is not None else KernelImage()
     document.check_keys()
-    return kernel, cpus, image
+    gaps = tuple(gap for name, gap in _GAPS.items() if name not in top)
+    return kernel, cpus, image, gaps
 
 
 def _kernel(top: Table, base: Kernel | None = None) -> Kernel | None:

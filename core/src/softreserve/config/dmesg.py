@@ -16,7 +16,7 @@ from typing import Final, TypeVar
 from softreserve.config.acpi_files import read_acpi
 from softreserve.config.acpi_schema import Acpi, Size, SratCpus, SratMemory, SratTable, build_acpi
 from softreserve.config.builds import default_config, page_sizes
-from softreserve.config.parts import checked_cmdline
+from softreserve.config.parts import CPUS_GAP, IMAGE_GAP, checked_cmdline
 from softreserve.config.reader import StrPath, path_words, read_bytes
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.e820 import ACPI, NVS, PMEM, RAM, RESERVED_KERN, SOFT_RESERVED, TYPE_TEXT
@@ -26,6 +26,7 @@ from softreserve.model.errors import InputError, MachineError, shown
 from softreserve.model.kernel import Kernel
 from softreserve.model.log_text import LogLine, log_lines
 from softreserve.model.machine import CPUS_MAX, E820Entry, Machine
+from softreserve.model.names import name_problem
 from softreserve.model.ranges import PhysRange
 from softreserve.model.scenario import EFI_MAP, Gap, Scenario
 from softreserve.plugins.architectures import arch_info, arch_infos
@@ -48,10 +49,12 @@ _LOST: Final = re.compile(r"\*\* \d+ printk messages dropped|Missed \d+ kernel m
 
 #: What a line of a memory map looks like wherever it stands, and lines that look like one and are none.
 _LOOKS_LIKE_MAP: Final = re.compile(
-    r"BIOS-\w+: \[?mem|BIOS-\w+: [0-9a-f]{16}|\bmem\d+:.*(?:range=|type=)|efi: +0x[0-9a-f]+-|range=\[0x|"
+    r"BIOS-\w+: \[?mem|BIOS-\w+: [0-9a-f]{16}|\bmem\d+: ?(?:\[|type=)|efi: +0x[0-9a-f]+-|range=\[0x|"
     r"SRAT: (?:Node|PXM) \d"
 )
-_NO_MAP: Final = re.compile(r"efi: Remove mem|.*\(invalid\)$|.*SRAT: PXM .*(?:ignored|skipped)|EFI runtime memory map")
+_NO_MAP: Final = re.compile(
+    r"efi: Remove mem|efi: +mem\d+: .*\(invalid\)$|(?:ACPI: )?(?:NUMA: )?SRAT: PXM \d+ .*(?:ignored|skipped)"
+)
 
 #: Types by their names in the log; what the kernel took of RAM for itself is called as RAM is.
 _E820_TYPES: Final = {text: number for number, text in TYPE_TEXT.items() if number != RESERVED_KERN}
@@ -158,10 +161,11 @@ class _Log:
             raise self._error(lacking)
         cpus = max(self._each(_CPUS, _cpu_count), default=0)
         if not cpus:
-            self._gap("the number of CPUs", "one is assumed")
+            self.gaps.append(CPUS_GAP)
         srat = self._srat()
+        name = Path(str(self.path or "log")).stem
         machine = Machine(
-            name=Path(str(self.path)).stem if self.path else "dmesg",
+            name=name if name_problem(name) is None else "log",
             kernel=self._kernel(release, arch),
             cmdline=cmdline,
             efi_map=efi_map,
@@ -171,8 +175,8 @@ class _Log:
             boot="stub" if efi_map is not None else "loader",
             hypervisor=self._has("Hypervisor detected"),
             cpu_vendor="GenuineIntel" if self._has("CPU0: Intel") else "AuthenticAMD",
+            unknown=self._unknown_tables(srat),
         )
-        self._tables_gap(srat)
         self._log_gaps()
         return Scenario(machine, path=path_words(str(self.path)) if self.path else None, gaps=tuple(self.gaps))
 
@@ -275,19 +279,21 @@ class _Log:
 
     # --- what is missing
 
-    def _tables_gap(self, srat: SratTable | None) -> None:
+    def _unknown_tables(self, srat: SratTable | None) -> frozenset[str]:
         """ACPI tables that the machine has, or may have, and that are not at hand."""
         listed = set(self._each(_TABLE, lambda found: found[1]))
         have = set(self.tables or ()) | ({"SRAT"} if srat is not None else set())
         lacking = [name for name in _TABLES if name not in have and (name in listed or not listed)]
-        if lacking and (listed or self.tables is None):
-            self._gap(
-                f"the ACPI tables {', '.join(lacking)} (--acpi DIR)",
-                "nodes, distances, memory tiers and CXL windows are as on a machine without them",
-            )
+        if not lacking or not (listed or self.tables is None):
+            return frozenset()
+        self._gap(
+            f"the ACPI tables {', '.join(lacking)} (--acpi DIR)",
+            "nodes, distances, memory tiers and CXL windows are as on a machine without them",
+        )
+        return frozenset(lacking)
 
     def _log_gaps(self) -> None:
-        self._gap("the place of the kernel image", "/proc/iomem has no lines for it, and kaslr does not know its size")
+        self.gaps.append(IMAGE_GAP)
         if self.boots > 1:
             self._gap("the other boots", f"the log tells of {self.boots}; the last one is read")
         lost = sum(_LOST.match(line.message) is not None for line in self.lines)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from softreserve.model.cmdline import COMMAND_LINE_MAX, CommandLine
 from softreserve.model.errors import InputError
 from softreserve.model.machine import KernelImage
+from softreserve.model.scenario import Gap
 
 if TYPE_CHECKING:
     from softreserve.config.reader import Table
 
-__all__ = ["checked_cmdline", "image_parts"]
+__all__ = ["CPUS_GAP", "IMAGE_GAP", "checked_cmdline", "image_parts"]
+
+#: What both logs and captures may lack.
+CPUS_GAP: Final = Gap("the number of CPUs", "one is assumed")
+IMAGE_GAP: Final = Gap("the place of the kernel image", "/proc/iomem has no lines for it, kaslr no size of it")
 
 
 def checked_cmdline(text: str, path: object = None) -> CommandLine:

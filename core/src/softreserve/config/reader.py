@@ -112,7 +112,7 @@ def read_bytes(path: StrPath, inside: StrPath | None = None) -> bytes:
         check_inside(path, inside)
     try:
         with _opened(path) as file:
-            data: bytes = file.read(_LARGEST + 1)
+            data: bytes = file.read(_LARGEST + 1) or b""  # None: a file of /proc that waits for something to come
     except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
         raise InputError(getattr(error, "strerror", None) or str(error), path=path_words(path)) from None
     if len(data) > _LARGEST:

@@ -49,6 +49,8 @@ _FORMS: Final = (
     r"MESSAGE=",
 )
 _PREFIX: Final = re.compile(rf"(?:{'|'.join(_FORMS)})*+")
+#: Characters; several programs' prefixes together have fewer, and longer ones could take for ever to match.
+_LONGEST_PREFIX: Final = 500
 #: How ``/dev/kmsg`` spells a backslash and what cannot be printed.
 _KMSG_ESCAPE: Final = re.compile(r"\\x([0-9a-f]{2})")
 #: Colours and other terminal sequences.
@@ -79,7 +81,7 @@ def message(line: str) -> str:
     line = _clean(line)
     if line[:1] in ('"', "{"):
         line = _from_json(line)
-    found = _PREFIX.match(line)
+    found = _PREFIX.match(line, 0, _LONGEST_PREFIX)
     assert found is not None
     said = line[found.end() :]
     return _KMSG_ESCAPE.sub(lambda byte: chr(int(byte[1], 16)), said) if found["kmsg"] else said

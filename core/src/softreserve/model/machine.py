@@ -52,6 +52,7 @@ class Machine:
     :param efi_map: the firmware's map; ``None`` for a machine that did not boot through EFI.
     :param e820: a boot loader's (or kexec's) zero page table; ``None`` when the EFI stub makes it.
     :param acpi: whole ACPI tables, as bytes, by signature: ``SRAT``, ``HMAT``, ``SLIT``, ``APIC``, ``CEDT``.
+    :param unknown: signatures of tables that the machine may have all the same: whoever described it did not know them.
     :param boot: how the kernel was entered: ``"stub"`` (EFI stub), ``"loader"`` (e820 and perhaps an EFI map from
         a boot loader) or ``"kexec"``.
     :param setup_data: ranges of the boot loader's setup_data nodes (x86), in list order.
@@ -73,6 +74,7 @@ class Machine:
     phys_bits: int = 46
     hypervisor: bool = True
     cpu_vendor: str = "AuthenticAMD"
+    unknown: frozenset[str] = frozenset()
 
     @name.validator
     def _has_its_alphabet(self, _: object, name: str) -> None:

@@ -138,7 +138,14 @@ def _why_no_device(system: System, offers: _Offers, part: Part) -> Iterator[Find
             "no dax device: this release makes one only of memory that SRAT and HMAT describe, and they do not "
             "describe this; add it to both, or use 5.10 or newer"
         )
+        message += _as_far_as_known(system, "SRAT", "HMAT")
         yield Finding("error", "hmat-necessary", message, start, end, explains=_NO_DEVICE)
+
+
+def _as_far_as_known(system: System, *signatures: str) -> str:
+    """A reservation, where the tables may be there and were not described."""
+    unknown = [name for name in signatures if name in system.machine.unknown]
+    return f" (as far as is known: the description lacks {' and '.join(unknown)})" if unknown else ""
 
 
 def _refused(offers: _Offers, part: Part) -> Iterator[Finding]:
@@ -209,6 +216,7 @@ def _target_node(system: System, device: DevDax, start: int, end: int) -> Iterat
     domains = {e.after: (e.start, e.end) for e in named}
     if node < 0:
         message = f"the SRAT does not name this range: {name} has target node -1, and kmem refuses it; name it"
+        message += _as_far_as_known(system, "SRAT")
         yield Finding("error", "srat-missing", message, start, end, explains=explains)
     elif node not in system.nodes.possible:
         message = f"target node {node} does not exist on this kernel: kmem refuses {name}; see why the SRAT is not used"

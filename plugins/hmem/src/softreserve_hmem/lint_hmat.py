@@ -26,9 +26,11 @@ _OLD: Final = "this release puts all memory that kmem brings into one slow tier,
 def hmat_findings(system: System, outcome: Outcome, onlined: Outcome) -> Iterator[Finding]:
     """Findings about the table as a whole, about single values, and about the tiers that nodes get by it, or without.
 
-    Where no memory is soft reserved, a missing table is no news.
+    Where no memory is soft reserved, a missing table is no news; where nobody knows whether there is one, nor is that.
     """
     tiers = _Tiers(system, outcome, onlined)
+    if "HMAT" in system.machine.unknown:
+        return
     if "HMAT" not in system.machine.acpi:
         if outcome.size("ram", "lost") < outcome.total:
             severity = "warning" if tiers.slow else "note"
