@@ -47,7 +47,7 @@ def plain(text: str) -> list[str]:
 _RESOURCES = re.compile(
     r"(System RAM.*|Soft Reserved|Reserved|reserved|ACPI Tables|ACPI Non-volatile Storage|Unusable memory"
     r"|Persistent Memory.*|hmem(\.\d+)?|dax\d.*|Kernel (code|rodata|data|bss)|RAM buffer|Unknown E820 type"
-    r"|CXL Window.*|namespace\d.*)$"
+    r"|CXL Window.*|region\d+|namespace\d.*)$"
 )
 _RESOURCE_LINE = re.compile(r"( *)([0-9a-fA-F]+)-([0-9a-fA-F]+) : (.*?)\s*$")
 
@@ -105,7 +105,7 @@ _DAX = [
     r"/sys/devices/\S*/hmem(_platform)?\.\d+/($|(driver -> |numa_node = ))",
     r"/sys/devices/\S*/dax_region/(align|available_size|create|id|seed|size)( = | ! )",
     r"/sys/devices/\S*/dax\d+\.\d+/($|(align|driver|memmap_on_memory)( = | -> | ! ))",
-    r"/sys/devices/\S*/dax\d+\.\d+/(numa_node|resource|size|target_node)( = | -> | ! )",
+    r"/sys/devices/\S*/dax\d+\.\d+/(numa_node|resource|size|state|target_node)( = | -> | ! )",
     r"/sys/devices/\S*/dax\d+\.\d+/mapping\d+/($|(start|end|page_offset)( = | ! ))",
 ]
 _BLOCKS = [
@@ -141,13 +141,13 @@ _LOG = [
     r"BIOS-provided physical RAM map:",
     r"BIOS-e820: ",
     r"user-defined physical RAM map:",
-    r"user: \[mem ",
-    r"extended: \[mem ",
+    r"user: \[(mem|gap) ",
+    r"extended: \[(mem|gap) ",
     r"modified physical RAM map:",
-    r"modified: \[mem ",
+    r"modified: \[(mem|gap) ",
     r"e820: ",
     r"last_pfn = ",
-    r"\[mem 0x[0-9a-f]+-0x[0-9a-f]+\] available for PCI devices",
+    r"\[(mem|gap) 0x[0-9a-f]+-0x[0-9a-f]+\] available for PCI devices",
     r"Malformed early option ",
     r"Memory limited to ",
     r"Memory Limit: ",

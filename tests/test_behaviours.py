@@ -11,21 +11,25 @@ from pathlib import Path
 from typing import NamedTuple
 
 import cases
+import hosts
 import pytest
 import run_vectors
 import wheels
 from softreserve.config import load
+from softreserve.live.shell import runner
 from softreserve.model.errors import PluginError, SoftReserveError
 from softreserve.model.kernel import Kernel
 from softreserve.model.release import Behaviour, Release
 from softreserve.plugins.behaviours import GROUP, behaviours
 from softreserve.plugins.entrypoints import entry_points
+from softreserve.plugins.selection import Selection
+from softreserve.views.observe import observe
 
 VECTORS = Path(__file__).with_name("data") / "vectors"
 INSTALLED = behaviours()
 ALL = [behaviour for found in INSTALLED.values() for behaviour in found]
 WHEELS = {"softreserve", "x86", "arm64", "hmem"}
-EVIDENCE = re.compile(r"captured [\w.-]+|vectors [\w-]+ [\d.]+|source read [\d.]+|from history")
+EVIDENCE = re.compile(r"captured (with programs )?[\w.-]+|vectors [\w-]+ [\d.]+|source read [\d.]+|from history")
 
 
 class Side(NamedTuple):
@@ -48,7 +52,9 @@ def sides() -> Iterator[Side]:
 
 
 SIDES = list(sides())
-CAPTURED = [side for side in SIDES if side.evidence.startswith("captured")]
+_WITH_PROGRAMS = "captured with programs "
+CAPTURED = [side for side in SIDES if side.evidence.startswith("captured") and _WITH_PROGRAMS not in side.evidence]
+CAPTURED_WITH_PROGRAMS = [side for side in SIDES if side.evidence.startswith(_WITH_PROGRAMS)]
 BY_VECTORS = [side for side in SIDES if side.evidence.startswith("vectors")]
 
 
@@ -65,6 +71,7 @@ def test_a_side_of_a_boundary_stands_on_evidence_of_that_side(side: Side) -> Non
     if kind == "from":
         return
     if kind == "captured":
+        where = where.removeprefix("with programs ")
         assert where in cases.names()
         release = recorded(where)
     else:
@@ -122,6 +129,22 @@ def test_a_recorded_boot_shows_what_it_is_said_to_show(
     except SoftReserveError:  # then it cannot even be booted
         noticed = True
     assert noticed
+
+
+@pytest.mark.clients
+@pytest.mark.fuse
+@pytest.mark.parametrize("side", CAPTURED_WITH_PROGRAMS, ids=str)
+def test_a_recorded_boot_with_programs_shows_what_it_is_said_to_show(
+    side: Side, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Where a program is run before the difference shows."""
+    needs(side)
+    hosts.need("daxctl")
+    case = cases.unpack(side.evidence.removeprefix(_WITH_PROGRAMS), tmp_path)
+    scenario = load(case)
+    turned(monkeypatch, side.behaviour, scenario.machine.kernel.base)
+    assert observe(scenario, tmp_path / "out", Selection().hooks_for, runner) == []
+    assert cases.differences(case, tmp_path / "out", [])
 
 
 # --- where they live

@@ -125,8 +125,7 @@ def test_arm64_memory_blocks_were_sections_of_1_gib() -> None:
         1024,
         1024,
         1024,
-        128,
-        128,
+        *(128 for _ in RELEASES[3:]),
     ]
 
 

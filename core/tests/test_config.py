@@ -428,7 +428,7 @@ def test_another_architecture_starts_with_small_pages() -> None:
 def test_older_releases_have_the_oldest_options_known() -> None:
     assert default_config("x86_64", "5.8")["NUMA_MEMBLKS"] == "n"
     assert default_config("x86_64", "6.9") == default_config("x86_64", "6.1.0-56-amd64")
-    assert default_config("x86_64", "7.3") == default_config("x86_64", "6.12")
+    assert default_config("x86_64", "7.9") == default_config("x86_64", "7.3")
 
 
 # --------------------------------------------------------------------------------------------------------- kernel logs

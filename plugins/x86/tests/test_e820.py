@@ -9,6 +9,7 @@ from softreserve_x86 import e820
 from softreserve_x86.e820 import E820Table
 
 G = 1 << 30
+MAX_ARCH_PFN = 1 << 34
 PAGE = 0x1000
 
 
@@ -150,8 +151,8 @@ def test_the_largest_gap_below_4_gib_is_found_and_the_lower_of_equal_ones() -> N
 
 def test_end_of_ram_looks_at_the_types_that_it_is_told_only() -> None:
     t = table((0, G, e820.RAM), (G, 2 * G, e820.ACPI), (4 * G, 8 * G, e820.SOFT_RESERVED))
-    assert t.end_pfn(e820.MAX_ARCH_PFN, frozenset({e820.RAM})) == G >> 12
-    assert t.end_pfn(e820.MAX_ARCH_PFN, frozenset({e820.RAM, e820.ACPI})) == 2 * G >> 12
+    assert t.end_pfn(MAX_ARCH_PFN, frozenset({e820.RAM}), MAX_ARCH_PFN) == G >> 12
+    assert t.end_pfn(MAX_ARCH_PFN, frozenset({e820.RAM, e820.ACPI}), MAX_ARCH_PFN) == 2 * G >> 12
 
 
 def test_mapped_all_follows_touching_entries_and_stops_at_a_hole() -> None:

@@ -111,7 +111,7 @@ def test_the_image_ends_with_room_for_page_tables_that_the_options_ask_for(optio
 
 def test_soft_reserved_memory_is_no_ram_and_does_not_raise_max_pfn() -> None:
     setup = setup_with((0, G, e820.RAM), (4 * G, 8 * G, e820.SOFT_RESERVED))
-    setup.find_max_pfn()
+    setup.find_max_pfn(1 << 34)
     memblock = Memblock(setup.log, setup.kernel)
     memblock_setup(setup.table, memblock, 4096)
     assert setup.max_pfn == G >> 12
@@ -130,7 +130,7 @@ def test_partial_pages_are_no_memory() -> None:
 def test_reserved_and_soft_reserved_memory_wait_for_pci_and_suppress_the_ram_buffer() -> None:
     setup = setup_with((0x100000, G, e820.RAM), (G, 2 * G, e820.SOFT_RESERVED), (3 * G, 3 * G + 0x1000, e820.RAM))
     tree = ResourceTree(setup.log)
-    resources = E820Resources(setup.table, tree.root, setup.log)
+    resources = E820Resources(setup.table, tree.root, tree.root, setup.log)
     resources.reserve_resources()
     assert tree.lines() == ["00100000-3fffffff : System RAM", "c0000000-c0000fff : System RAM"]
     resources.reserve_resources_late()

@@ -11,15 +11,18 @@ from softreserve_x86.setup import e820_end_of_low_ram_pfn, e820_end_of_ram_pfn
 from families._common import both_releases, kernel
 from families._e820 import Lines, table
 
+#: Of four levels of page tables.
+_MAX_ARCH_PFN = 1 << (46 - 12)
+
 
 def compute(in_: dict[str, Any]) -> dict[str, Any]:
     def one(release: str) -> dict[str, Any]:
         log = EventLog(recording=False)
         lines = Lines(log)
         e820 = table(in_["e820"], release, log)
-        max_pfn = e820_end_of_ram_pfn(kernel(release), e820)
+        max_pfn = e820_end_of_ram_pfn(kernel(release), e820, _MAX_ARCH_PFN)
         last_pfn_log = lines.new()
-        low_ram_pfn = e820_end_of_low_ram_pfn(kernel(release), e820)
+        low_ram_pfn = e820_end_of_low_ram_pfn(kernel(release), e820, _MAX_ARCH_PFN)
         lines.new()
         block = MemoryBlockSize(kernel(release), log)
         order = in_["set_order"]

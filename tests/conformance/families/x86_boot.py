@@ -82,7 +82,7 @@ class _Boot:
         setup.trim_bios_range()
         self.answer["log"] = self.lines.new()
         self.answer["final_e820"] = shown(setup.table.entries)
-        setup.find_max_pfn()
+        setup.find_max_pfn(1 << 34)
         self.lines.new()
         memblock = Memblock(self.log, self.kernel)
         memblock_setup(setup.table, memblock, self.kernel.page_size)
@@ -91,7 +91,7 @@ class _Boot:
         self.answer["memblock_reserved"] = _regions(memblock.reserved)
 
     def _resources(self) -> None:
-        resources = E820Resources(self.setup.table, self.tree.root, self.log)
+        resources = E820Resources(self.setup.table, self.tree.root, self.tree.root, self.log)
         resources.reserve_resources()
         firmware_memmap = FirmwareMemmap()
         firmware_map_add(self.setup.table_firmware, firmware_memmap)

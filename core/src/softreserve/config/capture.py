@@ -77,8 +77,8 @@ def read_capture(path: StrPath, *, with_steps: bool = True) -> Scenario:
         cmdline=cmdline or CommandLine(),
         efi_map=efi_map,
         acpi=acpi,
-        cpus=cpus,
         image=image,
+        **cpus,
     )
     return Scenario(machine, steps, kexec, path=path, recorded=True, gaps=gaps)
 
@@ -99,17 +99,19 @@ def _read_cmdline(path: str, inside: StrPath) -> CommandLine:
     return checked_cmdline(read_bytes(path, inside).decode("latin-1").rstrip("\n"), path)
 
 
-def _read_kernel_toml(document: Document) -> tuple[Kernel | None, int, KernelImage, tuple[Gap, ...]]:
+def _read_kernel_toml(document: Document) -> tuple[Kernel | None, dict[str, Any], KernelImage, tuple[Gap, ...]]:
     top = document.read()
     kernel = _kernel(top)
     cpus_table = top.table("cpus")
-    cpus = 1
+    cpus: dict[str, Any] = {}
     if cpus_table is not None:
-        cpus = cpus_table.need("count", int, 1)
-        if cpus < 1:
+        count = cpus["cpus"] = cpus_table.need("count", int, 1)
+        if count < 1:
             cpus_table.problem("count", "there is at least one CPU")
-        if cpus > CPUS_MAX:
-            cpus_table.problem("count", f"Linux has at most {CPUS_MAX} CPUs, not {shown(cpus)}")
+        if count > CPUS_MAX:
+            cpus_table.problem("count", f"Linux has at most {CPUS_MAX} CPUs, not {shown(count)}")
+        cpus["hypervisor"] = cpus_table.get("hypervisor", bool, True)
+        cpus["la57"] = cpus_table.get("la57", bool, False)
     image_table = top.table("image")
     image = image_parts(image_table) if image_table is not None else KernelImage()
     document.check_keys()

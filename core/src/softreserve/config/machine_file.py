@@ -128,6 +128,7 @@ class MachineFile:
     image: Image = attrs.field(factory=Image)
     phys_bits: int = attrs.field(default=46, validator=a_number(32, 52))
     hypervisor: bool = False
+    la57: bool = False
     cpu_vendor: str = "AuthenticAMD"
     plugins: tuple[str, ...] | None = None
 
@@ -192,6 +193,7 @@ def _machine(found: MachineFile, path: Path, document: Document) -> Machine | No
         boot="loader" if found.e820 else "stub",
         phys_bits=found.phys_bits,
         hypervisor=found.hypervisor,
+        la57=found.la57,
         cpu_vendor=found.cpu_vendor,
     )
 

@@ -529,11 +529,13 @@ class ResourceTree:
     """``iomem_resource`` and its text.
 
     :param log: where the kernel's lines about resources go.
+    :param levels: how deep lines are indented at the most.
     """
 
-    def __init__(self, log: EventLog) -> None:
+    def __init__(self, log: EventLog, name: str = "PCI mem", *, levels: int = _MAX_IORES_LEVEL) -> None:
         self.log = log
-        self.root = Resource(0, U64_MAX, "PCI mem", IORESOURCE_MEM)
+        self.root = Resource(0, U64_MAX, name, IORESOURCE_MEM)
+        self._levels = levels
 
     @property
     def limit(self) -> int:
@@ -562,7 +564,7 @@ class ResourceTree:
         lines = []
         for depth, res in self.walk():
             start, end = (res.start, res.end) if privileged else (0, 0)
-            indent = "  " * min(depth, _MAX_IORES_LEVEL)
+            indent = "  " * min(depth, self._levels)
             name = "<BAD>" if res.name is None else res.name
             lines.append(f"{indent}{start:0{width}x}-{end:0{width}x} : {name}")
         return lines

@@ -8,6 +8,7 @@ from softreserve.kernel.firmware_memmap import FirmwareMemmap
 from softreserve.kernel.mm.memblock import Memblock
 from softreserve.kernel.resource import ResourceTree
 from softreserve.kernel.sysfs import SysfsTree
+from softreserve.model import behaviours
 from softreserve.model.events import EventLog
 
 if TYPE_CHECKING:
@@ -70,7 +71,10 @@ class KernelState:
         self.stash = Stash()
         self.sysfs = SysfsTree(machine.kernel.page_size)
         #: ``/proc/iomem``. Linux: ``kernel/resource.c: iomem_resource``.
-        self.iomem = ResourceTree(self.log)
+        self.iomem = ResourceTree(self.log, levels=8 if self.kernel.has(behaviours.IOMEM_DEPTH_8) else 5)
+        #: What hmem takes for soft reserved memory, in kernels that keep it apart; shown nowhere.
+        #: Linux: ``kernel/resource.c: soft_reserve_resource``.
+        self.soft_reserved = ResourceTree(self.log, "Soft Reserved")
         #: Linux: ``mm/memblock.c``.
         self.memblock = Memblock(self.log, self.kernel)
         #: ``/sys/firmware/memmap``. Linux: ``drivers/firmware/memmap.c``.

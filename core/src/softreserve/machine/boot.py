@@ -71,6 +71,7 @@ def late(system: System) -> None:
     :raises PluginError: an initcall failed.
     """
     hooks = hooks_of(system)
+    system.memory.zones.mm_core_init_early()
     memory_sysfs.parse_parameters(system)
     system.memory.zones.build_all_zonelists()
     system.nodes.smp_init()

@@ -26,6 +26,9 @@ _NOISE = frozenset(
     {"uevent", "subsystem", "power", "modalias", "driver_override", "bind", "unbind", "new_id", "remove_id"}
 )
 
+#: Numbers with two names on Linux, of which Python gives the one that the kernel's users do not read.
+_ALIASES: Final = {errno.EOPNOTSUPP: "EOPNOTSUPP", errno.EDEADLK: "EDEADLK"}
+
 _NUMBER: Final = re.compile(r"(\d+)")
 _REGION: Final = re.compile(r"hmem\.\d+")
 _MAPPING: Final = re.compile(r"mapping\d+")
@@ -35,7 +38,7 @@ _DAX_RESOURCE: Final = re.compile(r"Soft Reserved|hmem\.\d+|dax\d+\.\d+")
 
 def errno_name(number: int) -> str:
     """``ENXIO`` for 6 or -6."""
-    return errno.errorcode.get(abs(number), str(abs(number)))
+    return _ALIASES.get(abs(number)) or errno.errorcode.get(abs(number), str(abs(number)))
 
 
 @lru_cache(4096)
@@ -184,8 +187,11 @@ def state_lines(system: System) -> list[str]:
 
 def _regions(tree: SysfsTree) -> Iterator[str]:
     platform = _directory(tree, "/sys/devices/platform")
-    for name in sorted(filter(_REGION.fullmatch, platform.listing()), key=natural):
-        device = platform.get(name)
+    # below the device that made them, or beside it
+    places = [platform, _directory(tree, "/sys/devices/platform/hmem_platform.0")]
+    devices = {name: place.get(name) for place in places for name in filter(_REGION.fullmatch, place.listing())}
+    for name in sorted(devices, key=natural):
+        device = devices[name]
         region = device.get("dax_region") if isinstance(device, Directory) else None
         fields = ("size", "available_size", "seed", "create")
         yield f"region {name} " + " ".join(f"{field}={_value(region, field)}" for field in fields)

@@ -296,3 +296,84 @@ KEXEC_FILE_EXACT_TOP: Final = Behaviour(
         "vectors kexec-holes 6.12",
     ),
 )
+
+SOFT_RESERVED_IN_OWN_TREE: Final = Behaviour(
+    "soft-reserved-in-own-tree",
+    "soft reserved memory is looked for in a tree of its own; x86 no longer shows it in /proc/iomem, other "
+    "architectures do, and put nothing into that tree",
+    since=Boundary(
+        "7.0",
+        "dax/hmem, e820, resource: Defer Soft Reserved insertion until hmem is ready",
+        "captured x86-6.18-two-node-hmat",
+        "captured arm64-7.3-two-node-hmat; captured x86-7.3-two-node-hmat",
+    ),
+)
+
+ZONES_AFTER_SETUP_ARCH: Final = Behaviour(
+    "zones-after-setup-arch",
+    "zones are laid out, and printed, after all that is particular to an architecture",
+    since=Boundary(
+        "7.0",
+        "arch, mm: consolidate initialization of nodes, zones and memory map",
+        "captured x86-6.18-two-node-hmat",
+        "captured x86-7.3-two-node-hmat",
+    ),
+)
+
+NUMA_DISTANCE_LINE: Final = Behaviour(
+    "numa-distance-line",
+    "the log says how large the distance table is",
+    until=Boundary(
+        "6.17",
+        "mm/numa_memblks: Use pr_debug instead of printk(KERN_DEBUG)",
+        "captured x86-6.12-life",
+        "captured x86-6.17-life",
+        after="6.12",
+    ),
+)
+
+IOMEM_DEPTH_8: Final = Behaviour(
+    "iomem-depth-8",
+    "/proc/iomem is indented up to eight levels; before, five",
+    since=Boundary("7.0", "resource: Increase MAX_IORES_LEVEL to 8", "source read 6.12.117", "source read 7.3.4"),
+)
+
+NEW_NODE_TAKES_KERNEL_PAGES: Final = Behaviour(
+    "new-node-takes-kernel-pages",
+    "the kernel takes pages for itself from the first block of a node that gets its first memory in a kernel zone: "
+    "that block cannot go offline again",
+    since=Boundary(
+        "6.17", "", "captured with programs x86-6.12-life", "captured with programs x86-6.17-life", after="6.12"
+    ),
+)
+
+NODE_RECLAIM_FILE: Final = Behaviour(
+    "node-reclaim-file",
+    "nodes have a file `reclaim`",
+    since=Boundary(
+        "6.17",
+        "mm: introduce per-node proactive reclaim interface",
+        "source read 6.12.117",
+        "source read 7.3.4",
+        after="6.12",
+    ),
+)
+
+CACHE_ADDRESS_MODE: Final = Behaviour(
+    "cache-address-mode",
+    "a memory side cache has a file `address_mode`",
+    since=Boundary(
+        "6.15",
+        "acpi: numa: Add support to enumerate and store extended linear address mode",
+        "captured x86-6.12-three-nodes-cache",
+        "source read 7.3.4",
+        after="6.12",
+    ),
+)
+
+HOTPLUG_FORGETS_NORMAL_MEMORY: Final = Behaviour(
+    "hotplug-forgets-normal-memory",
+    "has_normal_memory stays as it was at boot, whatever comes and goes",
+    since=Boundary("6.17", "", "captured x86-6.12-life", "captured x86-6.17-life", after="6.12"),
+    until=Boundary("7.2", "", "captured x86-6.18-four-nodes-two-cpu", "captured x86-7.3-adjacent", after="6.18"),
+)

@@ -57,6 +57,8 @@ class Machine:
         a boot loader) or ``"kexec"``.
     :param setup_data: ranges of the boot loader's setup_data nodes (x86), in list order.
     :param phys_bits: physical address width of the CPU.
+    :param hypervisor: whether the CPU says that it is a virtual one (x86).
+    :param la57: whether the CPU can use five-level page tables (x86).
     :param cpu_vendor: who made the CPU, as its ``cpuid`` instruction says (x86).
     :raises MachineError: the name has characters that no name has.
     """
@@ -73,6 +75,7 @@ class Machine:
     setup_data: tuple[PhysRange, ...] = ()
     phys_bits: int = 46
     hypervisor: bool = True
+    la57: bool = False
     cpu_vendor: str = "AuthenticAMD"
     unknown: frozenset[str] = frozenset()
 

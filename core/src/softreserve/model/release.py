@@ -16,11 +16,11 @@ from softreserve.model.errors import MachineError, shown
 __all__ = ["NEWEST", "OLDEST", "RELEASES", "Behaviour", "Boundary", "Release"]
 
 #: Releases that tables have a column for and tests boot, oldest first; 6.1 was looked at as 6.1.192, 6.12 as 6.12.117.
-RELEASES: Final = ("5.5", "5.8", "5.10", "6.1", "6.12")
+RELEASES: Final = ("5.5", "5.8", "5.10", "6.1", "6.12", "6.18", "7.0", "7.1", "7.3")
 
 #: Differences are known between these releases (both inclusive). One outside behaves like the nearer of them.
 OLDEST: Final = "5.4"
-NEWEST: Final = "6.12"
+NEWEST: Final = "7.3"
 
 
 class Release(NamedTuple):

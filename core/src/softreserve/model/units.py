@@ -21,6 +21,7 @@ __all__ = [
     "parse_option_str",
     "round_up",
     "simple_strtoull",
+    "string_get_size",
 ]
 
 U32_MAX: Final = (1 << 32) - 1
@@ -153,3 +154,26 @@ def get_option(text: str) -> tuple[int, int, str]:
     if rest[:1] == ",":
         return 2, value, rest[1:]
     return (3 if rest[:1] == "-" else 1), value, rest
+
+
+def string_get_size(size: int) -> str:
+    """``126 MiB``: three digits of a number of bytes, of the largest unit of which there is one.
+
+    Linux: ``lib/string_helpers.c: string_get_size``, base 1024.
+    """
+    if not size:
+        return "0 B"
+    power = 0
+    while size >> 32:
+        size, power = size >> 10, power + 1
+    remainder = 0
+    while size >= 1024:
+        size, remainder, power = size >> 10, size & 1023, power + 1
+    digits = 0
+    while size * 10 ** (digits + 1) < 1000:
+        digits += 1
+    remainder = (remainder * 1000 >> 10) + (500, 50, 5)[digits]
+    if remainder >= 1000:
+        remainder, size = remainder - 1000, size + 1
+    fraction = f".{remainder:03}"[: digits + 1] if digits else ""
+    return f"{size}{fraction} {('', 'Ki', 'Mi', 'Gi', 'Ti', 'Pi', 'Ei')[power]}B"

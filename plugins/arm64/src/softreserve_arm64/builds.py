@@ -58,4 +58,5 @@ OPTIONS: Final[Mapping[str, Mapping[str, str | int]]] = {
         "ARM64_PA_BITS": 52,
         "EFI_GENERIC_STUB_INITRD_CMDLINE_LOADER": "n",
     },
+    "7.1": {"DEV_DAX_FSDEV": "m"},
 }

@@ -64,7 +64,7 @@ def early_reserve(system: System) -> None:
 def bootmem_init(system: System) -> None:
     """Nodes, then zones. Linux: the same function."""
     system.stash[ARCH_NUMA].arch_numa_init()
-    system.memory.zones.free_area_init(max_zone_pfns(system.memblock))
+    system.memory.zones.zone_sizes_init(max_zone_pfns(system.memblock))
     system.memblock.dump_all()
 
 

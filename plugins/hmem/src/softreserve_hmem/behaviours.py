@@ -91,6 +91,12 @@ HMEM_DEFERS_TO_CXL: Final = Behaviour(
         "source read 6.1.192",
         "source read 6.12.117",
     ),
+    until=Boundary(
+        "7.1",
+        "dax/hmem: Gate Soft Reserved deferral on DEV_DAX_CXL",
+        "source read 6.12.117",
+        "source read 7.3.4",
+    ),
     options=("CXL_REGION",),
 )
 
@@ -203,4 +209,92 @@ CXL_ACPI_WINDOWS: Final = Behaviour(
     "cxl-acpi-windows",
     "cxl_acpi puts CXL windows (CEDT) into /proc/iomem",
     since=Boundary("6.0", "cxl/acpi: Track CXL resources in iomem_resource", "from history", "source read 6.1.192"),
+)
+
+HMEM_DECIDES_AFTER_CXL: Final = Behaviour(
+    "hmem-decides-after-cxl",
+    "dax_hmem asks for cxl_acpi and cxl_pci; ranges in CXL windows get a device when the CXL drivers had their chance "
+    "and no region took them",
+    since=Boundary(
+        "7.1",
+        "dax/hmem, cxl: Defer and resolve Soft Reserved ownership",
+        "source read 6.12.117",
+        "source read 7.3.4",
+    ),
+    options=("DEV_DAX_CXL",),
+)
+
+HMEM_BELOW_ITS_PLATFORM: Final = Behaviour(
+    "hmem-below-its-platform",
+    "hmem devices lie below hmem_platform.0",
+    since=Boundary(
+        "7.1", "dax/hmem: Parent dax_hmem devices", "captured x86-6.18-two-node-hmat", "captured x86-7.3-two-node-hmat"
+    ),
+)
+
+DAX_REGIONS_EXCLUSIVE: Final = Behaviour(
+    "dax-regions-exclusive",
+    "a dax region that overlaps another one is refused",
+    since=Boundary(
+        "7.1",
+        "dax: Track all dax_region allocations under a global resource tree",
+        "source read 6.12.117",
+        "source read 7.3.4",
+    ),
+)
+
+DAX_FSDEV: Final = Behaviour(
+    "dax-fsdev",
+    "the driver fsdev_dax takes devices that new_id names",
+    since=Boundary(
+        "7.1",
+        "dax: add fsdev.c driver for fs-dax on character dax",
+        "source read 6.12.117",
+        "captured with programs x86-7.3-fsdev",
+    ),
+)
+
+KMEM_TRUNCATION_WARNING: Final = Behaviour(
+    "kmem-truncation-warning",
+    "kmem warns of what alignment takes away",
+    since=Boundary(
+        "6.16",
+        "DAX: warn when kmem regions are truncated for memory block alignment",
+        "captured x86-6.12-trace-1",
+        "captured x86-6.18-unaligned",
+        after="6.12",
+    ),
+)
+
+KMEM_REQUESTS_ALL_FIRST: Final = Behaviour(
+    "kmem-requests-all-first",
+    "kmem reserves all ranges of a device before it adds the memory of the first",
+    since=Boundary(
+        "7.3",
+        "dax/kmem: extract hotplug/hotremove helper functions",
+        "source read 7.2.13",
+        "captured with programs x86-7.3-kmem-state",
+    ),
+)
+
+KMEM_STATE_FILE: Final = Behaviour(
+    "kmem-state-file",
+    "a device of kmem has a file `state`, through which all its memory comes and goes at once",
+    since=Boundary(
+        "7.3",
+        "dax/kmem: add sysfs interface for atomic whole-device hotplug",
+        "source read 7.2.13",
+        "captured x86-7.3-kmem-state",
+    ),
+)
+
+HMAT_TABLES_PRINTED: Final = Behaviour(
+    "hmat-tables-printed",
+    "the log shows localities, their values and caches of the HMAT",
+    until=Boundary(
+        "6.14",
+        "ACPI/HMAT: Move HMAT messages to pr_debug()",
+        "captured x86-6.12-two-node-hmat",
+        "captured x86-6.18-two-node-hmat",
+    ),
 )

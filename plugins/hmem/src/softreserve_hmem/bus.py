@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel.driver_core.bus import Bus, Registration
 from softreserve.kernel.driver_core.ida import Ida
+from softreserve.kernel.resource import IORESOURCE_MEM, Resource
 from softreserve.kernel.state import StashKey
 from softreserve.kernel.sysfs import Attribute, Link, Node, c_text
 from softreserve.model.events import Rule
+from softreserve.model.units import U64_MAX
 
 from softreserve_hmem import behaviours
 from softreserve_hmem.region import DevDax, RegionOwner
@@ -37,6 +39,8 @@ class DaxBus(Bus["DevDax", "DaxDriver"], RegionOwner):
         super().__init__(system, "dax")
         self.system = system
         self._minors = Ida()
+        #: Memory of all regions, in kernels where they must not overlap. Linux: ``drivers/dax/bus.c: dax_regions``.
+        self.regions = Resource(0, U64_MAX, "DAX Regions", IORESOURCE_MEM)
         self._warned: set[str] = set()
 
     def publish(self) -> None:

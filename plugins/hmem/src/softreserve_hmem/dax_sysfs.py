@@ -74,6 +74,9 @@ def _device_directory(bus: DaxBus, device: DevDax) -> Directory:
             0o644, lambda: f"{int(device.memmap_on_memory)}\n", device.memmap_on_memory_store
         )
     if device.driver is not None:
+        of_driver = getattr(device.driver, "device_attributes", None)
+        if of_driver is not None:
+            children |= of_driver(device)
         children["driver"] = Link(f"{bus.path}/drivers/{device.driver.name}")
     return Directory(children)
 

@@ -14,6 +14,7 @@ from softreserve.kernel.resource import (
     release_resource,
     request_region,
 )
+from softreserve.kernel.state import StashKey
 from softreserve.model.events import Rule
 
 from softreserve_hmem import behaviours
@@ -22,13 +23,14 @@ if TYPE_CHECKING:
     from softreserve.kernel.system import System
     from softreserve.model.dax import DaxDevice
 
-__all__ = ["LEFT_BEHIND", "NOT_RESERVED", "DeviceDaxDriver"]
+__all__ = ["LEFT_BEHIND", "NOT_RESERVED", "DeviceDaxDriver", "FsdevDaxDriver"]
 
 #: What device_dax prints about a device.
 LEFT_BEHIND: Final = Rule("device-dax-left-behind", "refused by device_dax: it failed before")
 NOT_RESERVED: Final = Rule("device-dax-not-reserved", "refused by device_dax: its range is not free as a whole")
 
 _FILE: Final = "drivers/dax/device.c"
+_LEFT_BEHIND: Final = StashKey["set[DaxDevice]"]("dax devices with a page map")
 _SUBSECTION_SIZE: Final = 2 << 20
 
 
@@ -41,12 +43,16 @@ class DeviceDaxDriver:
     source = _FILE
     type = "device"
     match_always = True
+    _forgets_late = True
 
     def __init__(self, system: System) -> None:
         self._system = system
         self._claims: dict[str, list[Resource]] = {}
-        #: Devices whose last probe failed: they still point to the page map of that time.
-        self._left_behind: set[DaxDevice] = set()
+        #: Devices whose last probe failed: they still point to the page map of that time, whoever comes next.
+        left_behind = system.stash.get(_LEFT_BEHIND)
+        if left_behind is None:
+            left_behind = system.stash[_LEFT_BEHIND] = set()
+        self._left_behind = left_behind
 
     def probe(self, device: DaxDevice) -> int:
         """Claim all ranges and map them; a device that failed here once fails ever after. Linux: ``dev_dax_probe``.
@@ -60,7 +66,8 @@ class DeviceDaxDriver:
         status = self._claim(device, claims) or self._memremap_pages(device)
         if status:
             _release(claims)
-            self._left_behind.add(device)
+            if self._forgets_late:
+                self._left_behind.add(device)
         else:
             self._claims[device.name] = claims
         return status
@@ -106,6 +113,18 @@ class DeviceDaxDriver:
     def _say(self, rule: Rule, device: DaxDevice, text: str) -> None:
         line = f"{self.name} {device.name}: {text}"
         self._system.log.printk(line, f"{_FILE}: dev_dax_probe", rule, device.name)
+
+
+class FsdevDaxDriver(DeviceDaxDriver):
+    """``fsdev_dax``: memory for file systems. It takes only what ``new_id`` names. Linux: ``drivers/dax/fsdev.c``."""
+
+    name = "fsdev_dax"
+    module = "fsdev_dax"
+    option = "DEV_DAX_FSDEV"
+    source = "drivers/dax/fsdev.c"
+    type = "fsdev"
+    match_always = False
+    _forgets_late = False
 
 
 def _release(claims: list[Resource]) -> None:

@@ -209,11 +209,9 @@ class HmatState:
             )
             return -EINVAL
         where = f"({entry.reserved3:#x} length {entry.reserved4:#x}) " if self._revision == 1 else ""
-        self._print(
-            f"Memory {where}Flags:{entry.flags:04x} Processor Domain:{entry.processor_pd} "
-            f"Memory Domain:{entry.memory_pd}",
-            "hmat_parse_proximity_domain",
-        )
+        text = f"{where}Flags:{entry.flags:04x} Processor Domain:{entry.processor_pd} Memory Domain:{entry.memory_pd}"
+        say = self._print_table if self._revision == 1 else self._print
+        say(f"Memory {text}", "hmat_parse_proximity_domain")
         if self._revision == 1 and not entry.flags & MEMORY_PD_VALID:
             return 0
         target = self.targets.get(entry.memory_pd)
@@ -241,7 +239,7 @@ class HmatState:
             return -EINVAL
         locality = MemoryLocality(table, offset)
         signed_base = locality.base - (1 << 64) if locality.base >> 63 else locality.base
-        self._print(
+        self._print_table(
             f"Locality: Flags:{header.flags:02x} Type:{locality.type_name} "
             f"Initiator Domains:{header.number_of_initiators} Target Domains:{header.number_of_targets} "
             f"Base:{signed_base}",
@@ -252,7 +250,9 @@ class HmatState:
             self._alloc_memory_initiator(initiator)
             for column, pxm in enumerate(locality.targets):
                 value = locality.value(row, column)
-                self._print(f"  Initiator-Target[{initiator}-{pxm}]:{value}{locality.suffix}", "hmat_parse_locality")
+                self._print_table(
+                    f"  Initiator-Target[{initiator}-{pxm}]:{value}{locality.suffix}", "hmat_parse_locality"
+                )
                 if not value and locality.is_lost(row, column):
                     after = f"{locality.type_name} from domain {initiator} to {pxm}: none"
                     self._log.record(VALUE_LOST, f"{_FILE}: hmat_normalize", after=after)
@@ -283,7 +283,7 @@ class HmatState:
             self._print(f"Unexpected cache header length: {cache.length}", "hmat_parse_cache", ENTRY_BAD)
             return -EINVAL
         bits = cache.cache_attributes
-        self._print(
+        self._print_table(
             f"Cache: Domain:{cache.memory_pd} Size:{cache.cache_size} Attrs:{bits:08x} "
             f"SMBIOS Handles:{cache.number_of_smbios_handles}",
             "hmat_parse_cache",
@@ -297,6 +297,8 @@ class HmatState:
                     line_size=bits >> 16,
                     indexing=_INDEXING.get(bits >> 8 & 0xF, _OTHER),
                     write_policy=_WRITE_POLICY.get(bits >> 12 & 0xF, _OTHER),
+                    # only a direct mapped cache can be one with extended addresses
+                    address_mode=int(cache.address_mode == 1 and _INDEXING.get(bits >> 8 & 0xF) == 0),
                 )
             )
         return 0
@@ -425,6 +427,11 @@ class HmatState:
         self._best_initiators(target, _CPU)
         status, adistance = self._tiers.mt_perf_to_adistance(target.coordinates[_CPU])
         return None if status else adistance
+
+    def _print_table(self, text: str, function: str) -> None:
+        """Print what a table says, in kernels that do so."""
+        if self._kernel.has(behaviours.HMAT_TABLES_PRINTED):
+            self._print(text, function)
 
     def _print(self, text: str, function: str, rule: Rule = HMAT_SAYS) -> None:
         self._log.printk(f"acpi/hmat: {text}", f"{_FILE}: {function}", rule, text)

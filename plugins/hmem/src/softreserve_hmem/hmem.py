@@ -14,8 +14,11 @@ from softreserve.kernel.resource import (
     REGION_DISJOINT,
     Resource,
     region_intersects,
+    release_resource,
+    request_resource,
 )
 from softreserve.model.events import Rule
+from softreserve.model.units import mem_text
 
 from softreserve_hmem import behaviours
 from softreserve_hmem.dax_sysfs import region_contents
@@ -57,6 +60,8 @@ class HmemDriver:
         kernel = self._system.kernel
         kmem = kernel.has(behaviours.DAX_MATCH_BY_TYPE) and not idle
         region = alloc_dax_region(kernel, self._bus, device, device.id, device.span, device.target_node, kmem=kmem)
+        if region is not None and self._conflicts(device, region):
+            return -ENOMEM
         if region is None:
             self._record(device, NO_REGION, "no dax device")
             return -ENOMEM
@@ -66,13 +71,26 @@ class HmemDriver:
         region.create_dev_dax(0 if idle else region.res.size)
         return 0
 
+    def _conflicts(self, device: HmemDevice, region: DaxRegion) -> bool:
+        """Whether another region has part of the memory already; if not, it is this one's now."""
+        if not self._system.kernel.has(behaviours.DAX_REGIONS_EXCLUSIVE):
+            return False
+        if request_resource(self._bus.regions, region.res) == 0:
+            return False
+        where = mem_text(region.res.start, region.res.end + 1)
+        self._system.printk(f"hmem {device.name}: dax_region resource conflict for {where}", "drivers/dax/bus.c")
+        return True
+
     def _record(self, device: HmemDevice, rule: Rule, after: str) -> None:
         start, last = device.span
         self._system.log.record(rule, f"{_FILE}: dax_hmem_probe", start, last + 1, device.name, after)
 
     def remove(self, device: PlatformDevice) -> None:
         """Take the region away with all its devices."""
-        self._regions.pop(device.name).unregister()
+        region = self._regions.pop(device.name)
+        region.unregister()
+        if region.res.parent is not None:
+            release_resource(region.res)
         device.contents = None
 
 
@@ -86,6 +104,11 @@ class HmemPlatformDriver:
         self._system = system
         self._offered = devices
         self._made: dict[str, list[HmemDevice]] = {}
+        #: Ranges in CXL windows, until it is known that no region is made there.
+        self._waiting: list[tuple[PlatformDevice, Resource]] = []
+        kernel = system.kernel
+        self._decides_late = kernel.has(behaviours.HMEM_DECIDES_AFTER_CXL)
+        self._minds_windows = self._decides_late or kernel.has(behaviours.HMEM_DEFERS_TO_CXL)
 
     def probe(self, device: PlatformDevice) -> int:
         """Walk the ranges, lowest first. Linux: ``dax_hmem_platform_probe``."""
@@ -94,23 +117,42 @@ class HmemPlatformDriver:
             self._hmem_register_device(device, res)
         return 0
 
+    def process_defer_work(self) -> None:
+        """Decide on what was put off, once every driver had its chance. Linux: the same function."""
+        waiting, self._waiting = self._waiting, []
+        if not waiting or self._offered.cxl_decided:
+            return
+        self._offered.cxl_decided = True
+        host, _ = waiting[0]
+        for _, res in waiting:
+            self._register(host, res)
+
     def remove(self, device: PlatformDevice) -> None:
         """Take the devices away, the last one first."""
+        self._waiting.clear()
         for made in reversed(self._made.pop(device.name)):
             platform_bus(self._system).platform_device_unregister(made)
             memregion_ids(self._system).free(made.id)
 
     def _hmem_register_device(self, host: PlatformDevice, res: Resource) -> None:
-        if self._belongs_to_cxl(res):
-            self._note(res, LEFT_TO_CXL, "no hmem device")
+        if self._is_in_window(res):
+            if self._decides_late and not self._offered.cxl_decided:
+                self._waiting.append((host, res))
+            else:
+                self._note(res, LEFT_TO_CXL, "no hmem device")
             return
+        self._register(host, res)
+
+    def _register(self, host: PlatformDevice, res: Resource) -> None:
+        """Make the device. Linux: ``hmem_register_device``, from 7.1 on ``__hmem_register_device``."""
         if not self._offered.is_soft_reserved(res):
             self._note(res, NOT_SOFT_RESERVED, "no hmem device")
             return
         target_nid = res.desc
         numa_node = self._system.nodes.numa_map_to_online_node(target_nid)
         number = memregion_ids(self._system).alloc()
-        made = HmemDevice(number, numa_node, (res.start, res.end), target_nid, claims=False)
+        parent = host if self._system.kernel.has(behaviours.HMEM_BELOW_ITS_PLATFORM) else None
+        made = HmemDevice(number, numa_node, (res.start, res.end), target_nid, claims=False, parent=parent)
         self._note(res, HMEM_MADE.of(made.name), f"target node {target_nid}")
         self._made[host.name].append(made)
         platform_bus(self._system).platform_device_add(made)
@@ -119,8 +161,9 @@ class HmemPlatformDriver:
         function = f"{_FILE}: hmem_register_device"
         self._system.log.record(rule, function, res.start, res.end + 1, "hmem range", after)
 
-    def _belongs_to_cxl(self, res: Resource) -> bool:
-        if not self._system.kernel.has(behaviours.HMEM_DEFERS_TO_CXL):
+    def _is_in_window(self, res: Resource) -> bool:
+        """Whether the CXL driver may take a range."""
+        if not self._minds_windows:
             return False
         root = self._system.iomem.root
         return region_intersects(root, res.start, res.size, IORESOURCE_MEM, IORES_DESC_CXL) != REGION_DISJOINT
@@ -135,12 +178,20 @@ class DaxHmem:
         self._hmem = HmemDriver(system, bus, self.region_idle)
         self._hmem_platform = HmemPlatformDriver(system, devices)
         self._has_platform = devices.waits_for_module
+        #: Modules that it asks for when it is loaded.
+        self._requests = ("cxl_acpi", "cxl_pci") if system.kernel.has(behaviours.HMEM_DECIDES_AFTER_CXL) else ()
+        self._modules = system.modules
 
     def init(self) -> int:
         """Register the drivers: 0 or ``-errno``. Linux: ``dax_hmem_init``."""
+        for module in self._requests:
+            if self._modules.get(module) is not None:
+                self._modules.load(module)
         if self._has_platform:
             self._platform.driver_register(self._hmem_platform)
-        return self._platform.driver_register(self._hmem)
+        status = self._platform.driver_register(self._hmem)
+        self._hmem_platform.process_defer_work()
+        return status
 
     def exit(self) -> None:
         """Undo :meth:`init`."""

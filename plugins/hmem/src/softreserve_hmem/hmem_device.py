@@ -25,6 +25,7 @@ from softreserve.kernel.resource import (
     walk_iomem_res_desc,
 )
 from softreserve.kernel.state import StashKey
+from softreserve.model.behaviours import SOFT_RESERVED_IN_OWN_TREE
 from softreserve.model.events import Rule
 from softreserve.model.units import U64_MAX
 from softreserve.plugins.hooks import hooks_of
@@ -58,10 +59,19 @@ class HmemDevice(PlatformDevice):
 
     __slots__ = ("span", "target_node")
 
-    def __init__(self, number: int, numa_node: int, span: tuple[int, int], target_node: int, *, claims: bool) -> None:
+    def __init__(
+        self,
+        number: int,
+        numa_node: int,
+        span: tuple[int, int],
+        target_node: int,
+        *,
+        claims: bool,
+        parent: PlatformDevice | None = None,
+    ) -> None:
         """``claims``: the device has a line in ``/proc/iomem``."""
         resources = (Resource(*span, None, IORESOURCE_MEM, IORES_DESC_SOFT_RESERVED),) if claims else ()
-        super().__init__("hmem", number, numa_node, resources)
+        super().__init__("hmem", number, numa_node, resources, parent)
         self.span = span
         self.target_node = target_node
 
@@ -77,6 +87,11 @@ class HmemDevices(ABC):
 
     def __init__(self, system: System) -> None:
         self._system = system
+        own_tree = system.kernel.has(SOFT_RESERVED_IN_OWN_TREE)
+        #: The tree in which soft reserved memory is looked for.
+        self._soft_reserved = (system.soft_reserved if own_tree else system.iomem).root
+        #: Whether ranges in CXL windows were decided once. Linux: ``struct hmem_platform_device: did_probe``.
+        self.cxl_decided = False
         #: ``device_hmem.disable``.
         self.disable = Parameter("disable", mode=0o444)
         #: One busy child per range that was taken; its ``desc`` is the target node.
@@ -85,7 +100,7 @@ class HmemDevices(ABC):
     def hmem_init(self) -> int:
         """Offer everything soft reserved, lowest first; what HMAT targets took is refused. The answer is 0."""
         if self._system.kernel.has(behaviours.HMEM_PER_SOFT_RESERVED_RANGE):
-            root = self._system.iomem.root
+            root = self._soft_reserved
             walk_iomem_res_desc(root, IORES_DESC_SOFT_RESERVED, IORESOURCE_MEM, 0, U64_MAX, self._register_one)
         for offer in hooks_of(self._system).dax_devices(self._system):
             self.register(offer.target_node, Resource(offer.start, offer.end - 1, None, IORESOURCE_MEM))
@@ -106,9 +121,12 @@ class HmemDevices(ABC):
         """Make of a range what this release makes of it."""
 
     def is_soft_reserved(self, res: Resource) -> bool:
-        """Whether a range overlaps soft reserved memory and no other resource beside it."""
+        """Whether a range overlaps soft reserved memory and no other resource beside it.
+
+        In kernels that keep soft reserved memory in a tree of its own nothing else can lie beside it there.
+        """
         found = region_intersects(
-            self._system.iomem.root,
+            self._soft_reserved,
             res.start,
             res.size,
             IORESOURCE_MEM,

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["hmat_findings"]
 
-#: What makes the kernel put nodes into tiers by the HMAT.
-_PLACES_NODES: Final = behaviours.KMEM_ASKS_FOR_ABSTRACT_DISTANCE
 _OLD: Final = "this release puts all memory that kmem brings into one slow tier, whatever the HMAT says (before 6.7)"
 
 
@@ -49,6 +47,8 @@ class _Tiers:
 
     def __init__(self, system: System, outcome: Outcome, onlined: Outcome) -> None:
         self._system = system
+        #: Whether the kernel puts nodes into tiers by the HMAT.
+        self._places_nodes = system.kernel.has(behaviours.KMEM_ASKS_FOR_ABSTRACT_DISTANCE)
         self._now = {row.node: row for row in outcome.nodes}
         self._rows = {row.node: row for row in onlined.nodes}
         dram = [row for row in onlined.nodes if row.ram and row.cpus and row.tier is not None]
@@ -66,7 +66,7 @@ class _Tiers:
                 return "nodes have no performance values (this release has no memory tiers)"
             return "nodes have no performance values"
         hint = "give the firmware one with latency and bandwidth of these domains, or leave the memory devdax"
-        if not self._system.kernel.has(_PLACES_NODES):
+        if not self._places_nodes:
             hint = f"{_OLD}; leave the memory devdax, or use a newer release and an HMAT"
         return f"without its numbers {self._consequence(self.slow)}; {hint}"
 
@@ -82,7 +82,7 @@ class _Tiers:
             yield Finding("warning", "hmat-incomplete", message)
         wrong = [row for row in self.slow if row not in silent and dram is not None and not _slower(row, dram)]
         if wrong:
-            why = "DRAM nodes differ too much in their numbers" if self._system.kernel.has(_PLACES_NODES) else _OLD
+            why = "DRAM nodes differ too much in their numbers" if self._places_nodes else _OLD
             message = f"by the HMAT it is not slower than DRAM, and yet {self._consequence(wrong)}: {why}"
             yield Finding("warning", "hmat-not-for-tiers", f"{message}; leave the memory devdax where that matters")
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from softreserve.plugins.hookspecs import hookimpl
 
-from softreserve_hmem import memory_tiers, wiring
-from softreserve_hmem.device_dax import DeviceDaxDriver
+from softreserve_hmem import behaviours, memory_tiers, wiring
+from softreserve_hmem.device_dax import DeviceDaxDriver, FsdevDaxDriver
 from softreserve_hmem.kmem import KmemDriver
 
 if TYPE_CHECKING:
@@ -44,8 +44,11 @@ def softreserve_modules(system: System) -> Sequence[Module]:
 
 @hookimpl
 def softreserve_dax_drivers(system: System) -> Sequence[DaxDriver]:
-    """Bring device_dax and kmem, in the order in which they are linked."""
-    return [DeviceDaxDriver(system), KmemDriver(system)]
+    """Bring the drivers, in the order in which they are linked."""
+    found: list[DaxDriver] = [DeviceDaxDriver(system), KmemDriver(system)]
+    if system.kernel.has(behaviours.DAX_FSDEV):
+        found.append(FsdevDaxDriver(system))
+    return found
 
 
 @hookimpl

@@ -19,8 +19,10 @@ __all__ = ["X86_64"]
 
 
 def _physmem_bits(machine: Machine) -> int:
-    """What 4-level paging can reach."""
-    return 46
+    """What page tables can reach."""
+    from softreserve_x86.pgtable import max_physmem_bits
+
+    return max_physmem_bits(machine)
 
 
 def _kexec_load(system: System, request: KexecRequest) -> KexecImage:

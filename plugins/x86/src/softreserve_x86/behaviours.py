@@ -115,3 +115,38 @@ CLEARS_RNG_SEED: Final = Behaviour(
     "random numbers that a loader hands over in setup_data are used, and their node shrinks to its header",
     since=Boundary("6.0", "x86/setup: Use rng seeds from setup_data", "from history", "source read 6.1.192"),
 )
+
+SETUP_DATA_SPLITS_RAM: Final = Behaviour(
+    "setup-data-splits-ram",
+    "setup_data nodes of a boot loader are RAM of a type of their own, which cuts System RAM in /proc/iomem",
+    until=Boundary(
+        "6.15",
+        "x86/e820: Drop obsolete E820_TYPE_RESERVED_KERN and related code",
+        "source read 6.12.117",
+        "source read 7.3.4",
+    ),
+)
+
+E820_REWORKED: Final = Behaviour(
+    "e820-reworked",
+    "the log says `System RAM` and `device reserved`, and shows gaps; of equal gaps the highest is for PCI; a boot "
+    "table of one entry is taken",
+    since=Boundary(
+        "7.0",
+        "x86/boot/e820: Improve e820_print_type() messages",
+        "captured x86-6.18-two-node-hmat",
+        "captured x86-7.3-two-node-hmat",
+    ),
+)
+
+X86_FIVE_LEVELS_ALWAYS: Final = Behaviour(
+    "x86-five-levels-always",
+    "five-level page tables are always built in",
+    since=Boundary(
+        "6.17",
+        "x86/mm/64: Make 5-level paging support unconditional",
+        "source read 6.12.117",
+        "captured x86-7.3-la57",
+        after="6.12",
+    ),
+)

@@ -51,4 +51,6 @@ OPTIONS: Final[Mapping[str, Mapping[str, str | int]]] = {
         "UNACCEPTED_MEMORY": "y",
         "EFI_GENERIC_STUB_INITRD_CMDLINE_LOADER": "n",
     },
+    "6.17": {"X86_5LEVEL": "n"},
+    "7.1": {"DEV_DAX_FSDEV": "m"},
 }

@@ -52,8 +52,17 @@ REMOVED: Final = Rule("e820-removed", "removed from e820")
 
 _FILE: Final = "arch/x86/kernel/e820.c"
 _PAGE_SHIFT: Final = 12
-#: First pfn that the direct map cannot reach with 4-level paging (MAXMEM). Linux: ``asm/pgtable_64_types.h``.
-MAX_ARCH_PFN: Final = 0x400000000
+#: End of what the log calls 32-bit addresses, where PCI devices without a place go. Linux: ``MAX_GAP_END``.
+_MAX_GAP_END: Final = 1 << 32
+
+#: How types are named from 7.0 on; others as before.
+_NEW_TEXT: Final = {
+    RAM: "System RAM",
+    RESERVED: "device reserved",
+    PMEM: "persistent RAM (type 7)",
+    PRAM: "persistent RAM (type 12)",
+    RESERVED_KERN: "type 128",
+}
 
 
 def max_entries(kernel: Kernel) -> int:
@@ -84,9 +93,10 @@ class E820Table:
     """A table of limited capacity.
 
     ``nomerge`` are the types of which every entry stays an entry of its own when the table is sanitised.
+    ``reworked`` tables speak, and look for gaps, as from 7.0 on.
     """
 
-    __slots__ = ("_log", "capacity", "entries", "nomerge")
+    __slots__ = ("_log", "capacity", "entries", "nomerge", "reworked")
 
     def __init__(
         self,
@@ -94,21 +104,23 @@ class E820Table:
         log: EventLog,
         *,
         nomerge: frozenset[int] = frozenset({PRAM, SOFT_RESERVED}),
+        reworked: bool = False,
     ) -> None:
         self.capacity = capacity
         self.entries: list[Entry] = []
         self.nomerge = nomerge
+        self.reworked = reworked
         self._log = log
 
     @classmethod
     def for_kernel(cls, kernel: Kernel, log: EventLog) -> E820Table:
         """An empty table as this kernel has it."""
         nomerge = {PRAM, SOFT_RESERVED} if kernel.has(behaviours.E820_SOFT_RESERVED_NEVER_MERGES) else {PRAM}
-        return cls(max_entries(kernel), log, nomerge=frozenset(nomerge))
+        return cls(max_entries(kernel), log, nomerge=frozenset(nomerge), reworked=kernel.has(behaviours.E820_REWORKED))
 
     def copy(self) -> E820Table:
         """A table of its own with the same entries."""
-        other = E820Table(self.capacity, self._log, nomerge=self.nomerge)
+        other = E820Table(self.capacity, self._log, nomerge=self.nomerge, reworked=self.reworked)
         other.entries = [Entry(e.start, e.size, e.type) for e in self.entries]
         return other
 
@@ -117,7 +129,8 @@ class E820Table:
     def range_add(self, start: int, size: int, e820_type: int) -> None:
         """Append an entry; a full table ignores it and says so. Linux: ``e820__range_add``."""
         if len(self.entries) >= self.capacity:
-            self._log.printk(f"too many entries; ignoring {mem_text(start, start + size)}")
+            what = "E820 table full" if self.reworked else "too many entries"
+            self._log.printk(f"{what}; ignoring {mem_text(start, start + size)}")
             return
         self.entries.append(Entry(start, size, e820_type))
 
@@ -129,7 +142,7 @@ class E820Table:
         if old_type == new_type:
             raise MachineError("kernel BUG in e820__range_update: old and new type are the same")
         end = start + min(size, U64_MAX - start)
-        old, new = type_text(old_type), type_text(new_type)
+        old, new = self._type_text(old_type), self._type_text(new_type)
         self._log.printk(f"e820: update {mem_text(start, end)} {old} ==> {new}", rule=E820_LISTING)
         self._log.record(TYPE_CHANGED, f"{_FILE}: e820__range_update", start, end, old, new)
         changed = 0
@@ -159,8 +172,9 @@ class E820Table:
         Entries that are wholly inside become empty slots. Linux: ``e820__range_remove``.
         """
         end = start + min(size, U64_MAX - start)
-        old = type_text(old_type) if check_type else ""
-        self._log.printk(f"e820: remove {mem_text(start, end)} {old}", rule=E820_LISTING)
+        old = self._type_text(old_type) if check_type else ""
+        blank = "" if self.reworked and not old else " "
+        self._log.printk(f"e820: remove {mem_text(start, end)}{blank}{old}", rule=E820_LISTING)
         self._log.record(REMOVED, f"{_FILE}: e820__range_remove", start, end, old)
         removed = 0
         for entry in self.entries:
@@ -242,7 +256,7 @@ class E820Table:
                 return True
         return False
 
-    def end_pfn(self, limit_pfn: int, types: frozenset[int]) -> int:
+    def end_pfn(self, limit_pfn: int, types: frozenset[int], max_arch_pfn: int) -> int:
         """The highest page number after entries of the types, up to a limit; logged. Linux: ``e820_end_pfn``."""
         last_pfn = 0
         for entry in self.entries:
@@ -253,17 +267,24 @@ class E820Table:
                 last_pfn = limit_pfn
                 break
             last_pfn = max(last_pfn, end_pfn)
-        last_pfn = min(last_pfn, MAX_ARCH_PFN)
-        self._log.printk(f"last_pfn = {last_pfn:#x} max_arch_pfn = {MAX_ARCH_PFN:#x}")
+        last_pfn = min(last_pfn, max_arch_pfn)
+        self._log.printk(f"last_pfn = {last_pfn:#x} max_arch_pfn = {max_arch_pfn:#x}")
         return last_pfn
 
     def search_gap(self, size: int) -> tuple[int, int] | None:
         """The largest gap below 4 GiB of at least ``size`` bytes: ``(start, size)``. Linux: ``e820_search_gap``.
 
-        Of gaps of equal size the lowest is taken. For a sanitised table.
+        Of gaps of equal size the lowest is taken; in reworked tables the highest, and an entry that reaches above
+        4 GiB hides nothing. For a sanitised table.
         """
         found: tuple[int, int] | None = None
-        last = 1 << 32
+        if self.reworked:
+            for start, end in self._gaps(_MAX_GAP_END):
+                if min(end, _MAX_GAP_END) - start >= size:
+                    size = min(end, _MAX_GAP_END) - start
+                    found = (start, size)
+            return found
+        last = _MAX_GAP_END
         for entry in reversed(self.entries):
             if last > entry.end and last - entry.end >= size:
                 size = last - entry.end
@@ -280,8 +301,31 @@ class E820Table:
 
     def lines(self, who: str) -> Iterator[str]:
         """The lines that the kernel logs for a table."""
+        before = 0
         for e in self.entries:
-            yield f"{who}: {mem_text(e.start, e.start + e.size, 16)} {type_text(e.type)}"
+            if self.reworked:
+                if e.start < before:
+                    yield "[Firmware Bug]: out of order E820 entry!"
+                elif e.start > before:
+                    yield f"{who}: [gap {before:#018x}-{e.start - 1:#018x}]"
+                before = e.end
+            blanks = "  " if self.reworked else " "
+            yield f"{who}: {mem_text(e.start, e.start + e.size, 16)}{blanks}{self._type_text(e.type)}"
+
+    def _type_text(self, e820_type: int) -> str:
+        """A type as this kernel's log names it. Linux: ``e820_print_type``."""
+        found = _NEW_TEXT.get(e820_type) if self.reworked else None
+        return found or type_text(e820_type)
+
+    def _gaps(self, end: int) -> Iterator[tuple[int, int]]:
+        """What lies between entries, and behind the last one up to ``end``: starts below ``end``, ends exclusive."""
+        before = 0
+        for entry in self.entries:
+            if before < entry.start and before < end:
+                yield before, entry.start
+            before = entry.end
+        if before < end:
+            yield before, end
 
 
 def _cut(entry: Entry, start: int, end: int) -> tuple[int, int]:

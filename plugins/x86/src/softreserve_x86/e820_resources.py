@@ -103,20 +103,23 @@ def setup_pci_gap(table: e820.E820Table, max_pfn: int, log: EventLog) -> None:
         log.printk("PCI devices with unassigned 32-bit BARs may not work!")
         found = ((max_pfn << 12) + (1 << 20), _SMALLEST_GAP)
     start, size = found
-    log.printk(f"{mem_text(start, start + size)} available for PCI devices")
+    what = f"[gap {start:#010x}-{start + size - 1:#010x}]" if table.reworked else mem_text(start, start + size)
+    log.printk(f"{what} available for PCI devices")
 
 
 class E820Resources:
     """One resource per entry of the final table, inserted in two batches.
 
-    What PCI devices might use is inserted late, when they have got theirs.
+    What PCI devices might use is inserted late, when they have got theirs; soft reserved memory then goes into a tree
+    of its own, where there is one.
     """
 
-    __slots__ = ("_log", "_root", "_table", "resources")
+    __slots__ = ("_log", "_root", "_soft_reserved", "_table", "resources")
 
-    def __init__(self, table: e820.E820Table, root: Resource, log: EventLog) -> None:
+    def __init__(self, table: e820.E820Table, root: Resource, soft_reserved: Resource, log: EventLog) -> None:
         self._table = table
         self._root = root
+        self._soft_reserved = soft_reserved
         self._log = log
         self.resources = [_resource(entry) for entry in table.entries]
 
@@ -131,7 +134,8 @@ class E820Resources:
         """Insert the rest, made larger where needed, and pad RAM ends. Linux: ``e820__reserve_resources_late``."""
         for res, entry in zip(self.resources, self._table.entries, strict=True):
             if res.parent is None and res.end:
-                insert_resource_expand_to_fit(self._root, res, self._log)
+                root = self._soft_reserved if entry.type == e820.SOFT_RESERVED else self._root
+                insert_resource_expand_to_fit(root, res, self._log)
                 after = "no resource" if res.parent is None else res.name or ""
                 self._record(entry, after, "e820__reserve_resources_late")
         for entry in self._table.entries:
@@ -149,7 +153,8 @@ class E820Resources:
         end = (start - 1) | (_ram_alignment(start) - 1)
         if start >= end:
             return
-        self._log.printk(f"e820: reserve RAM buffer {mem_text(start, end + 1)}", rule=E820_LISTING)
+        words = "register RAM buffer resource" if self._table.reworked else "reserve RAM buffer"
+        self._log.printk(f"e820: {words} {mem_text(start, end + 1)}", rule=E820_LISTING)
         reserve_region_with_split(self._root, start, end, "RAM buffer", self._log)
 
 

@@ -23,7 +23,8 @@ from softreserve.model.units import EFI_PAGE_SIZE, U64_MAX, round_up
 from softreserve_x86 import behaviours
 from softreserve_x86.kaslr import Considered, Kaslr, KaslrInput, SetupData, load_physical_addr
 from softreserve_x86.kaslr_acpi import count_immovable_mem_regions
-from softreserve_x86.kaslr_options import cmdline_find_option_bool, memory_words
+from softreserve_x86.kaslr_options import memory_words
+from softreserve_x86.pgtable import max_physmem_bits
 
 __all__ = ["cmdline_memmap_override", "place_image"]
 
@@ -175,7 +176,7 @@ def _by_decompressor(machine: Machine, seed: int | None, efi_map: EfiMemoryMap |
         efi_map=efi_map,
         e820=machine.e820 or (),
         soft_reserve=_soft_reserve(machine),
-        max_physmem_bits=_max_physmem_bits(machine),
+        max_physmem_bits=max_physmem_bits(machine),
     )
     fixed = "" if kernel.builtin("RANDOMIZE_BASE") else _NO_RANDOMIZE_BASE
     search = Kaslr(given)
@@ -199,12 +200,6 @@ def _soft_reserve(machine: Machine) -> bool:
     """The switch is the stub's own: where the stub did not run, ``efi=nosoftreserve`` was not read."""
     cmdline = machine.cmdline if machine.boot == "stub" else CommandLine("")
     return StubOptions.parse(cmdline, machine.kernel).soft_reserve_enabled
-
-
-def _max_physmem_bits(machine: Machine) -> int:
-    """5-level page tables are for CPUs with more than 46 address bits. Linux: ``MAX_PHYSMEM_BITS``."""
-    wide = machine.phys_bits > 46 and machine.kernel.builtin("X86_5LEVEL")
-    return 52 if wide and not cmdline_find_option_bool(machine.cmdline.text, "no5lvl") else 46
 
 
 def _fixed_by_decompressor(search: Kaslr) -> str:

@@ -14,6 +14,7 @@ from softreserve.kernel.efi.efi import EFI, Efi
 from softreserve.kernel.mm.memblock_resources import kernel_resources
 from softreserve.kernel.resource import IORESOURCE_BUSY, IORESOURCE_SYSTEM_RAM, insert_resource
 from softreserve.kernel.state import StashKey
+from softreserve.model.behaviours import SOFT_RESERVED_IN_OWN_TREE
 from softreserve.model.events import EventLog, Rule
 from softreserve.model.machine import E820Entry
 from softreserve.model.units import U64_MAX, mem_text, round_up
@@ -22,6 +23,7 @@ from softreserve_x86 import behaviours, e820, e820_resources, fake_mem
 from softreserve_x86 import efi as x86_efi
 from softreserve_x86.memmap_param import MemmapParameters
 from softreserve_x86.numa_init import apic_ids, numa_setup, x86_numa_init
+from softreserve_x86.pgtable import builds_five_levels, max_arch_pfn
 
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
@@ -60,14 +62,14 @@ def _ram_types(kernel: Kernel) -> frozenset[int]:
     return frozenset({e820.RAM, e820.ACPI} if counts_acpi else {e820.RAM})
 
 
-def e820_end_of_ram_pfn(kernel: Kernel, table: e820.E820Table) -> int:
+def e820_end_of_ram_pfn(kernel: Kernel, table: e820.E820Table, max_arch_pfn: int) -> int:
     """First page number above RAM; logged. Linux: ``e820__end_of_ram_pfn``."""
-    return table.end_pfn(e820.MAX_ARCH_PFN, _ram_types(kernel))
+    return table.end_pfn(max_arch_pfn, _ram_types(kernel), max_arch_pfn)
 
 
-def e820_end_of_low_ram_pfn(kernel: Kernel, table: e820.E820Table) -> int:
+def e820_end_of_low_ram_pfn(kernel: Kernel, table: e820.E820Table, max_arch_pfn: int) -> int:
     """First page number above RAM below 4 GiB; logged. Linux: ``e820__end_of_low_ram_pfn``."""
-    return table.end_pfn(_LOW_PFNS, _ram_types(kernel))
+    return table.end_pfn(_LOW_PFNS, _ram_types(kernel), max_arch_pfn)
 
 
 class Setup:
@@ -113,7 +115,8 @@ class Setup:
 
     def _memory_setup_default(self, entries: Sequence[E820Entry]) -> str:
         who = "BIOS-e820"
-        if len(entries) < 2 or not self._append(entries):
+        fewest = 1 if self.kernel.has(behaviours.E820_REWORKED) else 2
+        if len(entries) < fewest or not self._append(entries):
             who = "BIOS-e801"
             self.table.entries.clear()
             self.table.range_add(0, _LOWMEM_SIZE, e820.RAM)
@@ -181,7 +184,7 @@ class Setup:
 
         :param from_kexec: the nodes are of kinds that kexec makes anew, so that the next kernel need not keep them.
         """
-        if not nodes:
+        if not nodes or not self.kernel.has(behaviours.SETUP_DATA_SPLITS_RAM):
             return
         both = self.kernel.has(behaviours.SETUP_DATA_KEPT_FOR_KEXEC) and not from_kexec
         for node in nodes:
@@ -210,11 +213,11 @@ class Setup:
         self.table.range_remove(_BIOS_BEGIN, _BIOS_END - _BIOS_BEGIN, e820.RAM, check_type=True)
         self.table.update_table()
 
-    def find_max_pfn(self) -> None:
+    def find_max_pfn(self, max_arch_pfn: int) -> None:
         """Find where RAM ends, and print it; also for RAM below 4 GiB where there is more."""
-        self.max_pfn = e820_end_of_ram_pfn(self.kernel, self.table)
+        self.max_pfn = e820_end_of_ram_pfn(self.kernel, self.table, max_arch_pfn)
         if self.max_pfn > _LOW_PFNS:
-            e820_end_of_low_ram_pfn(self.kernel, self.table)
+            e820_end_of_low_ram_pfn(self.kernel, self.table, max_arch_pfn)
 
 
 #: Who made the table that the kernel is handed, by the way in which it was entered.
@@ -241,7 +244,7 @@ def brk_size(kernel: Kernel) -> int:
 
     Linux: ``arch/x86/kernel/vmlinux.lds.S: .brk``; ``RESERVE_BRK`` in ``setup.c`` and ``arch/x86/mm/init.c``.
     """
-    levels = 4 if kernel.builtin("X86_5LEVEL") else 3
+    levels = 4 if builds_five_levels(kernel) else 3
     page_tables = (4 if kernel.builtin("RANDOMIZE_MEMORY") else 2) * levels
     return _BRK_SLOP + _BRK_DMI + page_tables * _PAGE_SIZE
 
@@ -301,7 +304,7 @@ def _settle_table(system: System, setup: Setup) -> None:
     if whole is not None:
         setup.e820_add_kernel_range(whole.start, round_up(whole.end, _PAGE_SIZE) + brk_size(system.kernel))
     setup.trim_bios_range()
-    setup.find_max_pfn()
+    setup.find_max_pfn(max_arch_pfn(system.machine))
     system.stash[E820_TABLE_KEXEC] = tuple(E820Entry(e.start, e.size, e.type) for e in setup.table_kexec.entries)
 
 
@@ -331,10 +334,10 @@ def initmem_init(system: System) -> None:
     if not system.kernel.builtin("NUMA"):
         system.memblock.set_node(0, U64_MAX, system.memblock.memory, 0)
         system.nodes.possible.intersection_update({0})
-        system.memory.zones.free_area_init(zones)
+        system.memory.zones.zone_sizes_init(zones)
         return
     numa = x86_numa_init(system, setup.max_pfn)
-    system.memory.zones.free_area_init(zones)
+    system.memory.zones.zone_sizes_init(zones)
     numa.init_cpu_to_node(apic_ids(system))
     numa.init_gi_nodes()
     if system.machine.cpu_vendor in _VENDORS_WITH_NODE_BY_CACHE:
@@ -350,7 +353,9 @@ def _zone_limits(kernel: Kernel, max_pfn: int) -> dict[str, int]:
 def reserve_resources(system: System) -> Callable[[], None]:
     """Insert the first batch of resources and publish the firmware's map; what is left to do when PCI is set up."""
     setup = system.stash[SETUP]
-    resources = e820_resources.E820Resources(setup.table, system.iomem.root, system.log)
+    own_tree = system.kernel.has(SOFT_RESERVED_IN_OWN_TREE)
+    soft_reserved = system.soft_reserved.root if own_tree else system.iomem.root
+    resources = e820_resources.E820Resources(setup.table, system.iomem.root, soft_reserved, system.log)
     resources.reserve_resources()
     if system.kernel.config.get("FIRMWARE_MEMMAP", "y") != "n":
         e820_resources.firmware_map_add(setup.table_firmware, system.firmware_memmap)

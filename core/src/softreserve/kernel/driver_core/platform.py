@@ -21,14 +21,24 @@ _ROOT: Final = "/sys/devices/platform"
 class PlatformDevice(Device):
     """A platform device ``KIND.ID``; ``resources`` are its claims on ``/proc/iomem``, not linked yet."""
 
-    __slots__ = ("contents", "driver_override", "id", "kind", "resources")
+    __slots__ = ("children", "contents", "driver_override", "id", "kind", "parent", "resources")
 
-    def __init__(self, kind: str, number: int, numa_node: int = -1, resources: tuple[Resource, ...] = ()) -> None:
+    def __init__(
+        self,
+        kind: str,
+        number: int,
+        numa_node: int = -1,
+        resources: tuple[Resource, ...] = (),
+        parent: PlatformDevice | None = None,
+    ) -> None:
         name = f"{kind}.{number}"
-        super().__init__(name, f"{_ROOT}/{name}", numa_node)
+        super().__init__(name, f"{_ROOT if parent is None else parent.path}/{name}", numa_node)
         self.kind = kind
         self.id = number
         self.resources = resources
+        self.parent = parent
+        #: Directories of devices below it, by name.
+        self.children: dict[str, Directory] = {}
         self.driver_override: str | None = None
         #: What a driver shows in the directory of the device, while it is bound.
         self.contents: Directory | None = None
@@ -81,23 +91,32 @@ class PlatformBus(Bus["PlatformDevice", "PlatformDriver"]):
                     release_resource(claimed)
                 return status
         directory = Directory(names=lambda: self._names(device), lookup=lambda name: self._lookup(device, name))
-        self.state.sysfs.add(device.path, directory)
+        if device.parent is None:
+            self.state.sysfs.add(device.path, directory)
+        else:
+            device.parent.children[device.name] = directory
         self.device_add(device)
         return 0
 
     def platform_device_unregister(self, device: PlatformDevice) -> None:
         """Unbind a device and take it away with its resources."""
         self.device_del(device)
-        self.state.sysfs.remove(device.path)
+        if device.parent is None:
+            self.state.sysfs.remove(device.path)
+        else:
+            del device.parent.children[device.name]
         for res in device.resources:
             release_resource(res)
 
     # --- /sys/devices/platform/NAME
 
     def _names(self, device: PlatformDevice) -> list[str]:
-        return [*self._own_files(device), *(device.contents.listing() if device.contents is not None else ())]
+        contents = device.contents.listing() if device.contents is not None else ()
+        return [*self._own_files(device), *device.children, *contents]
 
     def _lookup(self, device: PlatformDevice, name: str) -> Node | None:
+        if name in device.children:
+            return device.children[name]
         found = device.contents.get(name) if device.contents is not None else None
         return found if found is not None else self._own_files(device).get(name)
 

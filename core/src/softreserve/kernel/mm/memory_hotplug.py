@@ -6,7 +6,7 @@ kernel name return what it returns: 0 or ``-errno``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from errno import E2BIG, EBUSY, EEXIST, EINVAL, EPERM
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Final
@@ -100,6 +100,9 @@ class MemoryHotplug:
         self.block_size = self.section_size
         #: First and last byte that the direct map can cover; ``None``: any. Linux: ``arch_get_mappable_range``.
         self.mappable_range: tuple[int, int] | None = None
+        self._forgets_normal_memory = state.kernel.has(behaviours.HOTPLUG_FORGETS_NORMAL_MEMORY)
+        #: Hot-added blocks from which the kernel has taken pages for itself.
+        self._taken_blocks: set[int] = set()
         #: Last byte of physical memory that the kernel can address. Linux: ``PHYSMEM_END``.
         self.physmem_end = (1 << state.arch.physmem_bits(state.machine)) - 1
         #: ``mem=``: memory must not be added beyond it while booting. Linux: ``max_mem_size``.
@@ -196,17 +199,22 @@ class MemoryHotplug:
         """Add memory of a node, named ``System RAM``."""
         return self._add_named(nid, start, size, "System RAM", flags)
 
-    def add_memory_driver_managed(self, nid: int, start: int, size: int, resource_name: str, flags: int = 0) -> int:
-        """Add memory that only a driver knows how to detect. ``nid`` is a group with :data:`MHP_NID_IS_MGID`."""
+    def add_memory_driver_managed(
+        self, nid: int, start: int, size: int, resource_name: str, flags: int = 0, online_type: str | None = None
+    ) -> int:
+        """Add memory that only a driver knows how to detect. ``nid`` is a group with :data:`MHP_NID_IS_MGID`.
+
+        :param online_type: what it goes online as; ``None``: the default.
+        """
         if not resource_name.startswith("System RAM (") or not resource_name.endswith(")"):
             return -EINVAL
-        return self._add_named(nid, start, size, resource_name, flags)
+        return self._add_named(nid, start, size, resource_name, flags, online_type)
 
-    def _add_named(self, nid: int, start: int, size: int, name: str, flags: int) -> int:
+    def _add_named(self, nid: int, start: int, size: int, name: str, flags: int, online_type: str | None = None) -> int:
         res = self._register_memory_resource(start, size, name)
         if isinstance(res, int):
             return res
-        status = self._add_memory_resource(nid, res, flags)
+        status = self._add_memory_resource(nid, res, flags, online_type or self.default_online_type)
         if status < 0:
             resource.release_resource(res)
         return status
@@ -250,7 +258,7 @@ class MemoryHotplug:
         )
         return -EINVAL
 
-    def _add_memory_resource(self, nid: int, res: Resource, flags: int) -> int:
+    def _add_memory_resource(self, nid: int, res: Resource, flags: int, online_type: str) -> int:
         """Linux: ``add_memory_resource``."""
         start, size = res.start, res.size
         status = self._check_hotplug_memory_range(start, size)
@@ -279,9 +287,9 @@ class MemoryHotplug:
         self._state.log.record(MEMORY_ADDED, "mm/memory_hotplug.c: add_memory_resource", start, start + size)
         if flags & MHP_MERGE_RESOURCE:
             resource.merge_system_ram_resource(res)
-        if self.default_online_type != "offline":
+        if online_type != "offline":
             first = start // self.block_size
-            self._online_blocks(first, first + size // self.block_size, self.default_online_type)
+            self._online_blocks(first, first + size // self.block_size, online_type)
         return 0
 
     def _add_blocks(self, nid: int, group: MemoryGroup | None, start: int, size: int, flags: int) -> int:
@@ -366,6 +374,27 @@ class MemoryHotplug:
         self._state.log.record(MEMORY_REMOVED, "mm/memory_hotplug.c: try_remove_memory", start, start + size)
         if nid >= 0:
             self.try_offline_node(nid)
+        return 0
+
+    def offline_and_remove_memory_ranges(self, ranges: Sequence[tuple[int, int]]) -> int:
+        """Take ranges (bytes, ends inclusive, whole blocks) offline and away, all of them or none: 0 or ``-errno``.
+
+        Linux: the same function.
+        """
+        size = self.block_size
+        taken: list[tuple[int, str]] = []
+        for block in (n for first, last in ranges for n in range(first // size, (last + 1) // size)):
+            blocks = self.blocks.find(block)
+            movable = blocks is not None and blocks.zone is not None and blocks.zone.name == "Movable"
+            status = self.device_offline(block)
+            if status < 0:
+                for offline, online_type in taken:
+                    self.device_online(offline, online_type)
+                return status
+            if not status:
+                taken.append((block, "online_movable" if movable else "online_kernel"))
+        for first, last in ranges:
+            self.remove_memory(first, last + 1 - first)
         return 0
 
     def _print_onlined(self, block: int) -> None:
@@ -462,7 +491,7 @@ class MemoryHotplug:
             self._adjust_present(zone, blocks, self._pages(blocks.first, blocks.end)[1])
             blocks.online, blocks.zone, blocks.online_type = True, zone, "offline"
         self.blocks.join(first, end)
-        if zone in pgdat.kernel_zones:
+        if zone in pgdat.kernel_zones and not self._forgets_normal_memory:
             nodes.has_normal_memory.add(zone.nid)
         nodes.has_memory.add(zone.nid)
         if rebuild:
@@ -474,6 +503,13 @@ class MemoryHotplug:
             end * self.block_size,
         )
         self._notify("online", start_pfn, nr_pages, status_change_nid)
+        if (
+            status_change_nid >= 0
+            and zone in pgdat.kernel_zones
+            and not self._state.booting
+            and self._state.kernel.has(behaviours.NEW_NODE_TAKES_KERNEL_PAGES)
+        ):
+            self._taken_blocks.add(first)
 
     def _adjust_present(self, zone: Zone, blocks: BlockRange, nr_pages: int) -> None:
         """Linux: ``adjust_present_page_count``."""
@@ -500,6 +536,8 @@ class MemoryHotplug:
             return 1
         if blocks.zone is None or self._has_holes(block):
             return -EINVAL
+        if block in self._taken_blocks:
+            return -EBUSY
         if blocks.early:
             status = self._boot_memory_refuses(block)
             if status:
@@ -550,7 +588,7 @@ class MemoryHotplug:
         self.blocks.join(block, block + 1)
 
         def clear_states() -> None:
-            if loses_normal:
+            if loses_normal and not self._forgets_normal_memory:
                 nodes.has_normal_memory.discard(zone.nid)
             if loses_all:
                 nodes.has_memory.discard(zone.nid)

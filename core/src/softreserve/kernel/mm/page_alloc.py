@@ -34,6 +34,7 @@ class PageAllocator:
         self._state = state
         self._nodes = nodes
         self._pgdats: dict[int, Pgdat] = {}
+        self._max_zone_pfns: Mapping[str, int] | None = None
         self._node_load: dict[int, int] = {}
         self._policy_zone = 0
         #: Until the first zone lists are built: no CPU is up, no page is taken.
@@ -44,10 +45,26 @@ class PageAllocator:
         #: The grain in which pages are grouped by mobility: a huge page.
         self.pageblock_pages = state.kernel.pmd_size // page_size
 
+    def zone_sizes_init(self, max_zone_pfns: Mapping[str, int]) -> None:
+        """The architecture says where zones end: they are laid out now, or where all architectures do it.
+
+        Linux: ``arch/*/mm/init.c``, :meth:`free_area_init`.
+        """
+        if self._state.kernel.has(behaviours.ZONES_AFTER_SETUP_ARCH):
+            self._max_zone_pfns = max_zone_pfns
+        else:
+            self.free_area_init(max_zone_pfns)
+
+    def mm_core_init_early(self) -> None:
+        """Lay out what the architecture left to be laid out. Linux: ``mm/mm_init.c: mm_core_init_early``."""
+        if self._max_zone_pfns is not None:
+            self.free_area_init(self._max_zone_pfns)
+            self._max_zone_pfns = None
+
     def free_area_init(self, max_zone_pfns: Mapping[str, int]) -> None:
         """Lay out the zones of every node and print them. Linux: ``mm/mm_init.c: free_area_init``.
 
-        Called by the architecture when nodes are known and memblock is complete.
+        Called when nodes are known and memblock is complete.
 
         :param max_zone_pfns: zone name (``"DMA"``, ``"DMA32"``, ``"Normal"``) to the first pfn above the zone, for the
             zones that the kernel is configured with.

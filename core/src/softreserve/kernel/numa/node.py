@@ -7,12 +7,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from errno import EEXIST, ENODEV
+from errno import EAGAIN, EEXIST, EINVAL, ENODEV
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from softreserve.kernel.numa.numa import NumaState, format_bitmap, format_list
 from softreserve.kernel.sysfs import Attribute, Directory, Link, Node, number_in
+from softreserve.model import behaviours
+from softreserve.model.units import memparse
 
 if TYPE_CHECKING:
     from softreserve.kernel.state import KernelState
@@ -36,7 +38,8 @@ class AccessCoordinate(NamedTuple):
 class NodeCache(NamedTuple):
     """A memory side cache, sizes in bytes.
 
-    Indexing: 0 direct, 1 indexed, 2 other. Write policy: 0 back, 1 through, 2 other.
+    Indexing: 0 direct, 1 indexed, 2 other. Write policy: 0 back, 1 through, 2 other. Address mode: 1 where the
+    addresses of the cache add to those of the memory.
     """
 
     level: int
@@ -44,6 +47,7 @@ class NodeCache(NamedTuple):
     line_size: int
     indexing: int
     write_policy: int
+    address_mode: int = 0
 
 
 class MemoryBlocks(Protocol):
@@ -91,6 +95,8 @@ class NodeDevice:
             lookup=self._link,
             in_order=True,
         )
+        if nodes.kernel.has(behaviours.NODE_RECLAIM_FILE):
+            self.directory.children["reclaim"] = Attribute(0o200, store=partial(_reclaim_store, nodes.kernel.page_size))
 
     def _link_names(self) -> Iterator[str]:
         yield from (f"cpu{cpu}" for cpu in self._nodes.present_cpus(self.nid))
@@ -122,16 +128,32 @@ class NodeDevice:
     def add_cache(self, cache: NodeCache) -> None:
         """Show a cache in ``memory_side_cache``."""
         self.caches[cache.level] = cache
+        address_mode: dict[str, Node] = {}
+        if self._nodes.kernel.has(behaviours.CACHE_ADDRESS_MODE):
+            address_mode["address_mode"] = Attribute(0o444, lambda: f"{cache.address_mode:#x}\n")
         parent = self.directory.children.setdefault("memory_side_cache", Directory())
         assert isinstance(parent, Directory)
         parent.children[f"index{cache.level}"] = Directory(
             {
                 "indexing": Attribute(0o444, lambda: f"{cache.indexing}\n"),
                 "size": Attribute(0o444, lambda: f"{cache.size}\n"),
+                **address_mode,
                 "line_size": Attribute(0o444, lambda: f"{cache.line_size}\n"),
                 "write_policy": Attribute(0o444, lambda: f"{cache.write_policy}\n"),
             }
         )
+
+
+def _reclaim_store(page_size: int, data: bytes) -> int:
+    """Write to ``reclaim``: how many bytes to take back. No page is in use here, so none can be: -EAGAIN.
+
+    Words behind the size, which choose among pages, are taken for right. Linux: ``user_proactive_reclaim``.
+    """
+    text = data.decode("latin-1").strip()
+    size, rest = memparse(text)
+    if rest == text:
+        return -EINVAL
+    return -EAGAIN if size // page_size else len(data)
 
 
 _NUMASTAT: Final = ("numa_hit", "numa_miss", "numa_foreign", "interleave_hit", "local_node", "other_node")

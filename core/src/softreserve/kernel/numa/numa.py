@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
+from softreserve.model import behaviours
 from softreserve.model.events import EventLog, Rule
 from softreserve.model.kernel import Kernel
 
@@ -172,7 +173,8 @@ class NumaState:
                 self._distance_warning("distance table not allocated yet")
                 return
             self.numa_alloc_distance(self.distance_size())
-            self.log.printk(f"NUMA: Initialized distance table, cnt={self.distance_count}")
+            if self.kernel.has(behaviours.NUMA_DISTANCE_LINE):
+                self.log.printk(f"NUMA: Initialized distance table, cnt={self.distance_count}")
         assert self._distance is not None
         where = f"from={from_} to={to} distance={distance}"
         count = self.distance_count
