@@ -6,10 +6,9 @@ from errno import EBUSY, EINVAL
 from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel import resource
-from softreserve.kernel.driver_core.bus import c_text
 from softreserve.kernel.mm.memory_hotplug import MHP_MEMMAP_ON_MEMORY, MHP_NID_IS_MGID, ONLINE_TYPES
 from softreserve.kernel.resource import IORESOURCE_SYSTEM_RAM, Resource
-from softreserve.kernel.sysfs import Attribute, Node
+from softreserve.kernel.sysfs import Attribute, Node, c_text
 from softreserve.model.events import Rule
 from softreserve.model.units import string_get_size
 
