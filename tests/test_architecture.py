@@ -149,6 +149,38 @@ def test_the_core_knows_no_plugin_by_name() -> None:
     assert found == []
 
 
+#: Names of architectures as words; what follows ``-`` is part of another name.
+ARCHITECTURE = re.compile(
+    r"(?<![a-z0-9-])(x86(_64)?|amd64|i386|arm64|aarch64|riscv(64)?|loongarch(64)?)(?![a-z0-9])", re.IGNORECASE
+)
+
+
+def said(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Names and texts in code; not docstrings, nor what tables say of behaviours and how they are known."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            continue
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("Behaviour", "Boundary"):
+            for keyword in node.keywords:
+                yield from said(keyword)
+            continue
+        for name in ("id", "attr", "name", "arg", "value"):
+            if isinstance(text := getattr(node, name, None), str):
+                yield getattr(node, "lineno", 0), text
+        yield from said(node)
+
+
+def test_the_core_knows_no_architecture_by_name() -> None:
+    """A plugin describes its own (``ArchInfo``); formats that name several are data beside the code."""
+    found = [
+        f"{path.relative_to(wheels.ROOT)}:{line}: {text}"
+        for path in sorted(SOURCES[CORE].rglob("*.py"))
+        for line, text in said(ast.parse(path.read_text()))
+        if ARCHITECTURE.search(text.replace("_", " ") if text.isidentifier() else text)
+    ]
+    assert found == []
+
+
 @pytest.mark.parametrize("package", PLUGINS)
 def test_loading_a_plugin_imports_little(package: str) -> None:
     """What stands at the top of the module with the hooks is imported at every boot: nothing slow, no third party."""

@@ -16,6 +16,7 @@ from softreserve.model.cmdline import CommandLine
 from softreserve.model.kernel import Kernel
 from softreserve.model.machine import Machine
 from softreserve.plugins.hooks import load
+from softreserve.plugins.selection import Selection
 
 
 @pytest.fixture
@@ -68,6 +69,14 @@ def session(toy: System) -> Iterator[Session]:
         pytest.skip(str(error))
     with found:
         yield found
+
+
+@pytest.fixture
+def two_architectures() -> None:
+    """Skips where what describes x86-64 and arm64 is not installed."""
+    missing = {"x86_64", "arm64"} - set(Selection().arches)
+    if missing:
+        pytest.skip(f"needs what boots {' and '.join(sorted(missing))}: pip install ./plugins/x86 ./plugins/arm64")
 
 
 DEMO = Path(__file__).parents[2] / "examples" / "softreserve-demo"

@@ -72,7 +72,7 @@ class EveryHook:
             hooks_of(system).dax_devices(system)
             return 0
 
-        return [Module("every", "DAX", "drivers/dax/every.c", init)]
+        return [Module("every", "NUMA", "drivers/dax/every.c", init)]
 
     @hookimpl
     def softreserve_dax_devices(self, system: System) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import attrs
+import pytest
 from softreserve.machine.carry import lost_on
 from softreserve.model.acpi.srat import CpuAffinity, MemoryAffinity, Srat
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.machine import E820Entry
 from softreserve.model.ranges import PhysRange
 from softreserve.testing.machines import sample_machine
+
+pytestmark = pytest.mark.usefixtures("two_architectures")
 
 
 def test_a_machine_without_parts_of_one_architecture_carries_over_whole() -> None:

@@ -20,6 +20,7 @@ from softreserve.model.errors import ConfigError, InputError, MachineError
 from softreserve.model.kernel import Kernel
 from softreserve.model.ranges import PhysRange
 from softreserve.model.scenario import Scenario
+from softreserve.plugins.architectures import arch_infos, presumed_arch
 
 MAP = (
     "efi: mem00: [Conventional|   |  |  |  |  |  |  |  |  |  |   |WB|WT|WC|UC] range=[0x0000000000000000-"
@@ -179,6 +180,23 @@ def test_a_boot_does_not_read_the_steps(case: Path) -> None:
     assert load(case, with_steps=False).steps == ()
 
 
+def test_a_machine_file_need_not_name_the_architecture_that_is_presumed(tmp_path: Path) -> None:
+    path = tmp_path / "machine.toml"
+    path.write_text(MACHINE.replace('arch = "x86_64"', ""))
+    if presumed_arch():
+        assert load(path).machine.arch == presumed_arch()
+    else:
+        assert problems(path) == [
+            "machine.toml: line 1: kernel.arch: missing, and no plugin is installed that boots one"
+        ]
+
+
+@pytest.mark.usefixtures("two_architectures")
+def test_what_is_presumed_is_what_a_plugin_says() -> None:
+    assert [info.name for info in arch_infos() if info.presumed] == [presumed_arch()]
+
+
+@pytest.mark.usefixtures("two_architectures")
 def test_the_page_size_follows_from_the_configuration(case: Path) -> None:
     (case / "kernel.toml").write_text('release = "6.1"\narch = "arm64"\n[config]\nARM64_64K_PAGES = "y"\n')
     assert load(case).machine.kernel.page_size == 65536
@@ -413,6 +431,7 @@ def test_any_bytes_are_a_machine_or_said_to_be_none(tmp_path_factory: pytest.Tem
 # ------------------------------------------------------------------------------------------------------------- kernels
 
 
+@pytest.mark.usefixtures("two_architectures")
 def test_another_release_of_the_same_kind_keeps_the_options() -> None:
     kernel = Kernel("6.1.0", "arm64", config={"DAX": "y", "ARM64_4K_PAGES": "y"})
     same = rebuilt(kernel, release="6.1.192", page_size=65536)
@@ -425,6 +444,7 @@ def test_another_architecture_starts_with_small_pages() -> None:
     assert rebuilt(kernel, arch="x86_64").page_size == 4096
 
 
+@pytest.mark.usefixtures("two_architectures")
 def test_older_releases_have_the_oldest_options_known() -> None:
     assert default_config("x86_64", "5.8")["NUMA_MEMBLKS"] == "n"
     assert default_config("x86_64", "6.9") == default_config("x86_64", "6.1.0-56-amd64")
@@ -514,6 +534,7 @@ ARM64 = """\
 """
 
 
+@pytest.mark.usefixtures("two_architectures")
 def test_page_size_and_architecture_are_read_from_what_the_kernel_says_of_itself() -> None:
     scenario = parse_dmesg(ARM64)
     assert (scenario.machine.arch, scenario.machine.kernel.page_size) == ("arm64", 65536)
@@ -564,6 +585,7 @@ def test_release_and_compiler_tell_the_architecture(version: str, arch: str) -> 
     assert parse_dmesg(text).machine.arch == arch
 
 
+@pytest.mark.usefixtures("two_architectures")
 def test_what_a_log_does_not_tell_is_said_to_be_assumed() -> None:
     text = "Linux version 6.12.1-custom (x)\nefi:   0x000040000000-0x00007fffffff [Conventional|   |WB|  |  |  ]\n"
     assert missing(parse_dmesg(text)) == [

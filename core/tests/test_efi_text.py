@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from softreserve.model.efi import EfiAttribute, EfiDescriptor, EfiMemoryMap
 from softreserve.model.efi_text import (
     native_line,
+    numbered_line,
     parse_efi_memmap,
     read_binary,
     typeattr_format,
     write_binary,
-    x86_line,
 )
 from softreserve.model.errors import InputError
 from softreserve.model.kernel import Kernel
@@ -40,7 +40,7 @@ descriptors = st.builds(
 
 
 def test_an_x86_line_is_what_a_real_kernel_printed() -> None:
-    assert x86_line(131, EfiDescriptor(7, 0x100000000, 0x80000, WB_ALL | SP), OLD) == X86_LINE
+    assert numbered_line(131, EfiDescriptor(7, 0x100000000, 0x80000, WB_ALL | SP), OLD) == X86_LINE
 
 
 def test_an_arm64_line_is_what_a_real_kernel_printed() -> None:
@@ -80,7 +80,7 @@ def test_old_releases_print_long_names_and_fewer_columns() -> None:
 @given(st.lists(descriptors, min_size=1, max_size=5), st.sampled_from(["5.5", "5.10", "6.1", "6.12"]))
 def test_whatever_x86_prints_is_read_back(drawn: Any, release: str) -> None:
     kernel = Kernel(release, "x86_64")
-    text = "\n".join(x86_line(index, descriptor, kernel) for index, descriptor in enumerate(drawn))
+    text = "\n".join(numbered_line(index, descriptor, kernel) for index, descriptor in enumerate(drawn))
     assert parse_efi_memmap(text).descriptors == tuple(drawn)
 
 

@@ -44,11 +44,12 @@ def test_no_kernel_is_made_with_another_release(release: str) -> None:
 
 
 MACHINE = 'efi_map = [{ start = 0, size = "1G" }]\n'
+KERNEL = "kernel.arch = 'x86_64'\n"
 
 
 def test_a_name_in_a_machine_file_is_refused_with_its_line(tmp_path: Path) -> None:
     file = tmp_path / "evil.toml"
-    file.write_text(f"{MACHINE}name = '{EVIL}'\n[kernel]\nrelease = '6.1{EVIL}'\n")
+    file.write_text(f"{MACHINE}name = '{EVIL}'\n[kernel]\nrelease = '6.1{EVIL}'\narch = 'x86_64'\n")
 
     with pytest.raises(ConfigError) as refused:
         load(file)
@@ -60,10 +61,10 @@ def test_a_name_in_a_machine_file_is_refused_with_its_line(tmp_path: Path) -> No
 
 def test_a_file_s_or_directory_s_name_is_refused_where_it_would_be_the_machine_s(tmp_path: Path) -> None:
     file = tmp_path / f"{EVIL}.toml"
-    file.write_text(MACHINE)
+    file.write_text(MACHINE + KERNEL)
     with pytest.raises(ConfigError, match=r"without `name` the file's name is the machine's: wanted"):
         load(file)
-    file.write_text(f"{MACHINE}name = 'good'\n")
+    file.write_text(f"{MACHINE}{KERNEL}name = 'good'\n")
     assert load(file).machine.name == "good"
 
     capture = tmp_path / EVIL / "input"

@@ -62,7 +62,6 @@ _E820_NUMBER: Final = re.compile(r"type (\d+)")
 #: What becomes of the firmware's memory in the e820 table of the EFI stub; other types loaders add by themselves.
 _FROM_FIRMWARE: Final = frozenset((RAM, ACPI, NVS, PMEM, SOFT_RESERVED))
 
-_X86_32: Final = re.compile(r"Linux version \S*[-.]i?[3-6]86|\d+MB HIGHMEM available")
 
 #: Releases that Debian builds.
 _DEBIAN: Final = re.compile(r"(?:^\d[\d.]*-\d+|\+(?:deb|bpo)\d+)-(?:cloud-|rt-)?[a-z]+\d+[a-z]*$")
@@ -210,9 +209,10 @@ class _Log:
 
     def _arch(self) -> str:
         """The architecture whose kernel wrote this, by what only its kernels say."""
-        if any(_X86_32.match(line.message) for line in self.lines):
-            raise self._error("a log of a 32-bit x86 kernel; only 64-bit ones are emulated")
         known = tomllib.loads(Path(__file__).with_name("logs.toml").read_text())
+        for what, marks in known["refused"].items():
+            if any(re.match(marks, line.message) for line in self.lines):
+                raise self._error(f"a log of a {what} kernel; only 64-bit ones are emulated")
         described = {info.name: info.log_marks for info in arch_infos() if info.log_marks}
         for arch, marks in {**known["marks"], **described}.items():
             if any(re.match(marks, line.message) for line in self.lines):

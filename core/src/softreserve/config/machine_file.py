@@ -28,7 +28,7 @@ from softreserve.model.names import name_problem
 from softreserve.model.ranges import PhysRange
 from softreserve.model.scenario import Scenario
 from softreserve.model.units import EFI_PAGE_SIZE
-from softreserve.plugins.architectures import arch_info
+from softreserve.plugins.architectures import arch_info, presumed_arch
 
 __all__ = ["MachineFile", "read_machine_file"]
 
@@ -54,7 +54,7 @@ class KernelSection:
     """``[kernel]``. ``config`` changes single options of Debian's build of that release."""
 
     release: str = "6.12"
-    arch: str = "x86_64"
+    arch: str = attrs.field(factory=presumed_arch)
     page_size: int = attrs.field(default=4096, validator=one_of(PAGE_SIZES))
     config: dict[str, str | int] = attrs.field(factory=dict)
 
@@ -211,6 +211,9 @@ def _name(found: MachineFile, path: Path, document: Document) -> str | None:
 
 
 def _kernel(section: KernelSection, document: Document) -> Kernel | None:
+    if not section.arch:
+        document.problem(("kernel", "arch"), "missing, and no plugin is installed that boots one")
+        return None
     arch = arch_info(section.arch)
     own = {name.removeprefix("CONFIG_"): value for name, value in section.config.items()}
     for name in section.config:

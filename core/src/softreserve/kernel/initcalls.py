@@ -26,7 +26,7 @@ class Level(IntEnum):
     LATE = 8
 
 
-#: Directories in link order, as far as initcalls that we model live there. The longest prefix wins.
+#: Directories in link order, as far as initcalls that we model live there. The longest prefix wins; ``*`` is any name.
 _LINK_ORDER = (
     "arch/",
     "kernel/",
@@ -44,12 +44,15 @@ _LINK_ORDER = (
     "drivers/firmware/",
     "drivers/",
     "net/",
-    "arch/x86/pci/",
+    "arch/*/pci/",
 )
 
 
 def link_rank(source: str) -> int:
     """Where a source file comes in the link order."""
+    if source.startswith("arch/"):
+        _, _, rest = source.split("/", 2)
+        source = f"arch/*/{rest}"
     best, length = len(_LINK_ORDER), -1
     for rank, prefix in enumerate(_LINK_ORDER):
         if source.startswith(prefix) and len(prefix) > length:

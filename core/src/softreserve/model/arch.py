@@ -81,6 +81,7 @@ class ArchInfo(NamedTuple):
     :param boots_from_e820: whether the kernel is handed an e820 table, and setup_data nodes.
     :param parameters: words of the command line that nothing but this architecture knows: ``NAME`` or ``NAME=VALUE``.
     :param mem_means: what ``mem=`` gives.
+    :param presumed: whether a description that names no architecture is taken to be one of this.
     :param kexec_loaders: by system call, what loads the next kernel: takes a
         :class:`~softreserve.kernel.system.System` and the request.
     """
@@ -103,6 +104,7 @@ class ArchInfo(NamedTuple):
     boots_from_e820: bool = False
     parameters: frozenset[str] = frozenset()
     mem_means: str = "an amount of memory"
+    presumed: bool = False
     kexec_loaders: Mapping[str, Callable[[Any, KexecRequest], KexecImage]] = {}
 
     def option_problem(self, name: str, value: str | int) -> str | None:

@@ -125,7 +125,7 @@ MEMBLOCK_PANICS_WHEN_FULL: Final = Behaviour(
 
 NUMA_MEMBLKS_GENERIC: Final = Behaviour(
     "numa-memblks-generic",
-    "mm/numa_memblks.c serves x86 and arm64; reserved blocks win in phys_to_target_node",
+    "mm/numa_memblks.c serves all architectures; reserved blocks win in phys_to_target_node",
     since=Boundary(
         "6.12",
         "mm: introduce numa_memblks",

@@ -21,12 +21,12 @@ from softreserve.model.units import EFI_PAGE_SIZE, U64_MAX
 __all__ = [
     "DESCRIPTOR_SIZE",
     "native_line",
+    "numbered_line",
     "parse_efi_memmap",
     "parse_efi_messages",
     "read_binary",
     "typeattr_format",
     "write_binary",
-    "x86_line",
 ]
 
 #: Bytes of ``efi_memory_desc_t``; a firmware's stride is this or more. Linux: ``include/linux/efi.h``.
@@ -122,7 +122,7 @@ def typeattr_format(descriptor: EfiDescriptor, kernel: Kernel) -> str:
     return (text + _columns(descriptor.attribute, kernel.has(behaviours.EFI_HOT_PLUGGABLE), crypto))[:_BUFFER_CHARS]
 
 
-def x86_line(index: int, descriptor: EfiDescriptor, kernel: Kernel) -> str:
+def numbered_line(index: int, descriptor: EfiDescriptor, kernel: Kernel) -> str:
     """One line of x86's dump, with its prefix. Linux: ``arch/x86/platform/efi/efi.c: efi_print_memmap``."""
     where = f"range=[0x{descriptor.start:016x}-0x{descriptor.last:016x}]"
     return f"efi: mem{index:02}: {typeattr_format(descriptor, kernel)} {where} ({descriptor.pages >> 8}MB)"
@@ -221,11 +221,11 @@ def _entry(payload: str) -> tuple[int | None, EfiDescriptor] | None:
     if payload.startswith("0x") and "[" in payload:
         return None, _native_entry(payload)
     if payload.startswith("mem") and payload[3:4].isdigit():
-        return None if payload.endswith(_INVALID) else _x86_entry(payload)
+        return None if payload.endswith(_INVALID) else _numbered_entry(payload)
     return None
 
 
-def _x86_entry(payload: str) -> tuple[int, EfiDescriptor]:
+def _numbered_entry(payload: str) -> tuple[int, EfiDescriptor]:
     head, colon, rest = payload.partition(": ")
     typeattr, separator, tail = rest.rpartition(" range=[")
     place, bracket, size = tail.partition("]")

@@ -9,7 +9,7 @@ from softreserve.model.arch import ArchInfo
 from softreserve.plugins.hooks import load
 from softreserve.plugins.selection import Selection
 
-__all__ = ["arch_info", "arch_infos"]
+__all__ = ["arch_info", "arch_infos", "presumed_arch"]
 
 
 def arch_info(arch: str) -> ArchInfo:
@@ -26,6 +26,16 @@ def arch_infos() -> tuple[ArchInfo, ...]:
     :raises PluginError: a plugin that boots one cannot be imported, or answers wrongly.
     """
     return tuple(map(arch_info, Selection().arches))
+
+
+def presumed_arch() -> str:
+    """The architecture of a description that names none: the one that is presumed, else the first one installed.
+
+    An empty name where none is installed.
+
+    :raises PluginError: a plugin that boots one cannot be imported, or answers wrongly.
+    """
+    return min(((not info.presumed, info.name) for info in arch_infos()), default=(True, ""))[1]
 
 
 @cache

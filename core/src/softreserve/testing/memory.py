@@ -15,6 +15,9 @@ from softreserve.plugins.hooks import load
 
 __all__ = ["CONFIG", "boot_memory"]
 
+#: No plugin boots it: everything is as on most architectures.
+_ARCH: Final = "memory-only"
+
 #: Options as a distribution sets them.
 CONFIG: Final[Mapping[str, str]] = {
     "NUMA": "y",
@@ -49,7 +52,7 @@ def boot_memory(
     :param plugins: ``(name, plugin)`` that are asked for initcalls, modules and sysfs, but know of no architecture.
     :param acpi: tables, by signature.
     """
-    kernel = Kernel(release, "x86_64", page_size=page_size, config={**CONFIG, **(config or {})})
+    kernel = Kernel(release, _ARCH, page_size=page_size, config={**CONFIG, **(config or {})})
     machine = Machine("test", kernel=kernel, cmdline=CommandLine(cmdline), cpus=cpus, acpi=acpi or {})
     hooks = load([], extra=plugins)
     system = System(machine, hooks)

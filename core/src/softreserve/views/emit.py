@@ -31,13 +31,13 @@ def _e820(system: System) -> list[str]:
 
 def _efi(system: System) -> list[str]:
     """The EFI map that the kernel was handed, as ``efi=debug`` prints it."""
-    from softreserve.model.efi_text import native_line, x86_line
+    from softreserve.model.efi_text import native_line, numbered_line
 
     efi_map = system.handoff.efi_map
     if efi_map is None:
         return []
     if system.handoff.e820 is not None:
-        return [x86_line(index, descriptor, system.kernel) for index, descriptor in enumerate(efi_map)]
+        return [numbered_line(index, descriptor, system.kernel) for index, descriptor in enumerate(efi_map)]
     return [native_line(descriptor, system.kernel) for descriptor in efi_map]
 
 

@@ -57,5 +57,6 @@ X86_64: Final = ArchInfo(
     boots_from_e820=True,
     parameters=frozenset({"memmap", "efi_fake_mem", "add_efi_memmap", "numa=noacpi", "numa=nohmat"}),
     mem_means="the highest address",
+    presumed=True,
     kexec_loaders={"kexec_load": _kexec_load, "kexec_file_load": _kexec_file_load},
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from softreserve.model.efi import EfiDescriptor, EfiMemoryMap
-from softreserve.model.efi_text import typeattr_format, x86_line
+from softreserve.model.efi_text import numbered_line, typeattr_format
 from softreserve.model.events import EventLog
 from softreserve.model.kernel import Kernel
 from softreserve.model.units import U64_MAX
@@ -61,4 +61,4 @@ def efi_clean_memmap(efi_map: EfiMemoryMap, kernel: Kernel, log: EventLog) -> Ef
 def efi_print_memmap(efi_map: EfiMemoryMap, kernel: Kernel, log: EventLog) -> None:
     """Print every descriptor in the map's order. Linux: the same function."""
     for index, descriptor in enumerate(efi_map):
-        log.printk(x86_line(index, descriptor, kernel), "arch/x86/platform/efi/efi.c: efi_print_memmap")
+        log.printk(numbered_line(index, descriptor, kernel), "arch/x86/platform/efi/efi.c: efi_print_memmap")
