@@ -78,6 +78,7 @@ SPOILED: list[tuple[Mapping[str, bytes | str | None], str]] = [
     ({"acpi/SRAT.bin": b""}, "acpi/SRAT.bin: offset 0x0"),
     ({"kernel.toml": KERNEL + "x = " + "9" * 5000}, "kernel.toml: line 3: a number has too many digits"),
     ({"kernel.toml": KERNEL + "x = " + "[" * 5000}, "kernel.toml: line 3: tables or arrays are nested too deeply"),
+    ({"kernel.toml": KERNEL + "a." * 100_000 + "b = 1"}, "kernel.toml: line 3: tables or arrays are nested too deeply"),
     (
         {"kernel.toml": f'release = "{"9" * 5000}.1"\narch = "x86_64"\n'},
         "kernel.toml: line 1: release: unknown kernel release '99999",
@@ -115,7 +116,7 @@ SPOILED: list[tuple[Mapping[str, bytes | str | None], str]] = [
     ),
     (
         {"steps.toml": '[[step]]\nencoding = "latin-1"\nwrites = [["/sys/x", "☃"]]\n'},
-        "line 3: step[0].writes: write 1: latin-1 has no '☃'",
+        "line 3: step[0].writes[0]: latin-1 has no '☃'",
     ),
     (
         {"steps.toml": '[[step]]\nencoding = "ebcdic"\nwrites = []\n'},

@@ -80,6 +80,29 @@ def test_every_command_takes_a_machine_in_every_form(
     assert status in (0, 1) or (name == "kaslr" and "no [image]" in err), err
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "neither a kernel log nor a machine file (TOML)"),
+        ("hello\n", "neither a kernel log nor a machine file (TOML)"),
+        ("\x7fELF\x02\x01\n", "neither a kernel log nor a machine file (TOML)"),
+        ("[kernel]\nrelase = '6.12'\n", "line 2: kernel.relase: unknown key"),
+        ("cmdline = 'x\n", "line 1: "),
+        ("??? BIOS-e820: [mem 0x0-0xfff] usable\n", "line 1: a line of a memory map that cannot be read"),
+        ("BIOS-e820: [mem 0x0-0xfff] usable\n", "no line 'Linux version ...' in it"),
+    ],
+)
+def test_what_is_neither_a_log_nor_a_machine_is_said_to_be_so(
+    text: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text(text)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+    for name in (str(tmp_path / "file"), "-"):
+        assert main(["boot", name]) == 2
+        first = capsys.readouterr().err.splitlines()[0]
+        assert first.startswith(f"softreserve: {name if name != '-' else 'standard input'}: {said}")
+
+
 @pytest.mark.parametrize("spec", ["{tmp}/fifo", "/dev/zero", "/dev/null", "dmesg:{tmp}/fifo", "dmesg:/dev/zero"])
 def test_only_regular_files_are_opened(spec: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     os.mkfifo(tmp_path / "fifo")

@@ -273,12 +273,13 @@ def test_mistakes_in_kernel_toml_are_named_by_line_and_key(case: Path, text: str
         ('[[step]]\nrun = "a"\nwrites = []\n', "line 2: step[0].run: a step has either run or writes"),
         ("step = 3\n", "line 1: step: wanted an array, not 3"),
         ("step = [1]\n", "line 1: step[0]: wanted a table, not 1"),
-        ('[[step]]\nwrites = [["a"]]\n', "line 2: step[0].writes: write 1: wanted [path, value], not ['a']"),
+        ('[[step]]\nwrites = [["a"]]\n', "line 2: step[0].writes[0]: wanted [path, value], not ['a']"),
+        ('[[step]]\nwrites = [\n  ["/a", "1"],\n  ["/b"],\n]\n', "line 4: step[0].writes[1]: wanted [path, value]"),
         ('[[step]]\nname = "a"\nwritse = []\nrun = "b"', "line 3: step[0].writse: unknown key; did you mean 'writes'?"),
         ('[kexec]\nsycall = "kexec_load"\n', "line 2: kexec.sycall: unknown key; did you mean 'syscall'?"),
         ('[kexec]\nsyscall = "reboot"\n', "line 2: kexec.syscall: unknown system call 'reboot'"),
         ('[kexec]\nkernel = "7"\n', "line 2: kexec.kernel: unknown kernel release '7'"),
-        ("[kexec]\nsetup_data = [[1, 2]]\n", "line 2: kexec.setup_data: range 1: wanted"),
+        ("[kexec]\nsetup_data = [[1, 2]]\n", "line 2: kexec.setup_data[0]: wanted"),
     ],
 )
 def test_mistakes_in_steps_are_named_by_line_and_key(case: Path, text: str, said: str) -> None:
@@ -411,7 +412,7 @@ def test_all_mistakes_are_shown_together_each_with_its_place(tmp_path: Path) -> 
         (MACHINE + "[kernel]\n", "line 6: kernel: is there twice; it was on line 1 before"),
         (MACHINE.replace("x86_64", 'x86_64"\nrelease = "six'), "line 3: kernel.release: unknown kernel release 'six'"),
         ('efi_map_file = "nowhere"\n[kernel]\n', "No such file or directory"),
-        (f'cmdline = "{"x" * 3000}"\n' + MACHINE, "a command line of 3000 characters"),
+        (f'cmdline = "{"x" * 3000}"\n' + MACHINE, "line 1: cmdline: a command line of 3000 characters"),
     ],
 )
 def test_a_mistake_in_a_machine_file_is_one_line(tmp_path: Path, text: str, said: str) -> None:

@@ -6,6 +6,7 @@ A capture directory, a TOML machine file, ``example:NAME``, ``dmesg:FILE``, or `
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 from softreserve.model.errors import InputError, nearest
@@ -25,6 +26,8 @@ STDIN = "-"
 
 _EXAMPLES = os.path.join(os.path.dirname(__file__), "examples")
 _SUFFIX = ".toml"
+#: What some line of a TOML file looks like.
+_TOML = re.compile(rb"^[ \t]*(?:\[[\w \t\"'.\[\]-]+\]|[\w\"'.-]+[ \t]*=)", re.MULTILINE)
 #: How near the name of a machine is to that of an example that was meant.
 _TYPING_ERROR = 0.9
 _OWN_TABLES = "--acpi goes with a kernel log: machine files and captures have tables of their own"
@@ -79,6 +82,8 @@ def _recognised(path: str, acpi: StrPath | None) -> Scenario:
     data = read_bytes(path)
     if is_log(data):
         return read_dmesg(path, acpi, data)
+    if not _TOML.search(data):
+        raise InputError("neither a kernel log nor a machine file (TOML)", path=path_words(path))
     if acpi is not None:
         raise InputError(_OWN_TABLES, path=path_words(path))
     from softreserve.config.machine_file import read_machine_file

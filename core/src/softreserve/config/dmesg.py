@@ -74,7 +74,7 @@ _TABLES: Final = ("SRAT", "SLIT", "HMAT", "CEDT")
 def is_log(data: bytes) -> bool:
     """Whether the content of a file is a kernel log, and no machine file that speaks of one."""
     text = _text(data)
-    if not any(p.match(line.message) for line in log_lines(text) for p in (_RELEASE, _E820, _EFI)):
+    if not any(_RELEASE.match(line.message) or _LOOKS_LIKE_MAP.search(line.line) for line in log_lines(text)):
         return False
     try:
         tomllib.loads(text)

@@ -169,10 +169,16 @@ def _machine(found: MachineFile, path: Path, document: Document) -> Machine | No
     acpi: dict[str, bytes] = {}
     cmdline = CommandLine()
     try:
-        cmdline = checked_cmdline(found.cmdline, path)
+        cmdline = checked_cmdline(found.cmdline)
+    except InputError as error:
+        document.problem(("cmdline",), str(error))
+    try:
         if found.efi_map_file is not None:
             file = path.parent / found.efi_map_file
             efi_map = parse_efi_memmap(read_text(file, inside=path.parent), path=file)
+    except InputError as error:
+        problems.add(error)
+    try:
         if found.acpi_dir is not None:
             acpi = _acpi_tables(path.parent / found.acpi_dir, path.parent)
     except InputError as error:

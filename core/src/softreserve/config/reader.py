@@ -41,6 +41,10 @@ _POWERS = "KMGTPE"
 #: A name that needs no quotes, and how long one is that a message names whole.
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _LONG_NAME = 60
+#: A dotted key of more names than any file has tables in each other; tomllib's time grows with their square.
+_DEEP = re.compile(
+    r"""(?:^|[{,])[ \t]*\[{0,2}[ \t]*(?:(?:[\w-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')[ \t]*\.[ \t]*){200}""", re.MULTILINE
+)
 #: How near an unknown key is to one that was meant.
 _TYPING_ERROR = 0.75
 
@@ -186,6 +190,8 @@ class Document:
         """The top table; an empty one, with a problem noted, where the file cannot be read."""
         try:
             self.text = text_of(read_bytes(self._source, self._inside) if self._data is None else self._data, self.path)
+            if _DEEP.search(self.text):
+                raise RecursionError
             return self.table((), tomllib.loads(self.text))
         except InputError as error:
             self.problems.add(error)
@@ -194,7 +200,7 @@ class Document:
         except ValueError:  # of int(), which limits the digits
             self.problems.add(self._problem_where(r"(?:\d_?){4000}", "a number has too many digits"))
         except RecursionError:
-            self.problems.add(self._problem_where(r"[\[{]", "tables or arrays are nested too deeply"))
+            self.problems.add(self._problem_where(r"[\[{.]", "tables or arrays are nested too deeply"))
         return self.table((), {}, broken=True)
 
     def _syntax_problem(self, message: str) -> InputError:
@@ -336,6 +342,10 @@ class Table:
     def problem(self, name: str, message: str) -> None:
         """Note a problem of one of this table's keys."""
         self.document.problem((*self.key, name), message)
+
+    def problem_in(self, name: str, index: int, message: str) -> None:
+        """Note a problem of an element (from 0) of one of this table's arrays."""
+        self.document.problem((*self.key, name, index), message)
 
 
 _WORDS: dict[type, str] = {

@@ -69,14 +69,14 @@ def _step(table: Table, number: int) -> Step:
         table.problem("encoding", f"unknown encoding {shown(encoding)}; known: {', '.join(_ENCODINGS)}")
         encoding = _ENCODINGS[0]
     writes = []
-    for index, item in enumerate(items, 1):
+    for index, item in enumerate(items):
         if not isinstance(item, list) or [type(part) for part in item] not in ([str, str], [str, int]):
-            table.problem("writes", f"write {index}: wanted [path, value], not {shown(item)}")
+            table.problem_in("writes", index, f"wanted [path, value], not {shown(item)}")
             continue
         try:
             writes.append((item[0], _as_written(str(item[1]), encoding)))
         except UnicodeEncodeError as error:
-            table.problem("writes", f"write {index}: {encoding} has no {error.object[error.start]!r}")
+            table.problem_in("writes", index, f"{encoding} has no {error.object[error.start]!r}")
     return Step(name, writes=tuple(writes), results=_results(table, len(items)))
 
 
@@ -176,5 +176,5 @@ def _setup_data(table: Table) -> tuple[PhysRange, ...]:
             first, last = item
             found.append(PhysRange.from_resource(int(first, 0), int(last, 0)))
         except (TypeError, ValueError):
-            table.problem("setup_data", f'range {index + 1}: wanted ["0xFIRST", "0xLAST"], not {shown(item)}')
+            table.problem_in("setup_data", index, f'wanted ["0xFIRST", "0xLAST"], not {shown(item)}')
     return tuple(found)

@@ -71,7 +71,7 @@ class LogLine(NamedTuple):
 def log_lines(text: str) -> Iterator[LogLine]:
     """Every line of a log that says anything."""
     for number, raw in enumerate(text.split("\n"), 1):
-        line = _clean(raw)
+        line = raw and _clean(raw)
         if line:
             yield LogLine(number, message(line), line)
 
