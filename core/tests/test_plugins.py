@@ -72,6 +72,17 @@ def test_a_plugin_of_two_distributions_is_an_error_that_names_both(path: Path) -
         load(["same"])
 
 
+def test_in_a_module_what_is_marked_counts_and_nothing_else(path: Path) -> None:
+    text = "def softreserve_sysfs(system): 1 / 0\n@hookimpl\ndef softreserve_lint(system): return []\n"
+    distribution(path, "good", plugins={"good": module(path, "good_plugin", text)})
+    hooks = load(["good"])
+    found = hooks.manager.get_hookcallers(hooks.manager.get_plugin("good"))
+    assert [caller.name for caller in found or ()] == ["softreserve_lint"]
+    distribution(path, "odd", plugins={"odd": module(path, "odd_plugin", "@hookimpl\ndef early(system): pass\n")})
+    with pytest.raises(PluginError, match=r"plugin odd: .*early"):
+        load(["odd"])
+
+
 def test_a_plugin_that_cannot_be_imported_is_named(path: Path) -> None:
     distribution(path, "broken", plugins={"broken": module(path, "broken_plugin", "1 / 0")})
     with pytest.raises(PluginError, match=r"plugin 'broken' \(broken_plugin\) cannot be imported: ZeroDivisionError"):

@@ -38,9 +38,13 @@ def round_up(value: int, align: int) -> int:
     return (value + align - 1) & -align & U64_MAX
 
 
-def mem_text(start: int, end: int, digits: int = 8) -> str:
-    """A range (bytes, half open, modulo 2**64) as the kernel prints it: ``[mem 0x00001000-0x0009ffff]``."""
-    return f"[mem {start:#0{digits + 2}x}-{(end - 1) & U64_MAX:#0{digits + 2}x}]"
+def mem_text(start: int, end: int, *, wide: bool = False) -> str:
+    """A range (bytes, half open, modulo 2**64) as the kernel prints it: ``[mem 0x00001000-0x0009ffff]``.
+
+    :param wide: with 16 digits, as some do.
+    """
+    last = (end - 1) & U64_MAX
+    return f"[mem {start:#018x}-{last:#018x}]" if wide else f"[mem {start:#010x}-{last:#010x}]"
 
 
 def _fixup_radix(text: str, base: int) -> tuple[int, int]:

@@ -8,6 +8,7 @@ typed method per hook, which checks the answer and names the guilty plugin.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pluggy
@@ -47,6 +48,24 @@ __all__ = ["GROUP", "Hooks", "by_name", "hooks_of", "installed", "load"]
 GROUP = "softreserve.plugins"
 
 
+class _Manager(pluggy.PluginManager):
+    """Looks closely only at what is marked: the same care for the rest of a module would cost as much as a boot."""
+
+    def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
+        """How a hook is implemented; ``None``: this is none."""
+        return super().parse_hookimpl_opts(plugin, name) if _may_be_marked(plugin, name, "impl") else None
+
+    def parse_hookspec_opts(self, module_or_class: ModuleType | type, name: str) -> pluggy.HookspecOpts | None:
+        """How a hook is specified; ``None``: this is none."""
+        marked = _may_be_marked(module_or_class, name, "spec")
+        return super().parse_hookspec_opts(module_or_class, name) if marked else None
+
+
+def _may_be_marked(holder: object, name: str, kind: str) -> bool:
+    """Whether something in a plugin may have a mark of pluggy's; of modules it is known."""
+    return not isinstance(holder, ModuleType) or hasattr(vars(holder).get(name), f"softreserve_{kind}")
+
+
 def installed() -> dict[str, list[EntryPoint]]:
     """Installed plugins by name; more than one entry under a name means two distributions claim it."""
     return by_name(entry_points([GROUP]))
@@ -74,7 +93,7 @@ def load(
     :raises UnknownPluginError: a name is not installed, or twice.
     :raises PluginError: a plugin could not be imported or implements a hook that does not exist.
     """
-    manager = pluggy.PluginManager("softreserve")
+    manager = _Manager("softreserve")
     manager.add_hookspecs(hookspecs)
     if available is None:
         available = installed()

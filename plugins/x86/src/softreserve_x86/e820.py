@@ -310,7 +310,7 @@ class E820Table:
                     yield f"{who}: [gap {before:#018x}-{e.start - 1:#018x}]"
                 before = e.end
             blanks = "  " if self.reworked else " "
-            yield f"{who}: {mem_text(e.start, e.start + e.size, 16)}{blanks}{self._type_text(e.type)}"
+            yield f"{who}: {mem_text(e.start, e.start + e.size, wide=True)}{blanks}{self._type_text(e.type)}"
 
     def _type_text(self, e820_type: int) -> str:
         """A type as this kernel's log names it. Linux: ``e820_print_type``."""

@@ -121,7 +121,7 @@ class X86Numa(AcpiNumaArch):
         """One node over all of RAM; cannot fail."""
         function = f"{_FILE}: dummy_numa_init"
         self.log.printk("NUMA turned off" if self.state.numa_off else "No NUMA configuration found", function, NO_NUMA)
-        self.log.printk(f"Faking a node at {mem_text(0, self.end_of_ram, 16)}", function)
+        self.log.printk(f"Faking a node at {mem_text(0, self.end_of_ram, wide=True)}", function)
         self.state.parsed.add(0)
         self.numa_add_memblk(0, 0, self.end_of_ram)
         self.log.record(NODE_FAKED, function, 0, self.end_of_ram, after="node 0")

@@ -191,7 +191,7 @@ class ZoneLayout:
     # --- printing
 
     def _mem(self, start: int, end: int) -> str:
-        return mem_text(start * self._page, end * self._page, 16)
+        return mem_text(start * self._page, end * self._page, wide=True)
 
     def _print_ranges(self) -> None:
         printk = self._state.printk

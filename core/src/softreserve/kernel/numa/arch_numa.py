@@ -111,7 +111,7 @@ class ArchNuma(AcpiNumaArch):
         start, end = self.memblock.start_of_dram(), self.memblock.end_of_dram()
         if self.state.numa_off:
             self._print("NUMA disabled", "dummy_numa_init", NO_NUMA)
-        self._print(f"Faking a node at {mem_text(start, end, 16)}", "dummy_numa_init")
+        self._print(f"Faking a node at {mem_text(start, end, wide=True)}", "dummy_numa_init")
         status = self.numa_add_memblk(0, start, end)
         if status:
             self._print("NUMA init failed", "dummy_numa_init", NO_NUMA)
@@ -146,7 +146,7 @@ class ArchNuma(AcpiNumaArch):
     def _all_memory_has_a_node(self) -> bool:
         for region in self.memblock.memory:
             if region.nid == NUMA_NO_NODE or region.nid >= self.state.max_numnodes:
-                span = mem_text(region.base, region.end, 16)
+                span = mem_text(region.base, region.end, wide=True)
                 self._print(f"Warning: invalid memblk node {region.nid} {span}", "numa_register_nodes", NOT_COVERED)
                 return False
         return True

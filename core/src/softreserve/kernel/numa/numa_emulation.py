@@ -241,7 +241,7 @@ class _Split:
         if block.start >= block.end:
             self.left.remove(block)
             self._first = block
-        text = f"Faking node {nid} at {mem_text(start, end, 16)} ({(end - start) >> 20}MB)"
+        text = f"Faking node {nid} at {mem_text(start, end, wide=True)} ({(end - start) >> 20}MB)"
         self.log.printk(text, f"{_FILE}: emu_setup_memblk")
         return True
 
