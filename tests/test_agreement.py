@@ -28,7 +28,7 @@ from softreserve.views.report import Report, outcome_lines, report
 from softreserve.views.summary import summarize
 
 pytestmark = pytest.mark.skipif(not {X86, ARM64} & set(ARCHES), reason="needs softreserve-x86 or softreserve-arm64")
-SOME = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SOME = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 class Case(NamedTuple):
@@ -65,8 +65,9 @@ def cases(draw: st.DrawFn) -> Case:
     words += draw(st.lists(st.sampled_from(("efi=nosoftreserve", "dax_hmem.region_idle=1", "numa=off")), max_size=1))
     options = ("DEV_DAX", "DEV_DAX_KMEM", "DEV_DAX_HMEM")
     config = {option: draw(st.sampled_from(("m", "m", "m", "y", "n"))) for option in options}
-    release = draw(st.sampled_from(("6.1", "6.12")))
-    described = machine(arch, release, " ".join(words), above=above, tables=tables, config=config)
+    release = draw(st.sampled_from(("6.1", "6.12", "6.1", "6.12", "5.5", "5.8", "5.10")))
+    page_size = draw(st.sampled_from((4096, 4096, 65536))) if arch == ARM64 else 4096
+    described = machine(arch, release, " ".join(words), above=above, tables=tables, config=config, page_size=page_size)
     without = draw(st.sampled_from(((), (), (), ("no:hmem",))))
     userspaces: tuple[Userspace, ...] = ("udev", "udev", "none")
     return Case(described, without, draw(st.sampled_from(userspaces)))
