@@ -268,7 +268,7 @@ def test_a_directory_that_was_asked_for_has_plugins(demo: Path) -> None:
 def test_plugins_are_listed_with_hooks(machine: str, capsys: pytest.CaptureFixture[str]) -> None:
     status, out, _ = run("plugins", "-p", "demo", capsys=capsys)
     assert status == 0
-    assert out.startswith("demo  (softreserve-demo 0.1.0; loaded for: riscv64)\n    softreserve_early_reserve\n")
+    assert out.startswith("demo  (softreserve-demo 0.1.0; loaded for: riscv64)\n    softreserve_arch_info\n")
     found = json.loads(run("plugins", "-p", "demo", "--json", capsys=capsys)[1])
     assert found["plugins"][0]["arches"] == ["riscv64"]
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from softreserve.kernel.system import System
     from softreserve.live.session import Session, boot, load
     from softreserve.machine.kexec import load as kexec
+    from softreserve.model.arch import ArchInfo
     from softreserve.model.cmdline import CommandLine
     from softreserve.model.dax import DaxDevice, DaxDriver, DaxOffer
     from softreserve.model.efi import EfiAttribute, EfiDescriptor, EfiMemoryMap, EfiType
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from softreserve.model.machine import E820Entry, KernelImage, Machine
     from softreserve.model.placement import Placement
     from softreserve.model.ranges import PhysRange
+    from softreserve.model.release import Behaviour, Boundary
     from softreserve.model.scenario import Scenario
     from softreserve.plugins.arches import for_arch
     from softreserve.plugins.hooks import hooks_of
@@ -54,6 +56,7 @@ _PLACES: Final = {
     "kernel.system": "System",
     "live.session": "Session boot load",
     "machine.kexec": "load:kexec",
+    "model.arch": "ArchInfo",
     "model.cmdline": "CommandLine",
     "model.dax": "DaxDevice DaxDriver DaxOffer",
     "model.efi": "EfiAttribute EfiDescriptor EfiMemoryMap EfiType",
@@ -66,6 +69,7 @@ _PLACES: Final = {
     "model.machine": "E820Entry KernelImage Machine",
     "model.placement": "Placement",
     "model.ranges": "PhysRange",
+    "model.release": "Behaviour Boundary",
     "model.scenario": "Scenario",
     "plugins.arches": "for_arch",
     "plugins.hooks": "hooks_of",
@@ -106,6 +110,9 @@ __all__ = [  # noqa: RUF022 - by what they are for
     # for plugins
     "hookimpl",
     "for_arch",
+    "ArchInfo",
+    "Behaviour",
+    "Boundary",
     "hooks_of",
     "StashKey",
     "Rule",

@@ -11,13 +11,21 @@ from softreserve.plugins.hookspecs import hookimpl
 if TYPE_CHECKING:
     from softreserve.kernel.initcalls import Initcall
     from softreserve.kernel.system import System
+    from softreserve.model.arch import ArchInfo
     from softreserve.model.handoff import Handoff
     from softreserve.model.machine import Machine
 
 ARCH = "riscv64"
 
-#: Bytes. Linux: ``arch/riscv/include/asm/sparsemem.h: SECTION_SIZE_BITS``.
-SECTION_SIZE = 1 << 27
+
+@hookimpl
+def softreserve_arch_info(arch: str) -> ArchInfo | None:
+    """Say what it is: what is left out is as on most architectures."""
+    if arch != ARCH:
+        return None
+    from softreserve.model.arch import ArchInfo
+
+    return ArchInfo(name=ARCH, image_parts=("code", "rodata", "data"))
 
 
 @hookimpl
@@ -55,12 +63,4 @@ def softreserve_register_resources(system: System) -> Sequence[Initcall]:
     """System RAM, the kernel image, and what is soft reserved."""
     from softreserve_demo import setup
 
-    setup.init_resources(system)
-    return ()
-
-
-@hookimpl
-@for_arch(ARCH)
-def softreserve_memory_block_size(system: System) -> int:
-    """One section."""
-    return SECTION_SIZE
+    return setup.init_resources(system)
