@@ -19,7 +19,7 @@ from softreserve.config.builds import default_config, page_sizes
 from softreserve.config.parts import CPUS_GAP, IMAGE_GAP, checked_cmdline
 from softreserve.config.reader import StrPath, path_words, read_bytes
 from softreserve.model.cmdline import CommandLine
-from softreserve.model.e820 import ACPI, NVS, PMEM, RAM, RESERVED_KERN, SOFT_RESERVED, TYPE_TEXT
+from softreserve.model.e820 import ACPI, NEW_TYPE_TEXT, NVS, PMEM, RAM, RESERVED_KERN, SOFT_RESERVED, TYPE_TEXT
 from softreserve.model.efi import EfiMemoryMap
 from softreserve.model.efi_text import parse_efi_messages
 from softreserve.model.errors import InputError, MachineError, shown
@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 _RELEASE: Final = re.compile(r"Linux version (\S+)")
 _CMDLINE: Final = re.compile(r"(?:Kernel command line|Command line): ?(.*)")
-_E820: Final = re.compile(r"(?:BIOS-e820|BIOS-e801|BIOS-88|Xen): \[mem (0x[0-9a-f]+)-(0x[0-9a-f]+)\] (.*)")
+_E820: Final = re.compile(r"(?:BIOS-e820|BIOS-e801|BIOS-88|Xen): \[mem (0x[0-9a-f]+)-(0x[0-9a-f]+)\] +(.*)")
 _SRAT_MEMORY: Final = re.compile(r"(?:ACPI: )?SRAT: Node \d+ PXM (\d+) \[mem (0x[0-9a-f]+)-(0x[0-9a-f]+)\](.*)")
 _SRAT_CPU: Final = re.compile(r"(?:ACPI: )?(?:NUMA: )?SRAT: PXM (\d+) -> (?:APIC|MPIDR|CPU|HARTID) \S+ -> Node -?\d+$")
 _CPUS: Final = re.compile(r"smp: Brought up \d+ nodes?, (\d+) CPUs?")
@@ -57,7 +57,9 @@ _NO_MAP: Final = re.compile(
 )
 
 #: Types by their names in the log; what the kernel took of RAM for itself is called as RAM is.
-_E820_TYPES: Final = {text: number for number, text in TYPE_TEXT.items() if number != RESERVED_KERN}
+_E820_TYPES: Final = {
+    text: number for words in (TYPE_TEXT, NEW_TYPE_TEXT) for number, text in words.items() if number != RESERVED_KERN
+}
 _E820_NUMBER: Final = re.compile(r"type (\d+)")
 #: What becomes of the firmware's memory in the e820 table of the EFI stub; other types loaders add by themselves.
 _FROM_FIRMWARE: Final = frozenset((RAM, ACPI, NVS, PMEM, SOFT_RESERVED))

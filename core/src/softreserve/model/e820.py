@@ -7,6 +7,7 @@ from typing import Final
 __all__ = [
     "ACPI",
     "MAX_ENTRIES_ZEROPAGE",
+    "NEW_TYPE_TEXT",
     "NVS",
     "PMEM",
     "PRAM",
@@ -44,6 +45,15 @@ TYPE_TEXT: Final = {
     UNUSABLE: "unusable",
     PMEM: "persistent (type 7)",
     PRAM: "persistent (type 12)",
+}
+
+#: How the log names types from 7.0 on, where that differs.
+NEW_TYPE_TEXT: Final = {
+    RAM: "System RAM",
+    RESERVED_KERN: "type 128",
+    RESERVED: "device reserved",
+    PMEM: "persistent RAM (type 7)",
+    PRAM: "persistent RAM (type 12)",
 }
 
 

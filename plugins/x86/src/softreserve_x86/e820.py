@@ -13,6 +13,7 @@ from softreserve.kernel.e820 import E820_LISTING
 from softreserve.model.e820 import (
     ACPI,
     MAX_ENTRIES_ZEROPAGE,
+    NEW_TYPE_TEXT,
     NVS,
     PMEM,
     PRAM,
@@ -54,15 +55,6 @@ _FILE: Final = "arch/x86/kernel/e820.c"
 _PAGE_SHIFT: Final = 12
 #: End of what the log calls 32-bit addresses, where PCI devices without a place go. Linux: ``MAX_GAP_END``.
 _MAX_GAP_END: Final = 1 << 32
-
-#: How types are named from 7.0 on; others as before.
-_NEW_TEXT: Final = {
-    RAM: "System RAM",
-    RESERVED: "device reserved",
-    PMEM: "persistent RAM (type 7)",
-    PRAM: "persistent RAM (type 12)",
-    RESERVED_KERN: "type 128",
-}
 
 
 def max_entries(kernel: Kernel) -> int:
@@ -314,7 +306,7 @@ class E820Table:
 
     def _type_text(self, e820_type: int) -> str:
         """A type as this kernel's log names it. Linux: ``e820_print_type``."""
-        found = _NEW_TEXT.get(e820_type) if self.reworked else None
+        found = NEW_TYPE_TEXT.get(e820_type) if self.reworked else None
         return found or type_text(e820_type)
 
     def _gaps(self, end: int) -> Iterator[tuple[int, int]]:
