@@ -58,8 +58,8 @@ class Recorded:
     def load(self, *, kernel_size: int, initrd_size: int) -> KexecImage:
         """Load again, with no word about where the loader put things."""
         told: KexecRequest = request_of(self.scenario, self.system)
-        sizes = {"kernel_size": kernel_size, "initrd_size": initrd_size}
-        return kexec.load(self.system, attrs.evolve(told, image=None, setup_data=(), **sizes))
+        request = attrs.evolve(told, image=None, setup_data=(), kernel_size=kernel_size, initrd_size=initrd_size)
+        return kexec.load(self.system, request)
 
 
 def segments(image: KexecImage) -> dict[str, PhysRange]:

@@ -111,6 +111,7 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     ("hmem-missing", "warning", {"config": {"DAX": "m"}}),
     ("hmem-missing", "warning", {"cmdline": NEAR + "device_hmem.disable=1"}),
     ("hmat-necessary", "error", {"release": "5.8", "tables": {"HMAT": None}}),
+    ("hmem-finds-nothing", "error", {"arch": ARM64, "release": "7.0"}),
     (
         "hmem-refused",
         "error",
@@ -189,6 +190,9 @@ SOUND: list[tuple[str, dict[str, Any]]] = [
     ("hmat-not-for-tiers", {"release": "6.1", "tables": {"HMAT": hmat(bandwidth=10)}}),
     ("module-not-loaded", {}),
     ("no-dax-device", {}),
+    ("hmem-finds-nothing", {"arch": ARM64, "release": "6.18"}),
+    ("hmem-finds-nothing", {"release": "7.0"}),
+    ("hmem-finds-nothing", {"arch": ARM64, "release": "7.0", "above": [RAM]}),
     ("hmat-covers-more", {"release": "6.1", "tables": {"SRAT": srat(LOW[0], memory(1, 4 * GIB, 8 * GIB))}}),
     ("hmat-covers-less", {"tables": {"SRAT": srat(*LOW, memory(1, 6 * GIB, 7 * GIB)), "HMAT": None}}),
     ("hmat-necessary", {"release": "5.10", "tables": {"HMAT": None}}),
@@ -244,7 +248,8 @@ def test_what_is_not_known_is_not_blamed_on_the_firmware() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arch", "release"), [(X86, "5.5"), (X86, "5.10"), (X86, "6.1"), (X86, "6.12"), (ARM64, "6.1"), (ARM64, "6.12")]
+    ("arch", "release"),
+    [(X86, "5.5"), (X86, "5.10"), (X86, "6.1"), (X86, "6.12"), (X86, "7.3"), (ARM64, "6.1"), (ARM64, "6.12")],
 )
 def test_a_sound_machine_has_notes_at_most(arch: str, release: str) -> None:
     found = findings(machine(arch, release, config={"ZONE_DEVICE": "y"}))

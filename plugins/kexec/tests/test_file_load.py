@@ -23,7 +23,7 @@ M = 1 << 20
 RELEASES = pytest.mark.parametrize("release", ["6.1", "6.12"])
 
 
-def arm64(lab: Any, release: str, *ram: tuple[int, int], **sizes: int) -> KexecImage:
+def arm64(lab: Any, release: str, *ram: tuple[int, int], **sizes: Any) -> KexecImage:
     """The running kernel lies from 2 to 41 MiB above 1 GiB; of that memblock has nothing to give."""
     memory = [descriptor(start, end - start) for start, end in ram]
     efi_map = EfiMemoryMap((*memory, descriptor(64 * G, G, attribute=SPECIFIC_PURPOSE)))

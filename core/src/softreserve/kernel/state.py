@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar, get_arg
 
 from softreserve.kernel.firmware_memmap import FirmwareMemmap
 from softreserve.kernel.mm.memblock import Memblock
-from softreserve.kernel.resource import ResourceTree
+from softreserve.kernel.resource import Resource, ResourceTree
 from softreserve.kernel.sysfs import SysfsTree
 from softreserve.model import behaviours
 from softreserve.model.events import EventLog
@@ -96,6 +96,11 @@ class KernelState:
     def cmdline(self) -> CommandLine:
         """Its command line."""
         return self.machine.cmdline
+
+    def find_soft_reserved(self) -> list[Resource]:
+        """What the kernel has set aside, ascending: in ``/proc/iomem``, or in the tree that it keeps for that."""
+        name = self.soft_reserved.root.name or ""
+        return sorted([*self.iomem.find(name), *self.soft_reserved.find(name)], key=lambda res: res.start)
 
     def printk(self, text: str, function: str = "") -> None:
         """Print a line into the kernel log."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import attrs
 import pytest
@@ -113,14 +113,14 @@ class BaseArch(_OfPlugin):
         assert specific_purpose(machine), "the machine has no specific purpose memory"
         system = boot(machine, load([plugin_name]))
         for wanted in specific_purpose(machine):
-            assert any(part.contains(wanted) for part in _named(system, "Soft Reserved"))
+            assert any(part.contains(wanted) for part in _joined(system.find_soft_reserved()))
 
     def test_efi_nosoftreserve_gives_it_to_the_kernel(self, plugin_name: str, machine: Machine) -> None:
         machine = attrs.evolve(machine, cmdline=machine.cmdline.appended("efi=nosoftreserve"))
         system = boot(machine, load([plugin_name]))
-        assert not list(_named(system, "Soft Reserved"))
+        assert not list(_joined(system.find_soft_reserved()))
         for wanted in specific_purpose(machine):
-            assert any(part.contains(wanted) for part in _named(system, "System RAM"))
+            assert any(part.contains(wanted) for part in _joined(system.iomem.find("System RAM")))
 
     def test_memory_blocks_have_a_power_of_two(self, plugin_name: str, machine: Machine) -> None:
         size = boot(machine, load([plugin_name])).memory.block_size
@@ -139,7 +139,7 @@ class BaseArch(_OfPlugin):
         machine = data.draw(machines(arch))
         system = boot(machine, load([plugin_name]))
         marked, given_ = specific_purpose(machine), firmware_memory(machine)
-        for ram in _named(system, "System RAM"):
+        for ram in _joined(system.iomem.find("System RAM")):
             assert not any(ram.overlaps(other) for other in marked)
             assert _covered(ram, given_)
 
@@ -170,10 +170,10 @@ class BaseArch(_OfPlugin):
         assert image is None or not any(image.overlaps(other) for other in specific_purpose(machine))
 
 
-def _named(system: System, name: str) -> Iterator[PhysRange]:
-    """Resources of a name, touching ones joined: the kernel may keep neighbours apart."""
+def _joined(resources: Iterable[Resource]) -> Iterator[PhysRange]:
+    """Resources as ranges, touching ones joined: the kernel may keep neighbours apart."""
     joined: PhysRange | None = None
-    for resource in system.iomem.find(name):
+    for resource in resources:
         if joined is not None and joined.end == resource.start:
             joined = PhysRange(joined.start, resource.end + 1)
             continue

@@ -117,7 +117,7 @@ def _row(kernel: Kernel, range_: PhysRange, selection: Selection, far: PhysRange
     got = hooks_of(system).dax_capacity(system, range_)
     if got is None:
         raise MachineError("no installed plugin has a dax bus")
-    reserved = (range_.start, range_.last) in ((res.start, res.end) for res in system.iomem.find("Soft Reserved"))
+    reserved = (range_.start, range_.last) in ((res.start, res.end) for res in system.find_soft_reserved())
     devdax, kmem = (part.size if part is not None and reserved else 0 for part in got)
     block = system.memory.block_size
     return Row(kernel.arch, kernel.page_size, far is not None, (kernel.release,), block, devdax, kmem)

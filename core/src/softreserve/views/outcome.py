@@ -53,7 +53,7 @@ def marked_ranges(system: System) -> tuple[Marked, ...]:
             found[-1] = attrs.evolve(found[-1], end=max(found[-1].end, end))
         else:
             found.append(Marked(start, end, "firmware"))
-    others = system.iomem.find(_SOFT_RESERVED)
+    others = system.find_soft_reserved()
     added = [gap for r in others for gap in _uncovered(found, r.start, r.end + 1)]
     return tuple(sorted([*found, *added], key=lambda marked: marked.start))
 
@@ -97,10 +97,12 @@ class _Look:
 
     def __init__(self, system: System) -> None:
         self._resources = list(_flat(system.iomem.root.children, ()))
+        self._set_aside = [(r.start, r.end + 1) for r in system.find_soft_reserved()]
         self._devices = sorted(dax_ranges(system), key=_start)
         self._nodes = NodeMap(system)
         self._blocks, self._block_size = system.memory.blocks, system.memory.block_size
         borders = {at for start, end, _ in (*self._resources, *self._devices) for at in (start, end)}
+        borders |= {at for span in self._set_aside for at in span}
         for blocks in self._blocks:
             borders |= {blocks.first * self._block_size, blocks.end * self._block_size}
         self._borders = sorted(borders)
@@ -150,7 +152,8 @@ class _Look:
         if device is not None:
             used = bool(device.driver) and device.name not in self._with_ram
             return Part(start, end, "devdax" if used else "unused", owner, device.name, device.driver, device.node)
-        return Part(start, end, "no-device" if kind == _SOFT_RESERVED else "lost", owner, node=_SPLIT)
+        set_aside = span_at(self._set_aside, start) is not None
+        return Part(start, end, "no-device" if set_aside else "lost", owner, node=_SPLIT)
 
 
 #: Stands for the nodes that the addresses are looked up on.

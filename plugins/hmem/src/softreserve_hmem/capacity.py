@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from softreserve.model.dax import DaxCapacity
 from softreserve.model.ranges import PhysRange
 
+from softreserve_hmem.hmem_device import HMEM_DEVICES
 from softreserve_hmem.kmem import dax_kmem_range
 from softreserve_hmem.region import is_aligned
 
@@ -17,8 +18,8 @@ __all__ = ["dax_capacity"]
 
 
 def dax_capacity(system: System, where: PhysRange) -> DaxCapacity:
-    """The bus takes a range whole or not at all; kmem takes the whole memory blocks in it."""
-    if not is_aligned(system.kernel, where.start, where.size):
+    """The bus takes a range whole or not at all, if it is told of it; kmem takes the whole memory blocks in it."""
+    if not system.stash[HMEM_DEVICES].finds_soft_reserved or not is_aligned(system.kernel, where.start, where.size):
         return DaxCapacity(None, None)
     blocks = dax_kmem_range(system, where.start, where.last)
     return DaxCapacity(where, None if blocks is None else PhysRange.from_resource(*blocks))

@@ -87,9 +87,9 @@ class HmemDevices(ABC):
 
     def __init__(self, system: System) -> None:
         self._system = system
-        own_tree = system.kernel.has(SOFT_RESERVED_IN_OWN_TREE)
+        self._own_tree = system.kernel.has(SOFT_RESERVED_IN_OWN_TREE)
         #: The tree in which soft reserved memory is looked for.
-        self._soft_reserved = (system.soft_reserved if own_tree else system.iomem).root
+        self._soft_reserved = (system.soft_reserved if self._own_tree else system.iomem).root
         #: Whether ranges in CXL windows were decided once. Linux: ``struct hmem_platform_device: did_probe``.
         self.cxl_decided = False
         #: ``device_hmem.disable``.
@@ -109,6 +109,11 @@ class HmemDevices(ABC):
     def _register_one(self, res: Resource) -> int:
         self.register(self._system.nodes.phys_to_target_node(res.start), res)
         return 0
+
+    @property
+    def finds_soft_reserved(self) -> bool:
+        """False where soft reserved memory is kept in a tree that is not looked at: it can never get a device."""
+        return not self._own_tree or bool(self._soft_reserved.children) or not self._system.find_soft_reserved()
 
     def register(self, target_nid: int, res: Resource) -> None:
         """Offer a range; one that overlaps an earlier one is dropped silently."""

@@ -75,8 +75,10 @@ class _Offers:
     def __init__(self, system: System) -> None:
         #: Ranges that hmem took: (start, end, target node), half open.
         self.taken = [(r.start, r.end + 1, r.desc) for r in system.stash[HMEM_DEVICES].active.children]
-        self.reserved = [(r.start, r.end + 1) for r in system.iomem.find("Soft Reserved")]
+        self.reserved = [(r.start, r.end + 1) for r in system.find_soft_reserved()]
         self.align = DaxLimits(system.kernel).pmd_size
+        #: Whether the kernel keeps a tree for soft reserved memory that this architecture puts nothing into.
+        self.looks_elsewhere = not system.stash[HMEM_DEVICES].finds_soft_reserved
 
     def around(self, part: Part) -> tuple[int, int, int] | None:
         """The offer that a part lies in."""
@@ -154,6 +156,13 @@ def _refused(offers: _Offers, part: Part) -> Iterator[Finding]:
     if offer is not None and offers.reaches_beyond(offer[0], offer[1]):
         message = _COVERS_MORE.format("no dax device, as it is not soft reserved alone")
         yield Finding("error", "hmat-covers-more", message, start, end, explains=_NO_DEVICE)
+        return
+    if offers.looks_elsewhere:
+        message = (
+            "no dax device: the memory is set aside and nobody can use it; from 7.0 on hmem looks for soft reserved "
+            "memory where only x86 puts it; boot an older kernel, or use efi=nosoftreserve"
+        )
+        yield Finding("error", "hmem-finds-nothing", message, start, end, explains=_NO_DEVICE)
         return
     message = (
         "no dax device: to this kernel the range is part of a larger resource, or has another one in it (see "

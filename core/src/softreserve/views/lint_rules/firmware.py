@@ -117,7 +117,7 @@ def _overlapping(descriptors: list[EfiDescriptor]) -> Iterator[Finding]:
 
 def _touching(system: System, marked: list[EfiDescriptor], outcome: Outcome) -> Iterator[Finding]:
     """Specific purpose descriptors without a gap between them: one range to the operator, perhaps two to the kernel."""
-    resources = [(r.start, r.end + 1) for r in system.iomem.find("Soft Reserved")]
+    resources = [(r.start, r.end + 1) for r in system.find_soft_reserved()]
     devices = [(part.start, part.end, part.device) for part in outcome.parts if part.device]
     ordered = sorted(marked, key=lambda d: d.start)
     for low, high in pairwise(ordered):
