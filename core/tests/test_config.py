@@ -522,6 +522,27 @@ def test_e820_stands_in_for_an_efi_map_that_is_not_whole(efi_map: str, why: str)
     assert scenario.gaps[0].missing == "the EFI memory map"
 
 
+NEW_E820 = """\
+Linux version 7.3.0 (x)
+BIOS-e820: [mem 0x0000000000000000-0x000000000009ffff]  System RAM
+BIOS-e820: [gap 0x00000000000a0000-0x00000000000fffff]
+BIOS-e820: [mem 0x0000000000100000-0x000000007fffffff]  device reserved
+BIOS-e820: [gap 0x0000000080000000-0x00000000ffffffff]
+BIOS-e820: [mem 0x0000000100000000-0x000000013fffffff]  persistent RAM (type 12)
+"""
+
+
+def test_newer_kernels_name_types_anew_and_print_gaps() -> None:
+    assert [entry.type for entry in parse_dmesg(NEW_E820).machine.e820 or ()] == [1, 2, 12]
+    for number in (2, 3, 4, 5):
+        lines = NEW_E820.splitlines(keepends=True)
+        del lines[number - 1]
+        with pytest.raises(InputError, match=r"its e820 table is not whole: nothing tells of 0x"):
+            parse_dmesg("".join(lines))
+    with pytest.raises(InputError, match="line 3: no range of memory"):
+        parse_dmesg(NEW_E820.replace("0x00000000000fffff]", "0x0000000000000000]"))
+
+
 ARM64 = """\
 [    0.000000] Booting Linux on physical CPU 0x0000000000 [0x411fd070]
 [    0.000000] Linux version 6.12.1-custom (x)

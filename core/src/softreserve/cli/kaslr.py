@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 import click
 
-from softreserve.cli.options import Choices, MachineCommand, asked, machine_argument, machine_options
+from softreserve.cli.options import Choices, MachineCommand, asked, machine_argument, machine_options, tell_gaps
 from softreserve.cli.terminal import print_table, say
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.errors import MachineError
@@ -63,6 +63,7 @@ def kaslr_command(
     bits = _ANY_SEED if seed is None else seed
     placement = _placement(hooks, described, bits)
     free = placement if randomized is described else _placement(hooks, randomized, bits)
+    tell_gaps(scenario.gaps)
     drawn = None
     if samples is not None:
         from random import Random

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from softreserve.cli.consent import agreed, run_programs_option
-from softreserve.cli.options import Choices, MachineCommand, asked, machine_argument, machine_options
+from softreserve.cli.options import Choices, MachineCommand, asked, machine_argument, machine_options, tell_gaps
 from softreserve.cli.terminal import tell
 
 __all__ = ["observe_command"]
@@ -40,6 +40,7 @@ def observe_command(case: str, out: Path, run_programs: bool, choices: Choices) 
         sessions = runner
     with whole_directory(out, hint="; wanted is a new or empty directory") as new:
         skipped = observe(scenario, new, hooks_for, sessions, userspace=choices.userspace or "none")
+    tell_gaps(scenario.gaps)
     for line in skipped:
         tell(f"not run: {line}")
     if programs and sessions is None:

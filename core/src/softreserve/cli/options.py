@@ -32,6 +32,7 @@ __all__ = [
     "machine_argument",
     "machine_options",
     "plugin_option",
+    "tell_gaps",
 ]
 
 if TYPE_CHECKING:
@@ -169,13 +170,14 @@ def asked(
 ) -> tuple[Scenario, Callable[[Machine], Hooks]]:
     """The machine that a person asked for, changes included, and what loads the plugins for it.
 
+    Who answers something tells the gaps, too (:func:`tell_gaps`); what cannot be answered is enough of a message.
+
     ``-p`` before the command counts too.
     """
     scenario = described(machine, choices, with_steps=with_steps) if isinstance(machine, str) else machine
     everywhere: tuple[str, ...] = click.get_current_context().find_root().params.get("plugin", ())
     selection = Selection(dict.fromkeys((*everywhere, *choices.plugin)), scenario.plugins)
     changed = choices.changes.apply(scenario, selection)
-    _tell(scenario.gaps)
     if changed.machine.arch != scenario.machine.arch:
         from softreserve.machine.carry import lost_on
 
@@ -187,7 +189,7 @@ def asked(
     return changed, selection.hooks_for
 
 
-def _tell(gaps: Sequence[Gap]) -> None:
+def tell_gaps(gaps: Sequence[Gap]) -> None:
     """Say once on standard error what an answer lacks, and keep it for JSON."""
     told: list[Gap] = click.get_current_context().meta.setdefault(GAPS, [])
     for gap in gaps:
@@ -219,4 +221,5 @@ def booted(
         hooks.trace = trace
     userspace = choices.userspace or ("none" if reproducing and scenario.recorded else "udev")
     system = boot(scenario.machine, hooks, recording=recording, userspace=userspace)
+    tell_gaps(scenario.gaps)
     return Booted(system, scenario, hooks_for)

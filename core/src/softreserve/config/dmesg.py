@@ -38,6 +38,8 @@ T = TypeVar("T")
 _RELEASE: Final = re.compile(r"Linux version (\S+)")
 _CMDLINE: Final = re.compile(r"(?:Kernel command line|Command line): ?(.*)")
 _E820: Final = re.compile(r"(?:BIOS-e820|BIOS-e801|BIOS-88|Xen): \[mem (0x[0-9a-f]+)-(0x[0-9a-f]+)\] +(.*)")
+#: What lies between entries; from 7.0 on.
+_E820_GAP: Final = re.compile(r"(?:BIOS-e820|BIOS-e801|BIOS-88|Xen): \[gap (0x[0-9a-f]+)-(0x[0-9a-f]+)\]$")
 _SRAT_MEMORY: Final = re.compile(r"(?:ACPI: )?SRAT: Node \d+ PXM (\d+) \[mem (0x[0-9a-f]+)-(0x[0-9a-f]+)\](.*)")
 _SRAT_CPU: Final = re.compile(r"(?:ACPI: )?(?:NUMA: )?SRAT: PXM (\d+) -> (?:APIC|MPIDR|CPU|HARTID) \S+ -> Node -?\d+$")
 _CPUS: Final = re.compile(r"smp: Brought up \d+ nodes?, (\d+) CPUs?")
@@ -158,8 +160,10 @@ class _Log:
         if efi_map is None and not e820:
             of = f" (of the last of {self.boots} boots)" if self.boots > 1 else ""
             raise self._error(f"no memory map in the log{of}: neither BIOS-e820 lines nor those of efi=debug")
-        if efi_map is None and (lacking := _lacking("e820 table", node_ranges, map(_of_e820, e820))):
-            raise self._error(lacking)
+        if efi_map is None:
+            lacking = self._lost_e820() or _lacking("e820 table", node_ranges, map(_of_e820, e820))
+            if lacking:
+                raise self._error(lacking)
         cpus = max(self._each(_CPUS, _cpu_count), default=0)
         if not cpus:
             self.gaps.append(CPUS_GAP)
@@ -274,6 +278,25 @@ class _Log:
             f"{why}. What the firmware said of a range cannot be told or checked, and EFI words on the command line "
             "cannot be changed",
         )
+
+    def _lost_e820(self) -> str | None:
+        """Where lines of e820 are absent, in words: newer kernels print what lies between entries, too."""
+        lines = [line for line in self.lines if _E820.match(line.message) or _E820_GAP.match(line.message)]
+        if not any(_E820_GAP.match(line.message) for line in lines):
+            return None
+        before = 0
+        for line in lines:
+            found = _E820.match(line.message) or _E820_GAP.match(line.message)
+            assert found is not None
+            try:
+                start, end = _ends(found[1], found[2])
+            except ValueError as error:
+                raise self._error(str(error), line) from None
+            if start > before:
+                where = f"{before:#x}-{start - 1:#x}, before line {line.number}"
+                return f"its e820 table is not whole: nothing tells of {where}"
+            before = end
+        return None
 
     def _node_ranges(self) -> list[PhysRange]:
         """Memory as the kernel found it."""
