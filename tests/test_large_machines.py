@@ -6,11 +6,11 @@ import io
 import random
 import sys
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 
 import pytest
-from small_machines import ARM64, GIB, MIB, RAM, X86, machine, need, settled, sp
+from small_machines import ARM64, GIB, LOW, MIB, RAM, X86, machine, need, settled, sp, srat
 from softreserve.cli import main
 from softreserve.kernel.sysfs import Attribute, Directory, Link, SysfsTree
 from softreserve.kernel.system import System
@@ -20,6 +20,7 @@ from softreserve.model.machine import E820Entry
 from softreserve.plugins.selection import Selection
 from softreserve.testing.machines import CACHEABLE, descriptor
 from softreserve.views.emit import emit
+from softreserve.views.what_if import as_devdax, as_system_ram
 
 TIB = 1 << 40
 TOP = 1 << 64
@@ -186,3 +187,23 @@ def test_what_is_emitted_is_printed_as_it_comes(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(sys, "stdout", Reader())
     assert main(["boot", "example:two-node", "--emit", "log"]) == 141
     assert made < 1000
+
+
+# --- what if
+
+
+@pytest.mark.parametrize("ask", [as_devdax, as_system_ram])
+def test_asking_what_if_leaves_ram_alone_that_shares_a_memory_block_with_a_device(
+    ask: Callable[[System], System],
+) -> None:
+    """No whole memory block lies in this range: there is nothing to take online or offline."""
+    above = [RAM, sp(5 * GIB, 5 * GIB + 2 * MIB), descriptor(5 * GIB + 2 * MIB, GIB)]
+    copy = ask(settled(machine(above=above, tables={"SRAT": None, "HMAT": None})))
+    assert all(blocks.online for blocks in copy.memory.blocks)
+
+
+def test_a_device_that_kmem_refuses_is_tried_once_more_and_not_once_for_each_other() -> None:
+    above = [RAM, *(sp(start * GIB, (start + 1) * GIB) for start in range(6, 26, 2))]
+    copy = as_system_ram(settled(machine(above=above, tables={"SRAT": srat(*LOW), "HMAT": None})))
+    refused = [line for line in copy.log.lines if "rejecting DAX region with invalid node" in line]
+    assert len(refused) == 2 * 10

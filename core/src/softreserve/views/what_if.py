@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from errno import ENODEV
 from typing import TYPE_CHECKING, Final
 
 from softreserve.machine.boot import boot
@@ -41,17 +42,30 @@ def _copy(system: System, driver: str, state: str) -> System:
         if bound and bound != driver:
             _write(copy, f"{_DRIVERS}/{bound}/unbind", name)
         if bound != driver:
-            _write(copy, f"{_DRIVERS}/{driver}/new_id", name)
+            _bind(copy, driver, name)
     return copy
+
+
+def _bind(system: System, driver: str, name: str) -> None:
+    """Give a device that has no driver to this one, by its name where it fits no other way.
+
+    A name that did not help is taken back: each further one would have the driver try the device again.
+    """
+    if _write(system, f"{_DRIVERS}/{driver}/bind", name) != -ENODEV:
+        return
+    _write(system, f"{_DRIVERS}/{driver}/new_id", name)
+    if system.sysfs.node(f"{_DRIVERS}/{driver}/{name}") is None:
+        _write(system, f"{_DRIVERS}/{driver}/remove_id", name)
 
 
 def _set_blocks(system: System, start: int, end: int, state: str) -> None:
     """Take all memory blocks of a range (bytes, half open) online or offline that are not."""
     size = system.memory.block_size
-    found = system.memory.blocks.between(-(-start // size), end // size)
+    low, high = -(-start // size), end // size
+    found = system.memory.blocks.between(low, high) if low < high else []
     wrong = [(blocks.first, blocks.end) for blocks in found if blocks.online == (state == "offline")]
     for first, last in wrong:
-        for number in range(first, last):
+        for number in range(max(first, low), min(last, high)):
             _write(system, f"{_MEMORY}/memory{number}/state", state)
 
 

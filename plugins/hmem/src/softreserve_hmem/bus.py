@@ -5,6 +5,7 @@ What devices are made of is in :mod:`softreserve_hmem.region`; what they show in
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from errno import EINVAL, ENXIO
 from typing import TYPE_CHECKING, Final
 
@@ -42,6 +43,7 @@ class DaxBus(Bus["DevDax", "DaxDriver"], RegionOwner):
         #: Memory of all regions, in kernels where they must not overlap. Linux: ``drivers/dax/bus.c: dax_regions``.
         self.regions = Resource(0, U64_MAX, "DAX Regions", IORESOURCE_MEM)
         self._warned: set[str] = set()
+        self._matches_by_type = system.kernel.has(behaviours.DAX_MATCH_BY_TYPE)
 
     def publish(self) -> None:
         """Show the bus in sysfs. Linux: ``dax_bus_init``."""
@@ -51,14 +53,26 @@ class DaxBus(Bus["DevDax", "DaxDriver"], RegionOwner):
 
     def match(self, registration: Registration[DevDax, DaxDriver], device: DevDax) -> bool:
         """Whether a driver takes a device: by name, or by what the region is for. Linux: ``dax_bus_match``."""
-        if device.name in registration.ids:
-            return True
-        driver = registration.driver
-        if not self.system.kernel.has(behaviours.DAX_MATCH_BY_TYPE):
+        return device.name in registration.ids or self._fits(registration.driver, self.kind(device))
+
+    def kind(self, device: DevDax) -> bool:
+        """Whether the region is for kmem."""
+        return device.region.kmem
+
+    def _fits(self, driver: DaxDriver, for_kmem: object) -> bool:
+        if not self._matches_by_type:
             return driver.match_always
-        if driver.type == ("kmem" if device.region.kmem else "device"):
+        if driver.type == ("kmem" if for_kmem else "device"):
             return True
         return driver.type == "device" and not self.system.kernel.enabled("DEV_DAX_KMEM")
+
+    def offered(self, registration: Registration[DevDax, DaxDriver]) -> Iterator[DevDax]:
+        """All devices of the kinds that the driver takes, and those of others whose names it was given."""
+        for kind, devices in self.unbound.items():
+            if self._fits(registration.driver, kind):
+                yield from devices.values()
+            else:
+                yield from (devices[name] for name in devices.keys() & registration.ids.keys())
 
     def probe(self, driver: DaxDriver, device: DevDax) -> int:
         """Bind; a device without memory is refused. Linux: ``dax_bus_probe``."""

@@ -5,6 +5,7 @@ The rules look at what became of the memory, at devices, at what was offered, an
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ from softreserve_hmem.region import DaxLimits
 
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
+    from softreserve.model.events import Event
     from softreserve.model.outcome import Outcome, Part
 
     from softreserve_hmem.region import DevDax
@@ -200,14 +202,15 @@ def _devices(system: System, outcome: Outcome) -> Iterator[Finding]:
         yield Finding("note", "module-not-loaded", message, explains=_UNUSED)
         return
     offers = _Offers(system)
+    said: defaultdict[str, list[Event]] = defaultdict(list)
+    for event in system.log.of(KMEM_SAYS, RANGE_TAKEN, NOT_RESERVED, LEFT_BEHIND):
+        said[event.after].append(event)
     for device in devices:
         if device.driver is None:
-            yield from _without_driver(system, device, offers)
+            yield from _without_driver(device, said[device.name], offers)
 
 
-def _without_driver(system: System, device: DevDax, offers: _Offers) -> Iterator[Finding]:
-    refusals = system.log.of(KMEM_SAYS, RANGE_TAKEN, NOT_RESERVED, LEFT_BEHIND)
-    said = [event for event in refusals if event.after == device.name]
+def _without_driver(device: DevDax, said: list[Event], offers: _Offers) -> Iterator[Finding]:
     why = f" ({said[0].text})" if said else ""
     start, end = device.ranges[0][0], device.ranges[0][1] + 1
     if offers.reaches_beyond(start, end) and any(event.code in _TAKEN for event in said):

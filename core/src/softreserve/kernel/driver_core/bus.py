@@ -6,7 +6,7 @@ the bus: subclasses of :class:`Bus` say so.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from errno import EBUSY, EINVAL, ENODEV, ENXIO
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
@@ -77,6 +77,10 @@ class Bus(Generic[D, R]):
         self.devices: dict[str, D] = {}
         self.drivers: dict[str, Registration[D, R]] = {}
         self.drivers_autoprobe = True
+        #: Devices without a driver, by :meth:`kind` and name, in no order that counts.
+        self.unbound: dict[object, dict[str, D]] = {}
+        self._order: dict[str, int] = {}  # of the devices
+        self._added = 0
 
     # --- what a bus decides
 
@@ -92,6 +96,14 @@ class Bus(Generic[D, R]):
         """Unbind; cannot fail."""
         raise AssertionError(f"bus {self.name} removes nothing")
 
+    def kind(self, device: D) -> object:
+        """What decides, beside the device's name, which drivers fit it."""
+        return None
+
+    def offered(self, registration: Registration[D, R]) -> Iterable[D]:
+        """Devices without a driver that this one may fit, in any order; :meth:`match` decides."""
+        return (device for devices in self.unbound.values() for device in devices.values())
+
     def driver_attributes(self, registration: Registration[D, R]) -> dict[str, Node]:
         """Further files in the directory of a driver. Linux: ``struct bus_type: drv_groups``."""
         return {}
@@ -101,13 +113,16 @@ class Bus(Generic[D, R]):
     def device_add(self, device: D) -> None:
         """Put a device on the bus and look for a driver. Linux: ``device_add``, ``device_initial_probe``."""
         self.devices[device.name] = device
+        self._added += 1
+        self._order[device.name] = self._added
+        self._waits(device)
         if self.drivers_autoprobe:
             self.device_attach(device)
 
     def device_del(self, device: D) -> None:
         """Unbind a device and take it off the bus."""
         self.device_release_driver(device)
-        del self.devices[device.name]
+        del self.devices[device.name], self._order[device.name], self.unbound[self.kind(device)][device.name]
 
     def device_attach(self, device: D) -> None:
         """Try the drivers in turn until one takes the device; one whose probe fails does not end the search."""
@@ -125,6 +140,10 @@ class Bus(Generic[D, R]):
         self.remove(registration.driver, device)
         del registration.bound[device.name]
         device.driver = None
+        self._waits(device)
+
+    def _waits(self, device: D) -> None:
+        self.unbound.setdefault(self.kind(device), {})[device.name] = device
 
     # --- drivers come and go
 
@@ -151,7 +170,7 @@ class Bus(Generic[D, R]):
 
     def driver_attach(self, registration: Registration[D, R]) -> None:
         """Offer a driver every device that has none; what fails is passed over."""
-        for device in list(self.devices.values()):
+        for device in sorted(self.offered(registration), key=lambda device: self._order[device.name]):
             if device.driver is None and self.match(registration, device):
                 self.really_probe(registration, device)
 
@@ -166,6 +185,7 @@ class Bus(Generic[D, R]):
                 self._probe_failed(driver, device, status)
             return status
         registration.bound[device.name] = device
+        del self.unbound[self.kind(device)][device.name]
         return 0
 
     def _probe_failed(self, driver: R, device: D, status: int) -> None:
