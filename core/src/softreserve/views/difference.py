@@ -25,10 +25,10 @@ _Pair = tuple[int, int]
 
 def unified_diff(before: Iterable[str], after: Iterable[str], names: tuple[str, str], context: int) -> Iterator[str]:
     """Lines as of :func:`difflib.unified_diff`; none where nothing changed. What is equal at the start is not kept."""
-    befores, afters = iter(before), iter(after)
+    older, newer = iter(before), iter(after)
     kept: deque[str] = deque(maxlen=context)
     skipped = 0
-    for pair in zip_longest(befores, afters):
+    for pair in zip_longest(older, newer):
         if pair[0] != pair[1]:
             break
         kept.append(pair[0])
@@ -36,8 +36,8 @@ def unified_diff(before: Iterable[str], after: Iterable[str], names: tuple[str, 
     else:
         return
     skipped -= len(kept)
-    old = [*kept, *(line for line in pair[:1] if line is not None), *befores]
-    new = [*kept, *(line for line in pair[1:] if line is not None), *afters]
+    old = [*kept, *(line for line in pair[:1] if line is not None), *older]
+    new = [*kept, *(line for line in pair[1:] if line is not None), *newer]
     yield f"--- {names[0]}"
     yield f"+++ {names[1]}"
     for group in _Opcodes(_opcodes(_pairs(old, new), len(old), len(new))).get_grouped_opcodes(context):

@@ -19,7 +19,10 @@ __all__ = ["dax_capacity"]
 
 def dax_capacity(system: System, where: PhysRange) -> DaxCapacity:
     """The bus takes a range whole or not at all, if it is told of it; kmem takes the whole memory blocks in it."""
-    if not system.stash[HMEM_DEVICES].finds_soft_reserved or not is_aligned(system.kernel, where.start, where.size):
+    devices = system.stash.get(HMEM_DEVICES)
+    if devices is not None and not devices.finds_soft_reserved:
+        return DaxCapacity(None, None)
+    if not is_aligned(system.kernel, where.start, where.size):
         return DaxCapacity(None, None)
     blocks = dax_kmem_range(system, where.start, where.last)
     return DaxCapacity(where, None if blocks is None else PhysRange.from_resource(*blocks))
