@@ -18,6 +18,11 @@ from softreserve.cli import main
 from softreserve.live import fuse
 from softreserve.live.fuse import FuseError
 from softreserve.live.shell import SessionError, runner
+from softreserve.plugins.selection import Selection
+
+pytestmark = pytest.mark.skipif(
+    not {"x86", "hmem"} <= set(Selection().installed), reason="not installed here: softreserve-x86, softreserve-hmem"
+)
 
 MACHINE = "example:two-node"
 OLD = ["--kernel", "6.1"]

@@ -186,9 +186,7 @@ def test_a_machine_file_need_not_name_the_architecture_that_is_presumed(tmp_path
     if presumed_arch():
         assert load(path).machine.arch == presumed_arch()
     else:
-        assert problems(path) == [
-            "machine.toml: line 1: kernel.arch: missing, and no plugin is installed that boots one"
-        ]
+        assert problems(path) == ["line 1: kernel.arch: missing, and no plugin is installed that boots one"]
 
 
 @pytest.mark.usefixtures("two_architectures")
