@@ -10,13 +10,21 @@ import hosts
 import pytest
 import softreserve as sr
 import wheels
+from softreserve.live.fuse import FuseError, check_fuse
+from softreserve.plugins.selection import Selection
 
 pytestmark = [pytest.mark.clients, pytest.mark.fuse]
 
 
 @pytest.fixture(autouse=True)
-def _daxctl() -> None:
+def _needs() -> None:
     hosts.need("daxctl")
+    if not {"x86", "hmem"} <= set(Selection().installed):
+        pytest.skip("not installed here: softreserve-x86, softreserve-hmem")
+    try:
+        check_fuse()
+    except FuseError as error:
+        hosts.unavailable(str(error))
 
 
 def test_my_tool_sees_devdax() -> None:
