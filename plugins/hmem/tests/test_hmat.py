@@ -93,6 +93,12 @@ def said(system: System) -> list[str]:
         (0, 1, READ_LATENCY, 2, 0),
         (2, 1 << 31, ACCESS_BANDWIDTH, 2, 0),
         (1, 0xFFFFFFFF, ACCESS_BANDWIDTH, 2, 0xFFFFFFFF),
+        # rounding up adds in 32 bits
+        (1, 0xFFFFFFFF - 9, READ_LATENCY, 1, 429496729),
+        (1, 0xFFFFFFFF - 8, READ_LATENCY, 1, 0),
+        (1, 0xFFFFFFFF, ACCESS_BANDWIDTH, 1, 0),
+        (1, 0xFFFFFFFF - 998, READ_LATENCY, 2, 0),
+        (3, 1431655432, READ_LATENCY, 2, 4294967),
     ],
 )
 def test_values_in_nanoseconds_and_megabytes(entry: int, base: int, data_type: int, revision: int, value: int) -> None:

@@ -46,8 +46,13 @@ def hmat_normalize(entry: int, base: int, data_type: int, revision: int) -> int:
         return 0
     value = entry * base
     if revision == 1:
-        return 0 if value < 10 else -(-value // 10)
-    return -(-value // 1000) if _is_latency(data_type) else value
+        return 0 if value < 10 else _div_round_up(value, 10)
+    return _div_round_up(value, 1000) if _is_latency(data_type) else value
+
+
+def _div_round_up(value: int, divisor: int) -> int:
+    """The kernel's rounding up, whose sum has 32 bits: close below 2**32 it comes out as 0."""
+    return (value + divisor - 1 & U32_MAX) // divisor
 
 
 def best_value(data_type: int, value: int, best: int) -> bool:
