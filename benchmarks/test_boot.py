@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
+import archives
 import pytest
 from large_machines import GIB, MIB, booted
 from ratios import Ratios, timed
@@ -20,8 +20,7 @@ CAPTURE = Path(__file__).parent.parent / "tests" / "data" / "captures" / "x86-6.
 
 @pytest.fixture
 def case(tmp_path: Path) -> Path:
-    with tarfile.open(CAPTURE) as archive:
-        archive.extractall(tmp_path, filter="data")
+    archives.unpack(CAPTURE, tmp_path)
     (found,) = tmp_path.glob("**/input/efi-memmap.txt")
     return found.parent
 

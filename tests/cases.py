@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import archives
 from compare import Observation, compare
 from softreserve.model.scenario import Scenario
 from softreserve.model.steps import KexecScenario, Step
@@ -22,8 +22,7 @@ def names() -> list[str]:
 
 def unpack(name: str, where: Path) -> Path:
     """Unpack a case; returns its directory."""
-    with tarfile.open(ARCHIVES / f"{name}.tar.xz") as archive:
-        archive.extractall(where, filter="data")
+    archives.unpack(ARCHIVES / f"{name}.tar.xz", where)
     return where / name
 
 
