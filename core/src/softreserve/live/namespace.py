@@ -272,7 +272,8 @@ def _bind_files(source: str, target: str) -> None:
 
 def _tools() -> Iterator[str]:
     """Real files of the tools that ask the kernel; not those of a program with more in it than that (busybox)."""
-    for directory in (*_PROGRAMS, *os.get_exec_path()):
+    # os.get_exec_path() imports a module (3.13), and where Python lies in a home nothing can be imported any more
+    for directory in (*_PROGRAMS, *os.environ.get("PATH", os.defpath).split(":")):
         for tool in _TOOLS:
             path = os.path.realpath(f"{directory}/{tool}")
             if os.path.basename(path) in _TOOLS and os.path.isfile(path):
