@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import attrs
 import pytest
 from softreserve.config.acpi_schema import (
@@ -211,11 +213,15 @@ def test_a_proximity_names_an_initiator_only_where_there_is_one() -> None:
 
 @pytest.mark.parametrize(("name", "largest"), [("level", 15), ("levels", 15), ("line_size", 0xFFFF)])
 def test_a_field_of_a_cache_takes_what_its_bits_hold(name: str, largest: int) -> None:
+    def cache(value: int) -> HmatCache:
+        fields: dict[str, Any] = {name: value}
+        return HmatCache(1, Size(4096), **fields)
+
     for value in (0, largest):
-        assert getattr(HmatCache(1, Size(4096), **{name: value}), name) == value
+        assert getattr(cache(value), name) == value
     for value in (-1, largest + 1):
         with pytest.raises(ValueError, match=f"from 0 to {largest}"):
-            HmatCache(1, Size(4096), **{name: value})
+            cache(value)
 
 
 def test_a_handle_that_is_no_hexadecimal_is_refused() -> None:

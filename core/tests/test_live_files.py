@@ -140,9 +140,9 @@ def test_files_belong_to_root_or_to_who_was_named(files: LiveFiles) -> None:
 
 def test_the_kernel_says_when_it_knows_us(toy: System) -> None:
     told: list[bool] = []
-    files = LiveFiles(LiveSystem(toy), lambda: told.append(files.started))
-    assert not files.started
-    files.init("/")
+    fresh: LiveFiles = LiveFiles(LiveSystem(toy), lambda: told.append(fresh.started))
+    assert not fresh.started
+    fresh.init("/")
     assert told == [True]
 
 
