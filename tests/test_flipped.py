@@ -1,0 +1,245 @@
+"""Every behaviour has a test that fails when kernels behave the other way.
+
+What a capture or a vector holds is turned in ``test_behaviours.py``. What neither shows is held by tests whose values
+were worked out by hand from the source: those of the table below, each of which is run here once more, turned.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import attrs
+import pytest
+import wheels
+from small_machines import ARM64, GIB, MIB, RAM, X86, cedt, machine, need, settled, sp
+from softreserve.kernel.mm.memblock import Memblock
+from softreserve.kernel.numa.acpi_numa import AcpiNumaArch, acpi_numa_init
+from softreserve.kernel.numa.numa import NumaState
+from softreserve.kernel.resource import Resource, insert_resource, request_resource
+from softreserve.machine.boot import boot
+from softreserve.model.acpi.cedt import Cedt, FixedMemoryWindow
+from softreserve.model.acpi.madt import GenericInterrupt, Madt
+from softreserve.model.acpi.srat import RintcAffinity, Srat
+from softreserve.model.acpi.tables import Header
+from softreserve.model.efi import EfiMemoryMap
+from softreserve.model.events import EventLog
+from softreserve.model.kernel import Kernel
+from softreserve.model.machine import Machine
+from softreserve.model.release import Behaviour
+from softreserve.plugins.behaviours import behaviours
+from softreserve.plugins.selection import Selection
+from softreserve.testing.machines import descriptor
+
+ALL = {behaviour.name: behaviour for found in behaviours().values() for behaviour in found}
+
+#: Where the test is that fails when a behaviour is turned, for those that no capture and no vector shows.
+HELD_BY = {
+    "acpi-cxl-window-nodes": "core/tests/test_acpi_numa.py",
+    "acpi-generic-initiators": "plugins/x86/tests/test_numa_init.py",
+    "acpi-rintc-affinity": "tests/test_flipped.py::test_processors_of_risc_v_are_looked_at_from_6_11_on",
+    "arm64-gicc-online-capable": "tests/test_flipped.py::test_processors_that_come_later_count_from_6_11_on",
+    "arm64-head-is-not-code": "plugins/arm64/tests/test_memblock_init.py",
+    "arm64-lpa2": "plugins/arm64/tests/test_sizes.py",
+    "arm64-wide-memblock-table": "tests/test_flipped.py::test_arm64_has_room_for_a_thousand_regions_from_6_0_on",
+    "arm64-zone-dma-by-address": "tests/test_flipped.py::test_zone_dma32_ends_at_4_gib_from_6_12_on",
+    "clears-rng-seed": "plugins/kexec/tests/test_file_load.py",
+    "cxl-acpi-early": "tests/test_flipped.py::test_a_built_in_cxl_acpi_comes_after_the_hmat_before_6_3",
+    "cxl-acpi-tolerates-bad-windows": "plugins/hmem/tests/test_hmem.py",
+    "cxl-acpi-windows": "plugins/hmem/tests/test_hmem.py",
+    "cxl-xor-interleave": "tests/test_flipped.py::test_windows_with_xor_arithmetic_are_known_from_6_2_on",
+    "dax-regions-exclusive": "tests/test_flipped.py::test_a_region_over_another_is_refused_from_7_1_on",
+    "efi-stub-aligns-after-rng": "plugins/arm64/tests/test_stub.py",
+    "efi-stub-decompresses": "plugins/x86/tests/test_kaslr_command.py",
+    "hmem-decides-after-cxl": "plugins/hmem/tests/test_hmem.py",
+    "hmem-defers-to-cxl": "plugins/hmem/tests/test_hmem.py",
+    "iomem-depth-8": "tests/test_flipped.py::test_resources_are_indented_five_levels_and_eight_from_7_0_on",
+    "kexec-file-above-pref-address": "plugins/kexec/tests/test_file_load.py",
+    "kexec-file-skips-driver-managed": "plugins/kexec/tests/test_outcomes.py",
+    "kmem-asks-for-abstract-distance": "plugins/hmem/tests/test_kmem.py",
+    "memblock-merge-local": "core/tests/test_memblock.py::test_only_the_older_kernel_joins_what_a_cap_left_apart",
+    "memblock-panics-when-full": "core/tests/test_memblock.py",
+    "memmap-not-managed-at-boot": "core/tests/test_page_alloc.py::test_the_page_count_at_boot_is_exact",
+    "memmap-on-memory-per-block": "plugins/hmem/tests/test_kmem.py",
+    "mirror-needs-mirrored-memory": "core/tests/test_page_alloc.py",
+    "node-reclaim-file": "tests/test_flipped.py::test_nodes_have_a_file_for_reclaim_from_its_release_on",
+    "node-state-cleared-before-zonelists": "core/tests/test_memory_hotplug.py",
+    "region-intersects-looks-below": "tests/test_lint.py",
+    "setup-data-kept-for-kexec": "plugins/x86/tests/test_plugin.py",
+    "setup-data-splits-ram": "plugins/x86/tests/test_plugin.py",
+}
+
+
+def recorded(behaviour: Behaviour) -> bool:
+    """Whether a capture or a vector shows it on one side at least."""
+    sides = [boundary for boundary in (behaviour.since, behaviour.until) if boundary is not None]
+    return any(word in side.older + side.newer for side in sides for word in ("captured", "vectors"))
+
+
+def test_every_behaviour_is_held_by_a_recording_or_by_a_test_of_the_table() -> None:
+    if missing := {"softreserve", "x86", "arm64", "hmem"} - set(behaviours()):
+        pytest.skip(f"needs all wheels: pip install {' '.join(f'./plugins/{name}' for name in sorted(missing))}")
+    assert {name for name, behaviour in ALL.items() if not recorded(behaviour)} == set(HELD_BY)
+
+
+def turn(behaviour: Behaviour) -> None:
+    """Let kernels of all releases behave the other way from now on."""
+    has = Kernel.has
+
+    def other_way(kernel: Kernel, asked: Behaviour) -> bool:
+        return has(kernel, asked) != (asked is behaviour)
+
+    setattr(Kernel, "has", other_way)  # noqa: B010 - for good: the process ends with the test
+
+
+def run_turned(behaviour: Behaviour, test: Path | str) -> int:
+    """Run a test in a process of its own whose kernels, of all releases, behave the other way; pytest's exit code."""
+    child = os.fork()
+    if not child:
+        try:
+            signal.alarm(120)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            os.dup2(1, 2)
+            turn(behaviour)
+            plugins = ("-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:cov")
+            status = int(pytest.main(["-x", "-q", "--assert=plain", "-W", "ignore", *plugins, str(test)]))
+        except BaseException:
+            status = 99
+        os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that fork")
+@pytest.mark.parametrize("name", sorted(set(HELD_BY) & set(ALL)))
+def test_a_behaviour_that_is_turned_is_noticed(name: str) -> None:
+    path = wheels.ROOT / HELD_BY[name]
+    if not Path(str(path).partition("::")[0]).exists():
+        pytest.skip("needs the tests of all wheels: run it from the repository")
+    for arch in (X86, ARM64):
+        need(arch)
+    assert run_turned(ALL[name], path) == pytest.ExitCode.TESTS_FAILED
+
+
+# --- worked out by hand from the sources of the releases on both sides
+
+
+@pytest.mark.parametrize(("release", "nodes"), [("5.10", 0), ("6.1", 0), ("6.12", 1)])
+def test_processors_of_risc_v_are_looked_at_from_6_11_on(release: str, nodes: int) -> None:
+    """``drivers/acpi/numa/srat.c: acpi_numa_init``: the table of handlers gets ``acpi_parse_rintc_affinity``."""
+
+    class Riscv(AcpiNumaArch):
+        def numa_add_memblk(self, nid: int, start: int, end: int) -> int:
+            return 0
+
+        def rintc_affinity_init(self, entry: RintcAffinity) -> None:
+            self.state.parsed.add(self.state.acpi_map_pxm_to_node(entry.proximity_domain))
+
+    kernel, log = Kernel(release, "riscv64", config={"NUMA": "y", "NODES_SHIFT": 4}), EventLog()
+    state = NumaState(log, kernel)
+    entry = RintcAffinity(proximity_domain=5, acpi_processor_uid=0)
+    tables = {"SRAT": Srat([entry], header=Header(signature=b"SRAT", revision=3)).sealed()}
+    acpi_numa_init(state, Memblock(log, kernel), tables, Riscv(state))
+    assert len(state.parsed) == nodes
+
+
+@pytest.mark.parametrize(("release", "uids"), [("6.1", [0]), ("6.12", [0, 2])])
+def test_processors_that_come_later_count_from_6_11_on(release: str, uids: list[int]) -> None:
+    """``include/acpi/actbl2.h``: bit 0 enabled, bit 3 online capable; ``arch/arm64/kernel/smp.c`` takes either."""
+    need(ARM64)
+    from softreserve_arm64.smp import acpi_cpus
+
+    entries = [
+        GenericInterrupt(cpu_interface_number=n, uid=n, arm_mpidr=n, flags=flags)
+        for n, flags in enumerate((0b0001, 0b0010, 0b1000, 0b0000))
+    ]
+    kernel = Kernel(release, ARM64, config={"NUMA": "y"})
+    described = Machine("arm64", kernel, acpi={"APIC": Madt(entries).sealed()}, cpus=4)
+    assert [cpu.uid for cpu in acpi_cpus(NumaState(EventLog(), kernel), described)] == uids
+
+
+@pytest.mark.parametrize(("release", "regions"), [("5.10", 128), ("6.1", 201), ("6.12", 201)])
+def test_arm64_has_room_for_a_thousand_regions_from_6_0_on(release: str, regions: int) -> None:
+    """``arch/arm64/include/asm/memory.h: INIT_MEMBLOCK_MEMORY_REGIONS``; a full table fails silently before 6.12."""
+    need(ARM64)
+    above = [descriptor(start * GIB, MIB) for start in range(4, 204)]
+    found = machine(ARM64, release, above=above, tables={"SRAT": None, "HMAT": None})
+    low = EfiMemoryMap((descriptor(0, 2 * GIB), *above))
+    system = boot(attrs.evolve(found, efi_map=low), Selection().hooks_for(found))
+    memory = [line for line in system.iomem.lines() if line.endswith(" : System RAM")]
+    assert len(memory) == regions
+
+
+@pytest.mark.parametrize(("release", "end"), [("6.1", 1025 * GIB), ("6.12", 4 * GIB)])
+def test_zone_dma32_ends_at_4_gib_from_6_12_on(release: str, end: int) -> None:
+    """``arch/arm64/mm/init.c: max_zone_phys``: bits were widened to all addresses where DRAM starts above 4 GiB."""
+    need(ARM64)
+    from softreserve_arm64.zones import max_zone_pfns
+
+    memblock = Memblock(EventLog(), Kernel(release, ARM64, config={"ZONE_DMA32": "y"}))
+    memblock.add(1024 * GIB, GIB)
+    assert max_zone_pfns(memblock)["DMA32"] == end // 4096
+
+
+@pytest.mark.parametrize(("release", "name"), [("6.1", "hmem.0"), ("5.10", "hmem.0")])
+def test_a_built_in_cxl_acpi_comes_after_the_hmat_before_6_3(release: str, name: str) -> None:
+    """Both are device initcalls, and ``drivers/acpi`` is linked first: the window takes the second number."""
+    pytest.importorskip("softreserve_hmem", reason="needs the hmem plugin: pip install ./plugins/hmem")
+    options = {"CXL_ACPI": "y", "CXL_BUS": "y"}
+    system = settled(machine(release=release, config=options, tables={"CEDT": cedt(16 * GIB, 17 * GIB)}))
+    platform = system.sysfs.listdir("/sys/devices/platform")
+    assert isinstance(platform, list)
+    assert [found for found in platform if found.startswith("hmem.")] == [name]
+
+
+@pytest.mark.parametrize(("release", "known"), [("6.1", False), ("6.12", True)])
+def test_windows_with_xor_arithmetic_are_known_from_6_2_on(release: str, known: bool) -> None:
+    """``drivers/cxl/acpi.c: cxl_acpi_cfmws_verify``: arithmetic 1 beside modulo; 2 is known to nobody."""
+    pytest.importorskip("softreserve_hmem", reason="needs the hmem plugin: pip install ./plugins/hmem")
+    windows = []
+    for number in range(3):
+        window = FixedMemoryWindow(base_hpa=(16 + number) * GIB, window_size=GIB, interleave_arithmetic=number)
+        window.tail = bytes(4)
+        windows.append(window)
+    system = settled(machine(release=release, tables={"CEDT": Cedt(windows).sealed()}))
+    shown = [line.split(" : ")[0].strip() for line in system.iomem.lines() if " : CXL Window" in line]
+    assert shown == ["400000000-43fffffff", *(["440000000-47fffffff"] if known else [])]
+    unknown = [line for line in system.log.lines if "Unknown Interleave Arithmetic" in line]
+    assert [line[-1] for line in unknown] == ["2"] if known else ["1", "2"]
+
+
+@pytest.mark.parametrize(("release", "devices"), [("6.12", ["dax0.0"]), ("7.3", [])])
+def test_a_region_over_another_is_refused_from_7_1_on(release: str, devices: list[str]) -> None:
+    """``drivers/dax/bus.c: alloc_dax_region``; before, nothing was asked."""
+    pytest.importorskip("softreserve_hmem", reason="needs the hmem plugin: pip install ./plugins/hmem")
+    need(X86)
+    from softreserve_hmem.bus import DAX_BUS
+
+    found = machine(release=release, above=[RAM, sp(6 * GIB, 8 * GIB)])
+    system = boot(found, Selection().hooks_for(found))
+    other = Resource(7 * GIB, 9 * GIB - 1, "region of another driver")
+    assert request_resource(system.stash[DAX_BUS].regions, other) == 0
+    system.modules.coldplug()
+    assert system.sysfs.listdir("/sys/bus/dax/devices") == devices
+
+
+@pytest.mark.parametrize(("release", "deepest"), [("6.1", 10), ("6.12", 10), ("7.3", 16)])
+def test_resources_are_indented_five_levels_and_eight_from_7_0_on(release: str, deepest: int) -> None:
+    """``kernel/resource.c: r_show``: MAX_IORES_LEVEL, two blanks each."""
+    need(X86)
+    found = machine(release=release)
+    system = boot(found, Selection().hooks_for(found))
+    for level in range(10):
+        inner = Resource((64 << 30) + level, (65 << 30) - 1 - level, f"level {level}")
+        assert insert_resource(system.iomem.root, inner) == 0
+    blanks = [len(line) - len(line.lstrip()) for line in system.iomem.lines() if " : level " in line]
+    assert blanks == [min(2 * level, deepest) for level in range(10)]
+
+
+@pytest.mark.parametrize(("release", "there"), [("6.12", False), ("7.3", True)])
+def test_nodes_have_a_file_for_reclaim_from_its_release_on(release: str, there: bool) -> None:
+    """``mm/vmscan.c``: a file that is written to and says nothing."""
+    need(X86)
+    found = machine(release=release)
+    system = boot(found, Selection().hooks_for(found))
+    assert (system.sysfs.node("/sys/devices/system/node/node0/reclaim") is not None) is there
