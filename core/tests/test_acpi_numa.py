@@ -191,6 +191,36 @@ def test_a_cxl_window_of_its_own_gets_a_node_with_the_next_domain() -> None:
     assert boot.state.parsed == {0, 1, 2}
 
 
+@pytest.mark.parametrize(("release", "option", "node"), [("7.0", "n", 1), ("7.1", "n", -1), ("7.1", "m", 1)])
+def test_without_cxl_acpi_no_window_gets_a_node_from_7_1_on(release: str, option: str, node: int) -> None:
+    """``acpi_numa_init``: the windows are parsed where CONFIG_CXL_ACPI is built in or a module."""
+    boot = Boot(memory(0, 0, GIB), release=release)
+    boot.kernel.config["CXL_ACPI"] = option  # type: ignore[index]
+    boot.tables["CEDT"] = Cedt([window(4 * GIB, GIB)]).sealed()
+    assert boot.run() == 0
+    assert boot.state.pxm_to_node(1) == node
+
+
+@pytest.mark.parametrize(
+    ("windows", "advised", "lines"),
+    [
+        ([(4 * GIB, GIB)], GIB, []),
+        ([(4 * GIB, 4 * GIB), (8 * GIB, GIB // 2), (16 * GIB, 16 * GIB)], GIB // 2, []),
+        ([(4 * GIB, GIB), (8 * GIB, GIB // 8)], GIB, ["ACPI: CFMWS: [BIOS BUG] base/size alignment violates spec"]),
+    ],
+)
+def test_the_ends_of_windows_bound_the_size_of_memory_blocks(
+    windows: list[tuple[int, int]], advised: int, lines: list[str]
+) -> None:
+    """``acpi_parse_cfmws``: the lowest bit of base and end, if it is 256 MiB at least; of several the smallest."""
+    boot = Boot(memory(0, 0, GIB), release="6.18")
+    boot.kernel.config["CXL_ACPI"] = "m"  # type: ignore[index]
+    boot.tables["CEDT"] = Cedt([window(*found) for found in windows]).sealed()
+    assert boot.run() == 0
+    assert boot.state.advised_block_size == advised
+    assert [line for line in boot.log.lines if "CFMWS" in line] == lines
+
+
 def test_a_cxl_window_that_blocks_can_fill_gets_no_node() -> None:
     boot = Boot(memory(0, 0, GIB), fills=0)
     boot.tables["CEDT"] = Cedt([window(4 * GIB, GIB)]).sealed()

@@ -211,6 +211,13 @@ def test_missing_and_empty_files_are_all_named_at_once(case: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("text", ["", "\n"])
+def test_a_capture_without_steps_may_have_an_empty_file_of_them(case: Path, text: str) -> None:
+    (case / "steps.toml").write_text(text)
+    scenario = load(case)
+    assert (scenario.steps, scenario.kexec) == ((), None)
+
+
 def test_an_empty_directory_is_no_machine(tmp_path: Path) -> None:
     assert "efi-memmap.txt: No such file or directory" in problems(tmp_path)
 

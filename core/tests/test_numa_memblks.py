@@ -128,6 +128,24 @@ def test_absurd_blocks_are_ignored_and_too_many_are_refused(release: str) -> Non
     assert [memblks.numa_add_memblk(0, i * GIB, (i + 1) * GIB) for i in range(129)] == [0] * 128 + [-22]
 
 
+@pytest.mark.parametrize("release", ["7.2", "7.3"])
+def test_a_block_on_a_node_that_cannot_be_is_an_error_from_7_3_on(release: str) -> None:
+    """``numa_add_memblk_to`` looks at the node before it looks at the range; ``numa_add_memblk`` notes the node."""
+    memblks = Boot(release, [(0, 1)], []).memblks
+    answers = [memblks.numa_add_memblk(*block) for block in [(64, GIB, GIB), (1, 0, GIB), (0, GIB, 0)]]
+    if release == "7.2":
+        assert answers == [0, 0, 0]
+        assert memblks.log.lines == ["Warning: invalid memblk node 0 [mem 0x40000000-0xffffffffffffffff]"]
+        assert memblks.state.parsed == set()
+    else:
+        assert answers == [-22, 0, 0]
+        assert memblks.log.lines == [
+            "Warning: invalid memblk node id 64 [mem 0x40000000-0x3fffffff]",
+            "Warning: invalid memblk range for node 0 [mem 0x40000000-0xffffffffffffffff]",
+        ]
+        assert memblks.state.parsed == {0, 1}
+
+
 @RELEASES
 def test_soft_reserved_memory_inside_a_nodes_ram_keeps_the_node_from_being_unplugged(release: str) -> None:
     boot = Boot(release, [(0, 1), (4, 5), (6, 7)], [(0, 0, 1), (1, 4, 5), (2, 6, 7)])

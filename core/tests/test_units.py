@@ -7,6 +7,7 @@ from errno import EINVAL, ERANGE
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from softreserve.model.kernel import Kernel
 from softreserve.model.units import U64_MAX, kstrtoull, memparse, simple_strtoull
 
 
@@ -28,6 +29,28 @@ from softreserve.model.units import U64_MAX, kstrtoull, memparse, simple_strtoul
 )
 def test_memparse_reads_like_the_kernel(text: str, value: int, rest: str) -> None:
     assert memparse(text) == (value, rest)
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "rest"),
+    [
+        ("4g@1G", 4 << 30, "@1G"),
+        ("16E", U64_MAX, ""),
+        ("15E", 15 << 60, ""),
+        ("18014398509481984K@1", U64_MAX, "@1"),
+        ("18446744073709551617K", 1024, ""),  # the digits alone still wrap around
+        ("K", 0, "K"),
+        ("0K", 0, ""),
+    ],
+)
+def test_memparse_of_today_saturates_and_wants_a_number_before_the_suffix(text: str, value: int, rest: str) -> None:
+    """``lib/cmdline.c: memparse`` of 7.2."""
+    assert memparse(text, saturates=True) == (value, rest)
+
+
+@pytest.mark.parametrize(("release", "value"), [("6.12", 0), ("7.2", U64_MAX)])
+def test_a_kernel_knows_how_it_reads_sizes(release: str, value: int) -> None:
+    assert Kernel(release, "x86_64").memparse("16E") == (value, "")
 
 
 def test_explicit_base_16_skips_an_optional_prefix() -> None:

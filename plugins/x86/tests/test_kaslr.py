@@ -150,6 +150,17 @@ def test_pages_of_1_gib_are_left_for_those_who_asked() -> None:
     assert areas(e820=ram, cmdline="hugepagesz=1G hugepages=9") == []
 
 
+@pytest.mark.parametrize(("release", "pages", "said"), [("6.12", 2, []), ("7.2", 0, ["Failed to parse"])])
+def test_a_number_of_huge_pages_with_something_behind_it_is_none_from_7_2_on(
+    release: str, pages: int, said: list[str]
+) -> None:
+    """``arch/x86/boot/compressed/kaslr.c: parse_gb_huge_pages``: simple_strtoull(), later boot_kstrtoul()."""
+    found = options("hugepagesz=1G hugepages=2,3", Kernel(release, "x86_64", config=CONFIG))
+    assert found.max_gb_huge_pages == pages
+    assert found.messages == [f"{words} hugepages= boot parameter" for words in said]
+    assert options("hugepagesz=1G hugepages=2", Kernel(release, "x86_64", config=CONFIG)).max_gb_huge_pages == 2
+
+
 def test_a_range_to_avoid_that_ends_with_the_address_space_is_a_dead_machine() -> None:
     with pytest.raises(MachineError, match="for ever"):
         searched(cmdline="memmap=0xfffffffffbf00000$0x4001001")

@@ -10,6 +10,7 @@ from softreserve.model.machine import E820Entry
 from softreserve.model.ranges import PhysRange
 from softreserve_x86 import e820
 from softreserve_x86.e820_resources import E820Resources, memblock_setup, setup_pci_gap
+from softreserve_x86.init_64 import MemoryBlockSize
 from softreserve_x86.setup import Setup, brk_size
 from softreserve_x86.stub import extension_entries
 
@@ -146,3 +147,23 @@ def test_without_a_gap_below_4_gib_devices_go_above_ram() -> None:
     setup = setup_with((0, 5 * G, e820.RAM), (8 * G, 9 * G, e820.RESERVED))
     setup_pci_gap(setup.table, 5 * G >> 12, setup.log)
     assert setup.log.lines[-1] == "[mem 0x140100000-0x1404fffff] available for PCI devices"
+
+
+@pytest.mark.parametrize(
+    ("end", "hypervisor", "advised", "size"),
+    [
+        (0x18_6000_0000, False, 0, 2 * G),
+        (0x18_6000_0000, False, 4 * G, G // 2),
+        (0x18_6000_0000, True, 4 * G, G // 2),
+        (0x18_8000_0000, True, 4 * G, 2 * G),
+        (0x18_8000_0000, True, G // 4, G // 4),
+        (0x18_8000_0000, False, G // 4, G // 4),
+        (0xF_C000_0000, False, G // 4, G // 8),
+    ],
+)
+def test_what_suits_cxl_windows_bounds_memory_blocks_on_bare_metal_too(
+    end: int, hypervisor: bool, advised: int, size: int
+) -> None:
+    """``probe_memory_block_size``: from the advice (2 GiB at most) down to what divides the end of RAM."""
+    block = MemoryBlockSize(Kernel("6.18", "x86_64"), EventLog())
+    assert block.probe_memory_block_size(end >> 12, hypervisor, advised) == size

@@ -47,8 +47,8 @@ def read_capture(path: StrPath, *, with_steps: bool = True) -> Scenario:
         directory, case = os.fspath(path), os.path.dirname(case)
     problems = Problems()
 
-    def document(name: str) -> Document:
-        return Document(os.path.join(directory, name), problems, inside=path)
+    def document(name: str, *, may_be_blank: bool = False) -> Document:
+        return Document(os.path.join(directory, name), problems, inside=path, may_be_blank=may_be_blank)
 
     efi_map = _collected(problems, _read_efi_map, os.path.join(directory, "efi-memmap.txt"), path)
     cmdline = _collected(problems, _read_cmdline, os.path.join(directory, "cmdline.txt"), path)
@@ -62,7 +62,7 @@ def read_capture(path: StrPath, *, with_steps: bool = True) -> Scenario:
         # the second kernel's configuration under the first one's release, until the kexec says which release it is
         has_second = os.path.lexists(os.path.join(directory, "kernel2.toml"))
         second = _kernel(document("kernel2.toml").read(), kernel) if has_second else None
-        what_follows = document("steps.toml")
+        what_follows = document("steps.toml", may_be_blank=True)  # a boot without steps
         steps, kexec = scenario_steps(what_follows.read(), kernel, second)
         what_follows.check_keys()
     name = os.path.basename(case) or "input"

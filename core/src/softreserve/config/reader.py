@@ -173,15 +173,25 @@ class Problems:
 
 
 class Document:
-    """A TOML file: its path, its text (of ``data`` where somebody has read it already), and its problems."""
+    """A TOML file: its path, its text (of ``data`` where somebody has read it already), and its problems.
+
+    :param may_be_blank: nothing in it is no mistake.
+    """
 
     def __init__(
-        self, path: StrPath, problems: Problems, data: bytes | None = None, *, inside: StrPath | None = None
+        self,
+        path: StrPath,
+        problems: Problems,
+        data: bytes | None = None,
+        *,
+        inside: StrPath | None = None,
+        may_be_blank: bool = False,
     ) -> None:
         self.path = path_words(path)
         self._source = path
         self._data = data
         self._inside = inside
+        self._may_be_blank = may_be_blank
         self.problems = problems
         self.text = ""
         self._tables: list[Table] = []
@@ -189,7 +199,10 @@ class Document:
     def read(self) -> Table:
         """The top table; an empty one, with a problem noted, where the file cannot be read."""
         try:
-            self.text = text_of(read_bytes(self._source, self._inside) if self._data is None else self._data, self.path)
+            data = read_bytes(self._source, self._inside) if self._data is None else self._data
+            if self._may_be_blank and not data.strip():
+                return self.table((), {})
+            self.text = text_of(data, self.path)
             if _DEEP.search(self.text):
                 raise RecursionError
             return self.table((), tomllib.loads(self.text))

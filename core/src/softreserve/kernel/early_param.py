@@ -7,7 +7,6 @@ from errno import EINVAL
 from typing import TYPE_CHECKING, Final
 
 from softreserve.model.events import EventLog, Rule
-from softreserve.model.units import memparse
 
 if TYPE_CHECKING:
     from softreserve.kernel.efi.efi import Efi
@@ -43,7 +42,7 @@ class MemoryLimit:
     """
 
     def __init__(self, kernel: Kernel, log: EventLog, source: str) -> None:
-        self._page = kernel.page_size
+        self._kernel = kernel
         self._log = log
         self._source = source
         self.limit: int | None = None
@@ -52,7 +51,7 @@ class MemoryLimit:
         """``mem=value``: 0, or 1 without a value; the last one counts."""
         if value is None:
             return 1
-        self.limit = memparse(value)[0] & -self._page
+        self.limit = self._kernel.memparse(value)[0] & -self._kernel.page_size
         self._log.printk(f"Memory limited to {self.limit >> 20}MB", f"{self._source}: early_mem")
         return 0
 

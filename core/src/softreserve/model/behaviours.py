@@ -6,6 +6,12 @@ from typing import Final
 
 from softreserve.model.release import Behaviour, Boundary
 
+MEMPARSE_SATURATES: Final = Behaviour(
+    "memparse-saturates",
+    "a size on the command line that does not fit into 64 bits is the largest number; before, it wrapped around",
+    since=Boundary("7.2", "", "source read 6.12.117", "source read 7.2.13", after="6.12"),
+)
+
 EFI_SOFT_RESERVE: Final = Behaviour(
     "efi-soft-reserve",
     "specific purpose memory is set aside; before, the attribute was not known",
@@ -180,6 +186,57 @@ ACPI_RINTC_AFFINITY: Final = Behaviour(
         "source read 6.1.192",
         "source read 6.12.117",
     ),
+)
+
+CXL_WINDOW_BOUNDS_BLOCK_SIZE: Final = Behaviour(
+    "cxl-window-bounds-block-size",
+    "memory blocks are no larger than CXL windows allow, without a hypervisor too (x86, from 64 GiB of RAM on); a "
+    "window off 256 MiB is complained about",
+    since=Boundary(
+        "6.15",
+        "acpi,srat: give memory block size advice based on CFMWS alignment",
+        "captured x86-6.12-cxl-far-window",
+        "captured x86-6.18-cxl-far-window",
+        after="6.12",
+    ),
+)
+
+CXL_WINDOW_BLOCKS_RESERVED: Final = Behaviour(
+    "cxl-window-blocks-reserved",
+    "a CXL window that becomes a node is no RAM at once: memory that the SRAT leaves out gets no node from it, and "
+    "windows that overlap get a node each",
+    since=Boundary(
+        "6.16",
+        "mm: numa_memblks: introduce numa_add_reserved_memblk",
+        "captured x86-6.12-cxl-odd-windows",
+        "captured x86-6.18-cxl-odd-windows",
+        after="6.12",
+    ),
+)
+
+CXL_WINDOWS_NEED_CXL_ACPI: Final = Behaviour(
+    "cxl-windows-need-cxl-acpi",
+    "without CONFIG_CXL_ACPI nobody looks at CXL windows at boot",
+    since=Boundary(
+        "7.1",
+        "ACPI: NUMA: Only parse CFMWS at boot when CXL_ACPI is on",
+        "source read 6.12.117",
+        "source read 7.3.4",
+        after="6.12",
+    ),
+)
+
+NUMA_BAD_NODE_FAILS: Final = Behaviour(
+    "numa-bad-node-fails",
+    "a range of memory on a node that cannot be is an error; before, it was left out with a warning",
+    since=Boundary("7.3", "", "source read 7.2.13", "source read 7.3.4"),
+)
+
+MIRROR_ZONES_OVERLAP: Final = Behaviour(
+    "mirror-zones-overlap",
+    "with kernelcore=mirror the Normal zone reaches over Movable, each with the memory of its kind; later it ends "
+    "where Movable begins",
+    until=Boundary("7.3", "", "captured x86-7.2-mirror", "captured x86-7.3-mirror"),
 )
 
 ACPI_CXL_WINDOW_NODES: Final = Behaviour(

@@ -9,9 +9,11 @@ from collections.abc import Mapping
 
 import attrs
 
+from softreserve.model.behaviours import MEMPARSE_SATURATES
 from softreserve.model.errors import MachineError
 from softreserve.model.names import release_problem
 from softreserve.model.release import Behaviour, Release
+from softreserve.model.units import memparse
 
 __all__ = ["Kernel"]
 
@@ -81,6 +83,10 @@ class Kernel:
             return int(value, 0)
         except ValueError:
             return default
+
+    def memparse(self, text: str) -> tuple[int, str]:
+        """Read a size at the start of a text; see :func:`softreserve.model.units.memparse`."""
+        return memparse(text, saturates=self.has(MEMPARSE_SATURATES))
 
     @property
     def max_numnodes(self) -> int:

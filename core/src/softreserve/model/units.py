@@ -83,17 +83,21 @@ def simple_strtoull(text: str, base: int = 0) -> tuple[int, str]:
     return value & U64_MAX, text[end:]
 
 
-def memparse(text: str) -> tuple[int, str]:
-    """Read ``nn[KMGTPE]``: ``(bytes modulo 2**64, rest of the text)``.
+def memparse(text: str, *, saturates: bool = False) -> tuple[int, str]:
+    """Read ``nn[KMGTPE]``: ``(bytes, rest of the text)``.
 
     The base is found from the prefix (``0x`` hexadecimal, ``0`` octal); one suffix letter in either case
     multiplies by a power of 1024; nothing after it is looked at. Linux: ``lib/cmdline.c: memparse``.
+
+    :param saturates: a product beyond 64 bits is the largest number, and a suffix needs a number before it; else the
+        product is taken modulo 2**64, and a suffix alone is read as 0. :meth:`softreserve.model.kernel.Kernel.memparse`
+        knows which.
     """
     value, rest = simple_strtoull(text, 0)
-    if rest[:1] and rest[0].upper() in _SUFFIXES:
+    if rest[:1] and rest[0].upper() in _SUFFIXES and not (saturates and rest == text):
         value <<= 10 * (_SUFFIXES.index(rest[0].upper()) + 1)
         rest = rest[1:]
-    return value & U64_MAX, rest
+    return (min(value, U64_MAX) if saturates else value & U64_MAX), rest
 
 
 def kstrtoull(text: str, base: int = 0) -> int:

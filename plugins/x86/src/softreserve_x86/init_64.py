@@ -37,18 +37,21 @@ class MemoryBlockSize:
         self._set = size
         return 0
 
-    def probe_memory_block_size(self, max_pfn: int, hypervisor: bool) -> int:
-        """Block size in bytes for a machine whose RAM ends at page ``max_pfn``; logged."""
-        size = self._set or self._choose(max_pfn << 12, hypervisor)
+    def probe_memory_block_size(self, max_pfn: int, hypervisor: bool, advised: int = 0) -> int:
+        """Block size in bytes for a machine whose RAM ends at page ``max_pfn``; logged.
+
+        :param advised: the largest size that suits the CXL windows; 0 where there are none.
+        """
+        size = self._set or self._choose(max_pfn << 12, hypervisor, advised)
         self._log.printk(f"x86/mm: Memory block size: {size >> 20}MB")
         return size
 
-    def _choose(self, boot_mem_end: int, hypervisor: bool) -> int:
+    def _choose(self, boot_mem_end: int, hypervisor: bool, advised: int) -> int:
         if boot_mem_end < _LARGE_BLOCKS_FROM:
             return _MIN_BLOCK
-        if not hypervisor and self._kernel.has(behaviours.X86_BARE_METAL_MAX_MEMORY_BLOCK):
+        if not advised and not hypervisor and self._kernel.has(behaviours.X86_BARE_METAL_MAX_MEMORY_BLOCK):
             return _MAX_BLOCK
-        size = _MAX_BLOCK
+        size = min(advised or _MAX_BLOCK, _MAX_BLOCK)
         while size > _MIN_BLOCK and boot_mem_end % size:
             size >>= 1
         return size

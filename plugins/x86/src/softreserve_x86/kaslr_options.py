@@ -12,7 +12,7 @@ from typing import Final
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.efi import EfiAttribute
 from softreserve.model.kernel import Kernel
-from softreserve.model.units import kstrtoull, memparse, simple_strtoull
+from softreserve.model.units import kstrtoull, simple_strtoull
 
 from softreserve_x86 import behaviours
 
@@ -85,7 +85,7 @@ class MemOptions:
             elif name == "mem":
                 if value == "nopentium":
                     continue
-                size = memparse(value or "")[0]
+                size = self._kernel.memparse(value or "")[0]
                 if size == 0:
                     break  # and the rest of the line is not read
                 self.mem_limit = min(self.mem_limit, size)
@@ -114,23 +114,22 @@ class MemOptions:
         if len(self.avoid) >= MAX_MEMMAP_REGIONS and rest is not None:
             self.memmap_too_large = True
 
-    @staticmethod
-    def _parse_memmap(element: str, *, efi: bool) -> tuple[int, int] | int:
+    def _parse_memmap(self, element: str, *, efi: bool) -> tuple[int, int] | int:
         """Read one element: ``(start, size)`` or ``-EINVAL``. ``%`` is not known and read as "no start".
 
         Linux: ``parse_memmap``.
         """
         if element.startswith("exactmap"):
             return -EINVAL
-        size, rest = memparse(element)
+        size, rest = self._kernel.memparse(element)
         if rest == element:
             return -EINVAL
         if rest[:1] in ("#", "$", "!"):
-            return memparse(rest[1:])[0], size
+            return self._kernel.memparse(rest[1:])[0], size
         if rest[:1] != "@":
             return 0, size
         if efi:
-            start, rest = memparse(rest[1:])
+            start, rest = self._kernel.memparse(rest[1:])
             attribute = kstrtoull(rest[1:]) if rest[:1] == ":" else 0
             if attribute > 0 and attribute & _SP:
                 return start, size
@@ -139,9 +138,19 @@ class MemOptions:
     def _parse_gb_huge_pages(self, name: str, value: str) -> None:
         """Count pages of 1 GiB; ``hugepages=`` counts only after ``hugepagesz=1G``. Linux: the same function."""
         if name == "hugepagesz":
-            gigantic = memparse(value)[0] == _PUD_SIZE
+            gigantic = self._kernel.memparse(value)[0] == _PUD_SIZE
             if gigantic and self._gbpage_sz:
                 self.messages.append("Repeatedly set hugeTLB page size of 1G!")
             self._gbpage_sz = gigantic
         elif name == "hugepages" and self._gbpage_sz:
+            self._count_huge_pages(value)
+
+    def _count_huge_pages(self, value: str) -> None:
+        if not self._kernel.has(behaviours.KASLR_HUGEPAGES_STRICT):
             self.max_gb_huge_pages = simple_strtoull(value)[0]
+            return
+        count = kstrtoull(value)
+        if count < 0:
+            self.messages.append("Failed to parse hugepages= boot parameter")
+        else:
+            self.max_gb_huge_pages = count

@@ -7,7 +7,7 @@ Both edit the e820 table as they are met on the command line; nothing is sanitis
 from __future__ import annotations
 
 from errno import EINVAL
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from softreserve.kernel.e820 import E820_LISTING
 from softreserve.model.errors import MachineError
@@ -15,6 +15,9 @@ from softreserve.model.events import EventLog, Rule
 from softreserve.model.units import U32_MAX, U64_MAX, memparse, simple_strtoull
 
 from softreserve_x86 import e820
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["Asked", "MemmapParameters"]
 
@@ -40,15 +43,18 @@ class MemmapParameters:
     ``ignored`` (elements that are not understood) are kept for whoever wants to know what became of them.
     """
 
-    __slots__ = ("_log", "asked", "ignored", "max_mem_size", "table", "userdef")
+    __slots__ = ("_log", "_memparse", "asked", "ignored", "max_mem_size", "table", "userdef")
 
-    def __init__(self, table: e820.E820Table, log: EventLog) -> None:
+    def __init__(
+        self, table: e820.E820Table, log: EventLog, parse: Callable[[str], tuple[int, str]] = memparse
+    ) -> None:
         self.table = table
         self.userdef = False
         self.max_mem_size = U64_MAX
         self.asked: list[Asked] = []
         self.ignored: list[str] = []
         self._log = log
+        self._memparse = parse
 
     def parse_memopt(self, value: str | None) -> int:
         """``mem=value``: remove RAM from an address on; 0 or -EINVAL. ``None``: given without ``=``."""
@@ -58,7 +64,7 @@ class MemmapParameters:
             self._log.printk("mem=nopentium ignored! (only supported on x86_32)")
             return -EINVAL
         self.userdef = True
-        limit, _ = memparse(value)
+        limit, _ = self._memparse(value)
         if limit == 0:
             return -EINVAL
         self._remove_ram_from(limit, f"mem={value}")
@@ -94,14 +100,14 @@ class MemmapParameters:
             self.asked.clear()
             self.userdef = True
             return
-        size, rest = memparse(text)
+        size, rest = self._memparse(text)
         if rest == text:
             self.ignored.append(text)
             return
         self.userdef = True
         sign = rest[:1]
         if sign in _ADDED_TYPE:
-            start, _ = memparse(rest[1:])
+            start, _ = self._memparse(rest[1:])
             self._add(start, size, _ADDED_TYPE[sign], f"memmap={text}")
         elif sign == "%":
             self._retype(size, rest[1:], f"memmap={text}")
@@ -110,7 +116,7 @@ class MemmapParameters:
 
     def _retype(self, size: int, text: str, whole: str) -> None:
         """``ss[-old][+new]``: unlike the other forms, anything that follows makes the element void."""
-        start, rest = memparse(text)
+        start, rest = self._memparse(text)
         old = new = 0
         if rest[:1] == "-":
             old, rest = simple_strtoull(rest[1:])

@@ -170,6 +170,10 @@ class X86Numa(AcpiNumaArch):
         """See :meth:`softreserve.kernel.numa.numa_memblks.NumaMemblks.numa_add_memblk`."""
         return self.memblks.numa_add_memblk(nid, start, end)
 
+    def numa_add_reserved_memblk(self, nid: int, start: int, end: int) -> int:
+        """See :meth:`softreserve.kernel.numa.numa_memblks.NumaMemblks.numa_add_reserved_memblk`."""
+        return self.memblks.numa_add_reserved_memblk(nid, start, end)
+
     def numa_fill_memblks(self, start: int, end: int) -> int:
         """See :meth:`softreserve.kernel.numa.numa_memblks.NumaMemblks.numa_fill_memblks`."""
         return self.memblks.numa_fill_memblks(start, end)

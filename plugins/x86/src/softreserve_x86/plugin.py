@@ -88,7 +88,8 @@ def softreserve_memory_block_size(system: System) -> int:
     from softreserve_x86.setup import SETUP
 
     size = MemoryBlockSize(system.kernel, system.log)
-    return size.probe_memory_block_size(system.stash[SETUP].max_pfn, system.machine.hypervisor)
+    advised = system.nodes.advised_block_size
+    return size.probe_memory_block_size(system.stash[SETUP].max_pfn, system.machine.hypervisor, advised)
 
 
 @hookimpl

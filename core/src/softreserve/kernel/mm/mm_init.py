@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Final
 from softreserve.kernel.mm.memblock import MEMBLOCK_HOTPLUG, MEMBLOCK_MIRROR
 from softreserve.kernel.mm.zones import Pgdat, Zone, zone_names
 from softreserve.model import behaviours
-from softreserve.model.units import mem_text, memparse, parse_option_str, round_up, simple_strtoull
+from softreserve.model.units import mem_text, parse_option_str, round_up, simple_strtoull
 
 if TYPE_CHECKING:
     from softreserve.kernel.numa.numa import NumaState
     from softreserve.kernel.state import KernelState
     from softreserve.model.cmdline import CommandLine
+    from softreserve.model.kernel import Kernel
 
 __all__ = ["ZoneLayout"]
 
@@ -26,7 +27,7 @@ _SZ_4G: Final = 1 << 32
 class _CoreSize:
     """``kernelcore=`` or ``movablecore=``: pages, or a percentage that wins over them."""
 
-    def __init__(self, cmdline: CommandLine, name: str, page_size: int) -> None:
+    def __init__(self, cmdline: CommandLine, name: str, kernel: Kernel) -> None:
         self.pages = self.percent = 0
         self.mirror = False
         for text in cmdline.all(name):
@@ -39,7 +40,7 @@ class _CoreSize:
             if rest.startswith("%"):
                 self.percent = percent
             else:
-                self.pages, self.percent = memparse(text)[0] // page_size, 0
+                self.pages, self.percent = kernel.memparse(text)[0] // kernel.page_size, 0
 
     def required(self, total_pages: int) -> int:
         """Pages asked for."""
@@ -60,9 +61,11 @@ class ZoneLayout:
         self._ranges = list(state.memblock.mem_pfn_ranges())
         cmdline = state.cmdline
         self._movable_node = cmdline.has("movable_node")
-        self._kernelcore = _CoreSize(cmdline, "kernelcore", self._page)
-        self._movablecore = _CoreSize(cmdline, "movablecore", self._page)
+        self._kernelcore = _CoreSize(cmdline, "kernelcore", state.kernel)
+        self._movablecore = _CoreSize(cmdline, "movablecore", state.kernel)
         self._mirrored = self._kernelcore.mirror
+        #: Normal and Movable lie over each other: each has the memory of its kind.
+        self._shared_span = self._mirrored and state.kernel.has(behaviours.MIRROR_ZONES_OVERLAP)
         self._limits = self._zone_limits(max_zone_pfns)
         self._movable_start: dict[int, int] = {}
 
@@ -236,7 +239,7 @@ class ZoneLayout:
         zone.early = [
             (max(s, start), min(e, end)) for s, e, nid in self._ranges if nid == zone.nid and s < end and e > start
         ]
-        if self._mirrored and zone.nid in self._movable_start and zone.name in ("Normal", "Movable"):
+        if self._shared_span and zone.nid in self._movable_start and zone.name in ("Normal", "Movable"):
             zone.early = self._mirror_filter(zone, start, end)
         zone.present_pages = zone.present_early_pages = sum(e - s for s, e in zone.early)
 
@@ -247,7 +250,7 @@ class ZoneLayout:
             return start, end
         if zone.name == "Movable":
             return movable, min(node_end, self._usable_zone_for_movable()[1])
-        if not self._mirrored and start < movable < end:
+        if not self._shared_span and start < movable < end:
             return start, movable
         return (end, end) if start >= movable else (start, end)
 

@@ -45,6 +45,8 @@ __all__ = ["SLIT_BAD", "SRAT_ENTRY_BAD", "SRAT_MEMORY", "AcpiNumaArch", "acpi_di
 
 _FILE: Final = "drivers/acpi/numa/srat.c"
 _NUMA_NO_MEMBLK: Final = -1
+#: What base and size of a CXL window are multiples of, bytes.
+_WINDOW_ALIGN: Final = 256 << 20
 #: The rule under which the log keeps what the SRAT says of memory.
 #: A line that says what is wrong with an entry of the SRAT.
 SRAT_ENTRY_BAD: Final = Rule("srat-entry-bad", "an entry of the SRAT is not valid")
@@ -71,6 +73,10 @@ class AcpiNumaArch(ABC):
     @abstractmethod
     def numa_add_memblk(self, nid: int, start: int, end: int) -> int:
         """Note that memory (end exclusive) belongs to a node: 0 or -errno."""
+
+    def numa_add_reserved_memblk(self, nid: int, start: int, end: int) -> int:
+        """Note that what may become memory (end exclusive) would belong to a node: 0 or -errno."""
+        return self.numa_add_memblk(nid, start, end)
 
     def numa_fill_memblks(self, start: int, end: int) -> int:
         """Stretch what is known in a window (end exclusive) over all of it: 0, or -1 where nothing is known."""
@@ -248,6 +254,8 @@ class _Walk:
         """Windows get the domain numbers behind the highest one of the SRAT."""
         if not self.kernel.has(behaviours.ACPI_CXL_WINDOW_NODES):
             return
+        if self.kernel.has(behaviours.CXL_WINDOWS_NEED_CXL_ACPI) and not self.kernel.enabled("CXL_ACPI"):
+            return
         cedt = acpi_get_table(self.tables, "CEDT")
         self.fake_pxm = self.state.highest_pxm() + 1
         if cedt is not None:
@@ -259,6 +267,8 @@ class _Walk:
         start = window.base_hpa
         end = (start + window.window_size) & U64_MAX
         function = f"{_FILE}: acpi_parse_cfmws"
+        if self.kernel.has(behaviours.CXL_WINDOW_BOUNDS_BLOCK_SIZE):
+            self._advise_block_size(start | end, function)
         if self.arch.numa_fill_memblks(start, end) == 0:
             return 0
         nid = self.state.acpi_map_pxm_to_node(self.fake_pxm)
@@ -266,7 +276,9 @@ class _Walk:
             text = "ACPI: ACPI NUMA: Too many proximity domains while processing CFMWS."
             self.log.printk(text, function)
             return -EINVAL
-        if self.arch.numa_add_memblk(nid, start, end) < 0:
+        reserved = self.kernel.has(behaviours.CXL_WINDOW_BLOCKS_RESERVED)
+        add = self.arch.numa_add_reserved_memblk if reserved else self.arch.numa_add_memblk
+        if add(nid, start, end) < 0:
             text = f"ACPI: ACPI NUMA: Failed to add memblk for CFMWS node {nid} [mem {start:#x}-{end:#x}]"
             self.log.printk(text, function)
         self.state.parsed.add(nid)
@@ -274,3 +286,11 @@ class _Walk:
             self.log.record(CXL_WINDOW, function, start, end, after=f"node {nid}")
         self.fake_pxm += 1
         return 0
+
+    def _advise_block_size(self, borders: int, function: str) -> None:
+        """Memory blocks should not reach over the ends of a window."""
+        align = borders & -borders
+        if align >= _WINDOW_ALIGN:
+            self.state.memory_block_advise_max_size(align)
+        else:
+            self.log.printk("ACPI: CFMWS: [BIOS BUG] base/size alignment violates spec", function)

@@ -219,6 +219,10 @@ class GenericArchNuma(ArchNuma):
         """Note a block: 0 or -errno."""
         return self._memblks.numa_add_memblk(nid, start, end)
 
+    def numa_add_reserved_memblk(self, nid: int, start: int, end: int) -> int:
+        """Note a block of what is no RAM now: 0 or -errno."""
+        return self._memblks.numa_add_reserved_memblk(nid, start, end)
+
     def numa_fill_memblks(self, start: int, end: int) -> int:
         """A CXL window: 0, or -1 where no block is in it."""
         return self._memblks.numa_fill_memblks(start, end)

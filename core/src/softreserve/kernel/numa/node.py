@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 from softreserve.kernel.numa.numa import NumaState, format_bitmap, format_list
 from softreserve.kernel.sysfs import Attribute, Directory, Link, Node, number_in
 from softreserve.model import behaviours
-from softreserve.model.units import memparse
 
 if TYPE_CHECKING:
     from softreserve.kernel.state import KernelState
+    from softreserve.model.kernel import Kernel
 
 __all__ = ["AccessCoordinate", "MemoryBlocks", "MemoryTiering", "NodeCache", "NodeDevice", "Nodes"]
 
@@ -96,7 +96,7 @@ class NodeDevice:
             in_order=True,
         )
         if nodes.kernel.has(behaviours.NODE_RECLAIM_FILE):
-            self.directory.children["reclaim"] = Attribute(0o200, store=partial(_reclaim_store, nodes.kernel.page_size))
+            self.directory.children["reclaim"] = Attribute(0o200, store=partial(_reclaim_store, nodes.kernel))
 
     def _link_names(self) -> Iterator[str]:
         yield from (f"cpu{cpu}" for cpu in self._nodes.present_cpus(self.nid))
@@ -144,16 +144,16 @@ class NodeDevice:
         )
 
 
-def _reclaim_store(page_size: int, data: bytes) -> int:
+def _reclaim_store(kernel: Kernel, data: bytes) -> int:
     """Write to ``reclaim``: how many bytes to take back. No page is in use here, so none can be: -EAGAIN.
 
     Words behind the size, which choose among pages, are taken for right. Linux: ``user_proactive_reclaim``.
     """
     text = data.decode("latin-1").strip()
-    size, rest = memparse(text)
+    size, rest = kernel.memparse(text)
     if rest == text:
         return -EINVAL
-    return -EAGAIN if size // page_size else len(data)
+    return -EAGAIN if size // kernel.page_size else len(data)
 
 
 _NUMASTAT: Final = ("numa_hit", "numa_miss", "numa_foreign", "interleave_hit", "local_node", "other_node")

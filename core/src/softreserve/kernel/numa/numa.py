@@ -92,6 +92,8 @@ class NumaState:
         self.distance_prefix = ""
         self.distance_count = 0
         self.address_to_node: AddressToNode | None = None
+        #: The largest memory block (bytes) that suits the CXL windows seen so far; 0: nobody said anything.
+        self.advised_block_size = 0
         #: Node of each CPU. Linux: ``x86_cpu_to_node_map``, ``cpu_to_node_map``.
         self.cpu_to_node: dict[int, int] = {}
         #: With ``numa=fake=``: physical node of each emulated one.
@@ -101,6 +103,10 @@ class NumaState:
         self._node_to_pxm: dict[int, int] = {}
         self._nodes_found: set[int] = set()
         self._warned: set[str] = set()
+
+    def memory_block_advise_max_size(self, size: int) -> None:
+        """Firmware's tables suggest that memory blocks be no larger than this: the smallest suggestion counts."""
+        self.advised_block_size = min(self.advised_block_size or size, size)
 
     # --- proximity domains
 

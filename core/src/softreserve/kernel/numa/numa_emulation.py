@@ -12,7 +12,7 @@ from softreserve.kernel.mm.memblock import Memblock
 from softreserve.kernel.numa.numa import LOCAL_DISTANCE, NUMA_NO_NODE, REMOTE_DISTANCE, NumaState
 from softreserve.kernel.numa.numa_memblks import NumaBlock, NumaMemblks
 from softreserve.model.errors import MachineError
-from softreserve.model.units import U64_MAX, get_option, mem_text, memparse, simple_strtoull
+from softreserve.model.units import U64_MAX, get_option, mem_text, simple_strtoull
 
 __all__ = ["NumaEmulation", "fix_pxm_node_maps"]
 
@@ -55,7 +55,7 @@ class NumaEmulation:
             count, self.text = simple_strtoull(text)
             done = split.each_node(count, memblks.state.parsed)
         elif "M" in text or "G" in text:
-            size, self.text = memparse(text)
+            size, self.text = memblks.state.kernel.memparse(text)
             done = split.by_size(size, end) >= 0
         else:
             count, self.text = simple_strtoull(text)

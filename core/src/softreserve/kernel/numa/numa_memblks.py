@@ -74,6 +74,7 @@ class NumaMemblks:
         self.max_blocks = 2 * state.max_numnodes
         #: Whether this is the code that architectures share; before 6.12 it was x86's own.
         self.generic = self.kernel.has(behaviours.NUMA_MEMBLKS_GENERIC)
+        self._bad_node_fails = self.kernel.has(behaviours.NUMA_BAD_NODE_FAILS)
         # What blk[0] of an empty list holds: zeros at first, then what the clean-up left.
         self._empty_nid = 0
         state.distance_size = self._distance_size
@@ -81,21 +82,38 @@ class NumaMemblks:
     # --- adding
 
     def numa_add_memblk(self, nid: int, start: int, end: int) -> int:
-        """Add a block: 0, or -EINVAL when there are too many. Empty and absurd ones are ignored."""
-        return self._add_to(self.meminfo, nid, start, end)
+        """Add a block: 0, or -EINVAL when there are too many. Empty and absurd ones are ignored.
+
+        From 7.3 on it is the node's mention, too, and -EINVAL for one that cannot be.
+        """
+        status = self._add_to(self.meminfo, nid, start, end)
+        if not status and self._bad_node_fails:
+            self.state.parsed.add(nid)
+        return status
+
+    def numa_add_reserved_memblk(self, nid: int, start: int, end: int) -> int:
+        """Add a block of what is no RAM now; as :meth:`numa_add_memblk`."""
+        return self._add_to(self.reserved_meminfo, nid, start, end)
 
     def _add_to(self, blocks: list[NumaBlock], nid: int, start: int, end: int) -> int:
+        known = 0 <= nid < self.state.max_numnodes
+        if not known and self._bad_node_fails:
+            self._warn(f"invalid memblk node id {nid} {mem_text(start, end)}")
+            return -EINVAL
         if start == end:
             return 0
-        if start > end or not 0 <= nid < self.state.max_numnodes:
-            text = f"Warning: invalid memblk node {nid} {mem_text(start, end)}"
-            self.log.printk(text, f"{_FILE}: numa_add_memblk_to", NOT_COVERED)
+        if start > end or not known:
+            what = "range for node" if self._bad_node_fails else "node"
+            self._warn(f"invalid memblk {what} {nid} {mem_text(start, end)}")
             return 0
         if len(blocks) >= self.max_blocks:
             self.log.printk("too many memblk ranges", f"{_FILE}: numa_add_memblk_to")
             return -EINVAL
         blocks.append(NumaBlock(nid, start, end))
         return 0
+
+    def _warn(self, text: str) -> None:
+        self.log.printk(f"Warning: {text}", f"{_FILE}: numa_add_memblk_to", NOT_COVERED)
 
     def numa_fill_memblks(self, start: int, end: int) -> int:
         """Stretch the blocks in a window until they cover it: 0, or -1 (``NUMA_NO_MEMBLK``) where there is none."""
@@ -171,7 +189,7 @@ class NumaMemblks:
             block.start = max(block.start, low)
             if block.end > high:
                 if keeps:
-                    self._add_to(self.reserved_meminfo, block.nid, high, block.end)
+                    self.numa_add_reserved_memblk(block.nid, high, block.end)
                     self._record(BLOCK_ABOVE_RAM, NumaBlock(block.nid, high, block.end))
                 block.end = high
             if block.start < block.end:
