@@ -4,37 +4,31 @@ from __future__ import annotations
 
 import click
 
+from softreserve.cli.options import in_bytes
 from softreserve.cli.terminal import columns, print_table, say, tell
 
 __all__ = ["align_command"]
 
 
 @click.command("align")
-@click.argument("start")
-@click.argument("size")
+@click.argument("start", callback=in_bytes)
+@click.argument("size", callback=in_bytes)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; sizes are bytes.")
-def align_command(start: str, size: str, as_json: bool) -> None:
+def align_command(start: int, size: int, as_json: bool) -> None:
     """Show what alignment leaves of a specific purpose range: START and SIZE in bytes (0x880200000, 2046M).
 
     One row per architecture, page size and release that makes a difference; each is booted. Away from a terminal the
     table is Markdown.
     """
-    from softreserve.config.reader import parse_size
     from softreserve.model.ranges import PhysRange
     from softreserve.plugins.selection import Selection
     from softreserve.views.alignment import HEADINGS, answer, cells, markdown
 
-    sizes = {}
-    for name, text in {"START": start, "SIZE": size}.items():
-        try:
-            sizes[name] = parse_size(text)
-        except ValueError as error:
-            raise click.BadParameter(str(error), param_hint=name) from None
-    if not sizes["SIZE"]:
-        raise click.BadParameter("an empty range", param_hint="SIZE")
-    range_ = PhysRange.from_size(sizes["START"], sizes["SIZE"])
+    if not size:
+        raise click.BadParameter("an empty range", param_hint="'SIZE'")
+    range_ = PhysRange.from_size(start, size)
     if range_.end > 1 << 64:
-        raise click.BadParameter(f"the range ends at {range_.end:#x}; addresses have 64 bits", param_hint="SIZE")
+        raise click.BadParameter(f"the range ends at {range_.end:#x}; addresses have 64 bits", param_hint="'SIZE'")
     found, notes = answer(range_, Selection())
     for note in notes:
         tell(f"left out: {note}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import click
 
-from softreserve.cli.options import Choice, Choices, MachineCommand, booted, machine_argument, machine_options
+from softreserve.cli.options import Choice, Choices, MachineCommand, booted, in_bytes, machine_argument, machine_options
 from softreserve.cli.output import print_partial, print_verdict
 from softreserve.cli.terminal import Styled, print_table, say
 from softreserve.model.sizes import human_size
@@ -20,17 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["kexec_command"]
 
 
-def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
-    from softreserve.config.reader import parse_size
-
-    if value is None:
-        return None
-    try:
-        return parse_size(int(value) if value.isdecimal() else value)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
-
-
 @click.command("kexec", cls=MachineCommand)
 @machine_argument()
 @click.option("--syscall", type=Choice(["kexec_load", "kexec_file_load"]), default="kexec_load", show_default=True)
@@ -38,8 +27,8 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int 
 @click.option("--chain", type=click.IntRange(1, 100), default=1, show_default=True, help="How many kexecs in a row.")
 @click.option("--to-kernel", metavar="RELEASE", help="The release that is started.")
 @click.option("--append", default="", metavar="TEXT", help="Added to the next kernel's command line.")
-@click.option("--mem-min", metavar="BYTES", callback=_size, help="Lowest address for segments (kexec_load).")
-@click.option("--mem-max", metavar="BYTES", callback=_size, help="Highest address for segments (kexec_load).")
+@click.option("--mem-min", metavar="BYTES", callback=in_bytes, help="Lowest address for segments (kexec_load).")
+@click.option("--mem-max", metavar="BYTES", callback=in_bytes, help="Highest address for segments (kexec_load).")
 @machine_options()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def kexec_command(

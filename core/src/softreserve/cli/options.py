@@ -63,6 +63,18 @@ class Choice(_ClickChoice):
             self.fail(error.message.rstrip(".") + nearest(str(value), map(str, self.choices)), param, ctx)
 
 
+def in_bytes(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+    """For ``callback``: an address or a size that is written ``4096``, ``0x1000`` or ``4G``, as a number of bytes."""
+    from softreserve.config.reader import parse_size
+
+    if value is None:
+        return None
+    try:
+        return parse_size(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
 plugin_option = click.option(
     "-p", "--plugin", multiple=True, metavar="NAME", help="Load this plugin too; no:NAME leaves one out."
 )

@@ -57,7 +57,7 @@ class Changes(NamedTuple):
         if self.page_size is None:
             return None
         try:
-            size = parse_size(int(self.page_size) if self.page_size.isdecimal() else self.page_size)
+            size = parse_size(self.page_size)
         except ValueError as error:
             raise MachineError(f"--page-size: {error}") from None
         if size not in PAGE_SIZES:

@@ -27,7 +27,7 @@ from softreserve.model.kernel import Kernel
 from softreserve.model.log_text import LogLine, log_lines
 from softreserve.model.machine import CPUS_MAX, E820Entry, Machine
 from softreserve.model.names import name_problem
-from softreserve.model.ranges import PhysRange
+from softreserve.model.ranges import PhysRange, merged, uncovered
 from softreserve.model.scenario import EFI_MAP, Gap, Scenario
 from softreserve.plugins.architectures import arch_info, arch_infos
 
@@ -352,27 +352,12 @@ def _lost_number(lines: Iterable[LogLine]) -> str | None:
 
 def _lacking(what: str, memory: Iterable[PhysRange], mapped: Iterable[PhysRange]) -> str | None:
     """In words, the first part of ``memory`` that nothing mapped covers; borders count in the largest pages."""
-    covers = _joined(mapped)
+    page = _LARGEST_PAGE
+    covers = merged((range_.start // page * page, -(-range_.end // page) * page) for range_ in mapped)
     for range_ in sorted(memory):
-        at = range_.start
-        for cover in covers:
-            if cover.start <= at < cover.end:
-                at = cover.end
-        if at < range_.end:
-            return f"its {what} is not whole: it lacks {at:#x}-{range_.last:#x}, which the kernel has"
+        for start, _ in uncovered(range_.start, range_.end, covers):
+            return f"its {what} is not whole: it lacks {start:#x}-{range_.last:#x}, which the kernel has"
     return None
-
-
-def _joined(ranges: Iterable[PhysRange]) -> list[PhysRange]:
-    """Ranges rounded outwards to the largest pages that a kernel can have, ascending; neighbours joined."""
-    found: list[PhysRange] = []
-    for range_ in sorted(ranges):
-        start, end = range_.start // _LARGEST_PAGE * _LARGEST_PAGE, -(-range_.end // _LARGEST_PAGE) * _LARGEST_PAGE
-        if found and start <= found[-1].end:
-            found[-1] = PhysRange(found[-1].start, max(end, found[-1].end))
-        else:
-            found.append(PhysRange(start, end))
-    return found
 
 
 def _ends(first: str, last: str) -> tuple[int, int]:

@@ -207,14 +207,8 @@ class SysfsTree:
 
     def read(self, path: str) -> bytes | int:
         """What ``cat`` gives: bytes, or ``-errno`` of open() or read()."""
-        found = self._walk(path, True)
-        if isinstance(found, int):
-            return found
-        node = found[1]
-        if isinstance(node, Directory):
-            return -errno.EISDIR
-        assert isinstance(node, Attribute)
-        return node.read()
+        found = self._attribute(path)
+        return found if isinstance(found, int) else found.read()
 
     def write(self, path: str, data: bytes) -> int:
         """One open(O_WRONLY) and one write(): bytes taken, or ``-errno`` of either.
@@ -222,6 +216,15 @@ class SysfsTree:
         Writing nothing returns 0 and does not reach the attribute; of more than a page only the first page does.
         Linux: ``fs/kernfs/file.c: kernfs_fop_write_iter``.
         """
+        found = self._attribute(path)
+        if isinstance(found, int):
+            return found
+        if not found.mode & 0o222 or found.store is None:
+            return -errno.EACCES
+        return found.store(data[: self._page_size]) if data else 0
+
+    def _attribute(self, path: str) -> Attribute | int:
+        """What a path leads to, as open() finds it: a file, or ``-errno``."""
         found = self._walk(path, True)
         if isinstance(found, int):
             return found
@@ -229,9 +232,7 @@ class SysfsTree:
         if isinstance(node, Directory):
             return -errno.EISDIR
         assert isinstance(node, Attribute)
-        if not node.mode & 0o222 or node.store is None:
-            return -errno.EACCES
-        return node.store(data[: self._page_size]) if data else 0
+        return node
 
     def _walk(self, path: str, follow: bool) -> tuple[str, Node] | int:
         if len(path) > _NAME_MAX and len(os.fsencode(path)) >= _PATH_MAX:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import attrs
 
 from softreserve.model.cmdline import CommandLine
-from softreserve.model.efi import EfiMemoryMap
+from softreserve.model.efi import EfiDescriptor, EfiMemoryMap
 from softreserve.model.errors import MachineError
 from softreserve.model.kernel import Kernel
 from softreserve.model.names import name_problem
@@ -89,3 +89,7 @@ class Machine:
     def arch(self) -> str:
         """``"x86_64"``, ``"arm64"`` or what a plugin calls its own."""
         return self.kernel.arch
+
+    def efi_descriptors_at(self, address: int) -> Iterator[tuple[int, EfiDescriptor]]:
+        """The firmware's descriptors that have a byte, with their numbers; one, unless the firmware made a mistake."""
+        return ((n, d) for n, d in enumerate(self.efi_map or ()) if d.start <= address <= d.last)

@@ -3,22 +3,58 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import itemgetter
 from typing import Any, TypeVar
 
 import attrs
 
-__all__ = ["PhysRange", "span_at"]
+__all__ = ["PhysRange", "joined", "merged", "span_at", "uncovered"]
 
-_start = itemgetter(0)
+_start, _end = itemgetter(0), itemgetter(1)
 S = TypeVar("S", bound=tuple[Any, ...])
+T = TypeVar("T")
 
 
 def span_at(spans: Sequence[S], address: int) -> S | None:
     """The span ``(start, end, ...)`` that holds an address; ``spans`` (half open) are disjoint and ascending."""
     found = bisect_right(spans, address, key=_start) - 1
     return spans[found] if found >= 0 and address < spans[found][1] else None
+
+
+def merged(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Spans (half open, in any order) as disjoint ones, ascending, with a gap between each two."""
+    found: list[tuple[int, int]] = []
+    for start, end in sorted(spans):
+        if found and start <= found[-1][1]:
+            found[-1] = (found[-1][0], max(end, found[-1][1]))
+        else:
+            found.append((start, end))
+    return found
+
+
+def uncovered(start: int, end: int, spans: Sequence[S]) -> Iterator[tuple[int, int]]:
+    """Parts of a range (half open) that no span has, ascending; ``spans`` are disjoint and ascending."""
+    at = bisect_right(spans, start, key=_end)
+    while start < end:
+        low, high = spans[at][:2] if at < len(spans) else (end, end)
+        if start < low:
+            yield start, min(low, end)
+        start = high
+        at += 1
+
+
+def joined(items: Iterable[T], join: Callable[[T, T], T | None]) -> Iterator[T]:
+    """Items with neighbours made one where ``join`` makes one of them; ``None``: they stay two."""
+    last: T | None = None
+    for item in items:
+        one = join(last, item) if last is not None else item
+        if one is None:
+            assert last is not None
+            yield last
+        last = item if one is None else one
+    if last is not None:
+        yield last
 
 
 @attrs.frozen(order=True)
@@ -59,8 +95,3 @@ class PhysRange:
     def contains(self, other: PhysRange) -> bool:
         """Whether ``other`` lies inside this range, equal ones included."""
         return self.start <= other.start and other.end <= self.end
-
-    def intersection(self, other: PhysRange) -> PhysRange | None:
-        """The common part, or ``None``."""
-        start, end = max(self.start, other.start), min(self.end, other.end)
-        return PhysRange(start, end) if start < end else None

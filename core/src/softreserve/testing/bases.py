@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import attrs
 import pytest
@@ -21,7 +21,7 @@ from softreserve.machine.boot import boot
 from softreserve.model.errors import SoftReserveError
 from softreserve.model.machine import KernelImage, Machine
 from softreserve.model.placement import Placement
-from softreserve.model.ranges import PhysRange
+from softreserve.model.ranges import PhysRange, merged
 from softreserve.plugins.hooks import Hooks, load
 from softreserve.plugins.selection import Selection
 from softreserve.testing.machines import firmware_memory, sample_machine, specific_purpose
@@ -118,7 +118,7 @@ class BaseArch(_OfPlugin):
     def test_efi_nosoftreserve_gives_it_to_the_kernel(self, plugin_name: str, machine: Machine) -> None:
         machine = attrs.evolve(machine, cmdline=machine.cmdline.appended("efi=nosoftreserve"))
         system = boot(machine, load([plugin_name]))
-        assert not list(_joined(system.find_soft_reserved()))
+        assert not _joined(system.find_soft_reserved())
         for wanted in specific_purpose(machine):
             assert any(part.contains(wanted) for part in _joined(system.iomem.find("System RAM")))
 
@@ -170,18 +170,9 @@ class BaseArch(_OfPlugin):
         assert image is None or not any(image.overlaps(other) for other in specific_purpose(machine))
 
 
-def _joined(resources: Iterable[Resource]) -> Iterator[PhysRange]:
+def _joined(resources: Iterable[Resource]) -> list[PhysRange]:
     """Resources as ranges, touching ones joined: the kernel may keep neighbours apart."""
-    joined: PhysRange | None = None
-    for resource in resources:
-        if joined is not None and joined.end == resource.start:
-            joined = PhysRange(joined.start, resource.end + 1)
-            continue
-        if joined is not None:
-            yield joined
-        joined = PhysRange.from_resource(resource.start, resource.end)
-    if joined is not None:
-        yield joined
+    return [PhysRange(*span) for span in merged((r.start, r.end + 1) for r in resources)]
 
 
 def _covered(wanted: PhysRange, parts: list[PhysRange]) -> bool:

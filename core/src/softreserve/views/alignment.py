@@ -15,7 +15,7 @@ from softreserve.model.efi import EfiAttribute, EfiDescriptor, EfiMemoryMap, Efi
 from softreserve.model.errors import MachineError
 from softreserve.model.kernel import Kernel
 from softreserve.model.machine import Machine
-from softreserve.model.ranges import PhysRange
+from softreserve.model.ranges import PhysRange, joined
 from softreserve.model.release import RELEASES
 from softreserve.model.units import EFI_PAGE_SIZE
 from softreserve.plugins.hooks import hooks_of
@@ -86,11 +86,11 @@ def answer(range_: PhysRange, selection: Selection) -> Answer:
 def _rows(range_: PhysRange, kernels: Sequence[tuple[Kernel, int]], selection: Selection) -> Iterator[Row]:
     """Rows of kernels that differ by their release only, each with the end of what it can address."""
     small = [_row(kernel, range_, selection, None) for kernel, _ in kernels]
-    yield from _joined(small)
+    yield from joined(small, _one)
     far = [(kernel, _far_ram(range_, end)) for kernel, end in kernels]
     large = [_row(kernel, range_, selection, ram) for kernel, ram in far if ram is not None]
     if [row._replace(large=False) for row in large] != small:
-        yield from _joined(large)
+        yield from joined(large, _one)
 
 
 def _far_ram(range_: PhysRange, end: int) -> PhysRange | None:
@@ -132,18 +132,10 @@ def _efi_map(above: Iterable[tuple[PhysRange, int]]) -> EfiMemoryMap:
     )
 
 
-def _joined(by_release: list[Row]) -> Iterator[Row]:
+def _one(row: Row, following: Row) -> Row | None:
     """Neighbouring releases with the same answer as one row."""
-    last: Row | None = None
-    for row in by_release:
-        if last is not None and row._replace(releases=last.releases) == last:
-            last = last._replace(releases=last.releases + row.releases)
-            continue
-        if last is not None:
-            yield last
-        last = row
-    if last is not None:
-        yield last
+    releases = row.releases + following.releases
+    return row._replace(releases=releases) if following._replace(releases=row.releases) == row else None
 
 
 def cells(range_: PhysRange, row: Row) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ import attrs
 from softreserve.kernel.numa.numa import format_list
 from softreserve.kernel.sysfs import Attribute, Directory, Link, Node
 from softreserve.model.outcome import Marked, NodeRow, Outcome, Part
-from softreserve.model.ranges import span_at
+from softreserve.model.ranges import joined, span_at, uncovered
 from softreserve.views.node_map import NodeMap
 
 if TYPE_CHECKING:
@@ -54,19 +54,9 @@ def marked_ranges(system: System) -> tuple[Marked, ...]:
         else:
             found.append(Marked(start, end, "firmware"))
     others = system.find_soft_reserved()
-    added = [gap for r in others for gap in _uncovered(found, r.start, r.end + 1)]
+    spans = [(marked.start, marked.end) for marked in found]
+    added = [Marked(*gap, "kernel") for r in others for gap in uncovered(r.start, r.end + 1, spans)]
     return tuple(sorted([*found, *added], key=lambda marked: marked.start))
-
-
-def _uncovered(found: list[Marked], start: int, end: int) -> Iterator[Marked]:
-    """Parts of a range (half open) that no range of an ascending list has."""
-    at = bisect_right(found, start, key=lambda marked: marked.end)
-    while start < end:
-        low = found[at].start if at < len(found) else end
-        if start < low:
-            yield Marked(start, min(low, end), "kernel")
-        start = max(start, found[at].end) if at < len(found) else end
-        at += 1
 
 
 # --- what became of it
@@ -88,7 +78,7 @@ def outcome(system: System, marked: Iterable[Marked] | None = None) -> Outcome:
     """
     look = _Look(system)
     ranges = marked_ranges(system) if marked is None else marked
-    found = tuple(attrs.evolve(m, parts=tuple(_joined(look.parts(m.start, m.end)))) for m in ranges)
+    found = tuple(attrs.evolve(m, parts=tuple(joined(look.parts(m.start, m.end), _one))) for m in ranges)
     return Outcome(found, tuple(_node_rows(system, found)))
 
 
@@ -210,18 +200,10 @@ def _number(directory: Node | None, name: str) -> int | None:
     return int(value, 0) if isinstance(value, bytes) else None
 
 
-def _joined(parts: Iterable[Part]) -> Iterator[Part]:
+def _one(part: Part, following: Part) -> Part | None:
     """Neighbours that differ in nothing but where they are, as one."""
-    last: Part | None = None
-    for part in parts:
-        if last is not None and attrs.evolve(last, start=part.start, end=part.end) == part:
-            last = attrs.evolve(last, end=part.end)
-            continue
-        if last is not None:
-            yield last
-        last = part
-    if last is not None:
-        yield last
+    same = attrs.evolve(part, start=following.start, end=following.end) == following
+    return attrs.evolve(part, end=following.end) if same else None
 
 
 # --- nodes

@@ -149,21 +149,17 @@ def _owning(system: System, where: PhysRange) -> Iterator[Event]:
 
 def _firmware_says(system: System, address: int) -> str:
     """What the firmware's map says of an address."""
-    for descriptor in system.machine.efi_map or ():
-        if descriptor.start <= address <= descriptor.last:
-            return f"firmware: {type_words(descriptor.type)}"
-    return ""
+    return next((f"firmware: {type_words(d.type)}" for _, d in system.machine.efi_descriptors_at(address)), "")
 
 
 def told_by_firmware(system: System, address: int) -> list[Event]:
     """What the firmware's map says of an address, as events before all others; empty: it says nothing."""
     found = []
-    for number, descriptor in enumerate(system.machine.efi_map or ()):
-        if descriptor.start <= address <= descriptor.last:
-            attributes = "|".join(a.name or "" for a in EfiAttribute if descriptor.attribute & a)
-            after = f"{type_words(descriptor.type)}, {attributes or 'no attributes'}"
-            end = descriptor.start + descriptor.size
-            found.append(Event("firmware", f"EFI descriptor {number}", "", descriptor.start, end, after=after))
+    for number, descriptor in system.machine.efi_descriptors_at(address):
+        attributes = "|".join(a.name or "" for a in EfiAttribute if descriptor.attribute & a)
+        after = f"{type_words(descriptor.type)}, {attributes or 'no attributes'}"
+        end = descriptor.start + descriptor.size
+        found.append(Event("firmware", f"EFI descriptor {number}", "", descriptor.start, end, after=after))
     return found
 
 

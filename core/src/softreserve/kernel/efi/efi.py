@@ -78,13 +78,6 @@ class Efi:
         if mirrored:
             self._log.printk(f"efi: Memory: {mirrored >> 20}M/{total >> 20}M mirrored memory")
 
-    def mem_type(self, address: int) -> int:
-        """Type of the descriptor that holds an address, or -EINVAL. Linux: ``efi_mem_type``."""
-        for descriptor in self.memmap or ():
-            if descriptor.start <= address < descriptor.start + descriptor.size:
-                return descriptor.type
-        return -EINVAL
-
 
 #: Where the architecture's boot code leaves it.
 EFI: StashKey[Efi] = StashKey("efi")

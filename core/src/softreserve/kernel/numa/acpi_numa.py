@@ -7,13 +7,14 @@ then memory, then CXL windows that no memory entry covers. All addresses are byt
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from errno import EINVAL, ENOENT
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from softreserve.kernel.numa.numa import NUMA_NO_NODE, NumaState
+from softreserve.kernel.numa.numa import NUMA_NO_MEMBLK, NUMA_NO_NODE, NumaState
 from softreserve.model import behaviours
 from softreserve.model.acpi.cedt import CFMWS, Cedt, FixedMemoryWindow
+from softreserve.model.acpi.layout import Struct
 from softreserve.model.acpi.slit import Slit, slit_valid
 from softreserve.model.acpi.srat import (
     CPU_AFFINITY,
@@ -43,14 +44,15 @@ if TYPE_CHECKING:
 
 __all__ = ["SLIT_BAD", "SRAT_ENTRY_BAD", "SRAT_MEMORY", "AcpiNumaArch", "acpi_disabled", "acpi_numa_init"]
 
+S = TypeVar("S", bound=Struct)
+
 _FILE: Final = "drivers/acpi/numa/srat.c"
-_NUMA_NO_MEMBLK: Final = -1
 #: What base and size of a CXL window are multiples of, bytes.
 _WINDOW_ALIGN: Final = 256 << 20
-#: The rule under which the log keeps what the SRAT says of memory.
 #: A line that says what is wrong with an entry of the SRAT.
 SRAT_ENTRY_BAD: Final = Rule("srat-entry-bad", "an entry of the SRAT is not valid")
 SLIT_BAD: Final = Rule("slit-bad", "the SLIT is not valid")
+#: The rule under which the log keeps what the SRAT says of memory.
 SRAT_MEMORY: Final = Rule("srat-memory", "SRAT memory")
 CXL_WINDOW: Final = Rule("cxl-window", "CXL window")
 
@@ -80,7 +82,7 @@ class AcpiNumaArch(ABC):
 
     def numa_fill_memblks(self, start: int, end: int) -> int:
         """Stretch what is known in a window (end exclusive) over all of it: 0, or -1 where nothing is known."""
-        return _NUMA_NO_MEMBLK
+        return NUMA_NO_MEMBLK
 
     def processor_affinity_init(self, entry: CpuAffinity) -> None:  # noqa: B027 - not refused, just nothing to do
         """Take a processor by APIC id."""
@@ -145,32 +147,15 @@ class _Walk:
 
     def _initiator_handlers(self) -> list[tuple[int, Handler]]:
         arch = self.arch
-
-        def processor(table: RawTable, offset: int) -> int:
-            arch.processor_affinity_init(CpuAffinity.read(table.data, offset))
-            return 0
-
-        def x2apic(table: RawTable, offset: int) -> int:
-            arch.x2apic_affinity_init(X2apicAffinity.read(table.data, offset))
-            return 0
-
-        def gicc(table: RawTable, offset: int) -> int:
-            arch.gicc_affinity_init(GiccAffinity.read(table.data, offset))
-            return 0
-
-        def rintc(table: RawTable, offset: int) -> int:
-            arch.rintc_affinity_init(RintcAffinity.read(table.data, offset))
-            return 0
-
         handlers: list[tuple[int, Handler]] = [
-            (CPU_AFFINITY, processor),
-            (X2APIC_AFFINITY, x2apic),
-            (GICC_AFFINITY, gicc),
+            (CPU_AFFINITY, _taken(CpuAffinity, arch.processor_affinity_init)),
+            (X2APIC_AFFINITY, _taken(X2apicAffinity, arch.x2apic_affinity_init)),
+            (GICC_AFFINITY, _taken(GiccAffinity, arch.gicc_affinity_init)),
         ]
         if self.kernel.has(behaviours.ACPI_GENERIC_INITIATORS):
             handlers.append((GENERIC_AFFINITY, self._gi_affinity))
         if self.kernel.has(behaviours.ACPI_RINTC_AFFINITY):
-            handlers.append((RINTC_AFFINITY, rintc))
+            handlers.append((RINTC_AFFINITY, _taken(RintcAffinity, arch.rintc_affinity_init)))
         return handlers
 
     def _gi_affinity(self, table: RawTable, offset: int) -> int:
@@ -294,3 +279,13 @@ class _Walk:
             self.state.memory_block_advise_max_size(align)
         else:
             self.log.printk("ACPI: CFMWS: [BIOS BUG] base/size alignment violates spec", function)
+
+
+def _taken(kind: type[S], take: Callable[[S], None]) -> Handler:
+    """What hands an entry to the architecture; the walk always goes on."""
+
+    def handler(table: RawTable, offset: int) -> int:
+        take(kind.read(table.data, offset))
+        return 0
+
+    return handler

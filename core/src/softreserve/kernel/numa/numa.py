@@ -19,6 +19,7 @@ __all__ = [
     "NODES_OVERLAP",
     "NODE_FAKED",
     "NO_NUMA",
+    "NUMA_NO_MEMBLK",
     "NUMA_NO_NODE",
     "PXM_INVAL",
     "REMOTE_DISTANCE",
@@ -30,6 +31,7 @@ __all__ = [
 ]
 
 NUMA_NO_NODE: Final = -1
+NUMA_NO_MEMBLK: Final = -1
 PXM_INVAL: Final = -1
 NODE_FAKED: Final = Rule("numa-node-faked", "one node is faked")
 #: A line that says that there are no nodes, or that they cannot be set up.

@@ -11,15 +11,14 @@ from errno import EINVAL
 from typing import Final, Protocol
 
 from softreserve.kernel.mm.memblock import NOT_COVERED, Memblock
-from softreserve.kernel.numa.numa import NODES_OVERLAP, NUMA_NO_NODE, NumaState
+from softreserve.kernel.numa.numa import NODES_OVERLAP, NUMA_NO_MEMBLK, NUMA_NO_NODE, NumaState
 from softreserve.kernel.sort import sort
 from softreserve.model import behaviours
 from softreserve.model.events import Rule
 from softreserve.model.units import U64_MAX, mem_text
 
-__all__ = ["NUMA_NO_MEMBLK", "Emulation", "NumaBlock", "NumaMemblks"]
+__all__ = ["Emulation", "NumaBlock", "NumaMemblks"]
 
-NUMA_NO_MEMBLK: Final = -1
 NO_RAM_IN_BLOCK: Final = Rule("numa-block-without-ram", "numa block without RAM")
 BLOCK_ABOVE_RAM: Final = Rule("numa-block-above-ram", "numa block above RAM")
 _FILE: Final = "mm/numa_memblks.c"

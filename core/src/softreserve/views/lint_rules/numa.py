@@ -10,6 +10,7 @@ from softreserve.kernel.numa.acpi_numa import SLIT_BAD, SRAT_ENTRY_BAD, SRAT_MEM
 from softreserve.kernel.numa.numa import NODE_FAKED, NODES_OVERLAP, SRAT_NOT_USED
 from softreserve.model.efi import type_words
 from softreserve.model.findings import Finding
+from softreserve.model.ranges import merged, uncovered
 
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
@@ -53,33 +54,16 @@ def _rejected(system: System) -> Iterator[Finding]:
 
 
 def _refused(system: System, rule: str, message: str) -> Iterator[Finding]:
-    uncovered = _uncovered(system) if rule == "srat-coverage" else []
-    if not uncovered:
+    gaps = _not_named(system) if rule == "srat-coverage" else []
+    if not gaps:
         yield Finding("error", rule, f"{message}; correct the SRAT")
-    for start, end in uncovered:
-        kind = _firmware_type(system, start)
-        yield Finding("error", rule, f"{message}; this {kind} needs an SRAT entry", start, end)
+    for start, end in gaps:
+        kind = next((f"{type_words(d.type)} " for _, d in system.machine.efi_descriptors_at(start)), "")
+        yield Finding("error", rule, f"{message}; this {kind}memory needs an SRAT entry", start, end)
 
 
-def _uncovered(system: System) -> list[tuple[int, int]]:
+def _not_named(system: System) -> list[tuple[int, int]]:
     """Memory of the early allocator that no SRAT entry names (bytes, half open)."""
-    named = sorted((e.start, e.end) for e in system.log.of(SRAT_MEMORY) if e.start is not None and e.end is not None)
-    found = []
-    for region in system.memblock.memory:
-        at = region.base
-        for start, end in named:
-            if end <= at or start >= region.end:
-                continue
-            if start > at:
-                found.append((at, start))
-            at = max(at, end)
-        if at < region.end:
-            found.append((at, region.end))
-    return found
-
-
-def _firmware_type(system: System, address: int) -> str:
-    for d in system.machine.efi_map or ():
-        if d.start <= address <= d.last:
-            return f"{type_words(d.type)} memory"
-    return "memory"
+    events = system.log.of(SRAT_MEMORY)
+    named = merged((e.start, e.end) for e in events if e.start is not None and e.end is not None)
+    return [gap for region in system.memblock.memory for gap in uncovered(region.base, region.end, named)]
