@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import shutil
 import struct
 from typing import Any
@@ -127,3 +128,16 @@ class Host:
                 )
                 found.append((start, end, offset))
         return found
+
+
+def said(terminal: int, until: str | None, patience: float) -> str:
+    """What is printed on a terminal up to some text, or to the end; each piece comes within so many seconds."""
+    text = ""
+    while select.select([terminal], [], [], patience)[0]:
+        try:
+            text += os.read(terminal, 4096).decode()
+        except OSError:
+            return text  # nobody has it open any more
+        if until is not None and until in text:
+            return text
+    raise AssertionError(f"nothing more was said after {text!r}")

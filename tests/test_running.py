@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import pty
 import re
-import select
 import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from hosts import booted, unavailable
+from hosts import booted, said, unavailable
 from softreserve import config
 from softreserve.cli import main
 from softreserve.live import fuse
@@ -288,23 +287,10 @@ def test_on_a_terminal_a_person_is_shown_the_words_and_asked(answer: str, status
     command = [sys.executable, "-c", "import sys; from softreserve.cli import main; sys.exit(main())"]
     with subprocess.Popen([*command, "run", MACHINE, file], stdin=theirs, stdout=theirs, stderr=theirs) as person:
         os.close(theirs)
-        said = _said(terminal, "[y/N]: ")
-        assert "step 01: echo hidden\\x1b[8m; cat /proc/cmdline" in said
+        shown = said(terminal, "[y/N]: ", PATIENCE)
+        assert "step 01: echo hidden\\x1b[8m; cat /proc/cmdline" in shown
         os.write(terminal, f"{answer}\n".encode())
-        after = _said(terminal, None)
+        after = said(terminal, None, PATIENCE)
         assert person.wait(PATIENCE) == status
     os.close(terminal)
     assert ("console=ttyS0" in after) == (status == 0)
-
-
-def _said(terminal: int, until: str | None) -> str:
-    """What is printed up to some text, or to the end."""
-    text = ""
-    while select.select([terminal], [], [], PATIENCE)[0]:
-        try:
-            text += os.read(terminal, 4096).decode()
-        except OSError:
-            return text  # nobody has it open any more
-        if until is not None and until in text:
-            return text
-    raise AssertionError(f"nothing more was said after {text!r}")

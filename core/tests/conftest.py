@@ -59,15 +59,24 @@ def toy_system() -> System:
 
 
 @pytest.fixture
-def session(toy: System) -> Iterator[Session]:
-    """Programs on the toy system; skipped with the reason where this host cannot, unless that is forbidden."""
-    try:
-        found = Session(toy)
-    except (FuseError, SessionError) as error:
-        if os.environ.get("SOFTRESERVE_REQUIRE_CLIENTS"):
-            raise
-        pytest.skip(str(error))
-    with found:
+def open_session() -> Callable[..., Session]:
+    """Makes sessions; skips with the reason where this host cannot, unless that is forbidden."""
+
+    def make(system: System, *, sealed: bool = False) -> Session:
+        try:
+            return Session(system, sealed=sealed)
+        except (FuseError, SessionError) as error:
+            if os.environ.get("SOFTRESERVE_REQUIRE_CLIENTS"):
+                raise
+            pytest.skip(str(error))
+
+    return make
+
+
+@pytest.fixture
+def session(toy: System, open_session: Callable[..., Session]) -> Iterator[Session]:
+    """Programs on the toy system."""
+    with open_session(toy) as found:
         yield found
 
 

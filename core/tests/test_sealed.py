@@ -7,13 +7,12 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 from softreserve.kernel.system import System
-from softreserve.live.fuse import FuseError
 from softreserve.live.shell import Session, SessionError
 
 pytestmark = pytest.mark.fuse
@@ -22,16 +21,10 @@ TOY = "/sys/devices/toy0"
 
 
 @pytest.fixture
-def sealed(toy: System, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
-    """A sealed session on the toy system; skipped with the reason where this host cannot, unless that is forbidden."""
+def sealed(toy: System, open_session: Callable[..., Session], monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
+    """A sealed session on the toy system."""
     monkeypatch.setenv("SECRET_TOKEN", "abracadabra")
-    try:
-        found = Session(toy, sealed=True)
-    except (FuseError, SessionError) as error:
-        if os.environ.get("SOFTRESERVE_REQUIRE_CLIENTS"):
-            raise
-        pytest.skip(str(error))
-    with found:
+    with open_session(toy, sealed=True) as found:
         yield found
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pty
-import select
 import shutil
 import signal
 import subprocess
@@ -15,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from hosts import Host, need, unavailable
+from hosts import Host, need, said, unavailable
 
 pytestmark = [pytest.mark.clients, pytest.mark.fuse]
 
@@ -106,27 +105,14 @@ def test_an_interactive_shell_says_where_one_is() -> None:
     environment = {**os.environ, "SHELL": "/bin/sh"}
     with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment) as shell:
         os.close(theirs)
-        assert "(two-node: 6.12.117+deb12-amd64) # " in _said(terminal, "# ")
+        assert "(two-node: 6.12.117+deb12-amd64) # " in said(terminal, "# ", PATIENCE)
         os.write(terminal, b"sleep 1000\n")
         time.sleep(0.3)
         os.write(terminal, b"\x03")  # only what runs is interrupted
         os.write(terminal, b"exit 5\n")
-        _said(terminal, None)
+        said(terminal, None, PATIENCE)
         assert shell.wait(PATIENCE) == 5
     os.close(terminal)
-
-
-def _said(terminal: int, until: str | None) -> str:
-    """What is printed up to some text, or to the end."""
-    text = ""
-    while select.select([terminal], [], [], PATIENCE)[0]:
-        try:
-            text += os.read(terminal, 4096).decode()
-        except OSError:
-            return text  # nobody has it open any more
-        if until is not None and until in text:
-            return text
-    raise AssertionError(f"nothing more was said after {text!r}")
 
 
 def test_serve_is_live_and_ends_with_its_signal(tmp_path: Path) -> None:

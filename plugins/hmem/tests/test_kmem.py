@@ -4,66 +4,22 @@ from __future__ import annotations
 
 from errno import E2BIG, EBUSY, EINVAL, EIO, ENOENT
 
-import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from softreserve.kernel.initcalls import Initcall
+from kmem_machine import GIB, SOFT_RESERVED_START, Device, TiersOnly, kernel, tiers_of
 from softreserve.kernel.numa.node import AccessCoordinate
 from softreserve.kernel.resource import IORESOURCE_BUSY, Resource, insert_resource
 from softreserve.kernel.system import System
-from softreserve.plugins.hookspecs import hookimpl
 from softreserve.testing.memory import boot_memory
-from softreserve_hmem import memory_tiers
 from softreserve_hmem.kmem import KmemDriver
 from softreserve_hmem.memory_tiers import MEMORY_TIERS, MemoryTiers
 
 MIB = 1 << 20
-GIB = 1 << 30
-SOFT_RESERVED_START = 4 * GIB
-TIERS = "/sys/devices/virtual/memory_tiering"
-
-
-class _TiersOnly:
-    @hookimpl
-    def softreserve_register_resources(self, system: System) -> list[Initcall]:
-        return memory_tiers.setup(system)
-
-    @hookimpl
-    def softreserve_sysfs(self, system: System) -> None:
-        memory_tiers.publish(system)
-
-
-@attrs.define
-class Device:
-    ranges: list[tuple[int, int]]
-    target_node: int = 1
-    numa_node: int = 0
-    memmap_on_memory: bool = False
-    name: str = "dax0.0"
-
-
-def kernel(release: str = "6.12", policy: str = "offline", **options: str) -> tuple[System, KmemDriver]:
-    """A kernel with 2 GiB of RAM in node 0 and 4 GiB of soft reserved memory at 4 GiB."""
-    system = boot_memory(release=release, config=options, plugins=[("tiers", _TiersOnly())])
-    system.memory.default_online_type = policy
-    insert_resource(system.iomem.root, Resource(SOFT_RESERVED_START, 8 * GIB - 1, "Soft Reserved", 0x200, 8))
-    return system, KmemDriver(system)
 
 
 def whole(start: int, size: int) -> tuple[int, int]:
     return start, start + size - 1
-
-
-def tiers_of(system: System) -> dict[str, str]:
-    names = system.sysfs.listdir(TIERS)
-    assert isinstance(names, list)
-    shown = {}
-    for name in names:
-        value = system.sysfs.read(f"{TIERS}/{name}/nodelist")
-        assert isinstance(value, bytes)
-        shown[name] = value.decode().strip()
-    return shown
 
 
 def said(system: System, mark: int) -> list[str]:
@@ -234,7 +190,7 @@ def test_demotion_targets_are_printed_by_6_12_whenever_a_node_changes() -> None:
 
 
 def test_equally_near_nodes_of_the_next_tier_share_demotion() -> None:
-    system = boot_memory(possible=range(4), plugins=[("tiers", _TiersOnly())])
+    system = boot_memory(possible=range(4), plugins=[("tiers", TiersOnly())])
     system.memory.default_online_type = "online"
     kmem = KmemDriver(system)
     for nid in (1, 2, 3):

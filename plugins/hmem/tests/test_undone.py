@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from errno import EACCES, EBUSY, EINVAL
 
-import attrs
 import pytest
-from softreserve.kernel.initcalls import Initcall
+from kmem_machine import GIB, Device, kernel, tiers_of
 from softreserve.kernel.resource import (
     IORES_DESC_SOFT_RESERVED,
     IORESOURCE_BUSY,
@@ -18,17 +17,11 @@ from softreserve.kernel.resource import (
 from softreserve.kernel.sysfs import Attribute
 from softreserve.kernel.system import System
 from softreserve.model.dax import DaxOffer
-from softreserve.plugins.hookspecs import hookimpl
-from softreserve.testing.memory import boot_memory
-from softreserve_hmem import memory_tiers
 from softreserve_hmem.hmem_device import HMEM_DEVICES
-from softreserve_hmem.kmem import KmemDriver
 
 Boot = Callable[..., System]
 MIB = 1 << 20
-GIB = 1 << 30
 BLOCK = 128 * MIB
-TIERS = "/sys/devices/virtual/memory_tiering"
 
 #: Rule, first byte, byte after the last, what came of it.
 Told = tuple[str, int | None, int | None, str]
@@ -107,40 +100,6 @@ def test_the_parameter_that_disables_ranges_can_be_read_and_not_written(boot_hme
 # --- kmem
 
 
-class _Tiers:
-    @hookimpl
-    def softreserve_register_resources(self, system: System) -> list[Initcall]:
-        return memory_tiers.setup(system)
-
-    @hookimpl
-    def softreserve_sysfs(self, system: System) -> None:
-        memory_tiers.publish(system)
-
-
-@attrs.define
-class Device:
-    ranges: list[tuple[int, int]]
-    target_node: int = 1
-    numa_node: int = 0
-    memmap_on_memory: bool = False
-    name: str = "dax0.0"
-
-
-def kernel(release: str = "6.12", *, tiers: bool = True) -> tuple[System, KmemDriver]:
-    """2 GiB of RAM in node 0, and soft reserved memory from 4 GiB on."""
-    system = boot_memory(release=release, plugins=[("tiers", _Tiers())] if tiers else [])
-    system.memory.default_online_type = "online"
-    insert_resource(system.iomem.root, Resource(4 * GIB, 8 * GIB - 1, "Soft Reserved", 0x200, 8))
-    return system, KmemDriver(system)
-
-
-def tiers_of(system: System) -> dict[str, str]:
-    names = system.sysfs.listdir(TIERS)
-    assert isinstance(names, list)
-    lists = {name: system.sysfs.read(f"{TIERS}/{name}/nodelist") for name in names}
-    return {name: nodes.decode().strip() for name, nodes in lists.items() if isinstance(nodes, bytes)}
-
-
 def add_elsewhere(system: System, nid: int) -> None:
     """Memory of a node that no driver says anything of."""
     assert system.memory.add_memory(nid, 64 * GIB, BLOCK) == 0
@@ -148,7 +107,7 @@ def add_elsewhere(system: System, nid: int) -> None:
 
 @pytest.mark.parametrize("release", ["6.1", "6.12"])
 def test_a_node_keeps_no_memory_type_of_a_probe_that_failed(release: str) -> None:
-    system, kmem = kernel(release)
+    system, kmem = kernel(release, "online")
     blocked = Resource(4 * GIB, 4 * GIB + MIB - 1, "in the way", IORESOURCE_MEM | IORESOURCE_BUSY)
     assert insert_resource(system.iomem.root, blocked) == 0
     assert kmem.probe(Device([(4 * GIB, 5 * GIB - 1)])) == -EBUSY
@@ -158,7 +117,7 @@ def test_a_node_keeps_no_memory_type_of_a_probe_that_failed(release: str) -> Non
 
 @pytest.mark.parametrize("release", ["6.1", "6.12"])
 def test_a_node_keeps_no_memory_type_of_memory_that_was_removed(release: str) -> None:
-    system, kmem = kernel(release)
+    system, kmem = kernel(release, "online")
     device = Device([(4 * GIB, 4 * GIB + BLOCK - 1)])
     assert kmem.probe(device) == 0
     assert tiers_of(system) == {"memory_tier4": "0", "memory_tier22": "1"}
@@ -171,7 +130,7 @@ def test_a_node_keeps_no_memory_type_of_memory_that_was_removed(release: str) ->
 @pytest.mark.parametrize("release", ["6.1", "6.12"])
 def test_a_node_keeps_the_type_while_another_device_of_it_is_there(release: str) -> None:
     """Of two devices one fails, or goes: the node stays in the slow tier."""
-    system, kmem = kernel(release)
+    system, kmem = kernel(release, "online")
     assert kmem.probe(Device([(4 * GIB, 4 * GIB + BLOCK - 1)])) == 0
     assert kmem.probe(Device([(4 * GIB, 4 * GIB + BLOCK - 1)], name="dax1.0")) == -EBUSY
     second = Device([(5 * GIB, 5 * GIB + BLOCK - 1)], name="dax2.0")
@@ -185,7 +144,7 @@ def test_a_node_keeps_the_type_while_another_device_of_it_is_there(release: str)
 
 @pytest.mark.parametrize("release", ["6.1", "6.12"])
 def test_drivers_work_where_there_are_no_tiers(release: str) -> None:
-    system, kmem = kernel(release, tiers=False)
+    system, kmem = kernel(release, "online", tiers=False)
     device = Device([(4 * GIB, 4 * GIB + BLOCK - 1)])
     blocked = Resource(6 * GIB, 6 * GIB + MIB - 1, "in the way", IORESOURCE_MEM | IORESOURCE_BUSY)
     assert insert_resource(system.iomem.root, blocked) == 0
@@ -197,7 +156,7 @@ def test_drivers_work_where_there_are_no_tiers(release: str) -> None:
 
 
 def test_what_has_no_target_node_is_refused_range_by_range() -> None:
-    system, kmem = kernel()
+    system, kmem = kernel(policy="online")
     device = Device([(4 * GIB, 5 * GIB - 1), (6 * GIB, 7 * GIB - 1)], target_node=-1)
     assert kmem.probe(device) == -EINVAL
     found = [(start, end) for _, start, end, _ in told(system, "dev_dax_kmem_probe")]
@@ -205,7 +164,7 @@ def test_what_has_no_target_node_is_refused_range_by_range() -> None:
 
 
 def test_what_alignment_cuts_off_is_recorded_on_both_sides_and_nowhere_else() -> None:
-    system, kmem = kernel()
+    system, kmem = kernel(policy="online")
     odd = (4 * GIB + 2 * MIB, 4 * GIB + 3 * BLOCK - 2 * MIB - 1)
     even = (5 * GIB, 5 * GIB + BLOCK - 1)
     assert kmem.probe(Device([odd, even])) == 0
@@ -218,14 +177,14 @@ def test_what_alignment_cuts_off_is_recorded_on_both_sides_and_nowhere_else() ->
 
 
 def test_a_range_one_byte_short_of_a_block_is_too_small() -> None:
-    _, kmem = kernel()
+    _, kmem = kernel(policy="online")
     assert kmem.probe(Device([(4 * GIB, 4 * GIB + BLOCK - 2)])) == -EINVAL
     assert kmem.probe(Device([(4 * GIB, 4 * GIB + BLOCK - 1)])) == 0
 
 
 def test_a_group_may_bring_as_many_pages_as_are_kept() -> None:
     """Two ranges, three blocks in all, from which alignment took two half ones."""
-    system, kmem = kernel()
+    system, kmem = kernel(policy="online")
     half = BLOCK // 2
     assert (
         kmem.probe(Device([(4 * GIB - half + BLOCK, 4 * GIB + 3 * BLOCK + half - 1), (6 * GIB, 6 * GIB + BLOCK - 1)]))
@@ -236,7 +195,7 @@ def test_a_group_may_bring_as_many_pages_as_are_kept() -> None:
 
 
 def test_a_node_that_cannot_be_is_refused_and_reserves_nothing() -> None:
-    system, kmem = kernel()
+    system, kmem = kernel(policy="online")
     assert kmem.probe(Device([(4 * GIB, 5 * GIB - 1)], target_node=5)) == -EINVAL
     assert "dax0.0" not in " ".join(system.iomem.lines())
     assert system.memory.groups == {}
@@ -245,7 +204,7 @@ def test_a_node_that_cannot_be_is_refused_and_reserves_nothing() -> None:
 @pytest.mark.parametrize("release", ["6.1", "6.12"])
 def test_memory_stays_until_every_range_can_go(release: str) -> None:
     """The first range is too small and was never added, the third is still online."""
-    system, kmem = kernel(release)
+    system, kmem = kernel(release, "online")
     device = Device([(4 * GIB, 4 * GIB + MIB - 1), (5 * GIB, 5 * GIB + BLOCK - 1), (6 * GIB, 6 * GIB + BLOCK - 1)])
     assert kmem.probe(device) == 0
     assert system.memory.device_offline(5 * GIB // BLOCK) == 0
