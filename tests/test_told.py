@@ -160,6 +160,14 @@ def test_memory_that_is_kept_and_of_no_use_does_not_read_like_success(capsys: py
     assert (second["ranges"][0]["state"], second["dax_kept"]) == ("soft reserved", False)
 
 
+def test_a_newer_loader_keeps_what_the_older_one_loses(capsys: pytest.CaptureFixture[str]) -> None:
+    """Recorded on 7.3.4: ``kexec -l`` of 2.0.32 took kexec_file_load, and the next kernel knew the memory."""
+    arguments = ("kexec", "example:two-node", "--kernel", "7.3", "--kexec-tools")
+    assert told(capsys, *arguments, "2.0.25")[0] == 1
+    assert told(capsys, *arguments, "2.0.32")[0] == 0
+    assert told(capsys, *arguments, "2.0.32", "--syscall", "kexec_load")[0] == 1
+
+
 def test_ordinary_ram_that_stays_ordinary_ram_is_no_loss(capsys: pytest.CaptureFixture[str]) -> None:
     status, out = told(capsys, "kexec", "example:two-node", "--cmdline", "efi=nosoftreserve")
     assert status == 0

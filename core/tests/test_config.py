@@ -282,6 +282,7 @@ def test_mistakes_in_kernel_toml_are_named_by_line_and_key(case: Path, text: str
         ('[[step]]\nwrites = [\n  ["/a", "1"],\n  ["/b"],\n]\n', "line 4: step[0].writes[1]: wanted [path, value]"),
         ('[[step]]\nname = "a"\nwritse = []\nrun = "b"', "line 3: step[0].writse: unknown key; did you mean 'writes'?"),
         ('[kexec]\nsycall = "kexec_load"\n', "line 2: kexec.sycall: unknown key; did you mean 'syscall'?"),
+        ('[kexec]\ntools = "new"\n', "line 2: kexec.tools: wanted a version of kexec-tools, such as 2.0.25, not 'new'"),
         ('[kexec]\nsyscall = "reboot"\n', "line 2: kexec.syscall: unknown system call 'reboot'"),
         ('[kexec]\nkernel = "7"\n', "line 2: kexec.kernel: unknown kernel release '7'"),
         ("[kexec]\nsetup_data = [[1, 2]]\n", "line 2: kexec.setup_data[0]: wanted"),

@@ -79,6 +79,12 @@ def test_a_cpu_map_of_more_than_32_cpus_has_words() -> None:
     assert text(running(0, cpus=40), "node0/cpumap") == "ff,ffffffff\n"
 
 
+def test_a_node_has_no_huge_pages_of_the_size_that_a_pmd_maps() -> None:
+    """Numastat asks for the directory and for three files in it."""
+    names = ("free_hugepages", "nr_hugepages", "surplus_hugepages")
+    assert [text(running(0), f"node0/hugepages/hugepages-2048kB/{name}") for name in names] == ["0\n"] * 3
+
+
 def test_nodes_come_and_go_with_their_directories() -> None:
     system = running(0, possible={0, 1})
     assert system.sysfs.listdir("/sys/bus/node/devices") == ["node0"]

@@ -10,6 +10,7 @@ import click
 from softreserve.cli.options import Choice, Choices, MachineCommand, booted, in_bytes, machine_argument, machine_options
 from softreserve.cli.output import print_partial, print_verdict
 from softreserve.cli.terminal import Styled, print_table, say
+from softreserve.model.kexec import KEXEC_TOOLS
 from softreserve.model.sizes import human_size
 from softreserve.model.units import U64_MAX
 
@@ -22,7 +23,12 @@ __all__ = ["kexec_command"]
 
 @click.command("kexec", cls=MachineCommand)
 @machine_argument()
-@click.option("--syscall", type=Choice(["kexec_load", "kexec_file_load"]), default="kexec_load", show_default=True)
+@click.option("--kexec-tools", metavar="VERSION", help=f"The loader's version.  [default: {KEXEC_TOOLS}]")
+@click.option(
+    "--syscall",
+    type=Choice(["kexec_load", "kexec_file_load"]),
+    help="How the kernel is loaded.  [default: as kexec does]",
+)
 @click.option("--policy", default="default", show_default=True, help="What is done for specific purpose memory.")
 @click.option("--chain", type=click.IntRange(1, 100), default=1, show_default=True, help="How many kexecs in a row.")
 @click.option("--to-kernel", metavar="RELEASE", help="The release that is started.")
@@ -33,7 +39,8 @@ __all__ = ["kexec_command"]
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def kexec_command(
     machine: str,
-    syscall: str,
+    kexec_tools: str | None,
+    syscall: str | None,
     policy: str,
     chain: int,
     to_kernel: str | None,
@@ -49,12 +56,14 @@ def kexec_command(
     of it, or where a loader overwrites it.
     """
     from softreserve.config.builds import rebuilt
-    from softreserve.model.kexec import KexecRequest
+    from softreserve.model.kexec import KexecRequest, KexecTools
     from softreserve.views.crossing import cross
 
+    tools = KexecTools(kexec_tools or KEXEC_TOOLS)
     system, _, hooks_for = booted(machine, choices, recording=True)
     request = KexecRequest(
-        syscall=syscall,
+        syscall=syscall or tools.syscall(system.kernel),
+        tools=tools,
         kernel=rebuilt(system.kernel, release=to_kernel, arch=None, page_size=None) if to_kernel else None,
         cmdline=system.cmdline.appended(append) if append else None,
         policy=policy,

@@ -9,6 +9,7 @@ from softreserve.config.reader import Document, Problems, StrPath, Table
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.errors import InputError, MachineError, shown
 from softreserve.model.kernel import Kernel
+from softreserve.model.kexec import KEXEC_TOOLS, KexecTools
 from softreserve.model.machine import KernelImage
 from softreserve.model.ranges import PhysRange
 from softreserve.model.steps import KexecScenario, Step
@@ -124,7 +125,8 @@ def _as_written(value: str, encoding: str) -> str:
 
 
 def _kexec(table: Table, running: Kernel, second: Kernel | None, builds: dict[str, Kernel]) -> KexecScenario:
-    syscall = table.get("syscall", str, "kexec_load") or "kexec_load"
+    tools = _tools(table)
+    syscall = table.get("syscall", str) or tools.syscall(running)
     if syscall not in _SYSCALLS:
         table.problem("syscall", f"unknown system call {shown(syscall)}; known: {', '.join(_SYSCALLS)}")
     kernel = _next_kernel(table, running, second, builds)
@@ -138,6 +140,7 @@ def _kexec(table: Table, running: Kernel, second: Kernel | None, builds: dict[st
         kernel=kernel,
         cmdline=_cmdline(table),
         load=table.get("load", str, "") or "",
+        tools=tools,
         reuse_cmdline=bool(table.get("reuse_cmdline", bool, True)),
         append=table.get("append", str, "") or "",
         image=image_parts(image_table) if image_table is not None else KernelImage(),
@@ -145,6 +148,14 @@ def _kexec(table: Table, running: Kernel, second: Kernel | None, builds: dict[st
         steps=_steps(table),
         kexec=_kexec(next_table, kernel, second, builds) if next_table is not None else None,
     )
+
+
+def _tools(table: Table) -> KexecTools:
+    try:
+        return KexecTools(table.get("tools", str) or KEXEC_TOOLS)
+    except MachineError as error:
+        table.problem("tools", str(error))
+        return KexecTools()
 
 
 def _cmdline(table: Table) -> CommandLine | None:

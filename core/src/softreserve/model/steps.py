@@ -6,6 +6,7 @@ import attrs
 
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.kernel import Kernel
+from softreserve.model.kexec import KexecTools
 from softreserve.model.machine import KernelImage
 from softreserve.model.ranges import PhysRange
 
@@ -45,6 +46,7 @@ class KexecScenario:
     :param kernel: the kernel that is started, as built.
     :param cmdline: its whole command line; ``None``: made from the running one by ``reuse_cmdline`` and ``append``.
     :param load: the loader's whole command, for people.
+    :param tools: the loader's version.
     :param setup_data: ranges (bytes) of the setup_data nodes of the loader, in list order (x86).
     """
 
@@ -52,6 +54,7 @@ class KexecScenario:
     kernel: Kernel
     cmdline: CommandLine | None = None
     load: str = ""
+    tools: KexecTools = attrs.field(factory=KexecTools)
     reuse_cmdline: bool = True
     append: str = ""
     image: KernelImage = KernelImage()

@@ -136,6 +136,7 @@ def request_of(scenario: KexecScenario, system: System) -> KexecRequest:
     options = _loader_options(scenario.load)
     return KexecRequest(
         noefi="--noefi" in options,
+        tools=scenario.tools,
         mem_min=_number(options.get("--mem-min"), 0),
         mem_max=_number(options.get("--mem-max"), U64_MAX),
         syscall=scenario.syscall,

@@ -27,6 +27,7 @@ from softreserve.model.ranges import PhysRange
 
 from softreserve_x86 import behaviours
 from softreserve_x86.efi_runtime import runtime_map
+from softreserve_x86.kaslr import load_physical_addr
 from softreserve_x86.setup_data import HEADER, seed_node
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def _x86_layout(system: System, request: KexecRequest, efi_map: EfiMemoryMap | N
     base = plan.place("boot parameters, command line, EFI map", size, 16, 0x3000, top_down=True).start
     lowest = _MIN_KERNEL
     if running.has(behaviours.KEXEC_FILE_ABOVE_PREF_ADDRESS):
-        lowest = max(lowest, running.number("PHYSICAL_START", 16 << 20))
+        lowest = max(lowest, load_physical_addr(request.kernel or running))
     kernel = plan.place("kernel", sizes.kernel, KERNEL_ALIGN, lowest, top_down=True)
     initrd = plan.place("initrd", sizes.initrd, _PAGE, _MIN_INITRD, top_down=True) if sizes.initrd else None
     nodes = [seed_node(system, request, PhysRange.from_size(base + rng_node, HEADER + _RNG_SEED))]

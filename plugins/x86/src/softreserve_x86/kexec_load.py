@@ -1,4 +1,4 @@
-"""``kexec_load``: what kexec-tools 2.0.25 makes of the running kernel, and what it hands over.
+"""``kexec_load``: what kexec-tools make of the running kernel, and what it hands over.
 
 kexec-tools: ``arch/x86_64/kexec-bzImage64.c``, ``arch/i386/x86-linux-setup.c``.
 """
@@ -26,6 +26,7 @@ from softreserve.model.kexec import KexecImage
 from softreserve.model.machine import E820Entry
 
 from softreserve_x86.efi_runtime import as_listed, runtime_map
+from softreserve_x86.kaslr import load_physical_addr
 from softreserve_x86.kexec_ranges import x86_ranges
 from softreserve_x86.setup_data import HEADER, seed_node
 
@@ -86,7 +87,10 @@ def _x86_layout(
     plan = Plan(ToolHoles(found, request.mem_min, request.mem_max).add)
     plan.place("purgatory", _PURGATORY, _PAGE, 0x3000, top_down=True)
     plan.place("setup and command line", _SETUP, 16, 0x3000, top_down=True)
-    kernel = plan.place("kernel", sizes.kernel, KERNEL_ALIGN, _MIB, top_down=True)
+    lowest = _MIB
+    if request.tools.stays_above_pref_address:
+        lowest = max(lowest, load_physical_addr(request.kernel or system.kernel))
+    kernel = plan.place("kernel", sizes.kernel, KERNEL_ALIGN, lowest, top_down=True)
     initrd = plan.place("initrd", sizes.initrd, _PAGE, 0x1000, top_down=True) if sizes.initrd else None
     nodes: list[PhysRange] = []
     if efi_map is not None and len(efi_map):

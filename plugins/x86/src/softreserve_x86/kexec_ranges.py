@@ -1,4 +1,6 @@
-"""The memory ranges that kexec-tools reads off a running x86 kernel. Source: kexec-tools 2.0.25, behaviour only.
+"""The memory ranges that kexec-tools reads off a running x86 kernel.
+
+Source: kexec-tools 2.0.25 to 2.0.32, behaviour only.
 
 Ends are inclusive, as kexec-tools keeps and prints them.
 """

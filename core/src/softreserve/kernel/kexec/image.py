@@ -39,7 +39,7 @@ _GIB: Final = 1 << 30
 
 
 def image_load(system: System, request: KexecRequest) -> KexecImage:
-    """``kexec_load``, by kexec-tools 2.0.25."""
+    """``kexec_load``, by kexec-tools."""
     output: list[str] = []
     found = sorted(ram_of_iomem(system.iomem.lines(), output))
     try:

@@ -90,6 +90,7 @@ class NodeDevice:
                 "distance": Attribute(0o444, lambda: nodes.distance_row(nid) + "\n"),
                 "meminfo": Attribute(0o444, lambda: _meminfo(nid, nodes.present_kilobytes(nid))),
                 "numastat": Attribute(0o444, lambda: "".join(f"{name} 0\n" for name in _NUMASTAT)),
+                "hugepages": Directory({f"hugepages-{nodes.kernel.pmd_size >> 10}kB": _huge_pages()}),
             },
             names=self._link_names,
             lookup=self._link,
@@ -157,6 +158,12 @@ def _reclaim_store(kernel: Kernel, data: bytes) -> int:
 
 
 _NUMASTAT: Final = ("numa_hit", "numa_miss", "numa_foreign", "interleave_hit", "local_node", "other_node")
+
+
+def _huge_pages() -> Directory:
+    """Huge pages of one size: none, as in ``meminfo``. Linux: ``mm/hugetlb.c: hugetlb_register_node``."""
+    names = ("free_hugepages", "nr_hugepages", "surplus_hugepages")
+    return Directory({name: Attribute(0o444, lambda: "0\n") for name in names})
 
 
 def _meminfo(nid: int, total: int) -> str:
