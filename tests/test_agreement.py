@@ -65,7 +65,7 @@ def cases(draw: st.DrawFn) -> Case:
     words += draw(st.lists(st.sampled_from(("efi=nosoftreserve", "dax_hmem.region_idle=1", "numa=off")), max_size=1))
     options = ("DEV_DAX", "DEV_DAX_KMEM", "DEV_DAX_HMEM")
     config = {option: draw(st.sampled_from(("m", "m", "m", "y", "n"))) for option in options}
-    release = draw(st.sampled_from(("6.1", "6.12", "6.1", "6.12", "5.5", "5.8", "5.10")))
+    release = draw(st.sampled_from(("6.1", "6.12", "6.18", "7.3", "6.12", "7.3", "5.5", "5.8", "5.10")))
     page_size = draw(st.sampled_from((4096, 4096, 65536))) if arch == ARM64 else 4096
     described = machine(arch, release, " ".join(words), above=above, tables=tables, config=config, page_size=page_size)
     without = draw(st.sampled_from(((), (), (), ("no:hmem",))))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from softreserve.cli.options import (
+    Booted,
     Choice,
     Choices,
     MachineCommand,
@@ -17,10 +20,15 @@ from softreserve.cli.options import (
 )
 from softreserve.cli.output import VERDICT_STYLES, print_partial
 from softreserve.cli.terminal import Styled, say
+from softreserve.cli.upgrade import print_consequences, print_verdicts, several, tried
 from softreserve.config.changes import Changes
 from softreserve.views.difference import unified_diff
 from softreserve.views.emit import EMITTERS, emit
-from softreserve.views.report import Verdict, outcome_lines, report
+from softreserve.views.report import Report, Verdict, outcome_lines, report
+
+if TYPE_CHECKING:
+    from softreserve.kernel.system import System
+    from softreserve.views.upgrade.consequences import Consequence
 
 __all__ = ["diff_command"]
 
@@ -33,7 +41,7 @@ _STYLES = {"+": "added", "-": "removed", "@": "aside"}
 @click.command("diff", cls=MachineCommand)
 @machine_argument()
 @machine_argument("other", required=False)
-@machine_options()
+@machine_options(kernels=True)
 @click.option("--emit", "what", multiple=True, type=Choice(list(EMITTERS)), help="Compare this (may be repeated).")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def diff_command(
@@ -47,43 +55,107 @@ def diff_command(
 
     The options change the second of the two. What became of specific purpose memory comes first, then the kernel's own
     files; with --emit only those that were asked for. Ends with 1 when something differs.
+
+    Under another kernel alone, what an upgrade means is said in words, with the change of the kernel that brings it
+    about. Several releases (--kernel 6.12,6.18,7.3) are one upgrade after the other, and other options go for all.
     """
     if other is None and not choices.changes:
         raise click.UsageError("nothing to compare with: give OTHER, or an option that changes MACHINE")
+    kernels = several(choices)
+    if len(kernels) > 1:
+        if other is not None:
+            raise click.UsageError("several releases are compared on one machine: leave OTHER out, or name one release")
+        return _upgrades(machine, kernels, what, as_json=as_json)
     first = described(machine, choices)
     second = first if other in (None, machine) else described(str(other), choices)
-    before = booted(first, choices._replace(changes=Changes()), recording=not what).system
-    after = booted(second, choices, recording=not what).system
-    names = before.machine.name, after.machine.name + _words(choices.changes)
-    reports = () if what else (report(before), report(after))
-    found = {}
-    if reports:
-        old, new = (outcome_lines(told.outcome) for told in reports)
+    before = booted(first, choices._replace(changes=Changes()), recording=not what)
+    after = booted(second, choices, recording=not what)
+    names = before.system.machine.name, after.system.machine.name + _words(choices.changes)
+    found: dict[str, list[str]] = {}
+    reports: tuple[Report, ...] = ()
+    told: list[Consequence] = []
+    if not what:
+        reports = report(before.system), report(after.system)
+        old, new = (outcome_lines(one.outcome) for one in reports)
         found[_SPECIFIC_PURPOSE] = list(unified_diff(old, new, names, context=1))
-    found |= {
-        name: list(unified_diff(emit(before, name), emit(after, name), names, context=1)) for name in what or _USUAL
-    }
+        if first is second and choices.changes == Changes(kernel=choices.changes.kernel):
+            told = _told(before, after)
+    found |= _differences(before.system, after.system, names, what or _USUAL)
     if as_json:
         from softreserve.cli.jsonout import print_json
 
-        verdicts = {"verdicts": [told.verdict.as_json() for told in reports]} if reports else {}
-        print_json("diff", {"before": names[0], "after": names[1], **verdicts, "differences": found})
+        values: dict[str, Any] = {"before": names[0], "after": names[1]}
+        if not what:
+            values["verdicts"] = [one.verdict.as_json() for one in reports]
+            values["consequences"] = [consequence.as_json() for consequence in told]
+        print_json("diff", {**values, "differences": found})
     else:
-        _print(names, [told.verdict for told in reports], found)
-    return 1 if any(found.values()) else 0
+        _print(names, [one.verdict for one in reports], told, found)
+    return 1 if told or any(found.values()) else 0
 
 
-def _print(names: tuple[str, str], verdicts: Sequence[Verdict], found: Mapping[str, Sequence[str]]) -> None:
+def _told(before: Booted, after: Booted) -> list[Consequence]:
+    from softreserve.views.upgrade.consequences import consequences
+    from softreserve.views.upgrade.trial import Trial
+
+    trials = [Trial(one.scenario.machine, one.hooks_for, one.system.userspace) for one in (before, after)]
+    return consequences(trials, [trial.machine.kernel.release for trial in trials])
+
+
+def _differences(before: System, after: System, names: tuple[str, str], what: Iterable[str]) -> dict[str, list[str]]:
+    return {name: list(unified_diff(emit(before, name), emit(after, name), names, context=1)) for name in what}
+
+
+def _upgrades(machine: str, kernels: Sequence[Choices], what: Sequence[str], *, as_json: bool) -> int:
+    """A machine with one kernel after the other: what that means, and the files that were asked for."""
+    from softreserve.views.upgrade.consequences import consequences
+
+    trials = tried(described(machine, kernels[0]), kernels)
+    releases = [str(choices.changes.kernel) for choices in kernels]
+    told = consequences(trials, releases)
+    files: list[dict[str, list[str]]] = []
+    for old, new in pairwise(zip(trials, releases, strict=True)) if what else ():
+        files.append(_differences(old[0].system, new[0].system, (old[1], new[1]), what))
+    if as_json:
+        from softreserve.cli.jsonout import print_json
+
+        values: dict[str, Any] = {"machine": trials[0].machine.name, "releases": releases}
+        values["verdicts"] = [None if trial.death else trial.report.verdict.as_json() for trial in trials]
+        values["consequences"] = [consequence.as_json() for consequence in told]
+        print_json("diff", {**values, "differences": files} if what else values)
+    else:
+        say(Styled(f"{trials[0].machine.name}: {' -> '.join(releases)}", "heading"))
+        print_partial()
+        print_verdicts(trials, releases)
+        print_consequences(told)
+        for found in files:
+            _print_files(found)
+        if not told:
+            say(Styled("no consequence for this machine", "good"))
+    return 1 if told or any(lines for found in files for lines in found.values()) else 0
+
+
+def _print(
+    names: tuple[str, str],
+    verdicts: Sequence[Verdict],
+    told: Sequence[Consequence],
+    found: Mapping[str, Sequence[str]],
+) -> None:
     print_partial()
     for sign, name, verdict in zip("-+", names, verdicts, strict=False):
         say(Styled(f"{sign} {name}: ", "heading"), Styled(verdict.text, VERDICT_STYLES[verdict.severity]))
+    print_consequences(told)
+    _print_files(found)
+    if not any(found.values()):
+        say(Styled(f"no difference in {', '.join(found)}", "good"))
+
+
+def _print_files(found: Mapping[str, Sequence[str]]) -> None:
     for name, lines in found.items():
         if lines:
             say(Styled(f"=== {name}", "heading"))
             for line in lines:
                 say(Styled(line, _STYLES.get(line[:1], "")))
-    if not any(found.values()):
-        say(Styled(f"no difference in {', '.join(found)}", "good"))
 
 
 def _words(changes: Changes) -> str:

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import click
 
-from softreserve.cli.options import Choices, MachineCommand, booted, machine_argument, machine_options
+from softreserve.cli.options import Choices, MachineCommand, booted, described, machine_argument, machine_options
 from softreserve.cli.output import VERDICT_STYLES, counted, print_partial
 from softreserve.cli.terminal import Styled, say
-from softreserve.model.findings import Finding
-from softreserve.views.report import Report, report
+from softreserve.cli.upgrade import several, tried
+from softreserve.model.findings import SEVERITIES, Finding
+from softreserve.views.report import Verdict, report
+
+if TYPE_CHECKING:
+    from softreserve.views.upgrade.consequences import Consequence
 
 __all__ = ["lint_command"]
 
 
 @click.command("lint", cls=MachineCommand)
 @machine_argument()
-@machine_options()
+@machine_options(kernels=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; ranges are bytes, half open.")
 def lint_command(
     machine: str,
@@ -27,26 +33,54 @@ def lint_command(
 ) -> int:
     """Find mistakes of the firmware and surprises for the operator.
 
-    Says first what became of specific purpose memory. Ends with 1 when there is an error or a warning.
+    Says first what became of specific purpose memory. Under another kernel (--kernel) what breaks by the upgrade is
+    found too; of several releases each is an upgrade of the one before, and the last is looked at. Ends with 1 when
+    there is an error or a warning.
     """
-    told = report(booted(machine, choices, recording=True).system)
+    kernels = several(choices)
+    if not kernels:
+        told = report(booted(machine, choices, recording=True).system)
+        return _tell(told.verdict, told.findings, None, as_json=as_json)
+    from softreserve.views.upgrade.consequences import consequences
+    from softreserve.views.upgrade.kinds import FINDING_RULE
+
+    scenario = described(machine, choices)
+    if len(kernels) == 1:
+        kernels.insert(0, choices._replace(changes=choices.changes._replace(kernel=None)))
+    trials = tried(scenario, kernels)
+    found = consequences(trials, [choices.changes.kernel or scenario.machine.kernel.release for choices in kernels])
+    findings = [one.finding for one in found if one.rule != FINDING_RULE]
+    if trials[-1].death and found:
+        return _tell(None, findings, found, as_json=as_json)
+    told = report(trials[-1].system)
+    findings = sorted([*told.findings, *findings], key=lambda finding: SEVERITIES.index(finding.severity))
+    return _tell(told.verdict, findings, found, as_json=as_json)
+
+
+def _tell(
+    verdict: Verdict | None, findings: Sequence[Finding], upgrade: Sequence[Consequence] | None, *, as_json: bool
+) -> int:
     if as_json:
         from softreserve.cli.jsonout import print_json
 
-        findings = [attrs.asdict(finding) for finding in told.findings]
-        print_json("lint", {"verdict": told.verdict.as_json(), "findings": findings})
+        values: dict[str, Any] = {"verdict": verdict.as_json() if verdict is not None else None}
+        values["findings"] = [attrs.asdict(finding) for finding in findings]
+        if upgrade is not None:
+            values["consequences"] = [consequence.as_json() for consequence in upgrade]
+        print_json("lint", values)
     else:
-        _print(told)
-    return 1 if any(finding.severity != "note" for finding in told.findings) else 0
+        _print(verdict, findings)
+    return 1 if any(finding.severity != "note" for finding in findings) else 0
 
 
-def _print(told: Report) -> None:
+def _print(verdict: Verdict | None, findings: Sequence[Finding]) -> None:
     print_partial()
-    say(Styled(told.verdict.text, VERDICT_STYLES[told.verdict.severity]))
-    for finding in told.findings:
+    if verdict is not None:
+        say(Styled(verdict.text, VERDICT_STYLES[verdict.severity]))
+    for finding in findings:
         say(Styled(finding.severity, finding.severity), f": {_where(finding)}{finding.message} [{finding.rule}]")
-    counts = Counter(finding.severity for finding in told.findings)
-    say(Styled(counted(counts), "heading" if told.findings else "good"))
+    counts = Counter(finding.severity for finding in findings)
+    say(Styled(counted(counts), "heading" if findings else "good"))
 
 
 def _where(finding: Finding) -> str:

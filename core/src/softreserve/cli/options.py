@@ -82,9 +82,14 @@ _LOGS = (
     click.option(_LOG_OPTION, metavar="FILE", expose_value=False, help="The same as dmesg:FILE in MACHINE's place."),
     click.option("--acpi", metavar="DIR", help="ACPI tables of a kernel log, as in /sys/firmware/acpi/tables."),
 )
+_KERNEL = click.option("--kernel", metavar="RELEASE", help="Boot this kernel release (6.1, 6.12 ...).")
+_KERNELS = click.option(
+    "--kernel",
+    metavar="RELEASE[,RELEASE...]",
+    help="Boot this kernel release (6.1, 6.12 ...); several: compare each with the one before.",
+)
 _CHANGES = (
     click.option("--arch", metavar="NAME", help="Boot it on this architecture, or on that of this plugin."),
-    click.option("--kernel", metavar="RELEASE", help="Boot this kernel release (6.1, 6.12 ...)."),
     click.option("--cmdline", metavar="TEXT", help='Another command line; "+TEXT" appends to the one it has.'),
     click.option("--page-size", metavar="BYTES", help="Page size of the kernel: 4K, 16K or 64K."),
 )
@@ -150,21 +155,28 @@ class Booted(NamedTuple):
     hooks_for: Callable[[Machine], Hooks]
 
 
-def machine_options(*, changes: bool = True, boots: bool = True) -> Callable[[F], F]:
+def machine_options(*, changes: bool = True, boots: bool = True, kernels: bool = False) -> Callable[[F], F]:
     """The options that all commands about a machine share, as one argument ``choices`` (:class:`Choices`).
 
     :param changes: whether the machine can be changed for a "what if".
     :param boots: whether it is booted.
+    :param kernels: whether ``--kernel`` may name several releases.
     """
+    of_changes = (_CHANGES[0], _KERNELS if kernels else _KERNEL, *_CHANGES[1:]) if changes else ()
 
     def decorate(function: F) -> F:
         @functools.wraps(function)
         def command(**values: Any) -> Any:
-            of_changes = {name: values.pop(name) for name in Changes._fields if name in values}
+            changed = {name: values.pop(name) for name in Changes._fields if name in values}
             others = {name: values.pop(name) for name in Choices._fields if name in values}
-            return function(choices=Choices(Changes(**of_changes), **others), **values)
+            return function(choices=Choices(Changes(**changed), **others), **values)
 
-        options = (*(_CHANGES if changes else ()), plugin_option, *((_USERSPACE,) if boots else ()), *_LOGS)
+        options = (
+            *of_changes,
+            plugin_option,
+            *((_USERSPACE,) if boots else ()),
+            *_LOGS,
+        )
         for option in reversed(options):
             command = option(command)
         return cast(F, command)

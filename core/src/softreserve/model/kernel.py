@@ -23,7 +23,8 @@ class Kernel:
     """A kernel as built.
 
     ``release`` is the text of ``uname -r``; ``config`` maps option names without ``CONFIG_`` to ``"y"``, ``"m"``,
-    ``"n"``, a number or a string; ``page_size`` is in bytes.
+    ``"n"``, a number or a string; ``page_size`` is in bytes. ``turned`` are behaviours in which it does not do as its
+    release: no kernel that exists, but what shows that a behaviour makes a difference.
 
     :raises MachineError: ``release`` does not begin with a version, or has characters that no release has.
     """
@@ -32,6 +33,7 @@ class Kernel:
     arch: str
     page_size: int = 4096
     config: Mapping[str, str | int] = attrs.field(factory=dict, hash=False)
+    turned: frozenset[Behaviour] = frozenset()
     version: Release = attrs.field(init=False, eq=False, repr=False)
     _known: dict[Behaviour, bool] = attrs.field(init=False, factory=dict, eq=False, repr=False)
 
@@ -60,11 +62,16 @@ class Kernel:
         known = self._known.get(behaviour)
         if known is None:
             known = self._known[behaviour] = (
-                behaviour.applies_to(self.version)
+                behaviour.applies_to(self.version) != (behaviour in self.turned)
                 and (not behaviour.arches or self.arch in behaviour.arches)
                 and all(map(self.enabled, behaviour.options))
             )
         return known
+
+    @property
+    def asked(self) -> frozenset[Behaviour]:
+        """The behaviours that somebody has asked it for."""
+        return frozenset(self._known)
 
     def builtin(self, option: str) -> bool:
         """Whether ``CONFIG_<option>=y``."""

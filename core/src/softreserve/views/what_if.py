@@ -12,7 +12,7 @@ from softreserve.views.outcome import dax_ranges
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
 
-__all__ = ["as_devdax", "as_system_ram"]
+__all__ = ["as_devdax", "as_system_ram", "taken_offline"]
 
 _MEMORY: Final = "/sys/devices/system/memory"
 _DRIVERS: Final = "/sys/bus/dax/drivers"
@@ -29,6 +29,15 @@ def as_system_ram(system: System) -> System:
 def as_devdax(system: System) -> System:
     """A copy whose dax devices are all given to device_dax; memory that cannot go offline again stays where it is."""
     return _copy(system, "device_dax", "offline")
+
+
+def taken_offline(system: System) -> System:
+    """A copy whose dax memory came online in the zone that the kernel chose, and then was to go offline again."""
+    copy = boot(system.machine, hooks_of(system), userspace=system.userspace)
+    for state in ("online", "offline"):
+        for start, end, _ in list(dax_ranges(copy)):
+            _set_blocks(copy, start, end, state)
+    return copy
 
 
 def _copy(system: System, driver: str, state: str) -> System:

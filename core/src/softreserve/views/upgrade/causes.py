@@ -1,0 +1,166 @@
+"""Why two kernels differ in a fact: found by turning one thing after the other, and looking whether the fact turns.
+
+What can be turned is what the two kernels have unlike: behaviours that follow from their releases, and options that
+they were built with. Nothing is concluded from a release's number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from softreserve.plugins.behaviours import behaviours
+from softreserve.views.upgrade.facts import Difference, holds
+from softreserve.views.upgrade.kinds import DEATH, Kind, Told
+from softreserve.views.upgrade.trial import Trial
+
+if TYPE_CHECKING:
+    from softreserve.model.kernel import Kernel
+    from softreserve.model.release import Behaviour, Boundary
+
+__all__ = ["Change", "causes"]
+
+
+@attrs.frozen
+class Change:
+    """One thing that two kernels have unlike: a behaviour, or an option (without ``CONFIG_``) of the build.
+
+    ``boundary`` is that which lies between the two releases; ``None`` for an option, and for what a build has of its
+    own. ``before`` and ``after`` are the option's values, ``"n"`` where it is not set.
+    """
+
+    name: str
+    words: str
+    behaviour: Behaviour | None = attrs.field(default=None, repr=False)
+    boundary: Boundary | None = attrs.field(default=None, repr=False)
+    before: str = ""
+    after: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """For ``--json``."""
+        if self.behaviour is None:
+            return {"option": self.name, "before": self.before, "after": self.after}
+        found: dict[str, Any] = {"behaviour": self.name, "words": self.words}
+        if self.boundary is not None:
+            at = self.boundary
+            found |= {"release": at.release, "not_before": at.after, "subject": at.change}
+            found |= {"evidence": {"older": at.older.split("; "), "newer": at.newer.split("; ")}}
+        return found
+
+    def __str__(self) -> str:
+        """One line for people."""
+        if self.behaviour is None:
+            return f"built with CONFIG_{self.name}={self.after}, before {self.before}"
+        at = self.boundary
+        if at is None:
+            return f"in this build: {self.words} [{self.name}]"
+        since = f"since {at.release}" if at.after is None else f"since {at.release}, or earlier, after {at.after}"
+        what = f'"{at.change}"' if at.change else self.words
+        return f"{since}: {what} [{self.name}]"
+
+    @property
+    def evidence(self) -> str:
+        """What the newer side of a boundary stands on; empty: there is none to name."""
+        return self.boundary.newer if self.boundary is not None else ""
+
+
+#: A difference, the kind of fact that it is in, and what it means.
+Item = tuple[Kind, Difference, Told]
+
+
+def causes(before: Trial, after: Trial, items: Sequence[Item]) -> list[tuple[Change, ...]]:
+    """The changes that each difference stands on: with any of them undone it is not there.
+
+    Where several would do and one of them brings it about by itself, that one; where no single one undoes it, a
+    smallest set that does. Empty: nothing that is known.
+    """
+    return _Causes(before, after).of(items)
+
+
+class _Causes:
+    """What makes two kernels differ on one machine."""
+
+    def __init__(self, before: Trial, after: Trial) -> None:
+        self._before, self._after = before, after
+
+    def of(self, items: Sequence[Item]) -> list[tuple[Change, ...]]:
+        changes = self._changes()
+        needed: list[list[Change]] = [[] for _ in items]
+        for change in changes:
+            undone = self._with(self._after, [change])
+            for found, (kind, difference, _) in zip(needed, items, strict=True):
+                if _shows(undone, kind, difference, difference.before):
+                    found.append(change)
+        alone: list[list[Change]] = [[] for _ in items]
+        for change in changes:
+            done = self._with(self._before, [change])
+            for found, enough, (kind, difference, _) in zip(needed, alone, items, strict=True):
+                if len(found) > 1 and change in found and _shows(done, kind, difference, difference.after):
+                    enough.append(change)
+        several = [item for item, found in zip(items, needed, strict=True) if not found]
+        sets = dict(zip(several, self._sets(changes, several), strict=True))
+        return [tuple(enough or found) or sets[item] for item, found, enough in zip(items, needed, alone, strict=True)]
+
+    def _changes(self) -> Sequence[Change]:
+        """Changes that may matter: nobody has asked for the other behaviours."""
+        kernels = self._before.machine.kernel, self._after.machine.kernel
+        asked = kernels[0].asked | kernels[1].asked
+        return [change for change in _changes(*kernels) if change.behaviour is None or change.behaviour in asked]
+
+    def _sets(self, changes: Sequence[Change], items: Sequence[Item]) -> Iterator[tuple[Change, ...]]:
+        """For each difference a set of changes of which none can be left out; empty where all of them do not do."""
+        trials: dict[frozenset[Change], Trial] = {}
+
+        def undone(kept: Sequence[Change], kind: Kind, difference: Difference) -> bool:
+            key = frozenset(kept)
+            if key not in trials:
+                trials[key] = self._with(self._after, kept)
+            return _shows(trials[key], kind, difference, difference.before)
+
+        for kind, difference, _ in items:
+            kept = list(changes) if undone(changes, kind, difference) else []
+            for change in tuple(kept):
+                rest = [other for other in kept if other is not change]
+                if undone(rest, kind, difference):
+                    kept = rest
+            yield tuple(kept)
+
+    def _with(self, trial: Trial, changes: Iterable[Change]) -> Trial:
+        """The machine of a trial, with a kernel that has these as the other one has them."""
+        other = self._before if trial is self._after else self._after
+        kernel = _mixed(trial.machine.kernel, other.machine.kernel, changes)
+        return Trial(attrs.evolve(trial.machine, kernel=kernel), trial.hooks_for, trial.userspace)
+
+
+def _shows(trial: Trial, kind: Kind, difference: Difference, value: str) -> bool:
+    if trial.death and kind is not DEATH:
+        return False
+    return holds(trial.seen(kind.look), difference, value, kind.absent)
+
+
+def _changes(before: Kernel, after: Kernel) -> Iterable[Change]:
+    newer = before.version[:2] <= after.version[:2]
+    for behaviour in (behaviour for found in behaviours().values() for behaviour in found):
+        applies = behaviour.applies_to(after.version)
+        if applies != behaviour.applies_to(before.version):
+            boundary = behaviour.since if applies == newer else behaviour.until
+            yield Change(behaviour.name, behaviour.words, behaviour, boundary)
+    for option in sorted(before.config.keys() | after.config.keys()):
+        old, new = (str(kernel.config.get(option, "n")) for kernel in (before, after))
+        if old != new:
+            yield Change(option, "", None, None, old, new)
+
+
+def _mixed(kernel: Kernel, other: Kernel, changes: Iterable[Change]) -> Kernel:
+    """A kernel that has some changes as another one."""
+    config, turned = dict(kernel.config), set(kernel.turned)
+    for change in changes:
+        if change.behaviour is not None:
+            turned ^= {change.behaviour}
+        elif change.name in other.config:
+            config[change.name] = other.config[change.name]
+        else:
+            config.pop(change.name, None)
+    return attrs.evolve(kernel, config=config, turned=frozenset(turned))
