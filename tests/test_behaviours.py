@@ -112,8 +112,9 @@ def test_vectors_hold_what_they_are_said_to_hold(side: Side, monkeypatch: pytest
     _, family, release = side.evidence.split(" ")
     turned(monkeypatch, side.behaviour, release)
     module = run_vectors.module_of(family)
-    found = run_vectors.cases(VECTORS / f"{family}.jsonl.xz")
-    assert any(run_vectors.judge(case, run_vectors.answer(module, case)) for _, case in found)
+    files = [path for path in sorted(VECTORS.iterdir()) if run_vectors.family_of(path) == family]
+    found = (case for path in files for _, case in run_vectors.cases(path))
+    assert any(run_vectors.judge(case, run_vectors.answer(module, case)) for case in found)
 
 
 @pytest.mark.parametrize("side", CAPTURED, ids=str)

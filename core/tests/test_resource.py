@@ -34,6 +34,7 @@ from softreserve.kernel.resource import (
     walk_system_ram_res_rev,
 )
 from softreserve.model.events import EventLog
+from softreserve.model.units import U64_MAX
 
 RAM = IORESOURCE_SYSTEM_RAM | IORESOURCE_BUSY
 
@@ -98,6 +99,46 @@ def test_memory_that_is_taken_out_of_the_middle_splits_its_resource() -> None:
     release_mem_region_adjustable(t.root, 0x4000, 0x4000)
     release_mem_region_adjustable(t.root, 0x0, 0x1000)
     assert t.lines() == ["00001000-00003fff : System RAM", "00008000-0000ffff : System RAM"]
+
+
+def test_what_is_above_the_cut_goes_to_the_upper_part_where_a_kernel_minds() -> None:
+    shown = {}
+    for hands_over in (False, True):
+        t = tree()
+        insert_resource(t.root, Resource(0x0, 0xFFFF, "System RAM", RAM))
+        insert_resource(t.root, soft(0x1000, 0x1FFF))
+        insert_resource(t.root, soft(0x9000, 0x9FFF))
+        release_mem_region_adjustable(t.root, 0x4000, 0x4000, hands_over=hands_over)
+        shown[hands_over] = t.lines()
+    assert shown[False] == [
+        "00000000-0000ffff : System RAM",
+        "  00001000-00001fff : Soft Reserved",
+        "  00009000-00009fff : Soft Reserved",
+    ]
+    assert shown[True] == [
+        "00000000-00003fff : System RAM",
+        "  00001000-00001fff : Soft Reserved",
+        "00008000-0000ffff : System RAM",
+        "  00009000-00009fff : Soft Reserved",
+    ]
+
+
+def test_a_range_that_passes_2_64_stays_where_it_was_and_is_in_nobodys_way() -> None:
+    t = tree()
+    wrapped = soft(0x4000, 0x4FFF)
+    insert_resource(t.root, soft(0x1000, 0x1FFF))
+    insert_resource(t.root, wrapped)
+    assert adjust_resource(wrapped, 0x8000, -0x7000 & U64_MAX) == 0
+    assert request_resource(t.root, soft(0x8000, 0x8FFF)) == 0
+    assert request_resource(t.root, soft(0x3000, 0x3FFF)) == 0
+    assert [res.start for res in t.root.children] == [0x1000, 0x3000, 0x8000, 0x8000]
+    assert release_resource(wrapped) == 0
+    assert region_intersects(t.root, 0x8000, 0x1000, IORESOURCE_MEM, IORES_DESC_NONE) == REGION_INTERSECTS
+
+
+def test_a_resource_of_one_byte_is_printed_with_one_address() -> None:
+    assert Resource(0x1000, 0x1000, "x", IORESOURCE_MEM).raw == "[mem 0x00001000 flags 0x200]"
+    assert Resource(0x1000, 0x1001, "x", IORESOURCE_MEM).raw == "[mem 0x00001000-0x00001001 flags 0x200]"
 
 
 def test_neighbouring_system_ram_merges_only_where_both_are_marked() -> None:

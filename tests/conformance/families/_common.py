@@ -39,8 +39,14 @@ def efi_map(items: Iterable[dict[str, Any]], desc_size: int = 40) -> EfiMemoryMa
     )
 
 
-def both_releases(compute: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
-    """``out_6.1`` whole and ``out_6.12`` as the difference from it (``"same"``; ``null``: absent in 6.12)."""
+def by_release(in_: Any, compute: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
+    """The result fields of a case.
+
+    A case that names its ``release`` has ``out``. Others are of two releases: ``out_6.1`` whole and ``out_6.12`` as
+    the difference from it (``"same"``; ``null``: absent in 6.12).
+    """
+    if isinstance(in_, dict) and "release" in in_:
+        return {"out": compute(in_["release"])}
     old, new = (compute(release) for release in RELEASES)
     delta = {key: new.get(key) for key in [*new, *(k for k in old if k not in new)] if new.get(key) != old.get(key)}
     delta |= {key: value for key, value in new.items() if key not in old}

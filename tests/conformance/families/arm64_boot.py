@@ -23,7 +23,7 @@ from softreserve.model.units import U64_MAX
 from softreserve_arm64.memblock import Layout, add_back_initrd, apply_memory_limit
 from softreserve_arm64.sizes import linear_region_size
 
-from families._common import both_releases, efi_map, kernel, number
+from families._common import by_release, efi_map, kernel, number
 
 
 def _regions(type_: MemblockType) -> list[dict[str, Any]]:
@@ -67,4 +67,4 @@ def _run(in_: dict[str, Any], release: str) -> dict[str, Any]:
 
 
 def compute(in_: dict[str, Any]) -> dict[str, Any]:
-    return both_releases(lambda release: _run(in_, release))
+    return by_release(in_, lambda release: _run(in_, release))

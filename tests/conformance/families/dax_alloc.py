@@ -7,7 +7,7 @@ from typing import Any
 from softreserve.kernel.driver_core.bus import Device
 from softreserve_hmem.region import DaxRegion, DevDax, RegionOwner, alloc_dax_region
 
-from families._common import both_releases, kernel, number
+from families._common import by_release, kernel, number
 
 _ARCHES = {"x86-64": ("x86_64", 4096), "arm64-4k": ("arm64", 4096), "arm64-64k": ("arm64", 65536)}
 
@@ -101,4 +101,4 @@ def _compute(given: dict[str, Any], release: str) -> dict[str, Any]:
 
 def compute(given: dict[str, Any]) -> dict[str, Any]:
     """Results for both releases."""
-    return both_releases(lambda release: _compute(given, release))
+    return by_release(given, lambda release: _compute(given, release))

@@ -8,12 +8,12 @@ from softreserve.model.efi_text import typeattr_format
 from softreserve.model.events import EventLog
 from softreserve_x86.efi_memmap import efi_clean_memmap, efi_print_memmap
 
-from families._common import both_releases, efi_map, kernel
+from families._common import by_release, efi_map, kernel
 
 
 def compute(in_: list[dict[str, Any]]) -> dict[str, Any]:
     """One map, printed and cleaned by both releases."""
-    return both_releases(lambda release: _answer(release, in_))
+    return by_release(in_, lambda release: _answer(release, in_))
 
 
 def _answer(release: str, items: list[dict[str, Any]]) -> dict[str, Any]:

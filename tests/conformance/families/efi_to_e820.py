@@ -10,7 +10,7 @@ from softreserve_x86.efi import remove_e820_mmio
 from softreserve_x86.setup import Setup
 from softreserve_x86.stub import extension_entries, setup_e820
 
-from families._common import both_releases, efi_map, kernel
+from families._common import by_release, efi_map, kernel
 from families._e820 import Lines, shown
 
 
@@ -37,7 +37,7 @@ def _boot(in_: dict[str, Any], release: str, memory_map: EfiMemoryMap) -> tuple[
 
 def compute(in_: dict[str, Any]) -> dict[str, Any]:
     memory_map = efi_map(in_["map"], in_["desc_size"])
-    answers = both_releases(lambda release: _boot(in_, release, memory_map)[2])
+    answers = by_release(in_, lambda release: _boot(in_, release, memory_map)[2])
     setup, lines, _ = _boot(in_, "6.12", memory_map)
     remove_e820_mmio(setup.efi, setup.table, setup.log)
     has_mmio = any(descriptor.type == EfiType.MMIO for descriptor in memory_map)

@@ -7,7 +7,7 @@ from typing import Any
 from softreserve.kernel.sort import sort
 from softreserve.model.behaviours import SORT_TAKES_PAIRS
 
-from families._common import both_releases, kernel
+from families._common import by_release, kernel
 
 
 def compute(in_: dict[str, Any]) -> dict[str, Any]:
@@ -18,4 +18,4 @@ def compute(in_: dict[str, Any]) -> dict[str, Any]:
         sort(order, keys.__getitem__, pairs=kernel(release).has(SORT_TAKES_PAIRS))
         return {"order": order}
 
-    return both_releases(one)
+    return by_release(in_, one)

@@ -12,7 +12,7 @@ from softreserve.model.events import EventLog
 from softreserve_hmem.hmat import HmatState
 from softreserve_hmem.memory_tiers import MemoryTiers
 
-from families._common import RELEASES, both_releases, kernel
+from families._common import RELEASES, by_release, kernel
 
 
 class _Nodes:
@@ -111,4 +111,4 @@ def compute(given: dict[str, Any]) -> dict[str, Any]:
         distances[release] = boot.adistances() if release == RELEASES[-1] else None
         return {"init": boot.init, "valid": boot.valid, "online": boot.online()}
 
-    return {**both_releases(run), "adistance_6.12": distances[RELEASES[-1]]}
+    return {**by_release(given, run), "adistance_6.12": distances[RELEASES[-1]]}

@@ -6,12 +6,12 @@ from typing import Any
 
 from softreserve.kernel.efi.randomalloc import count_slots, efi_random_alloc
 
-from families._common import both_releases, efi_map, kernel, number
+from families._common import by_release, efi_map, kernel, number
 
 
 def compute(in_: dict[str, Any]) -> dict[str, Any]:
     """The slots of one map, and where one seed lands."""
-    return both_releases(lambda release: _answer(release, in_))
+    return by_release(in_, lambda release: _answer(release, in_))
 
 
 def _answer(release: str, in_: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 from softreserve.model.machine import E820Entry
 from softreserve_x86.kaslr import Kaslr, KaslrInput, SetupData
 
-from families._common import both_releases, efi_map, kernel, number
+from families._common import by_release, efi_map, kernel, number
 
 
 def questions(case: dict[str, Any]) -> dict[str, Any]:
@@ -18,7 +18,7 @@ def questions(case: dict[str, Any]) -> dict[str, Any]:
 
 def compute(in_: dict[str, Any]) -> dict[str, Any]:
     """One boot; the choice once for every pair of random numbers (``random``: physical and virtual, hex)."""
-    return both_releases(lambda release: _answer(release, in_))
+    return by_release(in_, lambda release: _answer(release, in_))
 
 
 def _setup_data(node: dict[str, Any]) -> SetupData:

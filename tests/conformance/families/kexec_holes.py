@@ -20,7 +20,7 @@ from softreserve.model.behaviours import KEXEC_FILE_EXACT_TOP
 from softreserve.model.machine import Machine
 from softreserve_x86.arch import X86_64
 
-from families._common import both_releases, kernel, number
+from families._common import by_release, kernel, number
 
 
 def compute(in_: dict[str, Any]) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def compute(in_: dict[str, Any]) -> dict[str, Any]:
             holes = KernelHoles(busy_system_ram(state), exact_top=exact_top)
         return {"mem": [_place(holes, buffer) for buffer in in_["buffers"]]}
 
-    return both_releases(one)
+    return by_release(in_, one)
 
 
 def _place(holes: KernelHoles, buffer: dict[str, Any]) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any
 from softreserve.kernel.mm.memblock import Memblock, MemblockType
 from softreserve.model.events import EventLog
 
-from families._common import both_releases, kernel, number
+from families._common import by_release, kernel, number
 
 
 def _regions(type_: MemblockType) -> list[dict[str, Any]]:
@@ -96,4 +96,4 @@ def compute(in_: dict[str, Any]) -> dict[str, Any]:
         final = {"start_of_dram": hex(m.start_of_dram()), "end_of_dram": hex(m.end_of_dram()), "dump": m.dump()}
         return {"steps": steps, "final": final, "probes": [_probe(m, probe) for probe in in_.get("probes", [])]}
 
-    return both_releases(run)
+    return by_release(in_, run)

@@ -8,7 +8,7 @@ from softreserve.model.events import EventLog
 from softreserve_x86.init_64 import MemoryBlockSize
 from softreserve_x86.setup import e820_end_of_low_ram_pfn, e820_end_of_ram_pfn
 
-from families._common import both_releases, kernel
+from families._common import by_release, kernel
 from families._e820 import Lines, table
 
 #: Of four levels of page tables.
@@ -37,4 +37,4 @@ def compute(in_: dict[str, Any]) -> dict[str, Any]:
             "log": lines.new(),
         }
 
-    return both_releases(one)
+    return by_release(in_, one)

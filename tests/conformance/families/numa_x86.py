@@ -11,7 +11,7 @@ from softreserve.model.events import EventLog
 from softreserve.model.units import U64_MAX
 from softreserve_x86.numa_init import X86Numa
 
-from families._common import both_releases, kernel, number
+from families._common import by_release, kernel, number
 
 _EINVAL = 22
 _PAGE = 4096
@@ -25,7 +25,7 @@ def questions(case: dict[str, Any]) -> dict[str, Any]:
 
 def compute(in_: dict[str, Any]) -> dict[str, Any]:
     """See the vectors' description."""
-    return both_releases(lambda release: _run(in_, release))
+    return by_release(in_, lambda release: _run(in_, release))
 
 
 def _run(in_: dict[str, Any], release: str) -> dict[str, Any]:

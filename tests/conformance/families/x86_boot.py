@@ -22,7 +22,7 @@ from softreserve_x86.e820_resources import E820Resources, firmware_map_add, memb
 from softreserve_x86.setup import Setup
 from softreserve_x86.stub import extension_entries, setup_e820
 
-from families._common import both_releases, efi_map, kernel, number
+from families._common import by_release, efi_map, kernel, number
 from families._e820 import Lines, shown
 
 
@@ -107,4 +107,4 @@ class _Boot:
 
 
 def compute(in_: dict[str, Any]) -> dict[str, Any]:
-    return both_releases(lambda release: _Boot(in_, release).run())
+    return by_release(in_, lambda release: _Boot(in_, release).run())

@@ -94,10 +94,11 @@ _start = attrgetter("start")
 class Resource:
     """``struct resource``: ``start`` and ``end`` in bytes, ``end`` INCLUSIVE; no ``parent`` while it is not linked.
 
-    ``children`` is sorted by start; only the functions of this module change it.
+    ``children`` is sorted by start; only the functions of this module change it. A resource is ``tangled`` once a range
+    that passes 2**64 was given to a child, or taken out of one: nothing below it can be bisected any more.
     """
 
-    __slots__ = ("children", "desc", "end", "flags", "name", "parent", "start")
+    __slots__ = ("children", "desc", "end", "flags", "name", "parent", "start", "tangled")
 
     def __init__(self, start: int, end: int, name: str | None, flags: int = 0, desc: int = IORES_DESC_NONE) -> None:
         self.start = start
@@ -107,6 +108,7 @@ class Resource:
         self.desc = desc
         self.parent: Resource | None = None
         self.children: list[Resource] = []
+        self.tangled = False
 
     @property
     def size(self) -> int:
@@ -123,8 +125,14 @@ class Resource:
         """The next child of the same parent."""
         if self.parent is None:
             return None
-        at = _index(self.parent.children, self)
+        at = _index(self.parent, self)
         return self.parent.children[at + 1] if 0 <= at < len(self.parent.children) - 1 else None
+
+    @property
+    def raw(self) -> str:
+        """``%pr``: a memory resource with its flags undecoded. Linux: ``lib/vsprintf.c: resource_string``."""
+        last = f"-{self.end:#010x}" if self.end != self.start else ""
+        return f"[mem {self.start:#010x}{last} flags {self.flags:#x}]"
 
     def matches(self, flags: int, desc: int) -> bool:
         """Whether it has all of ``flags``, and ``desc`` unless that is NONE. Linux: ``is_type_match``."""
@@ -134,14 +142,23 @@ class Resource:
         return f"<Resource {self.start:#x}-{self.end:#x} {self.name!r} flags {self.flags:#x} desc {self.desc}>"
 
 
-def _index(siblings: list[Resource], res: Resource) -> int:
-    """Position of exactly this resource, or -1."""
-    at = bisect_left(siblings, res.start, key=_start)
-    while at < len(siblings) and siblings[at].start == res.start:
+def _index(parent: Resource, res: Resource) -> int:
+    """Position of exactly this resource among the children, or -1."""
+    siblings = parent.children
+    at = 0 if parent.tangled else bisect_left(siblings, res.start, key=_start)
+    while at < len(siblings) and (parent.tangled or siblings[at].start == res.start):
         if siblings[at] is res:
             return at
         at += 1
     return -1
+
+
+def _first(parent: Resource, start: int, end: int) -> int:
+    """Position of the first child that ends at ``start`` or later, or starts behind ``end`` (inclusive)."""
+    siblings = parent.children
+    if not parent.tangled:
+        return bisect_left(siblings, start, key=_end)
+    return next((at for at, res in enumerate(siblings) if res.start > end or res.end >= start), len(siblings))
 
 
 # ---------------------------------------------------------------------------------------------- linking and unlinking
@@ -152,7 +169,7 @@ def _request_resource(root: Resource, new: Resource) -> Resource | None:
     if new.end < new.start or new.start < root.start or new.end > root.end:
         return root
     siblings = root.children
-    at = bisect_left(siblings, new.start, key=_end)
+    at = _first(root, new.start, new.end)
     if at < len(siblings) and siblings[at].start <= new.end:
         return siblings[at]
     siblings.insert(at, new)
@@ -177,13 +194,14 @@ def _insert_resource(parent: Resource, new: Resource) -> Resource | None:
             break
         parent = first
     siblings = parent.children
-    low = high = _index(siblings, first)
+    low = high = _index(parent, first)
     while high == low or (high < len(siblings) and siblings[high].start <= new.end):
         if siblings[high].start < new.start or siblings[high].end > new.end:
             return siblings[high]
         high += 1
     new.parent = parent
     new.children = siblings[low:high]
+    new.tangled = parent.tangled
     for child in new.children:
         child.parent = new
     siblings[low:high] = [new]
@@ -223,12 +241,13 @@ def insert_resource_expand_to_fit(root: Resource, new: Resource, log: EventLog) 
 def _unlink(old: Resource, keep: list[Resource]) -> int:
     """Put ``keep`` in the place of ``old``: 0, or -EINVAL where it is not linked. Linux: ``__release_resource``."""
     parent = old.parent
-    at = -1 if parent is None else _index(parent.children, old)
+    at = -1 if parent is None else _index(parent, old)
     if parent is None or at < 0:
         return -EINVAL
     for child in keep:
         child.parent = parent
     parent.children[at : at + 1] = keep
+    parent.tangled |= old.tangled
     old.parent = None
     return 0
 
@@ -253,7 +272,7 @@ def adjust_resource(res: Resource, start: int, size: int) -> int:
     if parent is not None:
         if start < parent.start or end > parent.end:
             return -EBUSY
-        at = _index(parent.children, res)
+        at = _index(parent, res)
         if at + 1 < len(parent.children) and parent.children[at + 1].start <= end:
             return -EBUSY
         if at > 0 and start <= parent.children[at - 1].end:
@@ -261,6 +280,8 @@ def adjust_resource(res: Resource, start: int, size: int) -> int:
     if any(child.start < start or child.end > end for child in res.children):
         return -EBUSY
     res.start, res.end = start, end
+    if parent is not None and end < start:
+        parent.tangled = True
     return 0
 
 
@@ -285,13 +306,20 @@ def request_region(parent: Resource, start: int, size: int, name: str, flags: in
         parent = conflict
 
 
-def _holding(parent: Resource, start: int, end: int) -> tuple[Resource, Resource] | None:
-    """``(parent, child)`` of the topmost busy child that holds ``start`` to ``end`` (inclusive)."""
+def _holding(parent: Resource, start: int, end: int, *, ascending: bool = False) -> tuple[Resource, Resource] | None:
+    """``(parent, child)`` of the topmost busy child that holds ``start`` to ``end`` (inclusive).
+
+    :param ascending: whether the first child at ``end`` or above it ends the search.
+    """
     while True:
-        at = bisect_left(parent.children, end, key=_end)
-        if at == len(parent.children) or parent.children[at].start > start:
+        at = 0 if parent.tangled else bisect_left(parent.children, end, key=_end)
+        for res in islice(parent.children, at, None):
+            if res.start <= start and res.end >= end:
+                break
+            if not parent.tangled or (ascending and res.start >= end):
+                return None
+        else:
             return None
-        res = parent.children[at]
         if res.flags & IORESOURCE_BUSY:
             return parent, res
         parent = res
@@ -307,15 +335,18 @@ def release_region(parent: Resource, start: int, size: int, log: EventLog | None
         log.printk(f"resource: Trying to free nonexistent resource <{start:#018x}-{end:#018x}>")
 
 
-def release_mem_region_adjustable(root: Resource, start: int, size: int) -> None:
+def release_mem_region_adjustable(root: Resource, start: int, size: int, *, hands_over: bool = False) -> None:
     """Give back part or all of a busy memory resource; what is left of it is cut or split.
 
-    All children stay with the lower part. Nothing happens where no busy memory resource holds the range.
+    Nothing happens where no busy memory resource holds the range, or where a child is in the way.
+
+    :param hands_over: whether the upper part gets the children that lie in it, see
+        ``split-resource-hands-over-children``; else all stay with the lower part.
     """
     end = (start + size - 1) & U64_MAX
     if start < root.start or end > root.end:
         return
-    found = _holding(root, start, end)
+    found = _holding(root, start, end, ascending=True)
     if found is None or found[1].start >= end or not found[1].flags & IORESOURCE_MEM:
         return
     parent, res = found
@@ -327,16 +358,22 @@ def release_mem_region_adjustable(root: Resource, start: int, size: int) -> None
         adjust_resource(res, res.start, start - res.start)
     else:
         upper = Resource(end + 1, res.end, res.name, res.flags, res.desc)
+        if hands_over:
+            upper.children = [child for child in res.children if child.start > end]
+            res.children = [child for child in res.children if child.start <= end]
+            for child in upper.children:
+                child.parent = upper
         if adjust_resource(res, res.start, start - res.start) == 0:
             upper.parent = parent
-            parent.children.insert(_index(parent.children, res) + 1, upper)
+            parent.tangled |= end < start
+            parent.children.insert(_index(parent, res) + 1, upper)
 
 
 def reserve_region_with_split(root: Resource, start: int, end: int, name: str, log: EventLog | None = None) -> None:
     """Fill what no child of ``root`` covers of ``start`` to ``end`` (INCLUSIVE) with busy resources ``name``."""
     if root.start > start or root.end < end:
         if log is not None:
-            log.printk(f"resource: requested range [{start:#x}-{end:#x}] not in root {_raw(root)}")
+            log.printk(f"resource: requested range [{start:#x}-{end:#x}] not in root {root.raw}")
         if start > root.end or end < root.start:
             return
         start, end = max(start, root.start), min(end, root.end)
@@ -355,11 +392,6 @@ def reserve_region_with_split(root: Resource, start: int, end: int, name: str, l
         start = conflict.end + 1
 
 
-def _raw(res: Resource) -> str:
-    """``%pr``: a memory resource with its flags undecoded. Linux: ``lib/vsprintf.c: resource_string``."""
-    return f"[mem {res.start:#010x}-{res.end:#010x} flags {res.flags:#x}]"
-
-
 def merge_system_ram_resource(res: Resource) -> None:
     """Mark a busy System RAM resource mergeable and join it with neighbours that are equal and marked too."""
     wanted = IORESOURCE_SYSTEM_RAM | IORESOURCE_BUSY
@@ -367,7 +399,7 @@ def merge_system_ram_resource(res: Resource) -> None:
         return
     res.flags |= IORESOURCE_SYSRAM_MERGEABLE
     siblings = res.parent.children
-    at = _index(siblings, res)
+    at = _index(res.parent, res)
     if at + 1 < len(siblings) and _mergeable(res, siblings[at + 1]):
         upper = siblings.pop(at + 1)
         upper.parent = None
@@ -400,12 +432,16 @@ def _onward(siblings: list[Resource], at: int) -> Iterator[Resource]:
             yield from _onward(res.children, 0)
 
 
-def _reaching(siblings: list[Resource], start: int) -> Iterator[Resource]:
-    """Resources that end at ``start`` or later, each followed by those below it that do."""
-    for res in islice(siblings, bisect_left(siblings, start, key=_end), None):
+def _reaching(parent: Resource, start: int) -> Iterator[Resource]:
+    """Resources below ``parent`` that end at ``start`` or later, each followed by those below it that do.
+
+    Where it is tangled, all of them.
+    """
+    at = 0 if parent.tangled else bisect_left(parent.children, start, key=_end)
+    for res in islice(parent.children, at, None):
         yield res
         if res.children:
-            yield from _reaching(res.children, start)
+            yield from _reaching(res, start)
 
 
 def _beyond(res: Resource, root: Resource) -> Iterator[Resource]:
@@ -418,7 +454,7 @@ def _beyond(res: Resource, root: Resource) -> Iterator[Resource]:
     yield from _onward(res.children, 0)
     while res is not root and res.parent is not None:
         siblings = res.parent.children
-        yield from _onward(siblings, _index(siblings, res) + 1)
+        yield from _onward(siblings, _index(res.parent, res) + 1)
         res = res.parent
 
 
@@ -431,9 +467,11 @@ def region_intersects(root: Resource, start: int, size: int, flags: int, desc: i
     """
     end = (start + size - 1) & U64_MAX
     matching = other = 0
-    for at in range(bisect_left(root.children, start, key=_end), len(root.children)):
-        res = root.children[at]
-        if res.start > end:
+    at = 0 if root.tangled else bisect_left(root.children, start, key=_end)
+    for res in islice(root.children, at, None):
+        if res.start > end or res.end < start:
+            if root.tangled:
+                continue
             break
         if res.matches(flags, desc):
             matching += 1
@@ -471,10 +509,10 @@ def _find_next_iomem_res(root: Resource, start: int, end: int, flags: int, desc:
     """The lowest matching resource in ``start`` to ``end`` (inclusive), clipped to it, or ``-errno``."""
     if start >= end:
         return -EINVAL
-    for res in _reaching(root.children, start):
+    for res in _reaching(root, start):
         if res.start > end:
             break
-        if res.matches(flags, desc):
+        if res.end >= start and res.matches(flags, desc):
             return Resource(max(start, res.start), min(end, res.end), res.name, res.flags, res.desc)
     return -ENODEV
 
@@ -529,12 +567,15 @@ class ResourceTree:
     """``iomem_resource`` and its text.
 
     :param log: where the kernel's lines about resources go.
+    :param desc: of the root; who requests a region of it gets the same.
     :param levels: how deep lines are indented at the most.
     """
 
-    def __init__(self, log: EventLog, name: str = "PCI mem", *, levels: int = _MAX_IORES_LEVEL) -> None:
+    def __init__(
+        self, log: EventLog, name: str = "PCI mem", desc: int = IORES_DESC_NONE, *, levels: int = _MAX_IORES_LEVEL
+    ) -> None:
         self.log = log
-        self.root = Resource(0, U64_MAX, name, IORESOURCE_MEM)
+        self.root = Resource(0, U64_MAX, name, IORESOURCE_MEM, desc)
         self._levels = levels
 
     @property

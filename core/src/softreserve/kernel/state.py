@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar, get_arg
 
 from softreserve.kernel.firmware_memmap import FirmwareMemmap
 from softreserve.kernel.mm.memblock import Memblock
-from softreserve.kernel.resource import Resource, ResourceTree
+from softreserve.kernel.resource import IORES_DESC_SOFT_RESERVED, Resource, ResourceTree
 from softreserve.kernel.sysfs import SysfsTree
 from softreserve.model import behaviours
 from softreserve.model.events import EventLog
@@ -74,7 +74,7 @@ class KernelState:
         self.iomem = ResourceTree(self.log, levels=8 if self.kernel.has(behaviours.IOMEM_DEPTH_8) else 5)
         #: What hmem takes for soft reserved memory, in kernels that keep it apart; shown nowhere.
         #: Linux: ``kernel/resource.c: soft_reserve_resource``.
-        self.soft_reserved = ResourceTree(self.log, "Soft Reserved")
+        self.soft_reserved = ResourceTree(self.log, "Soft Reserved", IORES_DESC_SOFT_RESERVED)
         #: Linux: ``mm/memblock.c``.
         self.memblock = Memblock(self.log, self.kernel)
         #: ``/sys/firmware/memmap``. Linux: ``drivers/firmware/memmap.c``.

@@ -395,6 +395,13 @@ IOMEM_DEPTH_8: Final = Behaviour(
     since=Boundary("7.0", "resource: Increase MAX_IORES_LEVEL to 8", "source read 6.12.117", "source read 7.3.4"),
 )
 
+SPLIT_RESOURCE_HANDS_OVER_CHILDREN: Final = Behaviour(
+    "split-resource-hands-over-children",
+    "where memory is taken out of the middle of a resource, the upper part gets what lies in it; before, all stayed "
+    "with the lower part",
+    since=Boundary("7.2", "", "vectors resource-tree 6.12", "vectors resource-tree 7.3", after="6.12"),
+)
+
 NEW_NODE_TAKES_KERNEL_PAGES: Final = Behaviour(
     "new-node-takes-kernel-pages",
     "the kernel takes pages for itself from the first block of a node that gets its first memory in a kernel zone: "

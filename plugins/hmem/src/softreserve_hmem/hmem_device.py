@@ -196,7 +196,7 @@ class Devices(HmemDevices):
         numa_node = self._system.nodes.numa_map_to_online_node(target_nid)
         device = HmemDevice(number, numa_node, (res.start, res.end), target_nid, claims=True)
         if platform_bus(self._system).platform_device_add(device):
-            where = f"[mem {res.start:#010x}-{res.end:#010x} flags {IORESOURCE_MEM:#x}]"
+            where = Resource(res.start, res.end, None, IORESOURCE_MEM).raw
             self._system.printk(f"platform {device.name}: device add failed for {where}", _FILE)
             release_region(self.active, res.start, res.size)
             ids.free(number)

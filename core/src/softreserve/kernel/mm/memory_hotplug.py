@@ -370,7 +370,8 @@ class MemoryHotplug:
         self.blocks.remove(first, end)
         if self._state.kernel.builtin("ARCH_KEEP_MEMBLOCK"):
             self._state.memblock.remove(start, size)
-        resource.release_mem_region_adjustable(self._state.iomem.root, start, size)
+        hands_over = self._state.kernel.has(behaviours.SPLIT_RESOURCE_HANDS_OVER_CHILDREN)
+        resource.release_mem_region_adjustable(self._state.iomem.root, start, size, hands_over=hands_over)
         self._state.log.record(MEMORY_REMOVED, "mm/memory_hotplug.c: try_remove_memory", start, start + size)
         if nid >= 0:
             self.try_offline_node(nid)
