@@ -13,16 +13,18 @@ from softreserve.plugins.selection import Selection
 from softreserve.views.observe import observe
 
 ARCHIVES = Path(__file__).with_name("data") / "captures"
+#: Cases whose steps were done by newer programs than Debian 12's.
+NEWER = ARCHIVES.with_name("newer-clients")
 
 
-def names() -> list[str]:
-    """Names of all cases."""
-    return sorted(path.name.removesuffix(".tar.xz") for path in ARCHIVES.glob("*.tar.xz"))
+def names(archives_in: Path = ARCHIVES) -> list[str]:
+    """Names of all cases in a folder."""
+    return sorted(path.name.removesuffix(".tar.xz") for path in archives_in.glob("*.tar.xz"))
 
 
-def unpack(name: str, where: Path) -> Path:
+def unpack(name: str, where: Path, archives_in: Path = ARCHIVES) -> Path:
     """Unpack a case; returns its directory."""
-    archives.unpack(ARCHIVES / f"{name}.tar.xz", where)
+    archives.unpack(archives_in / f"{name}.tar.xz", where)
     return where / name
 
 

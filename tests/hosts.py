@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
 import shutil
 import struct
@@ -18,6 +19,7 @@ from softreserve.live.shell import Session
 from softreserve.machine.boot import boot
 from softreserve.model.errors import MachineError
 from softreserve.model.machine import Machine
+from softreserve.model.scenario import Scenario
 from softreserve.plugins.selection import Selection
 
 #: Set where nothing may be skipped (CI).
@@ -29,6 +31,7 @@ PACKAGES = {
     "dmesg": "util-linux",
     "free": "procps",
     "hostname": "hostname",
+    "hwloc-info": "hwloc-nox",
     "iasl": "acpica-tools",
     "kexec": "kexec-tools",
     "lscpu": "util-linux",
@@ -44,6 +47,12 @@ def need(*programs: str) -> None:
     missing = [name for name in programs if shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None]
     if missing:
         unavailable(f"needs {', '.join(missing)}: apt install {' '.join(sorted({PACKAGES[name] for name in missing}))}")
+
+
+def programs_of(scenario: Scenario) -> list[str]:
+    """Those of the programs above that the steps of a scenario name."""
+    words = " ".join(step.run or "" for step in scenario.steps)
+    return [name for name in PACKAGES if re.search(rf"(?<![\w/-]){re.escape(name)}(?![\w-])", words)]
 
 
 def unavailable(reason: str) -> None:

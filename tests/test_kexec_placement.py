@@ -66,7 +66,7 @@ def segments(image: KexecImage) -> dict[str, PhysRange]:
     return {segment.what: segment.range for segment in image.segments}
 
 
-@pytest.mark.parametrize("name", X86)
+@pytest.mark.parametrize("name", [*X86, "x86-7.3-kexec-tools-2.0.32"])
 def test_kexec_load_on_x86_puts_segments_where_the_real_program_did(name: str, tmp_path: Path) -> None:
     recorded = Recorded(name, tmp_path)
     initrd = number(r"Loaded initrd at \S+ size 0x(\w+)", recorded.printed)

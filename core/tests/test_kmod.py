@@ -18,7 +18,7 @@ def system() -> System:
     system.modules.add(
         [
             Module("dax", "DAX", "drivers/dax/super.c"),
-            Module("device_dax", "DEV_DAX", "drivers/dax/device.c"),
+            Module("device_dax", "DEV_DAX", "drivers/dax/device.c", depends=("dax",)),
             Module("kmem", "DEV_DAX_KMEM", "drivers/dax/kmem.c", init=lambda: -12),
             Module(
                 "dax_hmem",
@@ -100,5 +100,9 @@ def test_only_words_that_can_change_something_are_marked_for_the_record(system: 
 
 
 def test_modinfo_tells_a_module_from_what_is_built_in(system: System) -> None:
-    assert "filename:       /lib/modules/6.1/kernel/drivers/dax/hmem/hmem.ko" in ask(system, "modinfo dax_hmem")[1]
+    """A file is called as its module; what is built in counts for nothing among what a module needs."""
+    shown = ask(system, "modinfo dax_hmem")[1]
+    assert "filename:       /lib/modules/6.1/kernel/drivers/dax/hmem/dax_hmem.ko\n" in shown
+    assert "depends:        device_dax\n" in shown
+    assert "depends:        \n" in ask(system, "modinfo device_dax")[1]
     assert "filename:       (builtin)" in ask(system, "modinfo dax")[1]

@@ -98,11 +98,12 @@ class Lab:
         efi_map = EfiMemoryMap((conventional(1 * G, 5 * G), conventional(34 * G, 50 * G, CACHEABLE | SP)))
         return Machine(
             name="arm64",
-            # Debian's 6.1 makes no hmem devices on arm64; one that does exists (64K build)
+            # Debian's 6.1 makes no hmem devices on arm64; one that does exists (64K build). No kernel of Debian's
+            # for arm64 has kexec_file_load
             kernel=Kernel(
                 release,
                 "arm64",
-                config={**default_config("arm64", release), "DAX": "y", "ZONE_DEVICE": "y"},
+                config={**default_config("arm64", release), "DAX": "y", "ZONE_DEVICE": "y", "KEXEC_FILE": "y"},
             ),
             cmdline=CommandLine(cmdline),
             efi_map=efi_map,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 import pytest
 from softreserve.machine import kexec
 from softreserve.model.errors import MachineError
@@ -31,6 +32,27 @@ M = 1 << 20
 def test_the_system_call_depends_on_version_and_kernel(version: str, file_load: str, syscall: str) -> None:
     kernel = Kernel("6.12", "x86_64", config={"KEXEC_FILE": file_load})
     assert KexecTools(version).syscall(kernel) == syscall
+
+
+@pytest.mark.parametrize(
+    ("option", "syscall", "status", "words"),
+    [
+        # recorded with 2.0.32 on Debian's 7.3.4 for arm64
+        ("KEXEC_FILE", "kexec_file_load", 253, "syscall kexec_file_load not available."),
+        # from the source: kexec.c: my_load
+        ("KEXEC", "kexec_load", 255, "kexec_load failed: Function not implemented"),
+    ],
+)
+def test_a_kernel_without_the_system_call_loads_nothing(
+    lab: Any, option: str, syscall: str, status: int, words: str
+) -> None:
+    machine = lab.x86("S")
+    kernel = attrs.evolve(machine.kernel, config={**machine.kernel.config, option: "n"})
+    system = lab.boot(attrs.evolve(machine, kernel=kernel))
+    image = kexec.load(system, KexecRequest(syscall))
+    assert (image.status, image.output, image.segments) == (status, (words,), ())
+    (other,) = {"kexec_load", "kexec_file_load"} - {syscall}
+    assert kexec.load(system, KexecRequest(other)).status == 0
 
 
 @pytest.mark.parametrize("version", ["", "2", "2.0.x", "2.0.25-3", "v2.0.25", "\u0662.0.25"])

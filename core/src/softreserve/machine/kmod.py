@@ -151,12 +151,20 @@ def _modinfo(system: System, arguments: Sequence[str]) -> Reply:
         if module is None:
             return Reply(1, f"modinfo: ERROR: Module {word} not found.\n")
         builtin = system.kernel.builtin(module.option)
-        path = "(builtin)" if builtin else f"{_directory(system)}/kernel/{module.source.removesuffix('.c')}.ko"
+        file = posixpath.join(posixpath.dirname(module.source), f"{module.name}.ko")
+        path = "(builtin)" if builtin else f"{_directory(system)}/kernel/{file}"
         lines += [_field("name" if builtin else "filename", module.name if builtin else path)]
-        lines += [_field("filename", path)] if builtin else [_field("depends", ",".join(module.depends))]
+        depends = ",".join(_loadable(system, module.depends))
+        lines += [_field("filename", path) if builtin else _field("depends", depends)]
         lines += [] if builtin else [_field("name", module.name)]
         lines += [_field("parm", f"{parameter.name}: (bool)") for parameter in module.parameters]
     return Reply(0, "\n".join(lines) + "\n")
+
+
+def _loadable(system: System, names: Sequence[str]) -> list[str]:
+    """Those that are no part of the kernel's image: what a module's file says that it needs."""
+    modules = (system.modules.get(name) for name in names)
+    return [module.name for module in modules if module is not None and not system.kernel.builtin(module.option)]
 
 
 def _depmod(system: System, arguments: Sequence[str]) -> Reply:
@@ -181,7 +189,7 @@ def _under(name: str) -> str:
 
 
 def _field(name: str, value: str) -> str:
-    return f"{name + ':':15} {value}".rstrip()
+    return f"{name + ':':15} {value}"
 
 
 def _directory(system: System) -> str:

@@ -15,6 +15,8 @@ from softreserve.model.kexec import KexecRequest
 from softreserve.plugins.hooks import hooks_of
 from softreserve.views.outcome import outcome as outcome_of
 
+from softreserve_kexec.calls import CALLS, has_call
+
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
     from softreserve.model.outcome import Marked, Outcome
@@ -30,8 +32,8 @@ def lint(system: System, outcome: Outcome) -> Iterator[Finding]:
     if system.stash.get(E820_TABLE_KEXEC) is None or not set_aside:
         return
     tried = {}
-    for call, option in {"kexec_load": "KEXEC", "kexec_file_load": "KEXEC_FILE"}.items():
-        following = _following(system, call, set_aside) if system.kernel.builtin(option) else None
+    for call in CALLS:
+        following = _following(system, call, set_aside) if has_call(system.kernel, call) else None
         if following is not None:
             tried[call] = [{part.use for part in marked.parts} for marked in following.ranges]
     for number, marked in enumerate(set_aside):

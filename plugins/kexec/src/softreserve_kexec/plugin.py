@@ -21,7 +21,12 @@ def softreserve_kexec_load(system: System, request: KexecRequest) -> KexecImage 
     loader = system.arch.kexec_loaders.get(request.syscall)
     if loader is None:
         return None
+    from softreserve_kexec.calls import missing
     from softreserve_kexec.harm import with_warnings
+
+    absent = missing(system, request.syscall)
+    if absent is not None:
+        return absent
 
     return with_warnings(system, loader(system, request))
 

@@ -1,0 +1,65 @@
+"""Recorded boots whose steps took newer programs than Debian 12's: everything must come out as it was recorded."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cases
+import pytest
+from hosts import need, programs_of, unavailable
+from softreserve.config import load
+from softreserve.kernel.system import System
+from softreserve.live.shell import Session
+from softreserve.plugins.selection import Selection
+from softreserve.views.observe import observe
+
+pytestmark = [pytest.mark.clients, pytest.mark.fuse, pytest.mark.slow]
+
+#: The folder with the programs.
+FOLDER = "SOFTRESERVE_CLIENTS"
+HOW = f"sh .ci/newer-clients DIR, then {FOLDER}=DIR/bin"
+#: What was recorded with; the programs that have other versions print other things.
+VERSIONS = {
+    "chmem": "chmem from util-linux 2.42",
+    "daxctl": "85",
+    "hwloc-info": "hwloc-info 2.15",
+    "lsmem": "lsmem from util-linux 2.42",
+    "lstopo-no-graphics": "lstopo-no-graphics 2.15",
+    "numactl": "2.0.19",
+}
+
+
+@contextlib.contextmanager
+def unsealed(system: System) -> Iterator[Callable[[str], tuple[int, str]]]:
+    """A session in which the folder can be seen wherever it is."""
+    with Session(system) as session:
+        yield session.run
+
+
+@pytest.mark.parametrize("name", cases.names(cases.NEWER))
+def test_a_recorded_course_is_repeated_by_newer_programs(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = os.environ.get(FOLDER)
+    if not folder:
+        pytest.skip(f"needs newer programs than Debian 12 has: {HOW}")
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    case = cases.unpack(name, tmp_path, cases.NEWER)
+    scenario = load(case)
+    if scenario.machine.arch not in Selection().arches:
+        pytest.skip(f"no plugin boots {scenario.machine.arch}")
+    programs = programs_of(scenario)
+    need(*programs)
+    for program in programs:
+        told = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout
+        if not told.startswith(VERSIONS.get(program, "")):
+            pytest.skip(f"recorded with {program} {VERSIONS[program]}, and this one is {told!r}: {HOW}")
+    not_run = observe(scenario, tmp_path / "out", Selection().hooks_for, unsealed)
+    if not_run:
+        unavailable("; ".join(not_run))
+    wrong = cases.differences(case, tmp_path / "out", [])
+    assert not wrong, "\n".join(map(str, wrong))
