@@ -30,7 +30,9 @@ __all__ = [
 ]
 
 #: What Unicode calls letters or marks, and nobody sees (Default_Ignorable_Code_Point; Python knows the others).
-_UNSEEN = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
+_UNSEEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0").union(
+    *(map(chr, range(first, last + 1)) for first, last in ((0x180B, 0x180F), (0xFE00, 0xFE0F), (0xE0100, 0xE01EF)))
+)
 _LINE_ENDS_AND_TABS = frozenset("\n\t")
 
 #: What a style means to a terminal: parameters of ECMA-48's SGR.
@@ -73,9 +75,9 @@ def clean(text: str, keep: Collection[str] = ()) -> str:
     That is control characters, formatting ones such as those that turn the direction of writing, blanks that look
     like nothing or like the plain one, and halves of surrogate pairs. ``keep`` names exceptions.
     """
-    if text.isprintable() and (text.isascii() or not _UNSEEN.search(text)):
+    if text.isprintable() and (text.isascii() or _UNSEEN.isdisjoint(text)):
         return text
-    return "".join(c if c in keep or (c.isprintable() and not _UNSEEN.match(c)) else ascii(c)[1:-1] for c in text)
+    return "".join(c if c in keep or (c.isprintable() and c not in _UNSEEN) else ascii(c)[1:-1] for c in text)
 
 
 class _Guarded:

@@ -14,12 +14,14 @@ import tomllib
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from os import PathLike
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from softreserve.config.toml_lines import Key, Keys, find_keys
 from softreserve.model.errors import ConfigError, InputError, nearest, shown
 from softreserve.model.ranges import PhysRange
 from softreserve.model.units import U64_MAX
+
+if TYPE_CHECKING:
+    from softreserve.config.toml_lines import Key, Keys
 
 __all__ = [
     "Document",
@@ -235,6 +237,8 @@ class Document:
 
     @cached_property
     def _keys(self) -> Keys:
+        from softreserve.config.toml_lines import find_keys  # only where something is wrong
+
         return find_keys(self.text)
 
     def table(self, key: Key, values: dict[str, Any], *, broken: bool = False) -> Table:
