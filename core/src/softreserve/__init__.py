@@ -11,14 +11,29 @@ TYPE_CHECKING = False  # typing alone would take longer to import than all else 
 if TYPE_CHECKING:
     from typing import Any, Final
 
+    from softreserve.kernel.early_param import MemoryLimit, common_handlers, parse_early_param
+    from softreserve.kernel.efi.efi import EFI, Efi
+    from softreserve.kernel.efi.efi_init import efi_init
+    from softreserve.kernel.efi.libstub import place_image
+    from softreserve.kernel.efi.runtime import enable_runtime_services
     from softreserve.kernel.initcalls import Initcall, Level
     from softreserve.kernel.kexec import KexecPolicy
+    from softreserve.kernel.kexec.image import image_file_load, image_load
+    from softreserve.kernel.mm.memblock_resources import (
+        kernel_resources,
+        request_standard_resources,
+        reserved_regions_initcall,
+    )
     from softreserve.kernel.modules import Module
+    from softreserve.kernel.numa.acpi_numa import acpi_disabled
+    from softreserve.kernel.numa.arch_numa import ARCH_NUMA, arch_numa
+    from softreserve.kernel.numa.cpus_by_uid import UidCpu, map_cpus_to_nodes
     from softreserve.kernel.resource import Resource, ResourceTree
     from softreserve.kernel.state import StashKey
     from softreserve.kernel.system import System
     from softreserve.live.session import Session, boot, load
     from softreserve.machine.kexec import load as kexec
+    from softreserve.model.acpi.srat import RintcAffinity
     from softreserve.model.arch import ArchInfo
     from softreserve.model.cmdline import CommandLine
     from softreserve.model.dax import DaxDevice, DaxDriver, DaxOffer
@@ -48,14 +63,25 @@ TiB: Final = 1 << 40
 
 #: Module, and the names in it that are public; ``there:here`` where it is called otherwise here.
 _PLACES: Final = {
+    "kernel.early_param": "MemoryLimit common_handlers parse_early_param",
+    "kernel.efi.efi": "EFI Efi",
+    "kernel.efi.efi_init": "efi_init",
+    "kernel.efi.libstub": "place_image",
+    "kernel.efi.runtime": "enable_runtime_services",
     "kernel.initcalls": "Initcall Level",
     "kernel.kexec": "KexecPolicy",
+    "kernel.kexec.image": "image_file_load image_load",
+    "kernel.mm.memblock_resources": "kernel_resources request_standard_resources reserved_regions_initcall",
     "kernel.modules": "Module",
+    "kernel.numa.acpi_numa": "acpi_disabled",
+    "kernel.numa.arch_numa": "ARCH_NUMA arch_numa",
+    "kernel.numa.cpus_by_uid": "UidCpu map_cpus_to_nodes",
     "kernel.resource": "Resource ResourceTree",
     "kernel.state": "StashKey",
     "kernel.system": "System",
     "live.session": "Session boot load",
     "machine.kexec": "load:kexec",
+    "model.acpi.srat": "RintcAffinity",
     "model.arch": "ArchInfo",
     "model.cmdline": "CommandLine",
     "model.dax": "DaxDevice DaxDriver DaxOffer",
@@ -128,6 +154,26 @@ __all__ = [  # noqa: RUF022 - by what they are for
     "KexecPolicy",
     "KexecRequest",
     "KexecSegment",
+    # for architectures: what those that boot from an EFI map and ACPI do alike
+    "parse_early_param",
+    "common_handlers",
+    "MemoryLimit",
+    "EFI",
+    "Efi",
+    "efi_init",
+    "place_image",
+    "enable_runtime_services",
+    "ARCH_NUMA",
+    "arch_numa",
+    "acpi_disabled",
+    "UidCpu",
+    "map_cpus_to_nodes",
+    "RintcAffinity",
+    "kernel_resources",
+    "request_standard_resources",
+    "reserved_regions_initcall",
+    "image_load",
+    "image_file_load",
     # errors
     "SoftReserveError",
     "InputError",

@@ -3,17 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from softreserve.plugins.arches import for_arch
-from softreserve.plugins.hookspecs import hookimpl
-
-if TYPE_CHECKING:
-    from softreserve.kernel.initcalls import Initcall
-    from softreserve.kernel.system import System
-    from softreserve.model.arch import ArchInfo
-    from softreserve.model.handoff import Handoff
-    from softreserve.model.machine import Machine
+from softreserve import ArchInfo, Handoff, Initcall, Machine, Placement, System, for_arch, hookimpl
 
 ARCH = "riscv64"
 
@@ -23,18 +14,25 @@ def softreserve_arch_info(arch: str) -> ArchInfo | None:
     """Say what it is: what is left out is as on most architectures."""
     if arch != ARCH:
         return None
-    from softreserve.model.arch import ArchInfo
+    from softreserve_demo import setup
 
-    return ArchInfo(name=ARCH, image_parts=("code", "rodata", "data"))
+    return setup.RISCV64
 
 
 @hookimpl
 @for_arch(ARCH)
 def softreserve_stub_handoff(machine: Machine) -> Handoff:
     """Hand the firmware's map over as it is."""
-    from softreserve.model.handoff import Handoff
-
     return Handoff(machine.efi_map)
+
+
+@hookimpl
+@for_arch(ARCH)
+def softreserve_stub_place_image(machine: Machine, seed: int | None) -> Placement:
+    """Put the image where there is room; with a seed, anywhere."""
+    from softreserve_demo import setup
+
+    return setup.relocate_kernel(machine, seed)
 
 
 @hookimpl
@@ -43,14 +41,14 @@ def softreserve_early_reserve(system: System) -> bool:
     """Fill memblock."""
     from softreserve_demo import setup
 
-    setup.early_reserve(system)
+    setup.setup_bootmem(system)
     return True
 
 
 @hookimpl
 @for_arch(ARCH)
 def softreserve_numa_info(system: System) -> bool:
-    """One node for everything."""
+    """Nodes and zones."""
     from softreserve_demo import setup
 
     setup.misc_mem_init(system)
@@ -60,7 +58,7 @@ def softreserve_numa_info(system: System) -> bool:
 @hookimpl
 @for_arch(ARCH)
 def softreserve_register_resources(system: System) -> Sequence[Initcall]:
-    """System RAM, the kernel image, and what is soft reserved."""
+    """System RAM, the kernel image, what is soft reserved, and the nodes of processors."""
     from softreserve_demo import setup
 
     return setup.init_resources(system)
