@@ -50,8 +50,6 @@ def publish(system: System) -> None:
         nid = _package(system, cpu)
         system.sysfs.add(f"{_CPU}/cpu{cpu}", _cpu(cpu, nid, _Group([cpu], count), packages[nid]))
         system.sysfs.add(f"/sys/bus/cpu/devices/cpu{cpu}", Link(f"{_CPU}/cpu{cpu}"))
-    for name in ("kexec_loaded", "kexec_crash_loaded", "kexec_crash_size"):
-        system.sysfs.add(f"/sys/kernel/{name}", _text("0"))
 
 
 def online(system: System) -> set[int]:

@@ -18,6 +18,7 @@ import attrs
 
 from softreserve.kernel import cpu_sysfs, kmsg, procfs
 from softreserve.kernel.kernfs import in_readdir_order
+from softreserve.kernel.kexec import sysfs as kexec_sysfs
 from softreserve.kernel.sysfs import Attribute, Directory, Link, Node, SysfsTree
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class RootFs:
         """``hidden`` are nodes right below ``/sys`` that can be opened but are not listed."""
         self.system = system
         cpu_sysfs.publish(system)
+        kexec_sysfs.publish(system)
         for name, table in system.machine.acpi.items():
             system.sysfs.add(f"/sys/firmware/acpi/tables/{name}", BinaryFile(0o400, table))
         sys = system.sysfs.node("/sys")

@@ -9,7 +9,7 @@ from softreserve.model.release import Behaviour, Boundary
 MEMPARSE_SATURATES: Final = Behaviour(
     "memparse-saturates",
     "a size on the command line that does not fit into 64 bits is the largest number; before, it wrapped around",
-    since=Boundary("7.2", "", "source read 6.12.117", "source read 7.2.13", after="6.12"),
+    since=Boundary("7.2", "", "captured x86-6.18-mem-wraps", "captured x86-7.2-mem-wraps", after="6.18"),
 )
 
 EFI_SOFT_RESERVE: Final = Behaviour(
@@ -319,6 +319,86 @@ PROBE_FAILURE_AS_DEVICE_MESSAGE: Final = Behaviour(
     "probe-failure-as-device-message",
     "a failed probe is printed as `DRIVER DEVICE: probe with driver DRIVER failed`; before, `DRIVER: probe of ..`",
     since=Boundary("6.12", "", "captured x86-6.1-trace-2", "captured x86-6.12-trace-1", after="6.1"),
+)
+
+CMA_REWORKED: Final = Behaviour(
+    "cma-reworked",
+    "an area of contiguous memory is looked for above 4 GiB only where its own limit allows that; the log gives the "
+    "size that was asked for, not what it was rounded up to",
+    since=Boundary(
+        "6.15",
+        "mm, cma: support multiple contiguous ranges, if requested",
+        "source read 6.12.117",
+        "source read 7.2.13",
+        after="6.12",
+    ),
+)
+
+CMA_NAMES_NODE: Final = Behaviour(
+    "cma-names-node",
+    "the log says on which node an area of contiguous memory was asked for",
+    since=Boundary("6.12", "", "source read 6.1.192", "source read 6.12.117", after="6.1"),
+    until=Boundary(
+        "6.15",
+        "mm, cma: support multiple contiguous ranges, if requested",
+        "source read 6.12.117",
+        "source read 7.2.13",
+        after="6.12",
+    ),
+)
+
+CRASHKERNEL_GENERIC: Final = Behaviour(
+    "crashkernel-generic",
+    "all architectures keep memory for a crash kernel by the same rules, and in the same words",
+    since=Boundary(
+        "6.7",
+        "crash_core: add generic function to do reservation",
+        "source read 6.1.192",
+        "source read 6.12.117",
+        after="6.1",
+    ),
+)
+
+CRASHKERNEL_CMA: Final = Behaviour(
+    "crashkernel-cma",
+    "crashkernel=..,cma keeps memory that is RAM until the crash",
+    since=Boundary(
+        "6.17",
+        'Add a new optional ",cma" suffix to the crashkernel= command line option',
+        "source read 6.12.117",
+        "source read 7.2.13",
+        after="6.12",
+    ),
+)
+
+KEXEC_FILE_PREFERS_CMA: Final = Behaviour(
+    "kexec-file-prefers-cma",
+    "kexec_file_load takes the default area of contiguous memory first",
+    since=Boundary(
+        "6.17",
+        "kexec: enable CMA based contiguous allocation",
+        "source read 6.12.117",
+        "source read 7.2.13",
+        after="6.12",
+    ),
+)
+
+KEXEC_SYSFS_DIRECTORY: Final = Behaviour(
+    "kexec-sysfs-directory",
+    "files of kexec are in /sys/kernel/kexec; links are where they were",
+    since=Boundary(
+        "6.19",
+        "kexec: move sysfs entries to /sys/kernel/kexec",
+        "source read 6.12.117",
+        "source read 7.2.13",
+        after="6.18",
+    ),
+)
+
+KEXEC_CRASH_SIZE_COUNTS_LOW: Final = Behaviour(
+    "kexec-crash-size-counts-low",
+    "kexec_crash_size counts, and gives back, the low memory of a crash kernel that lies high too",
+    since=Boundary("6.5", "", "source read 6.1.192", "source read 6.12.117", after="6.1"),
 )
 
 KEXEC_FILE_SKIPS_DRIVER_MANAGED: Final = Behaviour(

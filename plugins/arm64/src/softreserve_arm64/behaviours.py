@@ -60,6 +60,12 @@ ARM64_WIDE_MEMBLOCK_TABLE: Final = Behaviour(
     ),
 )
 
+ARM64_CRASHKERNEL_CMA: Final = Behaviour(
+    "arm64-crashkernel-cma",
+    "crashkernel=..,cma is looked at",
+    since=Boundary("7.3", "", "source read 7.2.13", "source read 7.3.4"),
+)
+
 ARM64_LPA2: Final = Behaviour(
     "arm64-lpa2",
     "52 bits of address with 4K and 16K pages; without the hardware such a kernel uses 48 (16K: 47) bits",

@@ -43,6 +43,10 @@ OPTIONS: Final[Mapping[str, Mapping[str, str | int]]] = {
         "ARCH_KEEP_MEMBLOCK": "y",
         "EFI_DXE_MEM_ATTRIBUTES": "n",
         "EFI_GENERIC_STUB_INITRD_CMDLINE_LOADER": "y",
+        "CMA": "y",
+        "DMA_CMA": "y",
+        "CMA_SIZE_MBYTES": 64,
+        "CRASH_HOTPLUG": "n",
     },
     "6.12": {
         "NUMA_MEMBLKS": "y",
@@ -59,4 +63,5 @@ OPTIONS: Final[Mapping[str, Mapping[str, str | int]]] = {
         "EFI_GENERIC_STUB_INITRD_CMDLINE_LOADER": "n",
     },
     "7.1": {"DEV_DAX_FSDEV": "m"},
+    "7.2": {"DMA_NUMA_CMA": "y", "CMA_SIZE_PERNUMA": "y"},
 }

@@ -62,9 +62,15 @@ def early_reserve(system: System) -> None:
 
 
 def bootmem_init(system: System) -> None:
-    """Nodes, then zones. Linux: the same function."""
+    """Nodes, then zones, and memory that must be in one piece. Linux: the same function."""
     system.stash[ARCH_NUMA].arch_numa_init()
-    system.memory.zones.zone_sizes_init(max_zone_pfns(system.memblock))
+    limits = max_zone_pfns(system.memblock)
+    system.memory.zones.zone_sizes_init(limits)
+    if "crashkernel=" in system.cmdline.text or system.kernel.builtin("CMA"):
+        from softreserve_arm64.crash_reserve import reserve_contiguous
+
+        dma_pfn = limits.get("DMA") or limits.get("DMA32") or limits["Normal"]
+        reserve_contiguous(system, dma_pfn * system.kernel.page_size)
     system.memblock.dump_all()
 
 

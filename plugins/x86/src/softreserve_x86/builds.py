@@ -43,8 +43,12 @@ OPTIONS: Final[Mapping[str, Mapping[str, str | int]]] = {
         "ARCH_KEEP_MEMBLOCK": "n",
         "EFI_DXE_MEM_ATTRIBUTES": "y",
         "EFI_GENERIC_STUB_INITRD_CMDLINE_LOADER": "y",
+        "CMA": "n",
+        "DMA_CMA": "n",
+        "CRASH_HOTPLUG": "n",
     },
     "6.12": {
+        "CRASH_HOTPLUG": "y",
         "NUMA_MEMBLKS": "y",
         "DEV_DAX_CXL": "m",
         "MHP_DEFAULT_ONLINE_TYPE_ONLINE_AUTO": "y",
@@ -53,4 +57,5 @@ OPTIONS: Final[Mapping[str, Mapping[str, str | int]]] = {
     },
     "6.17": {"X86_5LEVEL": "n"},
     "7.1": {"DEV_DAX_FSDEV": "m"},
+    "7.2": {"CMA": "y", "DMA_CMA": "y", "DMA_NUMA_CMA": "y", "CMA_SIZE_PERNUMA": "y"},
 }

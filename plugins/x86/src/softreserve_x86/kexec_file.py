@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 from softreserve.kernel.e820 import E820_TABLE_KEXEC
-from softreserve.kernel.kexec.holes import KernelHoles, NoHoleError, busy_system_ram
+from softreserve.kernel.kexec.holes import KernelHoles, NoHoleError, busy_system_ram, contiguous_area
 from softreserve.kernel.kexec.layout import (
     KERNEL_ALIGN,
     Layout,
@@ -69,7 +69,8 @@ def _x86_layout(system: System, request: KexecRequest, efi_map: EfiMemoryMap | N
     map_size = len(efi_map) * efi_map.desc_size if efi_map is not None else 0
     efi_node = _up16(_BOOT_PARAMS + len(cmdline.text) + 1 + _ELFCOREHDR_TEXT) + _up16(map_size)
     rng_node = efi_node + HEADER + _EFI_SETUP_DATA
-    plan = Plan(KernelHoles(busy_system_ram(system), exact_top=running.has(KEXEC_FILE_EXACT_TOP)).add)
+    exact_top, area = running.has(KEXEC_FILE_EXACT_TOP), contiguous_area(system)
+    plan = Plan(KernelHoles(busy_system_ram(system), exact_top=exact_top, area=area).add)
     plan.place("purgatory", _PURGATORY, _PAGE, 0x3000, top_down=True)
     size = rng_node + HEADER + _RNG_SEED
     base = plan.place("boot parameters, command line, EFI map", size, 16, 0x3000, top_down=True).start

@@ -334,14 +334,23 @@ def initmem_init(system: System) -> None:
     if not system.kernel.builtin("NUMA"):
         system.memblock.set_node(0, U64_MAX, system.memblock.memory, 0)
         system.nodes.possible.intersection_update({0})
+        _reserve_contiguous(system, setup.max_pfn)
         system.memory.zones.zone_sizes_init(zones)
         return
     numa = x86_numa_init(system, setup.max_pfn)
+    _reserve_contiguous(system, setup.max_pfn)
     system.memory.zones.zone_sizes_init(zones)
     numa.init_cpu_to_node(apic_ids(system))
     numa.init_gi_nodes()
     if system.machine.cpu_vendor in _VENDORS_WITH_NODE_BY_CACHE:
         numa.srat_detect_node(apic_ids(system))
+
+
+def _reserve_contiguous(system: System, max_pfn: int) -> None:
+    if "crashkernel=" in system.cmdline.text or system.kernel.builtin("CMA"):
+        from softreserve_x86.crash_reserve import reserve_contiguous
+
+        reserve_contiguous(system, max_pfn)
 
 
 def _zone_limits(kernel: Kernel, max_pfn: int) -> dict[str, int]:

@@ -21,10 +21,13 @@ from softreserve.model.units import U64_MAX
 
 if TYPE_CHECKING:
     from softreserve.kernel.state import KernelState
+    from softreserve.model.ranges import PhysRange
 
-__all__ = ["KernelHoles", "NoHoleError", "ToolHoles", "busy_system_ram"]
+__all__ = ["KernelHoles", "NoHoleError", "ToolHoles", "busy_system_ram", "contiguous_area"]
 
 _PAGE: Final = 4096
+#: The largest alignment in contiguous memory, as a power of two of pages. Linux: ``CONFIG_CMA_ALIGNMENT``.
+_CMA_ALIGNMENT: Final = 8
 
 
 class NoHoleError(Exception):
@@ -97,12 +100,21 @@ class KernelHoles:
     """The kernel's view: busy System RAM, driver-managed memory left out. Linux: ``kernel/kexec_file.c``.
 
     ``ranges`` are (start, last byte) pairs in the order of the walk, which depends on the release; where memblock is
-    walked, a search from the top goes through them backwards (``both_ways``).
+    walked, a search from the top goes through them backwards (``both_ways``). ``area`` is contiguous memory to be used
+    first, see :func:`contiguous_area`.
     """
 
-    def __init__(self, ranges: Iterable[tuple[int, int]], *, exact_top: bool, both_ways: bool = False) -> None:
+    def __init__(
+        self,
+        ranges: Iterable[tuple[int, int]],
+        *,
+        exact_top: bool,
+        both_ways: bool = False,
+        area: PhysRange | None = None,
+    ) -> None:
         self._ranges = list(ranges)
         self._both_ways = both_ways
+        self._area = area
         #: Whether the top-down search begins at the very end; older kernels are one byte short of it.
         self._exact_top = exact_top
         self.segments: list[_Segment] = []
@@ -113,6 +125,9 @@ class KernelHoles:
         :raises NoHoleError: there is no place for it (the kernel returns -EADDRNOTAVAIL).
         """
         size, align = _up(size, _PAGE), max(align, _PAGE)
+        base = self._in_area(size, align)
+        if base is not None:
+            return base
         for start, end in self._ranges[::-1] if self._both_ways and top_down else self._ranges:
             if end - start + 1 < size or end < low or start > high:
                 continue
@@ -122,6 +137,15 @@ class KernelHoles:
                 insort(self.segments, _Segment(base, base + size))
                 return base
         raise NoHoleError("Cannot assign requested address")
+
+    def _in_area(self, size: int, align: int) -> int | None:
+        """The lowest free place in contiguous memory, within no bounds. Linux: ``kexec_alloc_contig``."""
+        if self._area is None:
+            return None
+        base = self._bottom_up(self._area.start, self._area.last, size, min(align, _PAGE << _CMA_ALIGNMENT), 0)
+        if base is not None:
+            insort(self.segments, _Segment(base, base + size))
+        return base
 
     def _overlaps(self, base: int, size: int) -> bool:
         return any(s.start < base + size and base < s.end for s in self.segments)
@@ -145,6 +169,16 @@ class KernelHoles:
             if not self._overlaps(base, size):
                 return base
             base += _PAGE
+
+
+def contiguous_area(state: KernelState) -> PhysRange | None:
+    """The default area of contiguous memory, where ``kexec_file_load`` takes from it."""
+    if not state.kernel.has(behaviours.KEXEC_FILE_PREFERS_CMA):
+        return None
+    from softreserve.kernel.mm.cma import CMA
+
+    areas = state.stash.get(CMA)
+    return areas.default if areas is not None else None
 
 
 def busy_system_ram(state: KernelState) -> list[tuple[int, int]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from softreserve.kernel.kexec.holes import KernelHoles, NoHoleError, ToolHoles
+from softreserve.kernel.kexec.holes import KernelHoles, NoHoleError, ToolHoles, contiguous_area
 from softreserve.kernel.kexec.layout import (
     KERNEL_ALIGN,
     Layout,
@@ -82,10 +82,10 @@ def _kernel_layout(system: System, request: KexecRequest) -> Layout:
     """The lowest place for the kernel from which the others find theirs, too."""
     sizes = sizes_of(system, request)
     upward = [(start, end - 1) for start, end in system.memblock.free_mem_ranges()]
-    lowest = 0
+    lowest, area = 0, contiguous_area(system)
     while True:
         exact_top = system.kernel.has(behaviours.KEXEC_FILE_EXACT_TOP)
-        plan = Plan(KernelHoles(upward, exact_top=exact_top, both_ways=True).add)
+        plan = Plan(KernelHoles(upward, exact_top=exact_top, both_ways=True, area=area).add)
         kernel = plan.place("kernel", sizes.kernel, KERNEL_ALIGN, lowest, top_down=False)
         try:
             initrd = _place_initrd(plan, sizes.initrd, kernel)

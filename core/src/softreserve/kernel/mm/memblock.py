@@ -179,6 +179,16 @@ class Memblock:
         self.has_dummy = not kernel.has(behaviours.MEMBLOCK_EMPTY_WITHOUT_DUMMY)
         self._merges_locally = kernel.has(behaviours.MEMBLOCK_MERGE_LOCAL)
 
+    def scratch(self) -> Memblock:
+        """A copy to try allocations on, which prints nothing."""
+        found = Memblock(EventLog(recording=False), self.kernel)
+        found.current_limit, found.bottom_up = self.current_limit, self.bottom_up
+        found.movable_node, found._has_mirror, found._can_resize = self.movable_node, self._has_mirror, True
+        for own, copy in ((self.memory, found.memory), (self.reserved, found.reserved)):
+            copy.regions = [Region(region.base, region.size, region.flags, region.nid) for region in own]
+            copy.total_size, copy.capacity = own.total_size, own.capacity
+        return found
+
     # --- adding and removing
 
     def add(self, base: int, size: int) -> int:
