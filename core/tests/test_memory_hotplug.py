@@ -379,6 +379,83 @@ def test_notifiers_hear_of_blocks_and_of_nodes_that_change_by_priority() -> None
     ]
 
 
+# --- what the kernel takes for itself
+
+
+def offline(system: System, *blocks: int) -> list[int]:
+    """What becomes of the wish to take blocks offline."""
+    return [min(write(system, block, "offline"), 0) for block in blocks]
+
+
+@pytest.mark.parametrize("release", ["6.1", "6.12"])
+def test_a_memory_map_lies_on_memory_of_the_node_s_own_that_came_before(release: str) -> None:
+    """The map of the second range, 4 sections of 2 MiB, is taken from where the first range begins."""
+    system = boot_memory(release=release)
+    policy(system, "online")
+    assert add(system, 4 * GIB, GIB) == 0
+    assert offline(system, 32) == [0]
+    assert write(system, 32, "online") == 6
+    assert add(system, 5 * GIB, GIB // 2) == 0
+    # block 32 is the last in the order of coming online
+    assert offline(system, *range(32, 44)) == [0, -EBUSY, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+    assert system.memory.remove_memory(5 * GIB, GIB // 2) == 0
+    assert offline(system, 33) == [0]
+
+
+def test_a_memory_map_lies_on_a_nearer_node_without_cpus_rather_than_with_the_kernel() -> None:
+    system = boot_memory(possible=(0, 1, 2))
+    policy(system, "online")
+    assert (add(system, 4 * GIB, GIB, 1), add(system, 6 * GIB, GIB, 2)) == (0, 0)
+    assert offline(system, 32, 33, 48) == [-EBUSY, 0, 0]
+
+
+def test_a_memory_map_lies_on_no_movable_memory_and_not_where_it_is_on_its_own() -> None:
+    system = boot_memory()
+    policy(system, "online_movable")
+    assert (add(system, 4 * GIB, GIB), add(system, 5 * GIB, GIB)) == (0, 0)
+    assert offline(system, 32, 40) == [0, 0]
+    policy(system, "online_kernel")
+    system.memory.memmap_mode = "Y"
+    assert add(system, 6 * GIB, GIB) == 0
+    assert system.memory.add_memory_driver_managed(1, 7 * GIB, GIB, KMEM, MHP_MEMMAP_ON_MEMORY) == 0
+    assert offline(system, 48, 56) == [0, 0]
+
+
+def test_large_memory_maps_go_on_to_the_next_blocks() -> None:
+    """A block has room for the maps of 64 blocks."""
+    system = boot_memory()
+    policy(system, "online")
+    assert (add(system, 4 * GIB, GIB), add(system, 8 * GIB, 16 * GIB + BLOCK)) == (0, 0)
+    assert offline(system, 32, 33, 34, 35, 64) == [-EBUSY, -EBUSY, -EBUSY, 0, 0]
+
+
+@pytest.mark.parametrize(("release", "first"), [("6.12", 0), ("6.14", -EBUSY)])
+def test_from_6_14_on_the_threads_of_a_node_lie_on_the_kernel_memory_that_it_gets_first(
+    release: str, first: int
+) -> None:
+    system = boot_memory(release=release)
+    policy(system, "online")
+    assert add(system) == 0
+    assert offline(system, 33, 32) == [0, first]
+
+
+def test_the_threads_of_a_node_whose_first_memory_is_movable_lie_elsewhere() -> None:
+    system = boot_memory(release="7.3")
+    policy(system, "offline")
+    assert add(system) == 0
+    assert (write(system, 39, "online_movable"), write(system, 32, "online_kernel")) == (14, 13)
+    assert offline(system, 32, 39) == [0, 0]
+
+
+@pytest.mark.parametrize("release", ["6.1", "7.3"])
+def test_what_runs_uses_a_zone_of_its_node_that_is_new_and_preferred(release: str) -> None:
+    """All boot memory lies below 4 GiB, so that zone Normal of the node with the CPUs is new."""
+    system = boot_memory(release=release)
+    policy(system, "online")
+    assert add(system, nid=0) == 0
+    assert offline(system, 32, 33) == [-EBUSY, 0]
+
+
 # --- removing
 
 

@@ -482,12 +482,15 @@ SPLIT_RESOURCE_HANDS_OVER_CHILDREN: Final = Behaviour(
     since=Boundary("7.2", "", "vectors resource-tree 6.12", "vectors resource-tree 7.3", after="6.12"),
 )
 
-NEW_NODE_TAKES_KERNEL_PAGES: Final = Behaviour(
-    "new-node-takes-kernel-pages",
-    "the kernel takes pages for itself from the first block of a node that gets its first memory in a kernel zone: "
-    "that block cannot go offline again",
+NODE_THREADS_ON_THEIR_NODE: Final = Behaviour(
+    "node-threads-on-their-node",
+    "kswapd and kcompactd of a node lie on its memory, where that is in a kernel zone: the first block of a new node "
+    "cannot go offline again",
     since=Boundary(
-        "6.17", "", "captured with programs x86-6.12-life", "captured with programs x86-6.17-life", after="6.12"
+        "6.14",
+        "mm: Create/affine kswapd to its preferred node",
+        "captured with programs x86-6.12-life",
+        "captured with programs x86-6.17-life",
     ),
 )
 
@@ -518,6 +521,17 @@ CACHE_ADDRESS_MODE: Final = Behaviour(
 HOTPLUG_FORGETS_NORMAL_MEMORY: Final = Behaviour(
     "hotplug-forgets-normal-memory",
     "has_normal_memory stays as it was at boot, whatever comes and goes",
-    since=Boundary("6.17", "", "captured x86-6.12-life", "captured x86-6.17-life", after="6.12"),
-    until=Boundary("7.2", "", "captured x86-6.18-four-nodes-two-cpu", "captured x86-7.3-adjacent", after="6.18"),
+    since=Boundary(
+        "6.17",
+        "mm,memory_hotplug: remove status_change_nid_normal and update documentation",
+        "captured x86-6.12-life",
+        "captured x86-6.17-life",
+    ),
+    until=Boundary(
+        "7.0",
+        "mm/memory_hotplug: maintain N_NORMAL_MEMORY during hotplug",
+        "captured x86-6.17-life",
+        "captured x86-7.3-adjacent",
+    ),
+    dropped=("6.18.23",),
 )

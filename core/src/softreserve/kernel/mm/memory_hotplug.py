@@ -12,6 +12,7 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel import resource
+from softreserve.kernel.mm.kernel_pages import KernelPages
 from softreserve.kernel.mm.memblock import MEMBLOCK_DRIVER_MANAGED
 from softreserve.kernel.mm.memory_block import BlockRange, BlockTable, MemoryGroup
 from softreserve.kernel.mm.page_alloc import STRUCT_PAGE, PageAllocator
@@ -101,8 +102,7 @@ class MemoryHotplug:
         #: First and last byte that the direct map can cover; ``None``: any. Linux: ``arch_get_mappable_range``.
         self.mappable_range: tuple[int, int] | None = None
         self._forgets_normal_memory = state.kernel.has(behaviours.HOTPLUG_FORGETS_NORMAL_MEMORY)
-        #: Hot-added blocks from which the kernel has taken pages for itself.
-        self._taken_blocks: set[int] = set()
+        self._kernel_pages = KernelPages(nodes, self.zones, self.zones.pageblock_pages * state.kernel.page_size)
         #: Last byte of physical memory that the kernel can address. Linux: ``PHYSMEM_END``.
         self.physmem_end = (1 << state.arch.physmem_bits(state.machine)) - 1
         #: ``mem=``: memory must not be added beyond it while booting. Linux: ``max_mem_size``.
@@ -307,6 +307,8 @@ class MemoryHotplug:
         end = first + size // self.block_size
         if self.blocks.between(first, end):
             return -EEXIST
+        if not on_memory:
+            self._kernel_pages.take_memory_map(nid, start, start + size, (end - first) * self._memmap_size())
         self.blocks.insert(BlockRange(first, end, nodes=(nid,), group=group, on_memory=on_memory))
         if new_node:
             self._nodes.node_set_online(nid)
@@ -368,6 +370,7 @@ class MemoryHotplug:
         self._state.firmware_memmap.remove(start, start + size - 1, "System RAM")
         nid = gone[-1].nid if gone else -1
         self.blocks.remove(first, end)
+        self._kernel_pages.give_memory_map_back(start, start + size)
         if self._state.kernel.builtin("ARCH_KEEP_MEMBLOCK"):
             self._state.memblock.remove(start, size)
         hands_over = self._state.kernel.has(behaviours.SPLIT_RESOURCE_HANDS_OVER_CHILDREN)
@@ -504,13 +507,8 @@ class MemoryHotplug:
             end * self.block_size,
         )
         self._notify("online", start_pfn, nr_pages, status_change_nid)
-        if (
-            status_change_nid >= 0
-            and zone in pgdat.kernel_zones
-            and not self._state.booting
-            and self._state.kernel.has(behaviours.NEW_NODE_TAKES_KERNEL_PAGES)
-        ):
-            self._taken_blocks.add(first)
+        threads = status_change_nid >= 0 and self._state.kernel.has(behaviours.NODE_THREADS_ON_THEIR_NODE)
+        self._kernel_pages.went_online(zone, first * self.block_size, end * self.block_size, threads=threads)
 
     def _adjust_present(self, zone: Zone, blocks: BlockRange, nr_pages: int) -> None:
         """Linux: ``adjust_present_page_count``."""
@@ -537,7 +535,7 @@ class MemoryHotplug:
             return 1
         if blocks.zone is None or self._has_holes(block):
             return -EINVAL
-        if block in self._taken_blocks:
+        if self._kernel_pages.has_any_of(block * self.block_size, (block + 1) * self.block_size):
             return -EBUSY
         if blocks.early:
             status = self._boot_memory_refuses(block)
@@ -587,6 +585,7 @@ class MemoryHotplug:
         self._adjust_present(zone, blocks, -nr_pages)
         blocks.online, blocks.zone = False, None
         self.blocks.join(block, block + 1)
+        self._kernel_pages.went_offline(zone, block * self.block_size, (block + 1) * self.block_size)
 
         def clear_states() -> None:
             if loses_normal and not self._forgets_normal_memory:

@@ -36,6 +36,7 @@ class PageAllocator:
         self._pgdats: dict[int, Pgdat] = {}
         self._max_zone_pfns: Mapping[str, int] | None = None
         self._node_load: dict[int, int] = {}
+        self._fallback: dict[int, list[int]] = {}
         self._policy_zone = 0
         #: Until the first zone lists are built: no CPU is up, no page is taken.
         self._untouched = True
@@ -101,6 +102,11 @@ class PageAllocator:
 
     # --- zone lists
 
+    def zonelist(self, nid: int) -> Iterator[Zone]:
+        """Populated zones in which the kernel looks for memory for itself near a node, the nearest first."""
+        for node in self._fallback.get(nid, ()):
+            yield from (zone for zone in reversed(self.node_data(node).kernel_zones) if zone.populated)
+
     def build_all_zonelists(self, only: int | None = None) -> None:
         """Order the nodes anew and print the result. Linux: ``build_all_zonelists``.
 
@@ -130,6 +136,7 @@ class PageAllocator:
                 self._node_load[node] = self._node_load.get(node, 0) + 1
             order.append(node)
             previous = node
+        self._fallback[local] = order
         for node in order:
             self._check_highest_zone(node)
         if self._state.kernel.has(behaviours.FALLBACK_ORDER_PRINTED):
