@@ -81,6 +81,15 @@ def softreserve_register_resources(system: System) -> Sequence[Initcall]:
 
 @hookimpl
 @for_arch(ARCH)
+def softreserve_sysfs(system: System) -> None:
+    """``/sys/firmware/efi``."""
+    from softreserve.kernel.efi import sysfs
+
+    sysfs.publish(system, {"systab": 0o400})
+
+
+@hookimpl
+@for_arch(ARCH)
 def softreserve_lint(system: System, outcome: Outcome) -> Sequence[Finding]:
     """Ranges that are lost, and capacity that alignment takes."""
     from softreserve_arm64 import lint

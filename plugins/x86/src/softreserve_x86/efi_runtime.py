@@ -6,6 +6,7 @@ efi_unmap_boot_services``.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 
 __all__ = ["as_listed", "runtime_map"]
 
+#: The window that the firmware's regions are mapped into, bytes, from the top down.
+_VA_START: Final = (1 << 64) - (4 << 30)
+_VA_END: Final = (1 << 64) - (68 << 30)
+_PMD_SIZE: Final = 2 << 20
 _RUNTIME: Final = int(EfiAttribute.RUNTIME)
 _BOOT_SERVICES: Final = frozenset({int(EfiType.BOOT_SERVICES_CODE), int(EfiType.BOOT_SERVICES_DATA)})
 
@@ -32,7 +37,8 @@ def runtime_map(system: System) -> EfiMemoryMap | None:
         return None
     if system.machine.boot == "kexec":
         return efi.memmap
-    kept = [d for d in reversed(_merge_regions(efi.memmap.descriptors)) if _should_map_region(d)]
+    merged = reversed(_merge_regions(efi.memmap.descriptors))
+    kept = list(_mapped(d for d in merged if _should_map_region(d)))
     if not efi.dbg:
         # boot services are let go of, unless somebody may want to look at them
         kept = [d for d in kept if d.attribute & _RUNTIME or d.type not in _BOOT_SERVICES]
@@ -62,6 +68,19 @@ def _merge_regions(descriptors: tuple[EfiDescriptor, ...]) -> list[EfiDescriptor
 
 def _should_map_region(descriptor: EfiDescriptor) -> bool:
     return bool(descriptor.attribute & _RUNTIME) or descriptor.type in _BOOT_SERVICES
+
+
+def _mapped(descriptors: Iterable[EfiDescriptor]) -> Iterator[EfiDescriptor]:
+    """Each region with its virtual address: downwards, and at the same place in a huge page as it has in memory.
+
+    One that the window has no room for keeps the address that it had. Linux: ``efi_map_region``.
+    """
+    at = _VA_START
+    for descriptor in descriptors:
+        at -= descriptor.size
+        offset = descriptor.start % _PMD_SIZE
+        at -= (at - offset) % _PMD_SIZE
+        yield attrs.evolve(descriptor, virt=at) if at >= _VA_END else descriptor
 
 
 def as_listed(efi_map: EfiMemoryMap) -> tuple[EfiDescriptor, ...]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from softreserve.kernel.system import System
     from softreserve.model.arch import ArchInfo
+    from softreserve.model.efi import EfiMemoryMap
     from softreserve.model.findings import Finding
     from softreserve.model.handoff import Handoff
     from softreserve.model.machine import Machine
@@ -90,6 +91,23 @@ def softreserve_memory_block_size(system: System) -> int:
     size = MemoryBlockSize(system.kernel, system.log)
     advised = system.nodes.advised_block_size
     return size.probe_memory_block_size(system.stash[SETUP].max_pfn, system.machine.hypervisor, advised)
+
+
+@hookimpl
+@for_arch(ARCH)
+def softreserve_sysfs(system: System) -> None:
+    """What kexec-tools hand over besides memory: ``/sys/firmware/efi`` with its map, and the zero page."""
+    from softreserve.kernel.efi import sysfs
+
+    from softreserve_x86 import boot_params
+
+    def runtime_map() -> EfiMemoryMap | None:
+        from softreserve_x86 import efi_runtime
+
+        return efi_runtime.runtime_map(system) if system.kernel.builtin("EFI_RUNTIME_MAP") else None
+
+    sysfs.publish(system, {"config_table": 0o444, "fw_vendor": 0o444, "runtime": 0o444, "systab": 0o400}, runtime_map)
+    system.sysfs.add("/sys/kernel/boot_params", boot_params.directory(system.handoff))
 
 
 @hookimpl
