@@ -17,6 +17,7 @@ TITLES = {
     "x86": "x86",
     "arm64": "arm64",
     "hmem": "HMAT, hmem devices, the dax bus, kmem, memory tiers",
+    "cxl": "CXL",
 }
 
 

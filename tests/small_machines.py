@@ -10,7 +10,7 @@ import pytest
 from softreserve.config.builds import default_config
 from softreserve.kernel.system import System
 from softreserve.machine.boot import boot
-from softreserve.model.acpi.cedt import Cedt, FixedMemoryWindow
+from softreserve.model.acpi.cedt import Cedt, FixedMemoryWindow, HostBridge
 from softreserve.model.acpi.hmat_tables import MEMORY_PD_VALID, PROCESSOR_PD_VALID, Hmat, Locality, Proximity
 from softreserve.model.acpi.layout import Struct
 from softreserve.model.acpi.srat import GiccAffinity, MemoryAffinity, Srat, X2apicAffinity
@@ -59,7 +59,7 @@ def hmat(value: int = 100, base: int = 1000, domain: int = 1, bandwidth: int | N
 def cedt(start: int, end: int) -> bytes:
     window = FixedMemoryWindow(base_hpa=start, window_size=end - start)
     window.tail = bytes(4)
-    return Cedt([window]).sealed()
+    return Cedt([HostBridge(uid=0, base=0x1000), window]).sealed()
 
 
 def machine(

@@ -28,7 +28,7 @@ from softreserve.views.observe import observe
 VECTORS = Path(__file__).with_name("data") / "vectors"
 INSTALLED = behaviours()
 ALL = [behaviour for found in INSTALLED.values() for behaviour in found]
-WHEELS = {"softreserve", "x86", "arm64", "hmem"}
+WHEELS = {"softreserve", "x86", "arm64", "hmem", "cxl"}
 EVIDENCE = re.compile(r"captured (with programs )?[\w.-]+|vectors [\w-]+ [\d.]+|source read [\d.]+|from history")
 
 

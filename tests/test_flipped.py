@@ -19,7 +19,7 @@ from softreserve.kernel.numa.acpi_numa import AcpiNumaArch, acpi_numa_init
 from softreserve.kernel.numa.numa import NumaState
 from softreserve.kernel.resource import Resource, insert_resource, request_resource
 from softreserve.machine.boot import boot
-from softreserve.model.acpi.cedt import Cedt, FixedMemoryWindow
+from softreserve.model.acpi.cedt import Cedt, FixedMemoryWindow, HostBridge
 from softreserve.model.acpi.madt import GenericInterrupt, Madt
 from softreserve.model.acpi.srat import RintcAffinity, Srat
 from softreserve.model.acpi.tables import Header
@@ -51,15 +51,20 @@ HELD_BY = {
     "crashkernel-cma": "tests/test_contiguous.py",
     "crashkernel-generic": "tests/test_contiguous.py",
     "cxl-acpi-early": "tests/test_flipped.py::test_a_built_in_cxl_acpi_comes_after_the_hmat_before_6_3",
-    "cxl-acpi-tolerates-bad-windows": "plugins/hmem/tests/test_hmem.py",
-    "cxl-acpi-windows": "plugins/hmem/tests/test_hmem.py",
+    "cxl-acpi-tolerates-bad-windows": "plugins/cxl/tests/test_cxl.py",
+    "cxl-acpi-windows": "plugins/cxl/tests/test_cxl.py",
+    "cxl-attach-failure-printed": "plugins/cxl/tests/test_cxl.py::test_the_log_names_what_cannot_be_a_target",
+    "cxl-dpa-partitions": "plugins/cxl/tests/test_cxl.py::test_errnos_around_the_mode_changed_with_partitions",
+    "cxl-dports-with-endpoints": "plugins/cxl/tests/test_cxl.py",
+    "cxl-locked-regions": "plugins/cxl/tests/test_cxl.py::test_a_locked_region_stays",
+    "cxl-pci-needs-mem": "plugins/cxl/tests/test_cxl.py::test_cxl_pci_brings_cxl_mem_from_7_0_on",
     "cxl-windows-need-cxl-acpi": "core/tests/test_acpi_numa.py",
     "cxl-xor-interleave": "tests/test_flipped.py::test_windows_with_xor_arithmetic_are_known_from_6_2_on",
+    "dax-cxl-waits-for-hmem": "tests/test_cxl.py::test_dax_cxl_brings_dax_hmem_from_7_1_on",
     "dax-regions-exclusive": "tests/test_flipped.py::test_a_region_over_another_is_refused_from_7_1_on",
     "efi-stub-aligns-after-rng": "plugins/arm64/tests/test_stub.py",
     "efi-stub-decompresses": "plugins/x86/tests/test_kaslr_command.py",
     "hmem-decides-after-cxl": "plugins/hmem/tests/test_hmem.py",
-    "hmem-defers-to-cxl": "plugins/hmem/tests/test_hmem.py",
     "iomem-depth-8": "tests/test_flipped.py::test_resources_are_indented_five_levels_and_eight_from_7_0_on",
     "kaslr-hugepages-strict": "plugins/x86/tests/test_kaslr.py",
     "kexec-crash-size-counts-low": "tests/test_contiguous.py",
@@ -89,7 +94,7 @@ def recorded(behaviour: Behaviour) -> bool:
 
 
 def test_every_behaviour_is_held_by_a_recording_or_by_a_test_of_the_table() -> None:
-    if missing := {"softreserve", "x86", "arm64", "hmem"} - set(behaviours()):
+    if missing := {"softreserve", "x86", "arm64", "hmem", "cxl"} - set(behaviours()):
         pytest.skip(f"needs all wheels: pip install {' '.join(f'./plugins/{name}' for name in sorted(missing))}")
     assert {name for name, behaviour in ALL.items() if not recorded(behaviour)} == set(HELD_BY)
 
@@ -206,8 +211,8 @@ def test_a_built_in_cxl_acpi_comes_after_the_hmat_before_6_3(release: str, name:
 @pytest.mark.parametrize(("release", "known"), [("6.1", False), ("6.12", True)])
 def test_windows_with_xor_arithmetic_are_known_from_6_2_on(release: str, known: bool) -> None:
     """``drivers/cxl/acpi.c: cxl_acpi_cfmws_verify``: arithmetic 1 beside modulo; 2 is known to nobody."""
-    pytest.importorskip("softreserve_hmem", reason="needs the hmem plugin: pip install ./plugins/hmem")
-    windows = []
+    pytest.importorskip("softreserve_cxl", reason="needs the cxl plugin: pip install ./plugins/cxl")
+    windows: list[HostBridge | FixedMemoryWindow] = [HostBridge(uid=0, base=0x1000)]
     for number in range(3):
         window = FixedMemoryWindow(base_hpa=(16 + number) * GIB, window_size=GIB, interleave_arithmetic=number)
         window.tail = bytes(4)

@@ -125,6 +125,7 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     ("hmat-covers-more", "error", {"above": [RAM, sp(6 * GIB + 2 * MIB, 8 * GIB)]}),
     ("hmat-covers-less", "error", {"tables": {"SRAT": srat(*LOW, memory(1, 6 * GIB, 7 * GIB))}}),
     ("cxl-window", "warning", {"tables": {"CEDT": cedt(6 * GIB, 8 * GIB)}}),
+    ("cxl-not-modelled", "note", {"tables": {"CEDT": cedt(6 * GIB, 8 * GIB)}, "plugins": ("no:cxl",)}),
     ("srat-missing", "error", {"tables": {"SRAT": srat(*LOW), "HMAT": None}}),
     (
         "srat-partial",
@@ -199,6 +200,8 @@ SOUND: list[tuple[str, dict[str, Any]]] = [
     ("hmat-necessary", {"release": "5.8"}),
     ("cxl-window", {"release": "6.1", "tables": {"CEDT": cedt(6 * GIB, 8 * GIB)}}),
     ("cxl-window", {"tables": {"CEDT": cedt(16 * GIB, 17 * GIB)}}),
+    ("cxl-not-modelled", {"tables": {"CEDT": cedt(6 * GIB, 8 * GIB)}}),
+    ("cxl-not-modelled", {"plugins": ("no:cxl",)}),
     ("target-node-guessed", {"arch": ARM64, "release": "6.1"}),
     ("target-node-guessed", {"arch": ARM64, "tables": {"HMAT": None}}),
     ("srat-two-domains", {"tables": {"SRAT": srat(*LOW, memory(1, 6 * GIB, 7 * GIB), memory(2, 7 * GIB, 8 * GIB))}}),
@@ -274,7 +277,7 @@ def rules_in(*folders: str) -> set[str]:
 
 
 def named_rules() -> set[str]:
-    plugins = [f"plugins/{name}/src/softreserve_{name}" for name in ("x86", "arm64", "hmem", "kexec")]
+    plugins = [f"plugins/{name}/src/softreserve_{name}" for name in ("x86", "arm64", "hmem", "cxl", "kexec")]
     found = rules_in("core/src/softreserve/views/lint_rules", *plugins)
     numa = (ROOT / "core/src/softreserve/views/lint_rules/numa.py").read_text()
     return found | set(re.findall(r'\("(srat-[a-z]+)", "', numa))

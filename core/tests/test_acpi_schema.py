@@ -22,7 +22,7 @@ from softreserve.config.acpi_schema import (
     build_acpi,
 )
 from softreserve.config.structure import FieldError
-from softreserve.model.acpi.cedt import Cedt, FixedMemoryWindow
+from softreserve.model.acpi.cedt import Cedt, FixedMemoryWindow, HostBridge
 from softreserve.model.acpi.hmat_tables import Hmat, Locality, MemorySideCache, Proximity
 from softreserve.model.acpi.madt import GenericInterrupt, LocalX2apic, Madt
 from softreserve.model.acpi.slit import Slit
@@ -94,7 +94,9 @@ def test_a_madt_comes_with_any_other_table_and_never_alone() -> None:
     assert set(build_acpi(Acpi(slit=SlitTable(((10,),))), PC, 4)) == {"SLIT", "APIC"}
     window = build_acpi(Acpi(windows=(CxlWindow(Size(1 << 32), Size(1 << 30)),)), PC, 4)
     assert set(window) == {"CEDT", "APIC"}
-    (entry,) = Cedt.parse(window["CEDT"]).entries
+    bridge, entry = Cedt.parse(window["CEDT"]).entries
+    assert isinstance(bridge, HostBridge)
+    assert bridge.uid == 0
     assert isinstance(entry, FixedMemoryWindow)
     assert (entry.base_hpa, entry.window_size, entry.tail) == (1 << 32, 1 << 30, bytes(4))
 

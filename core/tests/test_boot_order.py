@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from softreserve.kernel.dax import DaxRegionMade, DaxRegionRequest
+from softreserve.kernel.driver_core.bus import Device
 from softreserve.kernel.initcalls import Initcall, Level
 from softreserve.kernel.kexec import KexecPolicy
 from softreserve.kernel.modules import Module
+from softreserve.kernel.sysfs import Directory
 from softreserve.kernel.system import System
 from softreserve.machine import kexec
 from softreserve.machine.boot import boot
@@ -95,6 +98,18 @@ class EveryHook:
         return None
 
     @hookimpl
+    def softreserve_dax_region(self) -> DaxRegionMade:
+        return DaxRegionMade(0, Directory(), lambda: None)
+
+    @hookimpl
+    def softreserve_dax_claimed(self) -> None:
+        return None
+
+    @hookimpl
+    def softreserve_kexec_hardware(self, machine: Machine) -> Machine:
+        return machine
+
+    @hookimpl
     def softreserve_kexec_policies(self, system: System) -> list[KexecPolicy]:
         return [KexecPolicy("default", "nothing changes")]
 
@@ -158,12 +173,17 @@ def test_the_rest_is_asked_on_request() -> None:
     hooks.lint(system, Outcome(()), Outcome(()))
     hooks.stub_place_image(system.machine, None)
     hooks.dax_capacity(system, PhysRange(0, 1))
+    hooks.dax_claimed(system, PhysRange(0, 1))
+    hooks.dax_region(system, DaxRegionRequest(Device("x", "/sys/devices/x", -1), 0, 0, 1, 0))
     assert calls == [
         "softreserve_kexec_policies",
         "softreserve_kexec_load",
+        "softreserve_kexec_hardware",
         "softreserve_lint",
         "softreserve_stub_place_image",
         "softreserve_dax_capacity",
+        "softreserve_dax_claimed",
+        "softreserve_dax_region",
     ]
 
 

@@ -8,9 +8,11 @@ from softreserve.kernel.resource import (
     IORES_DESC_SOFT_RESERVED,
     IORESOURCE_MEM,
     Resource,
+    ResourceTree,
     insert_resource,
 )
 from softreserve.kernel.system import System
+from softreserve.model.behaviours import SOFT_RESERVED_IN_OWN_TREE
 from softreserve.model.dax import DaxOffer
 from softreserve.plugins.hookspecs import hookimpl
 from softreserve.testing.memory import boot_memory
@@ -55,7 +57,10 @@ class Firmware:
         system.nodes.set_pxm_node_maps({nid: pxm for pxm, nid in self._pxms.items()})
         for start, end, _ in self._ranges:
             res = Resource(start, end - 1, "Soft Reserved", IORESOURCE_MEM, IORES_DESC_SOFT_RESERVED)
-            insert_resource(system.iomem.root, res)
+            insert_resource(self._tree(system).root, res)
+
+    def _tree(self, system: System) -> ResourceTree:
+        return system.soft_reserved if system.kernel.has(SOFT_RESERVED_IN_OWN_TREE) else system.iomem
 
     @hookimpl
     def softreserve_dax_devices(self) -> Sequence[DaxOffer]:
@@ -77,6 +82,7 @@ def boot_hmem() -> Callable[..., System]:
         cmdline: str = "",
         acpi: dict[str, bytes] | None = None,
         modules: Sequence[str] = (),
+        others: Sequence[object] = (),
     ) -> System:
         firmware = Firmware(ranges, offers, pxms or {0: 0, 1: 1})
         system = boot_memory(
@@ -85,7 +91,11 @@ def boot_hmem() -> Callable[..., System]:
             cmdline=cmdline,
             config={**CONFIG, **(config or {})},
             possible=range(8),
-            plugins=[("firmware", firmware), ("hmem", softreserve_hmem.plugin)],
+            plugins=[
+                ("firmware", firmware),
+                ("hmem", softreserve_hmem.plugin),
+                *((f"other{number}", other) for number, other in enumerate(others)),
+            ],
             acpi=acpi,
         )
         for name in modules:

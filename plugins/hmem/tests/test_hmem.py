@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from errno import ENOMEM
 
 import pytest
+from softreserve.kernel.dax import DaxRegionRequest
+from softreserve.kernel.driver_core.bus import Device
+from softreserve.kernel.modules import Module
+from softreserve.kernel.resource import IORES_DESC_CXL, IORESOURCE_MEM, Resource, insert_resource
 from softreserve.kernel.system import System
-from softreserve.model.acpi.cedt import Cedt, FixedMemoryWindow
 from softreserve.model.acpi.hmat_tables import Hmat, Proximity
 from softreserve.model.acpi.srat import CpuAffinity, MemoryAffinity, Srat
 from softreserve.model.acpi.tables import Header
 from softreserve.model.dax import DaxOffer
+from softreserve.model.ranges import PhysRange
+from softreserve.plugins.hooks import hooks_of
+from softreserve.plugins.hookspecs import hookimpl
 
 Boot = Callable[..., System]
 MIB = 1 << 20
@@ -231,57 +238,76 @@ def test_built_in_modules_start_in_the_order_in_which_they_are_linked(boot_hmem:
     assert old.modules.unload("device_dax") < 0
 
 
-# --- CXL
+# --- windows of CXL
 
 
-def cedt(*windows: tuple[int, int], ways: int = 0) -> dict[str, bytes]:
-    """A CEDT with windows (start, size), each with one interleave target."""
-    entries = []
-    for start, size in windows:
-        window = FixedMemoryWindow(base_hpa=start, window_size=size, interleave_ways=ways)
-        window.tail = bytes(4)
-        entries.append(window)
-    return {"CEDT": Cedt(entries, header=Header(signature=b"CEDT")).sealed()}
+class Windows:
+    """Stands for CXL: one window in ``/proc/iomem``, and a region that has all of a range, or none."""
+
+    def __init__(self, window: tuple[int, int], region: tuple[int, int] | None = None) -> None:
+        self._window = window
+        self._region = region
+
+    @hookimpl
+    def softreserve_modules(self, system: System) -> list[Module]:
+        start, end = self._window
+
+        def init() -> int:
+            res = Resource(start, end - 1, "CXL Window 0", IORESOURCE_MEM, IORES_DESC_CXL)
+            return insert_resource(system.iomem.root, res)
+
+        return [Module("cxl_acpi", "CXL_ACPI", "drivers/cxl/acpi.c", init)]
+
+    @hookimpl
+    def softreserve_dax_claimed(self, where: PhysRange) -> str | None:
+        region = self._region
+        return "CXL region0" if region and region[0] <= where.start and where.end <= region[1] else None
 
 
-def test_newer_kernels_leave_ranges_in_cxl_windows_to_cxl(boot_hmem: Boot) -> None:
+def test_ranges_in_windows_are_left_to_cxl_until_7_0(boot_hmem: Boot) -> None:
     ranges = [(9 * GIB, 10 * GIB, 1), (12 * GIB, 13 * GIB, 1)]
-    acpi = cedt((12 * GIB, 4 * GIB))
-    new = boot_hmem("6.12", ranges, acpi=acpi, modules=["dax_hmem"])
+    windows = Windows((12 * GIB, 16 * GIB))
+    new = boot_hmem("6.12", ranges, others=[windows], modules=["dax_hmem"])
     assert set(new.modules.live()) == {"cxl_acpi", "dax_hmem"}
-    # The decoder of the window has taken number 0.
-    assert hmem_names(new) == ["hmem.1", "hmem_platform.0"]
-    assert new.iomem.lines()[-2:] == ["300000000-3ffffffff : CXL Window 0", "  300000000-33fffffff : Soft Reserved"]
-    without = boot_hmem("6.12", ranges, acpi=acpi, config={"CXL_REGION": "n"}, modules=["dax_hmem"])
+    assert hmem_names(new) == ["hmem.0", "hmem_platform.0"]
+    without = boot_hmem("6.12", ranges, others=[windows], config={"CXL_REGION": "n"}, modules=["dax_hmem"])
     assert hmem_names(without) == ["hmem.0", "hmem.1", "hmem_platform.0"]
-    old = boot_hmem("6.1", ranges, acpi=acpi, modules=["dax_hmem", "cxl_acpi"])
+    old = boot_hmem("6.1", ranges, others=[windows], modules=["dax_hmem", "cxl_acpi"])
     assert hmem_names(old) == ["hmem.0", "hmem.1"]
-    assert new.modules.unload("cxl_acpi") == 0
-    assert not any("CXL" in line for line in new.iomem.lines())
 
 
-def test_a_window_grows_over_what_it_cuts_and_the_next_one_loses_that(boot_hmem: Boot) -> None:
-    system = boot_hmem("6.12", acpi=cedt((8 * GIB, 2 * GIB), (10 * GIB, 8 * GIB)), modules=["cxl_acpi"])
-    assert system.iomem.lines()[1:] == [
-        "200000000-43fffffff : CXL Window 0",
-        f"  {SP} : Soft Reserved",
-        "440000000-47fffffff : CXL Window 1",
-    ]
+@pytest.mark.parametrize(
+    ("region", "devices"),
+    [
+        (None, ["hmem.0", "hmem.1"]),
+        ((12 * GIB, 13 * GIB), ["hmem.0"]),
+        ((12 * GIB, 13 * GIB - 1), ["hmem.0", "hmem.1"]),
+    ],
+)
+def test_from_7_1_on_a_range_is_left_to_a_region_that_has_all_of_it(
+    boot_hmem: Boot, region: tuple[int, int] | None, devices: list[str]
+) -> None:
+    ranges = [(9 * GIB, 10 * GIB, 1), (12 * GIB, 13 * GIB, 1)]
+    system = boot_hmem(
+        "7.3", ranges, others=[Windows((12 * GIB, 16 * GIB), region)], config={"DEV_DAX_CXL": "m"}, modules=["dax_hmem"]
+    )
+    assert set(system.modules.live()) == {"cxl_acpi", "dax_hmem"}
+    directory = system.sysfs.listdir("/sys/devices/platform/hmem_platform.0")
+    assert isinstance(directory, list)
+    assert [name for name in directory if name.startswith("hmem.")] == devices
 
 
-@pytest.mark.parametrize(("release", "windows"), [("6.1", 0), ("6.12", 1)])
-def test_a_window_that_overlaps_another_is_fatal_for_older_kernels(boot_hmem: Boot, release: str, windows: int) -> None:
-    acpi = cedt((32 * GIB, 4 * GIB), (34 * GIB, 4 * GIB))
-    system = boot_hmem(release, acpi=acpi, modules=["cxl_acpi"])
-    assert sum("CXL Window" in line for line in system.iomem.lines()) == windows
-
-
-def test_a_window_off_the_grid_is_named_in_the_log(boot_hmem: Boot) -> None:
-    acpi = cedt((32 * GIB + MIB, 4 * GIB))
-    old, new = (boot_hmem(release, acpi=acpi, modules=["cxl_acpi"]) for release in ("6.1", "6.12"))
-    reason = "cxl_acpi ACPI0017:00: CFMWS Base HPA not 256MB aligned"
-    assert old.log.lines[-2:] == [reason, "cxl_acpi ACPI0017:00: CFMWS range 0x800100000-0x9000fffff not registered"]
-    assert new.log.lines[-2:] == [
-        reason,
-        "cxl_acpi ACPI0017:00: Failed to add decode range: [0x800100000 - 0x9000fffff] (-22)",
-    ]
+def test_another_driver_gets_a_region_of_its_own(boot_hmem: Boot) -> None:
+    system = boot_hmem("7.3", config={"DEV_DAX_CXL": "m"}, modules=ALL)
+    parent = Device("dax_region7", "/sys/devices/x/dax_region7", -1)
+    hooks = hooks_of(system)
+    made = hooks.dax_region(system, DaxRegionRequest(parent, 7, 32 * GIB, 33 * GIB, 2, memmap_on_memory=True))
+    assert made is not None
+    assert made.status == 0
+    system.sysfs.add(parent.path, made.contents)
+    assert read(system, f"{parent.path}/dax7.0/memmap_on_memory") == "1"
+    assert "  800000000-83fffffff : System RAM (kmem)" in system.iomem.lines()
+    again = hooks.dax_region(system, DaxRegionRequest(parent, 8, 32 * GIB, 33 * GIB, 2))
+    assert again is not None
+    assert again.status == -ENOMEM
+    assert system.log.lines[-1] == "cxl dax_region7: dax_region resource conflict for [mem 0x800000000-0x83fffffff]"

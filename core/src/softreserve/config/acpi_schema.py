@@ -5,14 +5,15 @@ Sizes and addresses are bytes; latencies nanoseconds; bandwidths MB/s.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import struct
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import NewType
 
 import attrs
 
 from softreserve.config.structure import FieldError, a_number, one_of
-from softreserve.model.acpi.cedt import Cedt, FixedMemoryWindow
+from softreserve.model.acpi.cedt import Cedt, FixedMemoryWindow, HostBridge
 from softreserve.model.acpi.hmat_tables import Hmat, Locality, MemorySideCache, Proximity
 from softreserve.model.acpi.layout import Struct
 from softreserve.model.acpi.madt import Madt
@@ -27,6 +28,7 @@ from softreserve.model.acpi.srat import (
 )
 from softreserve.model.acpi.tables import Header
 from softreserve.model.arch import ArchInfo
+from softreserve.model.cxl import GRANULARITIES, WAYS, ways_to_eiw
 from softreserve.model.errors import shown
 from softreserve.model.machine import CPUS_MAX
 from softreserve.model.units import U32_MAX
@@ -56,6 +58,13 @@ _NO_ENTRY = 0xFFFF
 _PICOSECONDS = 1000
 
 _HANDLE = 16  # bytes
+
+#: What a window may be used for: devices of types 2 and 3, volatile and persistent memory; and that it never moves.
+_UNRESTRICTED = 0x0F
+_FIXED = 0x10
+#: Where registers of made-up host bridges lie: anywhere but 0, and of that many bytes each.
+_CHBS_BASE = 0xFE00_0000
+_CHBS_SIZE = 0x10000
 
 
 _DOMAIN = a_number(0, U32_MAX)
@@ -202,10 +211,21 @@ class HmatTable:
 
 @attrs.frozen
 class CxlWindow:
-    """A CXL fixed memory window."""
+    """A CXL fixed memory window over host bridges, which are named by their ``uid``."""
 
     start: Size
     size: Size
+    targets: tuple[int, ...] = attrs.field(default=(0,))
+    granularity: Size = attrs.field(default=Size(GRANULARITIES[0]), validator=one_of(GRANULARITIES))
+    fixed: bool = False
+    qtg: int = attrs.field(default=0, validator=a_number(0, 0xFFFF))
+
+    @targets.validator
+    def _as_many_as_there_can_be(self, attribute: attrs.Attribute[tuple[int, ...]], targets: tuple[int, ...]) -> None:
+        if len(targets) not in WAYS:
+            raise FieldError(attribute.name, f"a window has {', '.join(map(str, WAYS))} targets, not {len(targets)}")
+        if not all(0 <= uid <= U32_MAX for uid in targets):
+            raise FieldError(attribute.name, "the uid of a host bridge has 32 bits")
 
 
 @attrs.frozen
@@ -218,8 +238,11 @@ class Acpi:
     windows: tuple[CxlWindow, ...] = ()
 
 
-def build_acpi(acpi: Acpi, arch: ArchInfo, cpus: int) -> dict[str, bytes]:
-    """Whole tables by signature; the MADT lists ``cpus`` processors wherever another table is there."""
+def build_acpi(acpi: Acpi, arch: ArchInfo, cpus: int, cxl_bridges: Sequence[int] = ()) -> dict[str, bytes]:
+    """Whole tables by signature; the MADT lists ``cpus`` processors wherever another table is there.
+
+    :param cxl_bridges: numbers of CXL host bridges, for the CEDT; those that windows name are there anyway.
+    """
     tables: dict[str, bytes] = {}
     if acpi.srat is not None:
         tables["SRAT"] = Srat(_srat(acpi.srat, arch), header=Header(signature=b"SRAT", revision=3)).sealed()
@@ -227,17 +250,27 @@ def build_acpi(acpi: Acpi, arch: ArchInfo, cpus: int) -> dict[str, bytes]:
         tables["SLIT"] = Slit(acpi.slit.distances).sealed()
     if acpi.hmat is not None:
         tables["HMAT"] = Hmat(tuple(_hmat(acpi.hmat)), header=Header(signature=b"HMAT", revision=2)).sealed()
-    if acpi.windows:
-        tables["CEDT"] = Cedt([_window(window) for window in acpi.windows]).sealed()
+    if acpi.windows or cxl_bridges:
+        uids = dict.fromkeys((*cxl_bridges, *(uid for window in acpi.windows for uid in window.targets)))
+        bridges = [HostBridge(uid=uid, base=_CHBS_BASE + at * _CHBS_SIZE) for at, uid in enumerate(uids)]
+        tables["CEDT"] = Cedt([*bridges, *(_window(window) for window in acpi.windows)]).sealed()
     if tables:
         tables["APIC"] = Madt([arch.madt_processor(number) for number in range(cpus)]).sealed()
     return tables
 
 
 def _window(window: CxlWindow) -> FixedMemoryWindow:
-    found = FixedMemoryWindow(base_hpa=window.start, window_size=window.size)
-    # One way, so one target: the host bridge with identifier 0. Without it the kernel finds the entry too short.
-    found.tail = bytes(4)
+    ways = len(window.targets)
+    found = FixedMemoryWindow(
+        length=FixedMemoryWindow.size() + 4 * ways,
+        base_hpa=window.start,
+        window_size=window.size,
+        interleave_ways=ways_to_eiw(ways),
+        granularity=GRANULARITIES.index(window.granularity),
+        restrictions=_UNRESTRICTED | _FIXED * window.fixed,
+        qtg_id=window.qtg,
+    )
+    found.tail = struct.pack(f"<{ways}I", *window.targets)
     return found
 
 

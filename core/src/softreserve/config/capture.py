@@ -21,6 +21,7 @@ from softreserve.plugins.architectures import arch_info
 
 if TYPE_CHECKING:
     from softreserve.model.arch import ArchInfo
+    from softreserve.model.cxl import CxlHostBridge
     from softreserve.model.steps import KexecScenario, Step
 
 __all__ = ["PAGE_SIZES", "read_capture"]
@@ -65,6 +66,13 @@ def read_capture(path: StrPath, *, with_steps: bool = True) -> Scenario:
         what_follows = document("steps.toml", may_be_blank=True)  # a boot without steps
         steps, kexec = scenario_steps(what_follows.read(), kernel, second)
         what_follows.check_keys()
+    cxl: tuple[CxlHostBridge, ...] = ()
+    if os.path.lexists(os.path.join(directory, "cxl.toml")):
+        from softreserve.config.cxl import host_bridges
+
+        devices = document("cxl.toml")
+        cxl = host_bridges(devices.read())
+        devices.check_keys()
     name = os.path.basename(case) or "input"
     wrong = name_problem(name)
     if wrong is not None:
@@ -78,6 +86,7 @@ def read_capture(path: StrPath, *, with_steps: bool = True) -> Scenario:
         efi_map=efi_map,
         acpi=acpi,
         image=image,
+        cxl=cxl,
         **cpus,
     )
     return Scenario(machine, steps, kexec, path=path, recorded=True, gaps=gaps)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, NewType
+from typing import TYPE_CHECKING, Any, NewType
 
 import attrs
 
@@ -14,7 +14,7 @@ from softreserve.config.acpi_schema import Acpi, Size, build_acpi
 from softreserve.config.builds import default_config
 from softreserve.config.capture import PAGE_SIZES
 from softreserve.config.parts import checked_cmdline
-from softreserve.config.reader import Document, Problems, StrPath, check_inside, parse_size, read_text
+from softreserve.config.reader import Document, Problems, StrPath, Table, check_inside, parse_size, read_text
 from softreserve.config.steps import scenario_steps
 from softreserve.config.structure import FieldError, a_number, one_of, structure
 from softreserve.model import e820
@@ -29,6 +29,9 @@ from softreserve.model.ranges import PhysRange
 from softreserve.model.scenario import Scenario
 from softreserve.model.units import EFI_PAGE_SIZE
 from softreserve.plugins.architectures import arch_info, presumed_arch
+
+if TYPE_CHECKING:
+    from softreserve.model.cxl import CxlHostBridge
 
 __all__ = ["MachineFile", "read_machine_file"]
 
@@ -46,7 +49,8 @@ _E820_TYPES = {
     "soft reserved": e820.SOFT_RESERVED,
 }
 _DEFAULT_ATTRIBUTES = EfiAttribute.WB | EfiAttribute.WT | EfiAttribute.WC | EfiAttribute.UC
-_STEP_KEYS = ("step", "kexec")
+#: What is read key by key, as captures are.
+_OTHER_KEYS = ("step", "kexec", "cxl")
 
 
 @attrs.frozen
@@ -143,13 +147,14 @@ def read_machine_file(path: StrPath, data: bytes | None = None) -> Scenario:
     document = Document(path, problems, data)
     top = document.read()
     problems.check()
-    values = {name: value for name, value in top.values.items() if name not in _STEP_KEYS}
+    values = {name: value for name, value in top.values.items() if name not in _OTHER_KEYS}
     found, wrong = structure(values, MachineFile, _HOOKS)
     for key, message in wrong:
         document.problem(key, message)
     problems.check()
     assert found is not None
-    machine = _machine(found, Path(document.path), document)
+    cxl = _cxl(top)
+    machine = _machine(found, Path(document.path), document, cxl)
     steps, kexec = scenario_steps(top, machine.kernel, None) if machine is not None else ((), None)
     top.asked.update(dict.fromkeys(values))
     document.check_keys(strict=True)
@@ -158,7 +163,16 @@ def read_machine_file(path: StrPath, data: bytes | None = None) -> Scenario:
     return Scenario(machine, steps, kexec, plugins=found.plugins, path=document.path)
 
 
-def _machine(found: MachineFile, path: Path, document: Document) -> Machine | None:
+def _cxl(top: Table) -> tuple[CxlHostBridge, ...]:
+    table = top.table("cxl")
+    if table is None:
+        return ()
+    from softreserve.config.cxl import host_bridges
+
+    return host_bridges(table)
+
+
+def _machine(found: MachineFile, path: Path, document: Document, cxl: tuple[CxlHostBridge, ...]) -> Machine | None:
     problems = document.problems
     if (found.efi_map_file is not None) + bool(found.efi_map) > 1:
         document.problem(("efi_map_file",), "give either efi_map or efi_map_file")
@@ -193,7 +207,7 @@ def _machine(found: MachineFile, path: Path, document: Document) -> Machine | No
         cmdline=cmdline,
         efi_map=efi_map,
         e820=tuple(E820Entry(item.start, item.size, item.type) for item in found.e820) or None,
-        acpi=acpi | build_acpi(found.acpi, arch_info(kernel.arch), cpus),
+        acpi=acpi | build_acpi(found.acpi, arch_info(kernel.arch), cpus, [bridge.uid for bridge in cxl]),
         cpus=cpus,
         image=found.image.build(),
         boot="loader" if found.e820 else "stub",
@@ -201,6 +215,7 @@ def _machine(found: MachineFile, path: Path, document: Document) -> Machine | No
         hypervisor=found.hypervisor,
         la57=found.la57,
         cpu_vendor=found.cpu_vendor,
+        cxl=cxl,
     )
 
 

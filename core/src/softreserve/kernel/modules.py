@@ -68,6 +68,8 @@ class Module:
     depends: tuple[str, ...] = ()
     #: Modules that are loaded before, where they are to be had, and may go again. Linux: ``MODULE_SOFTDEP("pre: ..")``.
     soft_depends: tuple[str, ...] = ()
+    #: Whether there is a device that it is for, so that udev loads it.
+    has_device: bool = True
     live: bool = False
 
 
@@ -139,12 +141,10 @@ class Modules:
                 self._state.printk(f"{module.name}: unknown parameter '{name}' ignored", "kernel/module/main.c")
 
     def coldplug(self) -> None:
-        """Load every loadable module, as udev does on a machine that has the devices for them.
-
-        A module without a device for its drivers changes nothing, so that who is there need not be asked.
-        """
+        """Load every loadable module that has a device, as udev does; one without would change nothing."""
         for name in self.names():
-            self.load(name)
+            if self._modules[name].has_device:
+                self.load(name)
 
     def unload(self, name: str) -> int:
         """``rmmod NAME``: 0, -ENOENT where it is not loaded, -EBUSY where it is built in or another needs it."""

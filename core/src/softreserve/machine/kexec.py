@@ -39,4 +39,5 @@ def load(system: System, request: KexecRequest) -> KexecImage:
     if image is None:
         loaded = ", ".join(hooks.names) or "none"
         raise MachineError(f"no loaded plugin does {request.syscall} on {system.machine.arch}; loaded: {loaded}")
-    return attrs.evolve(image, machine=policy.finish(system, image.machine))
+    machine = hooks.kexec_hardware(system, image.machine) or image.machine
+    return attrs.evolve(image, machine=policy.finish(system, machine))

@@ -99,6 +99,12 @@ def _dax(system: System) -> Iterator[str]:
     for name in sorted(directory.listing(), key=natural):
         if name.startswith("hmem"):
             yield from _dump(directory.get(name), f"{platform}/{name}")
+    # Devices of other regions, each by itself.
+    bus = _directory(system.sysfs, "/sys/bus/dax/devices")
+    for name in sorted(bus.listing(), key=natural):
+        where = system.sysfs.resolve(f"/sys/bus/dax/devices/{name}")
+        if where is not None and not where.startswith(f"{platform}/hmem"):
+            yield from _dump(system.sysfs.node(where), where)
 
 
 def _memory_blocks(system: System) -> Iterator[str]:

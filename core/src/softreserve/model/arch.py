@@ -45,6 +45,10 @@ def _cpuinfo(machine: Machine) -> str:
     return ""
 
 
+def _invalidates_no_memregions(machine: Machine) -> bool:
+    return False
+
+
 class Bounds(NamedTuple):
     """Which numbers an option can be: from ``low`` to ``high``, both included, in multiples of ``step``."""
 
@@ -82,6 +86,8 @@ class ArchInfo(NamedTuple):
     :param parameters: words of the command line that nothing but this architecture knows: ``NAME`` or ``NAME=VALUE``.
     :param mem_means: what ``mem=`` gives.
     :param presumed: whether a description that names no architecture is taken to be one of this.
+    :param invalidates_memregions: whether a machine's CPUs can drop what they cached of memory that goes.
+        Linux: ``cpu_cache_has_invalidate_memregion()``.
     :param kexec_loaders: by system call, what loads the next kernel: takes a
         :class:`~softreserve.kernel.system.System` and the request.
     """
@@ -105,6 +111,7 @@ class ArchInfo(NamedTuple):
     parameters: frozenset[str] = frozenset()
     mem_means: str = "an amount of memory"
     presumed: bool = False
+    invalidates_memregions: Callable[[Machine], bool] = _invalidates_no_memregions
     kexec_loaders: Mapping[str, Callable[[Any, KexecRequest], KexecImage]] = {}
 
     def option_problem(self, name: str, value: str | int) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -12,6 +13,9 @@ from softreserve.model.errors import MachineError
 from softreserve.model.kernel import Kernel
 from softreserve.model.names import name_problem
 from softreserve.model.ranges import PhysRange
+
+if TYPE_CHECKING:
+    from softreserve.model.cxl import CxlHostBridge
 
 __all__ = ["CPUS_MAX", "E820Entry", "KernelImage", "Machine"]
 
@@ -53,6 +57,7 @@ class Machine:
     :param e820: a boot loader's (or kexec's) zero page table; ``None`` when the EFI stub makes it.
     :param acpi: whole ACPI tables, as bytes, by signature: ``SRAT``, ``HMAT``, ``SLIT``, ``APIC``, ``CEDT``.
     :param unknown: signatures of tables that the machine may have all the same: whoever described it did not know them.
+    :param cxl: CXL host bridges with what is behind them.
     :param boot: how the kernel was entered: ``"stub"`` (EFI stub), ``"loader"`` (e820 and perhaps an EFI map from
         a boot loader) or ``"kexec"``.
     :param setup_data: ranges of the boot loader's setup_data nodes (x86), in list order.
@@ -78,6 +83,7 @@ class Machine:
     la57: bool = False
     cpu_vendor: str = "AuthenticAMD"
     unknown: frozenset[str] = frozenset()
+    cxl: tuple[CxlHostBridge, ...] = ()
 
     @name.validator
     def _has_its_alphabet(self, _: object, name: str) -> None:

@@ -28,6 +28,7 @@ from softreserve.plugins.entrypoints import EntryPoint, entry_points
 if TYPE_CHECKING:
     import click
 
+    from softreserve.kernel.dax import DaxRegionMade, DaxRegionRequest
     from softreserve.kernel.kexec import KexecPolicy
     from softreserve.kernel.modules import Module
     from softreserve.kernel.system import System
@@ -224,6 +225,16 @@ class Hooks:
         """See :func:`softreserve.plugins.hookspecs.softreserve_sysfs`."""
         self._tell("softreserve_sysfs", system=system)
 
+    def dax_region(self, system: System, request: DaxRegionRequest) -> DaxRegionMade | None:
+        """See :func:`softreserve.plugins.hookspecs.softreserve_dax_region`."""
+        from softreserve.kernel.dax import DaxRegionMade
+
+        return self._first("softreserve_dax_region", DaxRegionMade, system=system, request=request)
+
+    def dax_claimed(self, system: System, where: PhysRange) -> str | None:
+        """See :func:`softreserve.plugins.hookspecs.softreserve_dax_claimed`."""
+        return self._first("softreserve_dax_claimed", str, system=system, where=where)
+
     def kexec_policies(self, system: System) -> list[KexecPolicy]:
         """See :func:`softreserve.plugins.hookspecs.softreserve_kexec_policies`."""
         from softreserve.kernel.kexec import KexecPolicy
@@ -235,6 +246,12 @@ class Hooks:
         from softreserve.model.kexec import KexecImage
 
         return self._first("softreserve_kexec_load", KexecImage, system=system, request=request)
+
+    def kexec_hardware(self, system: System, machine: Machine) -> Machine | None:
+        """See :func:`softreserve.plugins.hookspecs.softreserve_kexec_hardware`."""
+        from softreserve.model.machine import Machine
+
+        return self._first("softreserve_kexec_hardware", Machine, system=system, machine=machine)
 
     def lint(self, system: System, outcome: Outcome, onlined: Outcome) -> list[Finding]:
         """See :func:`softreserve.plugins.hookspecs.softreserve_lint`."""

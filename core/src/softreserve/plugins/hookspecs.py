@@ -15,6 +15,7 @@ import pluggy
 if TYPE_CHECKING:
     import click
 
+    from softreserve.kernel.dax import DaxRegionMade, DaxRegionRequest
     from softreserve.kernel.initcalls import Initcall
     from softreserve.kernel.kexec import KexecPolicy
     from softreserve.kernel.modules import Module
@@ -232,6 +233,36 @@ def softreserve_sysfs(system: System) -> None:
     """
 
 
+@hookspec(firstresult=True)
+def softreserve_dax_region(system: System, request: DaxRegionRequest) -> DaxRegionMade | None:
+    """Make a dax region for another driver than those of soft reserved memory.
+
+    Stage: running, when a driver binds to the device that has the memory.
+    Calls: once per device and binding. First result wins; ``None`` means "no dax bus".
+    Kernel: ``alloc_dax_region()`` in ``drivers/dax/bus.c``, called by ``drivers/dax/cxl.c``.
+
+    :param system: the kernel that runs.
+    :param request: whose memory, in bytes, half open, and the node that it would be.
+    :returns: the region, or why there is none (``-errno``); or ``None``.
+    :raises MachineError: never in a sound plugin.
+    """
+
+
+@hookspec(firstresult=True)
+def softreserve_dax_claimed(system: System, where: PhysRange) -> str | None:
+    """Say that another driver has a soft reserved range, so that no hmem device is made of it.
+
+    Stage: running, when every driver had its chance; while booting, where they are built in.
+    Calls: once per range that lies where another driver may have it. First result wins; ``None`` means "nobody".
+    Kernel: ``cxl_region_contains_resource()`` in ``drivers/cxl/core/region.c``.
+
+    :param system: the kernel that runs.
+    :param where: bytes, half open.
+    :returns: who has all of it, in words; or ``None``.
+    :raises MachineError: never in a sound plugin.
+    """
+
+
 # ------------------------------------------------------------------------------------------------------------- kexec
 
 
@@ -261,6 +292,21 @@ def softreserve_kexec_load(system: System, request: KexecRequest) -> KexecImage 
     :param request: system call, policy, command line and sizes in bytes.
     :returns: the loaded image; or ``None``.
     :raises MachineError: the request cannot be carried out as asked.
+    """
+
+
+@hookspec(firstresult=True)
+def softreserve_kexec_hardware(system: System, machine: Machine) -> Machine | None:
+    """Say what the next kernel finds of devices that keep their state.
+
+    Stage: kexec, after :func:`softreserve_kexec_load`.
+    Calls: once per kexec. First result wins; ``None`` means "nothing changed".
+    Kernel: none; no reset comes between two kernels.
+
+    :param system: the kernel that runs.
+    :param machine: what the next kernel sees.
+    :returns: the same with devices as they are now; or ``None``.
+    :raises MachineError: never in a sound plugin.
     """
 
 

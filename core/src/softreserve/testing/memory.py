@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel.resource import IORESOURCE_BUSY, IORESOURCE_SYSTEM_RAM, Resource, insert_resource
 from softreserve.kernel.system import System
@@ -12,6 +12,9 @@ from softreserve.model.cmdline import CommandLine
 from softreserve.model.kernel import Kernel
 from softreserve.model.machine import Machine
 from softreserve.plugins.hooks import load
+
+if TYPE_CHECKING:
+    from softreserve.model.cxl import CxlHostBridge
 
 __all__ = ["CONFIG", "boot_memory"]
 
@@ -42,6 +45,7 @@ def boot_memory(
     cpus: int = 2,
     plugins: Sequence[tuple[str, object]] = (),
     acpi: Mapping[str, bytes] | None = None,
+    cxl: tuple[CxlHostBridge, ...] = (),
 ) -> System:
     """Boot a kernel that has memory and nodes and nothing else.
 
@@ -51,9 +55,10 @@ def boot_memory(
     :param page_size: bytes.
     :param plugins: ``(name, plugin)`` that are asked for initcalls, modules and sysfs, but know of no architecture.
     :param acpi: tables, by signature.
+    :param cxl: CXL host bridges.
     """
     kernel = Kernel(release, _ARCH, page_size=page_size, config={**CONFIG, **(config or {})})
-    machine = Machine("test", kernel=kernel, cmdline=CommandLine(cmdline), cpus=cpus, acpi=acpi or {})
+    machine = Machine("test", kernel=kernel, cmdline=CommandLine(cmdline), cpus=cpus, acpi=acpi or {}, cxl=cxl)
     hooks = load([], extra=plugins)
     system = System(machine, hooks)
     _place(system, ranges, possible)

@@ -89,26 +89,15 @@ HMEM_DEFERS_TO_CXL: Final = Behaviour(
         "6.3",
         "cxl/dax: Create dax devices for CXL RAM regions",
         "source read 6.1.192",
-        "source read 6.12.117",
+        "captured with programs x86-6.12-cxl-window-sp",
     ),
     until=Boundary(
         "7.1",
         "dax/hmem: Gate Soft Reserved deferral on DEV_DAX_CXL",
-        "source read 6.12.117",
+        "captured with programs x86-6.18-cxl-window-sp",
         "source read 7.3.4",
     ),
     options=("CXL_REGION",),
-)
-
-CXL_ACPI_EARLY: Final = Behaviour(
-    "cxl-acpi-early",
-    "a built-in cxl_acpi starts at subsys level, before soft reserved ranges are looked at",
-    since=Boundary(
-        "6.3",
-        "cxl/dax: Create dax devices for CXL RAM regions",
-        "source read 6.1.192",
-        "source read 6.12.117",
-    ),
 )
 
 HMAT_CPU_ACCESS_CLASS: Final = Behaviour(
@@ -184,31 +173,6 @@ DAX_MAPPING_IGNORES_MISALIGNED: Final = Behaviour(
         "captured x86-6.1-trace-2; vectors dax-alloc 6.1",
         "captured arm64-6.12-trace-3; vectors dax-alloc 6.12",
     ),
-)
-
-CXL_ACPI_TOLERATES_BAD_WINDOWS: Final = Behaviour(
-    "cxl-acpi-tolerates-bad-windows",
-    "a CXL window that cannot be used is skipped; before, some mistakes made cxl_acpi fail as a whole",
-    since=Boundary(
-        "6.7",
-        "cxl/acpi: Return 'rc' instead of '0' in cxl_parse_cfmws()",
-        "source read 6.1.192",
-        "source read 6.12.117",
-    ),
-)
-
-CXL_XOR_INTERLEAVE: Final = Behaviour(
-    "cxl-xor-interleave",
-    "CXL windows with XOR interleave arithmetic are known",
-    since=Boundary(
-        "6.2", "cxl/acpi: Support CXL XOR Interleave Math (CXIMS)", "source read 6.1.192", "source read 6.12.117"
-    ),
-)
-
-CXL_ACPI_WINDOWS: Final = Behaviour(
-    "cxl-acpi-windows",
-    "cxl_acpi puts CXL windows (CEDT) into /proc/iomem",
-    since=Boundary("6.0", "cxl/acpi: Track CXL resources in iomem_resource", "from history", "source read 6.1.192"),
 )
 
 HMEM_DECIDES_AFTER_CXL: Final = Behaviour(

@@ -43,7 +43,7 @@ class DaxBus(Bus["DevDax", "DaxDriver"], RegionOwner):
         #: Memory of all regions, in kernels where they must not overlap. Linux: ``drivers/dax/bus.c: dax_regions``.
         self.regions = Resource(0, U64_MAX, "DAX Regions", IORESOURCE_MEM)
         self._warned: set[str] = set()
-        self._matches_by_type = system.kernel.has(behaviours.DAX_MATCH_BY_TYPE)
+        self.matches_by_type = system.kernel.has(behaviours.DAX_MATCH_BY_TYPE)
 
     def publish(self) -> None:
         """Show the bus in sysfs. Linux: ``dax_bus_init``."""
@@ -60,7 +60,7 @@ class DaxBus(Bus["DevDax", "DaxDriver"], RegionOwner):
         return device.region.kmem
 
     def _fits(self, driver: DaxDriver, for_kmem: object) -> bool:
-        if not self._matches_by_type:
+        if not self.matches_by_type:
             return driver.match_always
         if driver.type == ("kmem" if for_kmem else "device"):
             return True

@@ -14,28 +14,30 @@ from softreserve.kernel.resource import (
     REGION_DISJOINT,
     Resource,
     region_intersects,
-    release_resource,
-    request_resource,
 )
 from softreserve.model.events import Rule
-from softreserve.model.units import mem_text
+from softreserve.model.ranges import PhysRange
+from softreserve.plugins.hooks import hooks_of
 
 from softreserve_hmem import behaviours
 from softreserve_hmem.dax_sysfs import region_contents
 from softreserve_hmem.hmem_device import HMEM_MADE, NOT_SOFT_RESERVED, HmemDevice, HmemDevices
-from softreserve_hmem.region import DaxRegion, alloc_dax_region
+from softreserve_hmem.made import drop_region, make_region
+from softreserve_hmem.region import DaxRegion, is_aligned
 
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
 
     from softreserve_hmem.bus import DaxBus
 
-__all__ = ["LEFT_TO_CXL", "NO_REGION", "REGION_MADE", "DaxHmem"]
+__all__ = ["LEFT_TO_CXL", "NO_REGION", "REGION_MADE", "TAKEN_BY_CXL", "DaxHmem"]
 
 _FILE: Final = "drivers/dax/hmem/hmem.c"
 
 #: The rule under which the log keeps ranges that get no device because they lie in a CXL window.
 LEFT_TO_CXL: Final = Rule("hmem-left-to-cxl", "left to CXL")
+#: And under which those are kept that a region of CXL has.
+TAKEN_BY_CXL: Final = Rule("hmem-taken-by-cxl", "taken by CXL")
 NO_REGION: Final = Rule("dax-region-refused", "no region: not aligned to large pages")
 REGION_MADE: Final = Rule("dax-region-made", "dax region made")
 
@@ -59,11 +61,10 @@ class HmemDriver:
         idle = self._region_idle.value
         kernel = self._system.kernel
         kmem = kernel.has(behaviours.DAX_MATCH_BY_TYPE) and not idle
-        region = alloc_dax_region(kernel, self._bus, device, device.id, device.span, device.target_node, kmem=kmem)
-        if region is not None and self._conflicts(device, region):
-            return -ENOMEM
+        region = make_region(self._bus, device, device.id, device.span, device.target_node, kmem=kmem)
         if region is None:
-            self._record(device, NO_REGION, "no dax device")
+            if not is_aligned(kernel, device.span[0], device.span[1] + 1 - device.span[0]):
+                self._record(device, NO_REGION, "no dax device")
             return -ENOMEM
         self._record(device, REGION_MADE, f"region {device.id}, for {'kmem' if kmem else 'device_dax'}")
         self._regions[device.name] = region
@@ -71,26 +72,13 @@ class HmemDriver:
         region.create_dev_dax(0 if idle else region.res.size)
         return 0
 
-    def _conflicts(self, device: HmemDevice, region: DaxRegion) -> bool:
-        """Whether another region has part of the memory already; if not, it is this one's now."""
-        if not self._system.kernel.has(behaviours.DAX_REGIONS_EXCLUSIVE):
-            return False
-        if request_resource(self._bus.regions, region.res) == 0:
-            return False
-        where = mem_text(region.res.start, region.res.end + 1)
-        self._system.printk(f"hmem {device.name}: dax_region resource conflict for {where}", "drivers/dax/bus.c")
-        return True
-
     def _record(self, device: HmemDevice, rule: Rule, after: str) -> None:
         start, last = device.span
         self._system.log.record(rule, f"{_FILE}: dax_hmem_probe", start, last + 1, device.name, after)
 
     def remove(self, device: PlatformDevice) -> None:
         """Take the region away with all its devices."""
-        region = self._regions.pop(device.name)
-        region.unregister()
-        if region.res.parent is not None:
-            release_resource(region.res)
+        drop_region(self._regions.pop(device.name))
         device.contents = None
 
 
@@ -125,7 +113,11 @@ class HmemPlatformDriver:
         self._offered.cxl_decided = True
         host, _ = waiting[0]
         for _, res in waiting:
-            self._register(host, res)
+            owner = hooks_of(self._system).dax_claimed(self._system, PhysRange(res.start, res.end + 1))
+            if owner is None:
+                self._register(host, res)
+            else:
+                self._note(res, TAKEN_BY_CXL, f"no hmem device: {owner} has it")
 
     def remove(self, device: PlatformDevice) -> None:
         """Take the devices away, the last one first."""

@@ -38,13 +38,24 @@ _DRIVERS = {"device_dax": "DEV_DAX", "kmem": "DEV_DAX_KMEM"}
 
 def lint(system: System, outcome: Outcome, onlined: Outcome) -> list[Finding]:
     """All findings on a booted system."""
-    found = [*hmat_findings(system, outcome, onlined)]
+    found = [*hmat_findings(system, outcome, onlined), *_without_cxl(system)]
     if outcome.size("ram", "lost") == outcome.total:
         return found
     nobody = _nobody_makes_devices(system)
     if nobody is not None:
         return [*found, nobody]
     return [*found, *_without_device(system, outcome), *_devices(system, outcome), *_drivers(system)]
+
+
+def _without_cxl(system: System) -> Iterator[Finding]:
+    """Windows that nobody knows of here, and the kernel does."""
+    names = {"cxl_acpi", "dax_hmem"}.intersection(system.modules.names())
+    if "CEDT" in system.machine.acpi and system.kernel.enabled("CXL_ACPI") and names == {"dax_hmem"}:
+        message = (
+            "the CEDT's CXL windows are left out, as with CONFIG_CXL_ACPI=n: softreserve-cxl is not installed or not "
+            "loaded; what lies in them may get no hmem device"
+        )
+        yield Finding("note", "cxl-not-modelled", message)
 
 
 def _nobody_makes_devices(system: System) -> Finding | None:

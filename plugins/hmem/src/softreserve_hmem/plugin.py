@@ -12,6 +12,7 @@ from softreserve_hmem.device_dax import DeviceDaxDriver, FsdevDaxDriver
 from softreserve_hmem.kmem import KmemDriver
 
 if TYPE_CHECKING:
+    from softreserve.kernel.dax import DaxRegionMade, DaxRegionRequest
     from softreserve.kernel.initcalls import Initcall
     from softreserve.kernel.modules import Module
     from softreserve.kernel.system import System
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "softreserve_dax_capacity",
     "softreserve_dax_drivers",
+    "softreserve_dax_region",
     "softreserve_lint",
     "softreserve_modules",
     "softreserve_register_resources",
@@ -49,6 +51,14 @@ def softreserve_dax_drivers(system: System) -> Sequence[DaxDriver]:
     if system.kernel.has(behaviours.DAX_FSDEV):
         found.append(FsdevDaxDriver(system))
     return found
+
+
+@hookimpl
+def softreserve_dax_region(system: System, request: DaxRegionRequest) -> DaxRegionMade | None:
+    """Make a region for another driver."""
+    from softreserve_hmem.made import made_region
+
+    return made_region(system, request)
 
 
 @hookimpl

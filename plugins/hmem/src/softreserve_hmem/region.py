@@ -130,12 +130,13 @@ class DaxRegion:
 
     # --- devices
 
-    def create_dev_dax(self, size: int) -> DevDax:
+    def create_dev_dax(self, size: int, *, memmap_on_memory: bool = False) -> DevDax:
         """Make a device of ``size`` bytes at the start of the region: an empty one, or the first with all of it.
 
         Linux: ``devm_create_dev_dax``.
         """
         device = DevDax(self, self.ida.alloc())
+        device.memmap_on_memory = memmap_on_memory
         device.alloc_range(self.res.start, size)
         self.devices[device.name] = device
         self.owner.device_add(device)

@@ -53,8 +53,7 @@ def _hmat_init(system: System) -> None:
 
 
 def modules(system: System) -> list[Module]:
-    """All modules: the bus, hmem devices, dax_hmem, cxl_acpi, and one for every driver that a plugin brings."""
-    kernel = system.kernel
+    """All modules: the bus, hmem devices, dax_hmem, and one for every driver that a plugin brings."""
     bus, devices = system.stash[DAX_BUS], system.stash[HMEM_DEVICES]
     found = [
         Module("dax", "DAX", "drivers/dax/super.c", init=lambda: _publish(bus), level=Level.SUBSYS),
@@ -64,8 +63,6 @@ def modules(system: System) -> list[Module]:
     if _has_hmem_devices(system):
         source, level, parameters = "drivers/dax/hmem/device.c", devices.init_level, (devices.disable,)
         found.append(Module("device_hmem", "DAX", source, devices.hmem_init, level=level, parameters=parameters))
-    if kernel.has(behaviours.CXL_ACPI_WINDOWS):
-        found.append(_cxl_acpi(system))
     return found
 
 
@@ -99,15 +96,3 @@ def _driver_module(bus: DaxBus, driver: DaxDriver) -> Module:
         lambda: bus.driver_unregister(driver),
         depends=("dax",),
     )
-
-
-def _cxl_acpi(system: System) -> Module:
-    level = Level.SUBSYS if system.kernel.has(behaviours.CXL_ACPI_EARLY) else Level.DEVICE
-    source = "drivers/cxl/acpi.c"
-    # A machine without CEDT is taken to have no device that the module binds to.
-    if "CEDT" not in system.machine.acpi:
-        return Module("cxl_acpi", "CXL_ACPI", source, level=level)
-    from softreserve_hmem.cxl_acpi import CxlAcpi
-
-    cxl = CxlAcpi(system)
-    return Module("cxl_acpi", "CXL_ACPI", source, cxl.init, cxl.exit, level=level)

@@ -43,6 +43,11 @@ def _cpuinfo(machine: Machine) -> str:
     return f"vendor_id\t: {machine.cpu_vendor}\ncpu family\t: {family}\nmodel name\t: emulated\nflags\t\t: fpu lm\n"
 
 
+def _invalidates_memregions(machine: Machine) -> bool:
+    """Not in a virtual machine. Linux: ``arch/x86/mm/pat/set_memory.c: cpu_cache_has_invalidate_memregion``."""
+    return not machine.hypervisor
+
+
 X86_64: Final = ArchInfo(
     name="x86_64",
     physmem_bits=_physmem_bits,
@@ -58,5 +63,6 @@ X86_64: Final = ArchInfo(
     parameters=frozenset({"memmap", "efi_fake_mem", "add_efi_memmap", "numa=noacpi", "numa=nohmat"}),
     mem_means="the highest address",
     presumed=True,
+    invalidates_memregions=_invalidates_memregions,
     kexec_loaders={"kexec_load": _kexec_load, "kexec_file_load": _kexec_file_load},
 )

@@ -7,10 +7,11 @@ from typing import ClassVar
 from softreserve.model.acpi.layout import U8, U16, U32, U64, Struct
 from softreserve.model.acpi.tables import CedtEntryHeader, Table
 
-__all__ = ["CFMWS", "CHBS", "Cedt", "FixedMemoryWindow", "HostBridge"]
+__all__ = ["CFMWS", "CHBS", "CXIMS", "Cedt", "FixedMemoryWindow", "HostBridge", "XorMaps"]
 
 CHBS = 0
 CFMWS = 1
+CXIMS = 2
 
 
 class HostBridge(Struct):
@@ -43,6 +44,17 @@ class FixedMemoryWindow(Struct):
     qtg_id: U16 = 0
 
 
+class XorMaps(Struct):
+    """How XOR interleaving chooses host bridges; ``tail`` holds the maps, 64 bits each."""
+
+    type: U8 = CXIMS
+    reserved: U8 = 0
+    length: U16 = 8
+    reserved1: U16 = 0
+    hbig: U8 = 0
+    nr_xormaps: U8 = 0
+
+
 class CedtFixed(Struct):
     """Nothing lies between the header and the first entry."""
 
@@ -53,4 +65,8 @@ class Cedt(Table):
     SIGNATURE = "CEDT"
     ENTRY_HEADER = CedtEntryHeader
     FIXED = CedtFixed
-    ENTRIES: ClassVar[dict[int, type[Struct]]] = {CHBS: HostBridge, CFMWS: FixedMemoryWindow}
+    ENTRIES: ClassVar[dict[int, type[Struct]]] = {
+        CHBS: HostBridge,
+        CFMWS: FixedMemoryWindow,
+        CXIMS: XorMaps,
+    }

@@ -29,7 +29,7 @@ def _finding(system: System, part: Part) -> Finding:
         message = f"nobody can use this part of {part.device}; its log lines may say why"
         return Finding("warning", "dax-without-driver", message, start, end, explains=use)
     if use == "no-device":
-        if any(name.startswith("dax") for name in system.modules.names()):
+        if {"dax", "dax_hmem"}.intersection(system.modules.names()):
             message = "soft reserved, and no driver has made a dax device of it"
             return Finding("warning", "no-dax-device", message, start, end, explains=use)
         plugins = ", ".join(system.hooks.names)

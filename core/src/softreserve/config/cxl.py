@@ -1,0 +1,107 @@
+"""CXL host bridges and memory devices in TOML: ``cxl.toml`` of a capture, ``[cxl]`` of a machine file."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from softreserve.config.reader import Table
+from softreserve.model.cxl import GRANULARITIES, WAYS, CxlDecoder, CxlHostBridge, CxlMemdev, CxlRootPort
+from softreserve.model.errors import shown
+
+__all__ = ["host_bridges"]
+
+#: What decoders and capacities are multiples of.
+_CAPACITY_MULTIPLE: Final = 256 << 20
+#: HDM decoders of a host bridge with several root ports where the description does not say.
+_BRIDGE_DECODERS: Final = 4
+_DECODERS: Final = (1, 2, 4, 6, 8, 10, 12, 14, 16, 20, 24, 28, 32)
+_BUSES: Final = range(256)
+_PORTS: Final = range(256)
+_U32: Final = range(1 << 32)
+_U64: Final = range(1 << 64)
+
+
+def host_bridges(top: Table) -> tuple[CxlHostBridge, ...]:
+    """All ``[[host_bridge]]`` of a table; what is wrong is noted there."""
+    found: list[CxlHostBridge] = []
+    for table in top.tables("host_bridge"):
+        bridge = _host_bridge(table)
+        if any(bridge.uid == other.uid for other in found):
+            table.problem("uid", f"two host bridges have the number {bridge.uid}")
+        found.append(bridge)
+    return tuple(found)
+
+
+def _host_bridge(table: Table) -> CxlHostBridge:
+    uid = _number(table, "uid", _U32)
+    bus = _number(table, "bus", _BUSES)
+    ports: list[CxlRootPort] = []
+    for item in table.tables("root_port"):
+        port = _root_port(item)
+        if any(port.number == other.number for other in ports):
+            item.problem("number", f"two root ports have the number {port.number}")
+        ports.append(port)
+    committed = tuple(_decoder(item) for item in table.tables("committed"))
+    default = _BRIDGE_DECODERS if len(ports) > 1 or committed else 0
+    return CxlHostBridge(uid, bus, tuple(ports), _decoders(table, default, committed), committed)
+
+
+def _root_port(table: Table) -> CxlRootPort:
+    number = _number(table, "number", _PORTS)
+    memdevs = [_memdev(item) for item in table.tables("memdev")]
+    if len(memdevs) > 1:
+        table.problem("memdev", "one device fits a root port; switches are not modelled")
+    return CxlRootPort(number, memdevs[0] if memdevs else None)
+
+
+def _memdev(table: Table) -> CxlMemdev:
+    volatile, persistent = _capacity(table, "volatile"), _capacity(table, "persistent")
+    serial = _number(table, "serial", _U64, 0)
+    committed = tuple(_decoder(item) for item in table.tables("committed"))
+    return CxlMemdev(volatile, persistent, serial, _decoders(table, 4, committed), committed)
+
+
+def _decoders(table: Table, default: int, committed: tuple[CxlDecoder, ...]) -> int:
+    count = table.get("decoders", int, default) or 0
+    if count and count not in _DECODERS:
+        table.problem("decoders", f"a device has {', '.join(map(str, _DECODERS))} decoders, not {shown(count)}")
+    if len(committed) > count:
+        table.problem("committed", f"{len(committed)} are committed of {count}")
+    return count
+
+
+def _decoder(table: Table) -> CxlDecoder:
+    start, size = table.size("start"), table.size("size")
+    for name, value in (("start", start), ("size", size)):
+        if value is None and name not in table:
+            table.problem(name, "missing")
+        elif value is not None and value % _CAPACITY_MULTIPLE:
+            table.problem(name, f"{value:#x} is no multiple of 256 MiB")
+    if size == 0:
+        table.problem("size", "a committed decoder decodes something")
+    ways = table.get("ways", int, 1) or 1
+    if ways not in WAYS:
+        table.problem("ways", f"wanted one of {', '.join(map(str, WAYS))}, not {shown(ways)}")
+    granularity = table.size("granularity", GRANULARITIES[0]) or GRANULARITIES[0]
+    if granularity not in GRANULARITIES:
+        table.problem("granularity", f"wanted one of {', '.join(map(str, GRANULARITIES))}, not {shown(granularity)}")
+    targets = table.get("targets", list, []) or []
+    for index, target in enumerate(targets):
+        if type(target) is not int or target not in _PORTS:
+            table.problem_in("targets", index, f"wanted the number of a root port, not {shown(target)}")
+    locked = table.get("locked", bool, False) or False
+    return CxlDecoder(start or 0, size or 0, ways, granularity, tuple(targets), locked, table.size("skip", 0) or 0)
+
+
+def _capacity(table: Table, name: str) -> int:
+    size = table.size(name, 0) or 0
+    if size % _CAPACITY_MULTIPLE:
+        table.problem(name, f"{size:#x} is no multiple of 256 MiB")
+    return size
+
+
+def _number(table: Table, name: str, known: range, default: int | None = None) -> int:
+    value = table.need(name, int, 0) if default is None else table.get(name, int, default) or 0
+    if value not in known:
+        table.problem(name, f"wanted a number from 0 to {known[-1]}, not {shown(value)}")
+    return value

@@ -1,0 +1,86 @@
+"""CXL host bridges and memory devices, as a machine has them; frozen. What the CEDT says of them is in the CEDT.
+
+All sizes and addresses are bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+__all__ = [
+    "GRANULARITIES",
+    "WAYS",
+    "CxlDecoder",
+    "CxlHostBridge",
+    "CxlMemdev",
+    "CxlRootPort",
+    "eiw_to_ways",
+    "ways_to_eiw",
+]
+
+#: Over how many devices a decoder can interleave. CXL 3.1, 8.2.4.20.7.
+WAYS: Final = (1, 2, 3, 4, 6, 8, 12, 16)
+#: In pieces of how many bytes.
+GRANULARITIES: Final = tuple(256 << power for power in range(7))
+
+
+def eiw_to_ways(encoded: int) -> int | None:
+    """Over how many an encoded number of ways interleaves; ``None``: no valid encoding."""
+    if encoded <= 4:
+        return 1 << encoded
+    return 3 << (encoded - 8) if 8 <= encoded <= 10 else None
+
+
+def ways_to_eiw(ways: int) -> int:
+    """The encoding of one of :data:`WAYS`."""
+    return 8 + (ways // 3).bit_length() - 1 if ways % 3 == 0 else ways.bit_length() - 1
+
+
+class CxlDecoder(NamedTuple):
+    """An HDM decoder that was committed before the kernel: by the firmware, or by the kernel that started this one.
+
+    :param start: first host physical address; ``size`` bytes are decoded.
+    :param targets: numbers of root ports, in the order of interleaving (host bridges only).
+    :param skip: bytes of the device that are passed over before its part begins (memory devices only).
+    """
+
+    start: int
+    size: int
+    ways: int = 1
+    granularity: int = 256
+    targets: tuple[int, ...] = ()
+    locked: bool = False
+    skip: int = 0
+
+
+class CxlMemdev(NamedTuple):
+    """A memory device (type 3): bytes that are volatile, persistent, and how many HDM decoders it has.
+
+    :param committed: its first decoders, as they were left.
+    """
+
+    volatile: int = 0
+    persistent: int = 0
+    serial: int = 0
+    decoders: int = 4
+    committed: tuple[CxlDecoder, ...] = ()
+
+
+class CxlRootPort(NamedTuple):
+    """A root port of a host bridge, and what is plugged into it."""
+
+    number: int
+    memdev: CxlMemdev | None = None
+
+
+class CxlHostBridge(NamedTuple):
+    """A CXL host bridge: ``uid`` as in its CHBS of the CEDT, ``bus`` as PCI numbers it.
+
+    :param decoders: HDM decoders; a bridge with a single root port needs none, and passes everything through.
+    """
+
+    uid: int
+    bus: int
+    root_ports: tuple[CxlRootPort, ...] = ()
+    decoders: int = 0
+    committed: tuple[CxlDecoder, ...] = ()

@@ -1,0 +1,1 @@
+"""softreserve plugin: CXL windows, memory devices and regions."""

@@ -1,0 +1,362 @@
+"""Which decoders a region has on the way to its devices. Linux: ``drivers/cxl/core/region.c``.
+
+All functions return 0 or ``-errno``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from errno import EBUSY, EINVAL, ENODEV, ENXIO
+
+from softreserve.model.cxl import GRANULARITIES, WAYS
+
+from softreserve_cxl.topology import (
+    Config,
+    Decoder,
+    Dport,
+    EndpointDecoder,
+    Port,
+    Region,
+    RegionRef,
+    SwitchDecoder,
+)
+
+__all__ = ["cxl_decoder_detach", "cxl_region_attach", "decode_commit", "decode_reset"]
+
+#: The widest interleaving of a host bridge.
+_BRIDGE_WAYS = 8
+
+
+def _way_up(decoder: EndpointDecoder) -> Iterator[Port]:
+    """Ports from a device to the root, which is left out."""
+    port: Port | None = decoder.port
+    while port is not None and port.parent is not None:
+        yield port
+        port = port.parent
+
+
+# --- attaching
+
+
+def cxl_region_attach(region: Region, decoder: EndpointDecoder, pos: int) -> int:
+    """Make a decoder the ``pos``-th of a region (-1: wherever it belongs, in one that was committed before)."""
+    status = _may_attach(region, decoder)
+    if status:
+        return status
+    if region.auto:
+        return _attach_auto(region, decoder, pos)
+    status = _validate_position(region, decoder, pos) or _attach_position(region, decoder, pos)
+    if status:
+        return status
+    region.targets[pos] = decoder
+    decoder.pos = pos
+    if len(region.targets) == region.ways:
+        status = _setup_targets(region)
+        if status:
+            return status
+        region.state = Config.ACTIVE
+    assert region.res is not None
+    decoder.ways, decoder.granularity = region.ways, region.granularity
+    decoder.set_range(region.res.start, region.res.size)
+    return 0
+
+
+def _may_attach(region: Region, decoder: EndpointDecoder) -> int:
+    """The checks of ``cxl_region_attach``, in its order."""
+    if region.ways not in WAYS:
+        return -ENXIO
+    if decoder.part is None:
+        return decoder.by_partition(-ENODEV, -EINVAL)
+    if decoder.part != region.mode:
+        return -EINVAL
+    if region.state > Config.INTERLEAVE_ACTIVE:
+        return -EBUSY
+    if region.state < Config.INTERLEAVE_ACTIVE or region.res is None:
+        return -ENXIO
+    if len(region.targets) >= region.ways:
+        return -EINVAL
+    if _root_dport(region, decoder) is None or decoder.dpa is None:
+        return -ENXIO
+    return 0 if decoder.dpa.size * region.ways == region.res.size else -EINVAL
+
+
+def _root_dport(region: Region, decoder: EndpointDecoder) -> Dport | None:
+    """The end of the root that leads to the device's host bridge."""
+    bridge = decoder.port.parent
+    return bridge.parent_dport if bridge is not None and bridge.parent is region.root.port else None
+
+
+def _validate_position(region: Region, decoder: EndpointDecoder, pos: int) -> int:
+    if not 0 <= pos < region.ways:
+        return -ENXIO
+    there = region.targets.get(pos)
+    if there is decoder:
+        return 0
+    if there is not None or any(other.memdev is decoder.memdev for other in region.targets.values()):
+        return -EBUSY
+    return 0
+
+
+def _attach_position(region: Region, decoder: EndpointDecoder, pos: int) -> int:
+    root = region.root
+    if _root_dport(region, decoder) != root.targets[pos % root.ways]:
+        return -ENXIO
+    for port in _way_up(decoder):
+        status = _port_attach(port, region, decoder)
+        if status:
+            for other in _way_up(decoder):
+                _port_detach(other, region, decoder)
+            return status
+    return 0
+
+
+def _port_attach(port: Port, region: Region, decoder: EndpointDecoder) -> int:
+    """Take a decoder of a port, and count its targets. Linux: ``cxl_port_attach_region``."""
+    ref = port.regions.get(region)
+    if ref is not None:
+        ref.nr_targets += 1
+    else:
+        chosen = _pick_decoder(port, region, decoder)
+        if chosen is None or _out_of_order(port, region, chosen):
+            return -EBUSY
+        ref = port.regions[region] = RegionRef(chosen)
+        if chosen.region is not None:
+            del port.regions[region]
+            return -EBUSY
+    chosen = ref.decoder
+    if isinstance(chosen, SwitchDecoder) and ref.nr_targets > chosen.nr_targets:
+        ref.nr_targets -= 1
+        if not ref.endpoints:
+            del port.regions[region]
+        return -ENXIO
+    region.locked |= chosen.locked
+    ref.endpoints[decoder] = None
+    chosen.region = region
+    return 0
+
+
+def _pick_decoder(port: Port, region: Region, decoder: EndpointDecoder) -> Decoder | None:
+    """Linux: ``cxl_port_pick_region_decoder``."""
+    if port is decoder.port:
+        return decoder
+    if region.auto:
+        return next((found for found in port.decoders if _maps(region, found)), None)
+    number = port.commit_end + 1
+    if number >= len(port.decoders):
+        return None
+    found = port.decoders[number]
+    in_order = all(below.enabled for below in port.decoders[:number])
+    return found if found.region is None and in_order else None
+
+
+def _maps(region: Region, decoder: Decoder) -> bool:
+    """Whether a decoder decodes what the region is. Linux: ``spa_maps_hpa``."""
+    res = region.res
+    return res is not None and (decoder.start, decoder.size) == (res.start, res.size)
+
+
+def _out_of_order(port: Port, region: Region, chosen: Decoder) -> bool:
+    """Whether a region above this one is there already: decoders go by address. Linux: ``alloc_region_ref``."""
+    assert region.res is not None
+    for other, ref in port.regions.items():
+        if other.res is None or other.res.start < region.res.start:
+            continue
+        if not (region.auto and ref.decoder.id > chosen.id):
+            return True
+    return False
+
+
+def _attach_auto(region: Region, decoder: EndpointDecoder, pos: int) -> int:
+    """Take a decoder as it was committed; with the last one the region is whole. Linux: ``cxl_region_attach_auto``."""
+    if not decoder.auto or pos >= 0:
+        return -EINVAL
+    if len(region.targets) >= region.ways:
+        return -ENXIO
+    free = next(number for number in range(region.ways) if number not in region.targets)
+    region.targets[free] = decoder
+    decoder.pos = free
+    if len(region.targets) < region.ways:
+        return 0
+    status = _sort_targets(region)
+    for number, target in sorted(region.targets.items()):
+        status = status or _attach_position(region, target, number)
+    status = status or _setup_targets(region)
+    if not status:
+        region.state = Config.COMMIT
+    return status
+
+
+def _sort_targets(region: Region) -> int:
+    """Put the decoders into the order in which they interleave. Linux: ``cxl_region_sort_targets``."""
+    found: dict[int, EndpointDecoder] = {}
+    for decoder in region.targets.values():
+        pos = _calc_interleave_pos(region, decoder)
+        if pos < 0 or pos in found:
+            return -ENXIO
+        decoder.pos = pos
+        found[pos] = decoder
+    region.targets = found
+    return 0
+
+
+def _calc_interleave_pos(region: Region, decoder: EndpointDecoder) -> int:
+    """A device's place in its region, by the decoders above it; -ENXIO: one of them leads elsewhere."""
+    pos = 0
+    bridge = decoder.port.parent
+    assert bridge is not None
+    mapping = next((found for found in bridge.decoders if _maps(region, found)), None)
+    if not isinstance(mapping, SwitchDecoder):
+        return -ENXIO
+    for targets, ways, dport in (
+        (mapping.targets, mapping.ways, decoder.port.parent_dport),
+        (region.root.targets, region.root.ways, bridge.parent_dport),
+    ):
+        if dport not in targets[:ways]:
+            return -ENXIO
+        pos = pos * ways + targets.index(dport)
+    return pos
+
+
+# --- targets
+
+
+def _setup_targets(region: Region) -> int:
+    """Lay out the interleaving of host bridges, or check it. Linux: ``cxl_region_setup_targets``."""
+    for _, decoder in sorted(region.targets.items()):
+        bridge = decoder.port.parent
+        assert bridge is not None
+        status = _port_setup_targets(bridge, region, decoder)
+        if status:
+            _teardown_targets(region)
+            return status
+    return 0
+
+
+def _port_setup_targets(port: Port, region: Region, decoder: EndpointDecoder) -> int:
+    """Linux: ``cxl_port_setup_targets``, with the root as the parent."""
+    ref = port.regions[region]
+    chosen, dport = ref.decoder, decoder.port.parent_dport
+    assert isinstance(chosen, SwitchDecoder)
+    if ref.nr_targets.bit_count() != 1:
+        return -EINVAL
+    if not ref.nr_targets_set:
+        status = _set_interleaving(region, chosen, ref.nr_targets)
+        if status:
+            return status
+    elif dport in chosen.targets[: ref.nr_targets_set]:
+        return _check_last_peer(region, decoder, ref.nr_targets * region.root.ways)
+    if ref.nr_targets_set == ref.nr_targets:
+        return -ENXIO
+    if not region.auto:
+        chosen.targets[ref.nr_targets_set] = dport
+        chosen.target_map[ref.nr_targets_set] = dport.number if dport is not None else 0
+    elif chosen.targets[ref.nr_targets_set] != dport:
+        return -ENXIO
+    ref.nr_targets_set += 1
+    return 0
+
+
+def _set_interleaving(region: Region, chosen: SwitchDecoder, ways: int) -> int:
+    root_ways = region.root.ways if region.root.ways.bit_count() == 1 else region.root.ways // 3
+    granularity = region.granularity * root_ways
+    if granularity not in GRANULARITIES or ways not in WAYS:
+        return -EINVAL
+    if ways > min(_BRIDGE_WAYS, chosen.nr_targets):
+        return -ENXIO
+    if region.auto:
+        as_expected = chosen.ways == ways and (ways == 1 or chosen.granularity == granularity)
+        return 0 if as_expected and _maps(region, chosen) and chosen.enabled else -ENXIO
+    assert region.res is not None
+    chosen.ways, chosen.granularity = ways, granularity
+    chosen.set_range(region.res.start, region.res.size)
+    return 0
+
+
+def _check_last_peer(region: Region, decoder: EndpointDecoder, distance: int) -> int:
+    """Devices behind one end must be ``distance`` apart in the region."""
+    peer = region.targets.get(decoder.pos - distance)
+    return 0 if peer is not None and peer.port.parent_dport == decoder.port.parent_dport else -ENXIO
+
+
+def _teardown_targets(region: Region) -> None:
+    """Take the layout back; one that was committed before stays as it is."""
+    if region.auto:
+        return
+    for decoder in region.targets.values():
+        bridge = decoder.port.parent
+        ref = bridge.regions.get(region) if bridge is not None else None
+        if ref is not None:
+            ref.nr_targets_set = 0
+            ref.decoder.set_range(0, 0)
+
+
+# --- programming
+
+
+def decode_commit(region: Region) -> int:
+    """Program all decoders, from the devices up. Linux: ``cxl_region_decode_commit``."""
+    for done, (_, decoder) in enumerate(sorted(region.targets.items())):
+        for port in _way_up(decoder):
+            status = port.regions[region].decoder.commit()
+            if status:
+                decoder.reset()
+                decode_reset(region, done)
+                return status
+    return 0
+
+
+def decode_reset(region: Region, count: int) -> None:
+    """Stop the decoders of the first ``count`` devices. Linux: ``cxl_region_decode_reset``."""
+    if region.stays:
+        return
+    for _, decoder in sorted(region.targets.items(), reverse=True)[-count:] if count else ():
+        for port in (decoder.port.parent, decoder.port):
+            ref = port.regions.get(region) if port is not None else None
+            if ref is not None:
+                ref.decoder.reset()
+    region.needs_reset = False
+
+
+# --- detaching
+
+
+def cxl_decoder_detach(decoder: EndpointDecoder) -> None:
+    """Take a decoder out of its region; the region stops, and loses its driver."""
+    region = decoder.region
+    if region is None:
+        _cancel_auto_attach(decoder)
+        return
+    if region.state > Config.ACTIVE:
+        decode_reset(region, region.ways)
+        region.state = Config.ACTIVE
+    for port in _way_up(decoder):
+        _port_detach(port, region, decoder)
+    if region.targets.get(decoder.pos) is decoder:
+        if region.state == Config.ACTIVE:
+            region.state = Config.INTERLEAVE_ACTIVE
+            _teardown_targets(region)
+        del region.targets[decoder.pos]
+    decoder.set_range(0, 0)
+    region.bus.device_release_driver(region)
+
+
+def _cancel_auto_attach(decoder: EndpointDecoder) -> None:
+    """A region that never became whole forgets the decoder."""
+    for region in [device for device in decoder.bus.devices.values() if isinstance(device, Region)]:
+        if region.targets.get(decoder.pos) is decoder:
+            del region.targets[decoder.pos]
+            decoder.pos = -1
+
+
+def _port_detach(port: Port, region: Region, decoder: EndpointDecoder) -> None:
+    """Give a decoder of a port back with its last device; before, the kernel goes on to count those that left.
+
+    Linux: ``cxl_port_detach_region``.
+    """
+    ref = port.regions.get(region)
+    if ref is None or decoder not in ref.endpoints:
+        return
+    del ref.endpoints[decoder]
+    if not ref.endpoints:
+        ref.decoder.region = None
+        del port.regions[region]

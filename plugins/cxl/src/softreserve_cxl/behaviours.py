@@ -1,0 +1,127 @@
+"""What differs between kernel releases in what CXL does."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from softreserve.model.release import Behaviour, Boundary
+
+CXL_ACPI_EARLY: Final = Behaviour(
+    "cxl-acpi-early",
+    "a built-in cxl_acpi starts at subsys level, before soft reserved ranges are looked at",
+    since=Boundary(
+        "6.3",
+        "cxl/dax: Create dax devices for CXL RAM regions",
+        "source read 6.1.192",
+        "source read 6.12.117",
+    ),
+)
+
+CXL_ACPI_TOLERATES_BAD_WINDOWS: Final = Behaviour(
+    "cxl-acpi-tolerates-bad-windows",
+    "a CXL window that cannot be used is skipped; before, some mistakes made cxl_acpi fail as a whole",
+    since=Boundary(
+        "6.7",
+        "cxl/acpi: Return 'rc' instead of '0' in cxl_parse_cfmws()",
+        "source read 6.1.192",
+        "source read 6.12.117",
+    ),
+)
+
+CXL_XOR_INTERLEAVE: Final = Behaviour(
+    "cxl-xor-interleave",
+    "CXL windows with XOR interleave arithmetic are known",
+    since=Boundary(
+        "6.2", "cxl/acpi: Support CXL XOR Interleave Math (CXIMS)", "source read 6.1.192", "source read 6.12.117"
+    ),
+)
+
+CXL_ACPI_WINDOWS: Final = Behaviour(
+    "cxl-acpi-windows",
+    "cxl_acpi puts CXL windows (CEDT) into /proc/iomem",
+    since=Boundary("6.0", "cxl/acpi: Track CXL resources in iomem_resource", "from history", "source read 6.1.192"),
+)
+
+CXL_RAM_REGIONS: Final = Behaviour(
+    "cxl-ram-regions",
+    "regions of volatile memory, and dax_cxl, which gives them to the dax bus",
+    since=Boundary(
+        "6.3",
+        "cxl/region: Add volatile region creation support",
+        "source read 6.1.192",
+        "captured with programs x86-6.12-cxl-region",
+    ),
+)
+
+CXL_DPA_PARTITIONS: Final = Behaviour(
+    "cxl-dpa-partitions",
+    "a mode that a device has no memory for is EINVAL, a size without a mode EBUSY, a target without a mode ENODEV; "
+    "before, ENXIO, EINVAL and EINVAL",
+    since=Boundary(
+        "6.15",
+        "cxl: Introduce 'struct cxl_dpa_partition' and 'struct cxl_range_info'",
+        "source read 6.12.117",
+        "source read 7.3.4",
+        after="6.12",
+    ),
+)
+
+CXL_DPORTS_WITH_ENDPOINTS: Final = Behaviour(
+    "cxl-dports-with-endpoints",
+    "a host bridge gets its downstream ends and its decoders when the first memory device is found below it, and a "
+    "window over bridges that are not there keeps its decoder",
+    since=Boundary(
+        "6.18",
+        "cxl: Defer dport allocation for switch ports",
+        "source read 6.12.117",
+        "source read 7.3.4",
+        after="6.12",
+    ),
+)
+
+CXL_LOCKED_REGIONS: Final = Behaviour(
+    "cxl-locked-regions",
+    "a region with a locked decoder is never reset, and has a file `locked`",
+    since=Boundary(
+        "7.2",
+        "CXL_REGION_F_LOCK appears (subject not at hand)",
+        "source read 6.12.117",
+        "source read 7.2.13",
+        after="6.18",
+    ),
+)
+
+CXL_ATTACH_FAILURE_PRINTED: Final = Behaviour(
+    "cxl-attach-failure-printed",
+    "the log names a decoder that cannot be a target of a region",
+    since=Boundary(
+        "7.2",
+        "attach_target() warns (subject not at hand)",
+        "source read 6.12.117",
+        "source read 7.2.13",
+        after="6.12",
+    ),
+)
+
+CXL_PCI_NEEDS_MEM: Final = Behaviour(
+    "cxl-pci-needs-mem",
+    "cxl_pci needs cxl_mem, which is loaded first",
+    since=Boundary(
+        "7.0",
+        "cxl/mem: Arrange for always-synchronous memdev attach",
+        "source read 6.12.117",
+        "source read 7.2.13",
+        after="6.18",
+    ),
+)
+
+DAX_CXL_WAITS_FOR_HMEM: Final = Behaviour(
+    "dax-cxl-waits-for-hmem",
+    "dax_cxl needs dax_hmem, and takes regions when that has decided who has which range",
+    since=Boundary(
+        "7.1",
+        "dax/cxl, hmem: Initialize hmem early and defer dax_cxl binding",
+        "source read 6.12.117",
+        "source read 7.3.4",
+    ),
+)

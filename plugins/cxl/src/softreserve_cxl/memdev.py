@@ -1,0 +1,198 @@
+"""Memory devices and the drivers on the way to them. Linux: ``drivers/cxl/{pci,mem,port}.c``, ``core/memdev.c``.
+
+Left out is what goes through a device's mailbox: labels, health, firmware, poison, events.
+"""
+
+from __future__ import annotations
+
+from errno import EINVAL, ENXIO
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from softreserve.model.events import Rule
+
+from softreserve_cxl import behaviours, dpa
+from softreserve_cxl.attach import cxl_decoder_detach
+from softreserve_cxl.bus import CxlDevice, cxl_bus
+from softreserve_cxl.hardware import hardware
+from softreserve_cxl.region import cxl_add_to_region
+from softreserve_cxl.topology import (
+    DEVICE_MEMORY_EXPANDER,
+    DEVICE_PORT,
+    Dport,
+    EndpointDecoder,
+    Memdev,
+    Port,
+    SwitchDecoder,
+    add_port,
+    remove_port,
+)
+
+if TYPE_CHECKING:
+    from softreserve.kernel.system import System
+
+__all__ = ["CxlMemDriver", "CxlPci", "CxlPortDriver"]
+
+#: A decoder that was committed before this kernel, and could not be taken over.
+NOT_ASSEMBLED: Final = Rule("cxl-not-assembled", "a committed decoder that no region could be made of")
+
+
+class CxlPci:
+    """The cxl_pci module: a ``memN`` for every memory device, in the order of the bridges."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self._memdevs: list[Memdev] = []
+
+    def init(self) -> int:
+        """Probe all devices. Linux: ``cxl_pci_probe``."""
+        bus = cxl_bus(self._system)
+        for bridge in hardware(self._system):
+            for port in bridge.root_ports:
+                if port.endpoint is not None:
+                    self._memdevs.append(Memdev(bus, port.endpoint))
+                    bus.register(self._memdevs[-1])
+        return 0
+
+    def exit(self) -> None:
+        """Take the devices away."""
+        for memdev in reversed(self._memdevs):
+            memdev.bus.unregister(memdev)
+            memdev.bus.memdev_ids.free(memdev.id)
+        self._memdevs.clear()
+
+
+class CxlMemDriver:
+    """``cxl_mem``: finds the way from a memory device to the root, and makes its endpoint."""
+
+    name = "cxl_mem"
+    module = "cxl_mem"
+    number = DEVICE_MEMORY_EXPANDER
+
+    def probe(self, device: CxlDevice) -> int:
+        """Bind: 0, or -ENXIO where the root is not there. Linux: ``cxl_mem_probe``."""
+        assert isinstance(device, Memdev)
+        found = self._parent(device)
+        if found is None:
+            return -ENXIO
+        port, dport = found
+        if dport.number not in port.dports:
+            _add_dport(port, dport)
+        endpoint = Port(device.bus, "endpoint", port, device.path, dport)
+        endpoint.memdev = device
+        endpoint.endpoint = device.hardware
+        device.port = endpoint
+        add_port(endpoint)
+        return 0
+
+    def _parent(self, device: Memdev) -> tuple[Port, Dport] | None:
+        """The port of the device's host bridge, and its end that leads to the device."""
+        for port in device.bus.devices.values():
+            bridge = port.bridge if isinstance(port, Port) else None
+            for root_port in bridge.root_ports if bridge is not None else ():
+                if root_port.endpoint is device.hardware:
+                    assert isinstance(port, Port)
+                    return port, Dport(root_port.number, root_port.path)
+        return None
+
+    def remove(self, device: CxlDevice) -> None:
+        """Take the endpoint away."""
+        assert isinstance(device, Memdev)
+        port = device.port
+        if port is None:
+            return
+        for decoder in reversed(port.decoders):
+            if isinstance(decoder, EndpointDecoder):
+                decoder.part = None
+                cxl_decoder_detach(decoder)
+                if decoder.dpa is not None:
+                    dpa.cxl_dpa_release(decoder)
+        remove_port(port)
+        device.port = None
+
+
+def _add_dport(port: Port, dport: Dport) -> None:
+    """Add the downstream end of a host bridge; the first one makes its decoders. Linux: ``cxl_port_add_dport``."""
+    if not port.decoders:
+        port.dports[dport.number] = dport
+        _setup_decoders(port)
+    port.dports[dport.number] = dport
+    for decoder in port.decoders:
+        if isinstance(decoder, SwitchDecoder):
+            decoder.find_targets()
+
+
+def _setup_decoders(port: Port) -> None:
+    """Decoders of a host bridge: those that it has, or one that stands for none.
+
+    Linux: ``devm_cxl_switch_port_decoders_setup``.
+    """
+    bridge = port.bridge
+    assert bridge is not None
+    if not bridge.decoders:
+        if len(bridge.root_ports) == 1:
+            passthrough = SwitchDecoder(port, 1)
+            passthrough.target_map[0] = bridge.root_ports[0].number
+            passthrough.find_targets()
+            port.add_decoder(passthrough)
+        return
+    nr_targets = _TARGETS
+    for registers in bridge.decoders:
+        decoder = SwitchDecoder(port, nr_targets, registers)
+        decoder.init_hdm_decoder()
+        for at, number in enumerate(registers.targets):
+            decoder.target_map[at] = number
+        decoder.find_targets()
+        port.add_decoder(decoder)
+
+
+#: How many targets a decoder of a host bridge has.
+_TARGETS: Final = 8
+
+
+class CxlPortDriver:
+    """``cxl_port``: decoders of a port; committed ones of an endpoint make regions. Linux: ``drivers/cxl/port.c``."""
+
+    name = "cxl_port"
+    module = "cxl_port"
+    number = DEVICE_PORT
+
+    def probe(self, device: CxlDevice) -> int:
+        """Bind. Linux: ``cxl_port_probe``."""
+        assert isinstance(device, Port)
+        if device.endpoint is not None:
+            return self._endpoint_probe(device)
+        if not device.bus.system.kernel.has(behaviours.CXL_DPORTS_WITH_ENDPOINTS) and device.bridge is not None:
+            for root_port in device.bridge.root_ports:
+                device.dports[root_port.number] = Dport(root_port.number, root_port.path)
+            _setup_decoders(device)
+        return 0
+
+    def _endpoint_probe(self, port: Port) -> int:
+        assert port.endpoint is not None
+        assert port.memdev is not None
+        base = 0
+        for registers in port.endpoint.decoders:
+            decoder = EndpointDecoder(port, port.memdev, registers)
+            if decoder.init_hdm_decoder():
+                size, remainder = divmod(registers.size, registers.ways)
+                first = base + registers.skip
+                if remainder:
+                    return -ENXIO
+                if dpa.cxl_dpa_reserve(decoder, first, size, registers.skip):
+                    return -EINVAL
+                base = first + size
+                decoder.auto = True
+            decoder.more = partial(dpa.files, decoder)
+            port.add_decoder(decoder)
+        for found in list(port.decoders):
+            if isinstance(found, EndpointDecoder) and found.enabled and found.auto:
+                status = cxl_add_to_region(found)
+                if status:
+                    where = (found.start, found.start + found.size)
+                    function = "drivers/cxl/port.c: discover_region"
+                    port.bus.system.log.record(NOT_ASSEMBLED, function, *where, found.name, f"errno {-status}")
+        return 0
+
+    def remove(self, device: CxlDevice) -> None:
+        """Nothing of its own: decoders go with the port."""
