@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import attrs
@@ -25,7 +26,9 @@ from softreserve.plugins.selection import Selection
 from softreserve.views.crossing import cross
 from softreserve.views.outcome import outcome
 from softreserve.views.report import Report, outcome_lines, report
-from softreserve.views.summary import summarize
+from softreserve.views.summary import owners_at, summarize
+from softreserve.views.upgrade.consequences import consequences
+from softreserve.views.upgrade.trial import Trial
 
 pytestmark = pytest.mark.skipif(not {X86, ARM64} & set(ARCHES), reason="needs softreserve-x86 or softreserve-arm64")
 SOME = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -122,6 +125,47 @@ def test_boot_lint_diff_run_explain_and_kexec_agree(case: Case) -> None:
     if case.without == () and "kexec" in system.hooks.names:
         for syscall in ("kexec_load", "kexec_file_load"):
             check_kexec(case, syscall, total)
+
+
+UPGRADES = (("6.12", "6.18"), ("6.18", "7.3"), ("6.12", "7.3"), ("7.1", "7.3"))
+
+
+@given(cases(), st.sampled_from(UPGRADES))
+@settings(SOME, max_examples=12)
+def test_what_an_upgrade_is_said_to_change_is_what_the_two_kernels_show(case: Case, releases: tuple[str, str]) -> None:
+    trials = [on(case, release) for release in releases]
+    told = consequences(trials, releases)
+    assert [one.rule for one in told if not one.causes] == []
+    before, after = (trial.system for trial in trials)
+    old, new = (report(trial.system) for trial in trials)
+    # diff and lint tell of the bytes that boot and explain tell of
+    lost = sum(one.size for one in told if one.rule == "upgrade-memory-lost")
+    cuts = sorted({at for known in (old, new) for part in known.outcome.parts for at in (part.start, part.end)})
+    uses = [(end - start, use_at(old, start), use_at(new, start)) for start, end in pairwise(cuts)]
+    assert lost == sum(size for size, was, now in uses if was and was not in LOSSES and now in LOSSES)
+    if new.verdict.lost_as_system_ram == old.verdict.lost_as_system_ram:
+        assert "upgrade-system-ram" not in {one.rule for one in told}
+    for one in told:
+        for d in one.differences:
+            if one.rule == "upgrade-device-path":
+                assert before.sysfs.node(d.before) is not None
+                assert after.sysfs.node(d.before) is None
+                assert after.sysfs.node(d.after) is not None
+            elif (one.rule, one.severity) == ("upgrade-soft-reserved-line", "warning"):
+                assert "Soft Reserved" in owners_at(before, d.start or 0)
+                assert "Soft Reserved" not in owners_at(after, d.start or 0)
+    assert consequences([on(case, releases[1]), on(case, releases[1])], releases) == []
+
+
+def on(case: Case, release: str) -> Trial:
+    """The case's machine with another kernel of the same options."""
+    kernel = attrs.evolve(case.machine.kernel, release=release)
+    return Trial(attrs.evolve(case.machine, kernel=kernel), case.hooks_for, case.userspace)
+
+
+def use_at(told: Report, address: int) -> str:
+    part = told.outcome.part_at(address)
+    return "" if part is None else part.use
 
 
 def check_run(case: Case, promised: Outcome) -> None:

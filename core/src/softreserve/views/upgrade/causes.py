@@ -57,7 +57,10 @@ class Change:
         if at is None:
             return f"in this build: {self.words} [{self.name}]"
         since = f"since {at.release}" if at.after is None else f"since {at.release}, or earlier, after {at.after}"
-        what = f'"{at.change}"' if at.change else self.words
+        if elsewhere := (*self.behaviour.backported, *self.behaviour.dropped):
+            since += f" (and builds of {', '.join(elsewhere)})"
+        ended = "no longer: " if at is self.behaviour.until else ""
+        what = f'"{at.change}"' if at.change else ended + self.words
         return f"{since}: {what} [{self.name}]"
 
     @property
@@ -73,8 +76,8 @@ Item = tuple[Kind, Difference, Told]
 def causes(before: Trial, after: Trial, items: Sequence[Item]) -> list[tuple[Change, ...]]:
     """The changes that each difference stands on: with any of them undone it is not there.
 
-    Where several would do and one of them brings it about by itself, that one; where no single one undoes it, a
-    smallest set that does. Empty: nothing that is known.
+    One that brings it about by itself stands alone; where no single one undoes it, there is a smallest set that does.
+    Empty: nothing that is known.
     """
     return _Causes(before, after).of(items)
 
@@ -88,20 +91,19 @@ class _Causes:
     def of(self, items: Sequence[Item]) -> list[tuple[Change, ...]]:
         changes = self._changes()
         needed: list[list[Change]] = [[] for _ in items]
+        still = list(range(len(items)))
         for change in changes:
-            undone = self._with(self._after, [change])
-            for found, (kind, difference, _) in zip(needed, items, strict=True):
+            undone, done = self._with(self._after, [change]), self._with(self._before, [change])
+            for number in tuple(still):
+                kind, difference, _ = items[number]
                 if _shows(undone, kind, difference, difference.before):
-                    found.append(change)
-        alone: list[list[Change]] = [[] for _ in items]
-        for change in changes:
-            done = self._with(self._before, [change])
-            for found, enough, (kind, difference, _) in zip(needed, alone, items, strict=True):
-                if len(found) > 1 and change in found and _shows(done, kind, difference, difference.after):
-                    enough.append(change)
+                    needed[number].append(change)
+                    if _shows(done, kind, difference, difference.after):
+                        needed[number] = [change]
+                        still.remove(number)
         several = [item for item, found in zip(items, needed, strict=True) if not found]
         sets = dict(zip(several, self._sets(changes, several), strict=True))
-        return [tuple(enough or found) or sets[item] for item, found, enough in zip(items, needed, alone, strict=True)]
+        return [tuple(found) or sets[item] for item, found in zip(items, needed, strict=True)]
 
     def _changes(self) -> Sequence[Change]:
         """Changes that may matter: nobody has asked for the other behaviours."""

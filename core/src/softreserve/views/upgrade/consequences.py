@@ -136,9 +136,9 @@ def _items(before: Trial, after: Trial) -> Iterator[tuple[Kind, Difference, Told
 
 def _grouped(found: Sequence[_Found], releases: Sequence[str]) -> list[Consequence]:
     groups: dict[tuple[int, int, Told, tuple[Change, ...]], list[Difference]] = {}
-    others = {(one.first, one.causes) for one in found if one.told.rule != LOG_RULE}
+    others = {(one.first, change) for one in found if one.told.rule != LOG_RULE for change in one.causes}
     for first, last, told, difference, changes in found:
-        if told.rule != LOG_RULE or (first, changes) not in others:
+        if told.rule != LOG_RULE or not any((first, change) in others for change in changes):
             groups.setdefault((first, last, told, changes), []).append(difference)
     ordered = sorted(groups.items(), key=lambda g: (g[0][0], -g[0][1], SEVERITIES.index(g[0][2].severity)))
     return [

@@ -7,15 +7,17 @@ boot to boot, or of no use to anybody, is no fact.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from softreserve.kernel.sysfs import Attribute, Directory
 from softreserve.model.outcome import LOSSES
-from softreserve.model.ranges import span_at
+from softreserve.model.ranges import joined, merged, span_at, uncovered
 from softreserve.views.emit import emit
 from softreserve.views.outcome import dax_ranges
 
@@ -36,6 +38,7 @@ KMEM_ONLINE: Final = "System RAM by way of kmem, online"
 KMEM_OFFLINE: Final = "System RAM by way of kmem, offline"
 #: What a fact says that says nothing but that it is there.
 THERE: Final = "there"
+_start = itemgetter(0)
 _RAM: Final = "System RAM"
 _SOFT_RESERVED: Final = "Soft Reserved"
 _DAX: Final = "/sys/bus/dax/devices"
@@ -134,15 +137,10 @@ def hmem_lines(trial: Trial) -> Spans:
 
 
 def ram(trial: Trial) -> Spans:
-    """RAM from boot on, as ``/proc/iomem`` has it; neighbours are one."""
-    found: list[tuple[int, int, str]] = []
-    for depth, res in trial.system.iomem.walk():
-        if depth == 0 and res.name == _RAM:
-            if found and found[-1][1] == res.start:
-                found[-1] = (found[-1][0], res.end + 1, _RAM)
-            else:
-                found.append((res.start, res.end + 1, _RAM))
-    return found
+    """RAM from boot on, as ``/proc/iomem`` has it, but for specific purpose memory."""
+    marked = merged((one.start, one.end) for one in trial.outcome.ranges)
+    lines = [res for depth, res in trial.system.iomem.walk() if depth == 0 and res.name == _RAM]
+    return [(*gap, _RAM) for res in lines for gap in uncovered(res.start, res.end + 1, marked)]
 
 
 def firmware_map(trial: Trial) -> Spans:
@@ -307,14 +305,15 @@ def differences(before: Facts, after: Facts, absent: str | None) -> list[Differe
     borders = sorted({at for spans in (before, after) for span in spans for at in span[:2]})
     for start, end in pairwise(borders):
         old, new = _at(before, start, absent), _at(after, start, absent)
-        if old is None or new is None or old == new:
-            continue
-        last = found[-1] if found else None
-        if last is not None and (last.end, last.before, last.after) == (start, old, new):
-            found[-1] = attrs.evolve(last, end=end)
-        else:
+        if old is not None and new is not None and old != new:
             found.append(Difference("", start, end, old, new))
-    return found
+    return list(joined(found, _one))
+
+
+def _one(difference: Difference, following: Difference) -> Difference | None:
+    """Neighbours that differ in the same way as one."""
+    same = attrs.evolve(difference, start=difference.end, end=following.end) == following
+    return attrs.evolve(difference, end=following.end) if same else None
 
 
 def _at(spans: Spans, address: int, absent: str | None) -> str | None:
@@ -328,11 +327,17 @@ def holds(facts: Facts, difference: Difference, value: str, absent: str | None) 
         return facts.get(difference.name, absent) == value
     assert difference.start is not None
     assert difference.end is not None
-    inside = {at for span in facts for at in span[:2] if difference.start < at < difference.end}
-    return all(_at(facts, at, absent) == value for at in (difference.start, *inside))
+    reached = difference.start
+    first = max(bisect_right(facts, reached, key=_start) - 1, 0)
+    for start, end, what in facts[first : bisect_left(facts, difference.end, key=_start)]:
+        if end > reached:
+            if what != value or (start > reached and absent != value):
+                return False
+            reached = end
+    return reached >= difference.end or absent == value
 
 
 def without(found: Iterable[Difference], memory: Iterable[Difference]) -> list[Difference]:
-    """Those differences of memory that do not lie, in whole or in part, where these do."""
+    """Differences of memory but for those of which a part lies where one of the others does."""
     hidden = [(other.start or 0, other.end or 0) for other in memory]
     return [d for d in found if not any(start < (d.end or 0) and (d.start or 0) < end for start, end in hidden)]
