@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import attrs
 import cases
@@ -17,7 +18,7 @@ from softreserve.kernel.system import System
 from softreserve.machine import kexec
 from softreserve.machine.boot import boot
 from softreserve.machine.steps import run_step
-from softreserve.model.kexec import KexecImage, KexecRequest
+from softreserve.model.kexec import KexecImage, KexecRequest, KexecTools
 from softreserve.model.ranges import PhysRange
 from softreserve.model.scenario import Scenario
 from softreserve.plugins.selection import Selection
@@ -55,11 +56,10 @@ class Recorded:
             run_step(self.system, step)
         self.printed = (self.case / "expected" / "kexec" / "load" / "output.txt").read_text()
 
-    def load(self, *, kernel_size: int, initrd_size: int) -> KexecImage:
+    def load(self, **changes: Any) -> KexecImage:
         """Load again, with no word about where the loader put things."""
         told: KexecRequest = request_of(self.scenario, self.system)
-        request = attrs.evolve(told, image=None, setup_data=(), kernel_size=kernel_size, initrd_size=initrd_size)
-        return kexec.load(self.system, request)
+        return kexec.load(self.system, attrs.evolve(told, image=None, setup_data=(), **changes))
 
 
 def segments(image: KexecImage) -> dict[str, PhysRange]:
@@ -78,6 +78,41 @@ def test_kexec_load_on_x86_puts_segments_where_the_real_program_did(name: str, t
     assert found["kernel"] == pages(number(r"64bit kernel at 0x(\w+)", recorded.printed), kernel)
     assert found["initrd"] == pages(number(r"Loaded initrd at 0x(\w+)", recorded.printed), initrd)
     assert len(found) == int(re.findall(r"nr_segments = (\d+)", recorded.printed)[0])
+
+
+#: With ``--mem-max``: version, limit, where the kernel was put, and the initrd; ``None``: there was no place for it.
+LIMITED = [
+    ("2.0.25", 0x43FFFFF, None, None),
+    ("2.0.25", 0x4BFFFFF, 0xC00000, None),
+    ("2.0.25", 0x4DFFFFF, 0xE00000, None),
+    ("2.0.25", 0x51FFFFF, 0x1200000, None),
+    ("2.0.25", 0x5FFFFFF, 0x2000000, 0x1839000),
+    ("2.0.25", 0xFFFFFFFF, 0x7AC00000, 0x7ED25000),
+    ("2.0.32", 0x43FFFFF, None, None),
+    ("2.0.32", 0x4BFFFFF, None, None),
+    ("2.0.32", 0x4DFFFFF, None, None),
+    ("2.0.32", 0x4FFFFFF, 0x1000000, None),
+    ("2.0.32", 0x51FFFFF, 0x1200000, None),
+    ("2.0.32", 0x5FFFFFF, 0x2000000, 0x172D000),
+    ("2.0.32", 0xFFFFFFFF, 0x7AC00000, 0x7EC19000),
+]
+INITRD = {"2.0.25": 0x7C6444, "2.0.32": 0x8D22A4}
+
+
+@pytest.mark.parametrize("version", INITRD)
+def test_the_real_program_found_these_places_below_a_limit(version: str, tmp_path: Path) -> None:
+    """What ``kexec -d -c -l --mem-max`` printed on real 7.3.4, on the machine of that case."""
+    recorded = Recorded("x86-7.3-kexec-tools-2.0.32", tmp_path)
+    sizes = {"kernel_size": 0x3E4E000, "initrd_size": INITRD[version]}
+    for _, mem_max, kernel, initrd in (line for line in LIMITED if line[0] == version):
+        image = recorded.load(tools=KexecTools(version), mem_max=mem_max, **sizes)
+        found = segments(image)
+        if kernel is None or initrd is None:
+            assert (found, image.output[-1]) == ({}, "locate_hole failed"), hex(mem_max)
+            wanted = pages(0, sizes["kernel_size" if kernel is None else "initrd_size"]).size
+            assert image.output[-2] == f"Could not find a free area of memory of {wanted:#x} bytes..."
+        else:
+            assert (found["kernel"].start, found["initrd"].start) == (kernel, initrd), hex(mem_max)
 
 
 @pytest.mark.parametrize("name", X86)

@@ -104,5 +104,6 @@ def test_modinfo_tells_a_module_from_what_is_built_in(system: System) -> None:
     shown = ask(system, "modinfo dax_hmem")[1]
     assert "filename:       /lib/modules/6.1/kernel/drivers/dax/hmem/dax_hmem.ko\n" in shown
     assert "depends:        device_dax\n" in shown
+    assert "parm:           region_idle:bool\n" in shown
     assert "depends:        \n" in ask(system, "modinfo device_dax")[1]
     assert "filename:       (builtin)" in ask(system, "modinfo dax")[1]

@@ -26,7 +26,7 @@ def listed(lines: list[str]) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("release", ["6.1.0-56-amd64", "6.12.117+deb12-amd64"])
+@pytest.mark.parametrize("release", ["6.1.0-56-amd64", "6.12.117+deb12-amd64", "7.3.4+deb13-amd64"])
 @pytest.mark.parametrize(
     ("spec", "cmdline"),
     [

@@ -157,7 +157,7 @@ def _modinfo(system: System, arguments: Sequence[str]) -> Reply:
         depends = ",".join(_loadable(system, module.depends))
         lines += [_field("filename", path) if builtin else _field("depends", depends)]
         lines += [] if builtin else [_field("name", module.name)]
-        lines += [_field("parm", f"{parameter.name}: (bool)") for parameter in module.parameters]
+        lines += [_field("parm", f"{parameter.name}:bool") for parameter in module.parameters]
     return Reply(0, "\n".join(lines) + "\n")
 
 

@@ -55,6 +55,7 @@ _RNG_SEED: Final = 0x30
 _E820_ENTRY: Final = 20
 _PAGE: Final = 4096
 _MIB: Final = 1 << 20
+_MIN_INITRD: Final = 16 * _MIB
 
 
 def x86_load(system: System, request: KexecRequest) -> KexecImage:
@@ -91,7 +92,7 @@ def _x86_layout(
     if request.tools.stays_above_pref_address:
         lowest = max(lowest, load_physical_addr(request.kernel or system.kernel))
     kernel = plan.place("kernel", sizes.kernel, KERNEL_ALIGN, lowest, top_down=True)
-    initrd = plan.place("initrd", sizes.initrd, _PAGE, 0x1000, top_down=True) if sizes.initrd else None
+    initrd = plan.place("initrd", sizes.initrd, _PAGE, _MIN_INITRD, top_down=True) if sizes.initrd else None
     nodes: list[PhysRange] = []
     if efi_map is not None and len(efi_map):
         nodes.append(plan.place("setup_data: EFI", _SETUP_EFI, _PAGE, _MIB, top_down=False))
