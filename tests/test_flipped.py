@@ -73,6 +73,7 @@ HELD_BY = {
     "kexec-file-skips-driver-managed": "plugins/kexec/tests/test_outcomes.py",
     "kexec-sysfs-directory": "tests/test_contiguous.py",
     "kmem-asks-for-abstract-distance": "plugins/hmem/tests/test_kmem.py",
+    "long-command-line-wraps": "core/tests/test_identity.py",
     "memblock-merge-local": "core/tests/test_memblock.py::test_only_the_older_kernel_joins_what_a_cap_left_apart",
     "memblock-panics-when-full": "core/tests/test_memblock.py",
     "memmap-not-managed-at-boot": "core/tests/test_page_alloc.py::test_the_page_count_at_boot_is_exact",

@@ -504,6 +504,14 @@ def test_a_log_without_an_efi_map_gives_the_loaders_table() -> None:
     ]
 
 
+def test_a_command_line_over_several_lines_of_the_log_is_one() -> None:
+    """As 7.2 and later print a long one; ``init/main.c: print_kernel_cmdline``."""
+    pieces = ["quiet a=1 \\", "b=2 \\", "c=3 \\x"]
+    lines = "\n".join(f"Kernel command line: {piece}" for piece in pieces)
+    text = ARM64.replace("[    0.000000] Kernel command line: quiet", lines)
+    assert parse_dmesg(text).machine.cmdline.text == "quiet a=1 b=2 c=3 \\x"
+
+
 def test_a_log_with_efi_debug_gives_the_firmwares_map() -> None:
     scenario = parse_dmesg(DMESG + DMESG_MAP)
     assert scenario.machine.boot == "stub"

@@ -11,6 +11,8 @@ from softreserve.kernel.system import System
 from softreserve.live.rootfs import RootFs
 from softreserve.live.shell import Session
 from softreserve.machine import identity
+from softreserve.model.cmdline import CommandLine
+from softreserve.model.kernel import Kernel
 
 
 @pytest.mark.parametrize(
@@ -55,6 +57,24 @@ def test_the_log_comes_record_by_record(toy: System) -> None:
         rb"6,2,0,-;efi: \x1b[2Jmem00: \x5c b\xc3\xbcro" + b"\n",
         None,
     ]
+
+
+#: As on a machine whose log was recorded.
+LONG = r"initrd=\initrd.img rdinit=/init efi=debug nokaslr panic=-1 console=ttyS0,115200 earlyprintk=ttyS0,115200 " + (
+    " ".join(f"softreserve.filler{n}={n}" for n in range(1, 91))
+)
+
+
+@pytest.mark.parametrize(("release", "pieces"), [("6.18", 1), ("7.2", 3)])
+def test_a_long_command_line_takes_several_lines_of_the_log_from_7_2_on(toy: System, release: str, pieces: int) -> None:
+    """``init/main.c: print_kernel_cmdline``; recorded on 7.3.4: the lines end with filler38, filler79 and filler90."""
+    toy.machine = attrs.evolve(toy.machine, kernel=Kernel(release, "x86_64"), cmdline=CommandLine(LONG))
+    lines = [line for number in range(1, 4) if (line := kmsg.record(toy, number)) is not None]
+    assert len(lines) == pieces
+    if pieces == 3:
+        ends = [line.split(b" ")[-2:] for line in lines]
+        assert [end[0] for end in ends[:2]] == [b"softreserve.filler38=38", b"softreserve.filler79=79"]
+        assert [end[1] for end in ends] == [rb"\x5c" + b"\n"] * 2 + [b"softreserve.filler90=90\n"]
 
 
 def test_lines_can_be_added_to_the_log(toy: System) -> None:

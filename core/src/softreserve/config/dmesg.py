@@ -37,6 +37,8 @@ T = TypeVar("T")
 
 _RELEASE: Final = re.compile(r"Linux version (\S+)")
 _CMDLINE: Final = re.compile(r"(?:Kernel command line|Command line): ?(.*)")
+#: Long command lines go on with the next such line; from 7.0 on.
+_CONTINUED: Final = " \\"
 _E820: Final = re.compile(r"(?:BIOS-e820|BIOS-e801|BIOS-88|Xen): \[mem (0x[0-9a-f]+)-(0x[0-9a-f]+)\] +(.*)")
 #: What lies between entries; from 7.0 on.
 _E820_GAP: Final = re.compile(r"(?:BIOS-e820|BIOS-e801|BIOS-88|Xen): \[gap (0x[0-9a-f]+)-(0x[0-9a-f]+)\]$")
@@ -208,10 +210,16 @@ class _Log:
         return made
 
     def _cmdline(self) -> CommandLine:
-        text = self._first(_CMDLINE)
-        if text is None:
+        pieces: list[str] = []
+        for line in self.lines:
+            found = _CMDLINE.match(line.message)
+            if found is not None:
+                pieces.append(found[1])
+                if not found[1].endswith(_CONTINUED):
+                    break
+        if not pieces:
             self._gap("the command line", "an empty one is assumed")
-        return checked_cmdline(text or "", self.path)
+        return checked_cmdline(" ".join([*(p.removesuffix(_CONTINUED) for p in pieces[:-1]), *pieces[-1:]]), self.path)
 
     def _arch(self) -> str:
         """The architecture whose kernel wrote this, by what only its kernels say."""

@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 from softreserve.kernel import procfs
+from softreserve.model import behaviours
 
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
@@ -21,17 +22,38 @@ __all__ = ["record", "write"]
 _PRIORITY = 6
 #: Bytes of text that one write can take. Linux: ``PRINTKRB_RECORD_MAX``.
 _LONGEST = 1024
+#: How long a piece of the command line may be, and what says that there is more of it.
+#: Linux: ``CONFIG_CMDLINE_LOG_WRAP_IDEAL_LEN``, less the words in front.
+_IDEAL = 1021 - len("Kernel command line: ")
+_CONTINUED = " \\"
 _LEVEL = re.compile(r"<[0-9]+>")
 
 
 def record(system: System, number: int) -> bytes | None:
     """Record ``number`` (from 0) of the log; ``None``: there is none yet. Linux: ``devkmsg_read``."""
-    first = (procfs.version(system), f"Kernel command line: {system.cmdline.text}")
+    first = (procfs.version(system), *(f"Kernel command line: {part}" for part in _command_line(system)))
     lines = system.log.lines
     if number >= len(first) + len(lines):
         return None
     text = first[number] if number < len(first) else lines[number - len(first)]
     return b"%d,%d,0,-;%b\n" % (_PRIORITY, number, b"".join(map(_escaped, text.encode("utf-8", "surrogateescape"))))
+
+
+def _command_line(system: System) -> list[str]:
+    """The command line in pieces that are short enough for a line of the log. Linux: ``print_kernel_cmdline``."""
+    text, pieces = system.cmdline.text, []
+    if not system.kernel.has(behaviours.LONG_COMMAND_LINE_WRAPS):
+        return [text]
+    while len(text) > _IDEAL:
+        cut = text.rfind(" ", 1, _IDEAL - len(_CONTINUED) + 1)
+        if cut < 0:
+            cut = text.find(" ", 1)
+        head, rest = text[:cut].rstrip(" "), text[cut:].lstrip(" ")
+        if cut < 0 or not rest:
+            break
+        pieces += [f"{head}{_CONTINUED}"] if head else []
+        text = rest
+    return [*pieces, text]
 
 
 def _escaped(byte: int) -> bytes:

@@ -12,6 +12,12 @@ MEMPARSE_SATURATES: Final = Behaviour(
     since=Boundary("7.2", "", "captured x86-6.18-mem-wraps", "captured x86-7.2-mem-wraps", after="6.18"),
 )
 
+LONG_COMMAND_LINE_WRAPS: Final = Behaviour(
+    "long-command-line-wraps",
+    "a command line of more than a thousand characters takes several lines of the log",
+    since=Boundary("7.2", "", "source read 6.12.117", "source read 7.2.13", after="6.18"),
+)
+
 EFI_SOFT_RESERVE: Final = Behaviour(
     "efi-soft-reserve",
     "specific purpose memory is set aside; before, the attribute was not known",
