@@ -79,6 +79,7 @@ HELD_BY = {
     "memmap-not-managed-at-boot": "core/tests/test_page_alloc.py::test_the_page_count_at_boot_is_exact",
     "memmap-on-memory-per-block": "plugins/hmem/tests/test_kmem.py",
     "mirror-needs-mirrored-memory": "core/tests/test_page_alloc.py",
+    "node-meminfo-says-who-has-it": "tests/test_hugetlb.py",
     "node-reclaim-file": "tests/test_flipped.py::test_nodes_have_a_file_for_reclaim_from_its_release_on",
     "node-state-cleared-before-zonelists": "core/tests/test_memory_hotplug.py",
     "numa-bad-node-fails": "core/tests/test_numa_memblks.py",

@@ -50,12 +50,17 @@ def _populated(system: System) -> list[Zone]:
 
 
 def _meminfo(system: System) -> str:
-    total = system.memory.zones.present_kilobytes()
-    rows = {"MemTotal": total, "MemFree": total, "MemAvailable": total}
+    total, nodes = system.memory.zones.present_kilobytes(), system.nodes
+    huge = sum(count * size >> 10 for (size, _), count in nodes.huge_pages.items())
+    free = total - huge
+    rows = {"MemTotal": total, "MemFree": free, "MemAvailable": free}
     rows |= dict.fromkeys(("Buffers", "Cached", "SwapCached", "Active", "Inactive", "SwapTotal", "SwapFree"), 0)
     lines = [f"{name + ':':15} {value:8} kB" for name, value in rows.items()]
-    lines += [f"{name + ':':15} {0:8}" for name in ("HugePages_Total", "HugePages_Free")]
-    return "\n".join([*lines, f"{'Hugepagesize:':15} {system.kernel.pmd_size >> 10:8} kB", ""])
+    pages = sum(count for (size, _), count in nodes.huge_pages.items() if size == nodes.default_huge_page)
+    counts = {"HugePages_Total": pages, "HugePages_Free": pages, "HugePages_Rsvd": 0, "HugePages_Surp": 0}
+    lines += [f"{name + ':':16}{count:8}" for name, count in counts.items()]
+    lines += [f"{'Hugepagesize:':15} {nodes.default_huge_page >> 10:8} kB", f"{'Hugetlb:':15} {huge:8} kB"]
+    return "\n".join([*lines, ""])
 
 
 def _zoneinfo(system: System) -> str:

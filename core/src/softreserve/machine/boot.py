@@ -79,6 +79,10 @@ def late(system: System) -> None:
     system.memory.memory_dev_init()
     memory_sysfs.publish(system)
     system.nodes.node_dev_init()
+    if "hugepages" in system.cmdline.text and system.kernel.enabled("HUGETLB_PAGE"):
+        from softreserve.kernel.mm.hugetlb import HugePages
+
+        system.initcalls.append(Initcall(Level.SUBSYS, "mm/hugetlb.c", "hugetlb_init", HugePages(system).setup))
     for call in sorted_initcalls([*system.initcalls, *system.modules.initcalls()]):
         system.log.stage = "dax bus" if call.level >= Level.DEVICE else "resources"
         _call(call)

@@ -49,6 +49,10 @@ def _invalidates_no_memregions(machine: Machine) -> bool:
     return False
 
 
+def _huge_pages(kernel: Kernel) -> tuple[int, ...]:
+    return ()
+
+
 class Bounds(NamedTuple):
     """Which numbers an option can be: from ``low`` to ``high``, both included, in multiples of ``step``."""
 
@@ -90,6 +94,8 @@ class ArchInfo(NamedTuple):
         Linux: ``cpu_cache_has_invalidate_memregion()``.
     :param kexec_loaders: by system call, what loads the next kernel: takes a
         :class:`~softreserve.kernel.system.System` and the request.
+    :param huge_pages: sizes of huge pages in bytes, in the order in which the kernel makes them known; empty: only that
+        which a PMD maps. Linux: ``arch/*/mm/hugetlbpage.c``.
     """
 
     name: str
@@ -113,6 +119,7 @@ class ArchInfo(NamedTuple):
     presumed: bool = False
     invalidates_memregions: Callable[[Machine], bool] = _invalidates_no_memregions
     kexec_loaders: Mapping[str, Callable[[Any, KexecRequest], KexecImage]] = {}
+    huge_pages: Callable[[Kernel], tuple[int, ...]] = _huge_pages
 
     def option_problem(self, name: str, value: str | int) -> str | None:
         """Why no kernel is built with ``CONFIG_<name>=<value>`` here, or ``None``."""

@@ -512,6 +512,12 @@ NODE_RECLAIM_FILE: Final = Behaviour(
     ),
 )
 
+NODE_MEMINFO_SAYS_WHO_HAS_IT: Final = Behaviour(
+    "node-meminfo-says-who-has-it",
+    "a node's meminfo says what balloons and graphics processors have",
+    since=Boundary("7.2", "", "source read 6.12.117", "source read 7.2.13", after="6.18"),
+)
+
 CACHE_ADDRESS_MODE: Final = Behaviour(
     "cache-address-mode",
     "a memory side cache has a file `address_mode`",

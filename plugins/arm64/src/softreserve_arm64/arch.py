@@ -13,6 +13,7 @@ from softreserve_arm64.sizes import section_size, supported_physical_bits
 
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
+    from softreserve.model.kernel import Kernel
     from softreserve.model.kexec import KexecImage, KexecRequest
     from softreserve.model.machine import Machine
 
@@ -21,6 +22,15 @@ __all__ = ["ARM64"]
 
 def _physmem_bits(machine: Machine) -> int:
     return supported_physical_bits(machine.kernel)
+
+
+def _huge_pages(kernel: Kernel) -> tuple[int, ...]:
+    """What tables of each level map at once, and runs of them. Linux: ``arch/arm64/mm/hugetlbpage.c``."""
+    page, pmd = kernel.page_size, kernel.pmd_size
+    runs = {4096: (16, 16), 16384: (128, 32), 65536: (32, 32)}
+    pages, pmds = runs.get(page, (16, 16))
+    largest = (pmd * (page // 8),) if page == 4096 else ()
+    return (*largest, pmd * pmds, pmd, page * pages)
 
 
 def _srat_processor(number: int, domain: int) -> GiccAffinity:
@@ -65,5 +75,6 @@ ARM64: Final = ArchInfo(
     cpuinfo=_cpuinfo,
     uname="aarch64",
     image_parts=("code", "data"),
+    huge_pages=_huge_pages,
     kexec_loaders={"kexec_load": _kexec_load, "kexec_file_load": _kexec_file_load},
 )

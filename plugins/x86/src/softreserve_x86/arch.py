@@ -64,5 +64,6 @@ X86_64: Final = ArchInfo(
     mem_means="the highest address",
     presumed=True,
     invalidates_memregions=_invalidates_memregions,
+    huge_pages=lambda kernel: (1 << 30, 2 << 20),
     kexec_loaders={"kexec_load": _kexec_load, "kexec_file_load": _kexec_file_load},
 )

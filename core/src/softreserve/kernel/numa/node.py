@@ -88,9 +88,9 @@ class NodeDevice:
                 "cpumap": Attribute(0o444, lambda: nodes.cpumap(nid) + "\n"),
                 "cpulist": Attribute(0o444, lambda: format_list(nodes.cpumask(nid)) + "\n"),
                 "distance": Attribute(0o444, lambda: nodes.distance_row(nid) + "\n"),
-                "meminfo": Attribute(0o444, lambda: _meminfo(nid, nodes.present_kilobytes(nid))),
+                "meminfo": Attribute(0o444, lambda: _meminfo(nodes, nid)),
                 "numastat": Attribute(0o444, lambda: "".join(f"{name} 0\n" for name in _NUMASTAT)),
-                "hugepages": Directory({f"hugepages-{nodes.kernel.pmd_size >> 10}kB": _huge_pages()}),
+                "hugepages": Directory(names=nodes.huge_page_names, lookup=partial(_huge_pages, nodes, nid)),
             },
             names=self._link_names,
             lookup=self._link,
@@ -160,17 +160,62 @@ def _reclaim_store(kernel: Kernel, data: bytes) -> int:
 _NUMASTAT: Final = ("numa_hit", "numa_miss", "numa_foreign", "interleave_hit", "local_node", "other_node")
 
 
-def _huge_pages() -> Directory:
-    """Huge pages of one size: none, as in ``meminfo``. Linux: ``mm/hugetlb.c: hugetlb_register_node``."""
-    names = ("free_hugepages", "nr_hugepages", "surplus_hugepages")
-    return Directory({name: Attribute(0o444, lambda: "0\n") for name in names})
+def _huge_pages(nodes: Nodes, nid: int, name: str) -> Directory | None:
+    """Huge pages of one size, all of them free. Linux: ``mm/hugetlb.c: hugetlb_register_node``."""
+    size = (number_in(name.removesuffix("kB"), "hugepages-") or 0) << 10
+    if name not in nodes.huge_page_names():
+        return None
+    count = Attribute(0o444, lambda: f"{nodes.huge_pages.get((size, nid), 0)}\n")
+    none = Attribute(0o444, lambda: "0\n")
+    return Directory({"free_hugepages": count, "nr_hugepages": count, "surplus_hugepages": none})
 
 
-def _meminfo(nid: int, total: int) -> str:
-    """Everything that is present (kB) counts as free. Linux: ``node_read_meminfo``."""
-    rows = {"MemTotal": total, "MemFree": total, "MemUsed": 0, "Active": 0, "Inactive": 0}
+#: Rows of a node's ``meminfo`` that stay 0 here.
+_MEMINFO: Final = (
+    "SwapCached",
+    "Active",
+    "Inactive",
+    "Active(anon)",
+    "Inactive(anon)",
+    "Active(file)",
+    "Inactive(file)",
+    "Unevictable",
+    "Mlocked",
+    "Dirty",
+    "Writeback",
+    "FilePages",
+    "Mapped",
+    "AnonPages",
+    "Shmem",
+    "KernelStack",
+    "PageTables",
+    "SecPageTables",
+    "NFS_Unstable",
+    "Bounce",
+    "WritebackTmp",
+    "KReclaimable",
+    "Slab",
+    "SReclaimable",
+    "SUnreclaim",
+)
+_MEMINFO_THP: Final = ("AnonHugePages", "ShmemHugePages", "ShmemPmdMapped", "FileHugePages", "FilePmdMapped")
+
+
+def _meminfo(nodes: Nodes, nid: int) -> str:
+    """Everything that is present counts as free, but for huge pages. Linux: ``node_read_meminfo``."""
+    kernel, total = nodes.kernel, nodes.present_kilobytes(nid)
+    huge = sum(count * size >> 10 for (size, node), count in nodes.huge_pages.items() if node == nid)
+    rows = {"MemTotal": total, "MemFree": total - huge, "MemUsed": huge, **dict.fromkeys(_MEMINFO, 0)}
+    if kernel.builtin("TRANSPARENT_HUGEPAGE"):
+        rows |= dict.fromkeys(_MEMINFO_THP, 0)
+    if kernel.builtin("UNACCEPTED_MEMORY"):
+        rows["Unaccepted"] = 0
+    if kernel.has(behaviours.NODE_MEMINFO_SAYS_WHO_HAS_IT):
+        rows |= {"Balloon": 0, "GPUActive": 0, "GPUReclaim": 0}
     lines = [f"Node {nid} {name + ':':15} {value:8} kB" for name, value in rows.items()]
-    lines += [f"Node {nid} {name + ':':15} {0:5}" for name in ("HugePages_Total", "HugePages_Free", "HugePages_Surp")]
+    pages = nodes.huge_pages.get((nodes.default_huge_page, nid), 0)
+    counts = {"HugePages_Total": pages, "HugePages_Free": pages, "HugePages_Surp": 0}
+    lines += [f"Node {nid} {name + ':':16} {count:5}" for name, count in counts.items()]
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -212,8 +257,16 @@ class Nodes(NumaState):
         self._subsystem = False
         #: Who knows which memory blocks belong to a node; set by memory hotplug.
         self.memory_blocks: MemoryBlocks | None = None
+        #: Sizes of huge pages (bytes), the one that is meant where none is named, and pages by size and node.
+        self.huge_page_sizes = state.arch.huge_pages(state.kernel) or (state.kernel.pmd_size,)
+        self.default_huge_page = state.kernel.pmd_size
+        self.huge_pages: dict[tuple[int, int], int] = {}
         #: Who knows in which memory tiers nodes are; ``None``: this kernel has no tiers.
         self.tiering: MemoryTiering | None = None
+
+    def huge_page_names(self) -> list[str]:
+        """Directories of huge pages, one for each size."""
+        return [f"hugepages-{size >> 10}kB" for size in self.huge_page_sizes]
 
     # --- CPUs
 

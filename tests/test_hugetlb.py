@@ -1,0 +1,152 @@
+"""Huge pages of the command line. Lines and counts: recorded on 7.3.4 and 6.18.15, or by hand from ``mm/hugetlb.c``."""
+
+from __future__ import annotations
+
+import pytest
+from small_machines import ARM64, LOW, NODE_1, RAM, X86, machine, need, sp, srat
+from softreserve.kernel import procfs
+from softreserve.kernel.system import System
+from softreserve.machine.boot import boot
+from softreserve.plugins.selection import Selection
+from softreserve.testing.machines import descriptor
+
+GIB = 1 << 30
+
+
+def booted(cmdline: str, arch: str = X86, release: str = "7.3", *, two_nodes: bool = False) -> System:
+    """RAM below 2 GiB and from 4 to 5 GiB on node 0; with ``two_nodes`` also from 6 to 8 GiB on node 1."""
+    need(arch)
+    above = (RAM, descriptor(6 * GIB, 2 * GIB)) if two_nodes else (RAM, sp(6 * GIB, 8 * GIB))
+    config = {"HUGETLB_PAGE_OPTIMIZE_VMEMMAP": "y" if arch == X86 else "n"}
+    found = machine(arch, release, cmdline, above=above, tables={"SRAT": srat(*LOW, NODE_1)}, config=config)
+    return boot(found, Selection().hooks_for(found))
+
+
+def said(system: System) -> list[str]:
+    return [line.removeprefix("HugeTLB: ") for line in system.log.lines if line.startswith("HugeTLB: ")]
+
+
+def counts(system: System, nid: int, kilobytes: int) -> str:
+    directory = f"/sys/devices/system/node/node{nid}/hugepages/hugepages-{kilobytes}kB"
+    values = [system.sysfs.read(f"{directory}/{name}_hugepages") for name in ("nr", "free", "surplus")]
+    return " ".join(value.decode().strip() if isinstance(value, bytes) else str(value) for value in values)
+
+
+def test_sizes_are_told_in_the_order_in_which_they_became_known() -> None:
+    system = booted("hugepagesz=2M hugepages=32")
+    assert said(system) == [
+        "registered 2.00 MiB page size, pre-allocated 32 pages",
+        "28 KiB vmemmap can be freed for a 2.00 MiB page",
+        "registered 1.00 GiB page size, pre-allocated 0 pages",
+        "16380 KiB vmemmap can be freed for a 1.00 GiB page",
+    ]
+    assert counts(system, 0, 2048) == "32 32 0"
+    assert counts(system, 0, 1 << 20) == "0 0 0"
+
+
+def test_arm64_has_runs_of_pages_and_of_huge_pages() -> None:
+    assert [line.partition(" page size")[0] for line in said(booted("hugepages=16", ARM64, "6.18"))[::2]] == [
+        "registered 1.00 GiB",
+        "registered 32.0 MiB",
+        "registered 2.00 MiB",
+        "registered 64.0 KiB",
+    ]
+
+
+def test_without_a_word_nothing_is_told_and_every_size_has_its_directory() -> None:
+    system = booted("quiet")
+    assert said(system) == []
+    assert system.sysfs.listdir("/sys/devices/system/node/node0/hugepages") == [
+        "hugepages-1048576kB",
+        "hugepages-2048kB",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("cmdline", "pages"),
+    [
+        ("hugepages=8", {2048: [4, 4]}),
+        ("hugepagesz=1G hugepages=2 hugepagesz=2M hugepages=6", {1 << 20: [1, 1], 2048: [3, 3]}),
+        ("hugepages=0:3,1:5", {2048: [3, 5]}),
+        ("hugepages=7 default_hugepagesz=1G", {1 << 20: [1, 2], 2048: [0, 0]}),
+        ("default_hugepagesz=1G hugepagesz=1G hugepages=2", {1 << 20: [1, 1]}),
+        ("hugepagesz=3M hugepages=4", {2048: [0, 0]}),
+        ("hugepages=4 hugepages=8", {2048: [2, 2]}),
+        ("hugepages=9:4", {2048: [0, 0]}),
+    ],
+)
+def test_pages_come_from_all_nodes_in_turn_or_from_those_that_are_named(
+    cmdline: str, pages: dict[int, list[int]]
+) -> None:
+    """Of 1 GiB, node 0 has one that is free and aligned (4 to 5 GiB), node 1 two."""
+    system = booted(cmdline, two_nodes=True)
+    for size, expected in pages.items():
+        assert [counts(system, nid, size) for nid in (0, 1)] == [f"{count} {count} 0" for count in expected]
+
+
+@pytest.mark.parametrize(
+    ("cmdline", "line"),
+    [
+        ("hugepagesz=3M", "unsupported hugepagesz=3M"),
+        ("default_hugepagesz=3M", "unsupported default_hugepagesz=3M"),
+        ("hugepagesz=3M hugepages=4", "hugepages=4 does not follow a valid hugepagesz, ignoring"),
+        ("hugepagesz=2M hugepagesz=2M", "hugepagesz=2M specified twice, ignoring"),
+        ("default_hugepagesz=1G default_hugepagesz=2M", "default_hugepagesz previously specified, ignoring 2M"),
+        (
+            "hugepages=4 hugepages=8",
+            "hugepages= specified twice without interleaving hugepagesz=, ignoring hugepages=8",
+        ),
+        ("hugepages=0:2,x", "Invalid hugepages parameter x"),
+        ("hugepages=9:4", "Invalid hugepages parameter 9:4"),
+        (
+            "hugepages=2 hugepagesz=2M hugepages=4",
+            "Ignoring hugepages=4 associated with 2.00 MiB page size",
+        ),
+        (
+            "default_hugepagesz=1G hugepages=7",
+            "allocating 7 of page size 1.00 GiB failed.  Only allocated 3 hugepages.",
+        ),
+        (
+            "hugepagesz=1G hugepages=0:2",
+            "allocating 2 of page size 1.00 GiB failed node0.  Only allocated 1 hugepages.",
+        ),
+    ],
+)
+def test_what_is_not_understood_or_not_there_is_told(cmdline: str, line: str) -> None:
+    assert line in said(booted(cmdline, two_nodes=True))
+
+
+def test_programs_read_of_huge_pages_in_meminfo() -> None:
+    system = booted("default_hugepagesz=1G hugepagesz=1G hugepages=1 hugepagesz=2M hugepages=3")
+    text = dict(procfs.files(system))["meminfo"].read()
+    assert isinstance(text, bytes)
+    assert text.decode().splitlines()[-6:] == [
+        "HugePages_Total:       1",
+        "HugePages_Free:        1",
+        "HugePages_Rsvd:        0",
+        "HugePages_Surp:        0",
+        "Hugepagesize:    1048576 kB",
+        "Hugetlb:         1054720 kB",
+    ]
+    node = system.sysfs.read("/sys/devices/system/node/node0/meminfo")
+    assert isinstance(node, bytes)
+    rows = node.decode().splitlines()
+    assert rows[2] == "Node 0 MemUsed:         1054720 kB"
+    assert rows[-3:] == [
+        "Node 0 HugePages_Total:     1",
+        "Node 0 HugePages_Free:      1",
+        "Node 0 HugePages_Surp:      0",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("release", "last"),
+    [("6.12", "Unaccepted"), ("6.18", "Unaccepted"), ("7.2", "GPUReclaim"), ("7.3", "GPUReclaim")],
+)
+def test_rows_were_added_to_a_node_s_meminfo(release: str, last: str) -> None:
+    """Recorded on 6.12.117, 6.18.15 and 7.3.4."""
+    text = booted("", release=release).sysfs.read("/sys/devices/system/node/node0/meminfo")
+    assert isinstance(text, bytes)
+    rows = text.decode().splitlines()
+    assert rows[-4] == f"Node 0 {last + ':':15} {0:8} kB"
+    assert len(rows) == (40 if last == "GPUReclaim" else 37)
