@@ -50,8 +50,8 @@ Algorithm = Callable[[int], "int | None"]
 
 
 def tier_of_adistance(adistance: int) -> int:
-    """Number of the tier of an abstract distance, as in sysfs."""
-    return adistance >> _CHUNK_BITS
+    """Number of the tier of an abstract distance, as in sysfs: without a sign."""
+    return adistance >> _CHUNK_BITS & U32_MAX
 
 
 class MemoryType:
@@ -265,7 +265,8 @@ class MemoryTiers:
         """Abstract distance for a performance: ``(0, distance)`` or ``(-errno, 0)``.
 
         In proportion to latency and against bandwidth, both relative to ordinary DRAM, in whole steps from left to
-        right: sums are 32 bits wide, products 64 (the constant is a long), and what is stored is 32 again.
+        right: sums are 32 bits wide, products 64 with a sign (the constant is a long), and what is stored is 32 again,
+        with a sign.
         """
         if self._reference_broken:
             return -EIO, 0
@@ -274,8 +275,9 @@ class MemoryTiers:
         if self._reference is None:
             return -ENOENT, 0
         dram = self._reference[1]
-        found = MEMTIER_ADISTANCE_DRAM * _latency(perf) // _latency(dram) * _bandwidth(dram) // _bandwidth(perf)
-        return 0, found & U32_MAX
+        product = _signed(MEMTIER_ADISTANCE_DRAM * _latency(perf) // _latency(dram) * _bandwidth(dram), 64)
+        found = abs(product) // _bandwidth(perf)
+        return 0, _signed(found if product >= 0 else -found, 32)
 
     # --- sysfs
 
@@ -289,10 +291,10 @@ class MemoryTiers:
         )
 
     def _names(self) -> Iterable[str]:
-        return [f"memory_tier{tier.start >> _CHUNK_BITS}" for tier in self._tiers]
+        return [f"memory_tier{tier_of_adistance(tier.start)}" for tier in self._tiers]
 
     def _lookup(self, name: str) -> Node | None:
-        tier = next((tier for tier in self._tiers if name == f"memory_tier{tier.start >> _CHUNK_BITS}"), None)
+        tier = next((tier for tier in self._tiers if name == f"memory_tier{tier_of_adistance(tier.start)}"), None)
         if tier is None:
             return None
         return Directory({"nodelist": Attribute(0o444, lambda: f"{format_list(tier.nodes)}\n")})
@@ -348,6 +350,12 @@ def publish(system: System) -> None:
     tiers = system.stash.get(MEMORY_TIERS)
     if tiers is not None:
         tiers.publish()
+
+
+def _signed(value: int, bits: int) -> int:
+    """What is left of a value in so many bits, the uppermost of which is the sign."""
+    half = 1 << bits - 1
+    return (value + half) % (2 * half) - half
 
 
 def _values(perf: AccessCoordinate) -> tuple[int, int, int, int]:
