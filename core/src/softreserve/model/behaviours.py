@@ -135,6 +135,18 @@ MEMBLOCK_PANICS_WHEN_FULL: Final = Behaviour(
     ),
 )
 
+MEMBLOCK_MARKS_KERNEL: Final = Behaviour(
+    "memblock-marks-kernel",
+    "reserved memory that the kernel takes for itself has a flag and, where it was asked for, a node: memblock=debug "
+    "shows it apart from its neighbours",
+    since=Boundary(
+        "6.16",
+        "memblock: add MEMBLOCK_RSRV_KERN flag",
+        "vectors memblock 6.12",
+        "vectors memblock 7.3",
+    ),
+)
+
 NUMA_MEMBLKS_GENERIC: Final = Behaviour(
     "numa-memblks-generic",
     "mm/numa_memblks.c serves all architectures; reserved blocks win in phys_to_target_node",

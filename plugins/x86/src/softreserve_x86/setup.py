@@ -286,12 +286,12 @@ def _early_reserve_memory(system: System) -> None:
     image, memblock = system.machine.image, system.memblock
     whole = image.span
     if whole is not None:
-        memblock.reserve(whole.start, whole.size)
+        memblock.reserve_kern(whole.start, whole.size)
     memblock.reserve(0, 64 << 10)
     if image.initrd is not None:
-        memblock.reserve(image.initrd.start, round_up(image.initrd.end, _PAGE_SIZE) - image.initrd.start)
+        memblock.reserve_kern(image.initrd.start, round_up(image.initrd.end, _PAGE_SIZE) - image.initrd.start)
     for node in system.machine.setup_data:
-        memblock.reserve(node.start, node.size)
+        memblock.reserve_kern(node.start, node.size)
     memblock.reserve(_BIOS_BEGIN, _BIOS_END - _BIOS_BEGIN)
 
 

@@ -24,8 +24,11 @@ __all__ = [
     "MEMBLOCK_ALLOC_ACCESSIBLE",
     "MEMBLOCK_DRIVER_MANAGED",
     "MEMBLOCK_HOTPLUG",
+    "MEMBLOCK_KHO_SCRATCH",
     "MEMBLOCK_MIRROR",
     "MEMBLOCK_NOMAP",
+    "MEMBLOCK_RSRV_KERN",
+    "MEMBLOCK_RSRV_NOINIT",
     "NOT_COVERED",
     "Memblock",
     "MemblockType",
@@ -36,6 +39,9 @@ MEMBLOCK_HOTPLUG: Final = 0x1
 MEMBLOCK_MIRROR: Final = 0x2
 MEMBLOCK_NOMAP: Final = 0x4
 MEMBLOCK_DRIVER_MANAGED: Final = 0x8
+MEMBLOCK_RSRV_NOINIT: Final = 0x10
+MEMBLOCK_RSRV_KERN: Final = 0x20
+MEMBLOCK_KHO_SCRATCH: Final = 0x40
 
 #: Lines that say that memory is on no node, and nodes are not set up for it.
 NOT_COVERED: Final = Rule("numa-not-covered", "memory is on no node")
@@ -129,11 +135,11 @@ class MemblockType:
     def insert(self, at: int, region: Region) -> None:
         """Linux: ``memblock_insert_region``."""
         self.regions.insert(at, region)
-        self.total_size += region.size
+        self.total_size = self.total_size + region.size & U64_MAX
 
     def delete(self, start: int, end: int, max_numnodes: int) -> None:
         """Drop the regions at positions ``start`` to ``end`` (exclusive). Linux: ``memblock_remove_region``."""
-        self.total_size -= sum(region.size for region in self.regions[start:end])
+        self.total_size = self.total_size - sum(region.size for region in self.regions[start:end]) & U64_MAX
         del self.regions[start:end]
         if not self.regions:
             self.empty_nid = max_numnodes
@@ -173,11 +179,15 @@ class Memblock:
         self.mirrored_kernelcore = False
         #: ``memblock=debug`` on the command line.
         self.debug = False
+        #: Only scratch memory of a kexec handover is given out.
+        self.kho_scratch_only = False
         self._has_mirror = False
         self._can_resize = False
         #: An empty list shows one entry of size 0.
         self.has_dummy = not kernel.has(behaviours.MEMBLOCK_EMPTY_WITHOUT_DUMMY)
         self._merges_locally = kernel.has(behaviours.MEMBLOCK_MERGE_LOCAL)
+        self._marks_kernel = kernel.has(behaviours.MEMBLOCK_MARKS_KERNEL)
+        self._unknown_nid = NUMA_NO_NODE if self._marks_kernel else self.max_numnodes
 
     def scratch(self) -> Memblock:
         """A copy to try allocations on, which prints nothing."""
@@ -201,7 +211,13 @@ class Memblock:
 
     def reserve(self, base: int, size: int) -> int:
         """Mark a range as in use, memory or not."""
-        return self._add_range(self.reserved, base, size, self.max_numnodes, 0)
+        return self._add_range(self.reserved, base, size, self._unknown_nid, 0)
+
+    def reserve_kern(self, base: int, size: int, nid: int = NUMA_NO_NODE) -> int:
+        """Mark a range as in use by the kernel itself; older kernels do not tell it from others."""
+        if not self._marks_kernel:
+            return self.reserve(base, size)
+        return self._add_range(self.reserved, base, size, nid, MEMBLOCK_RSRV_KERN)
 
     def remove(self, base: int, size: int) -> int:
         """Take a range out of memory."""
@@ -305,7 +321,7 @@ class Memblock:
         if type_.array is not None:
             self.free(type_.array, -(-old_size // page) * page)
         type_.array = addr
-        self.reserve(addr, size)
+        self.reserve_kern(addr, size)
         return 0
 
     # --- flags and nodes
@@ -341,6 +357,22 @@ class Memblock:
     def clear_nomap(self, base: int, size: int) -> int:
         """Undo :meth:`mark_nomap`."""
         return self._setclr_flag(self.memory, base, size, 0, MEMBLOCK_NOMAP)
+
+    def mark_kho_scratch(self, base: int, size: int) -> int:
+        """Mark memory that the kernel before this one left free for it to start with."""
+        return self._setclr_flag(self.memory, base, size, MEMBLOCK_KHO_SCRATCH, 0)
+
+    def clear_kho_scratch(self, base: int, size: int) -> int:
+        """Undo :meth:`mark_kho_scratch`."""
+        return self._setclr_flag(self.memory, base, size, 0, MEMBLOCK_KHO_SCRATCH)
+
+    def reserved_mark_noinit(self, base: int, size: int) -> int:
+        """Mark reserved memory whose pages somebody else sets up."""
+        return self._setclr_flag(self.reserved, base, size, MEMBLOCK_RSRV_NOINIT, 0)
+
+    def reserved_mark_kern(self, base: int, size: int) -> int:
+        """Mark reserved memory as the kernel's own."""
+        return self._setclr_flag(self.reserved, base, size, MEMBLOCK_RSRV_KERN, 0)
 
     def set_node(self, base: int, size: int, type_: MemblockType, nid: int) -> int:
         """Give all regions of a list in a range a node."""
@@ -414,11 +446,11 @@ class Memblock:
         From the top unless :attr:`bottom_up`; from node ``nid`` first, and from any unless ``exact_nid``.
         """
         align = align or _SMP_CACHE_BYTES
-        flags = MEMBLOCK_MIRROR if self._has_mirror else 0
+        flags = self._choose_flags()
         while True:
             for node in (nid,) if exact_nid or not self.valid_node(nid) else (nid, NUMA_NO_NODE):
                 found = self._find_in_range_node(size, align, start, end, node, flags)
-                if found and not self.reserve(found, size):
+                if found and not self.reserve_kern(found, size, node):
                     return found
             if not flags & MEMBLOCK_MIRROR:
                 return 0
@@ -429,13 +461,19 @@ class Memblock:
         """Whether a region's ``nid`` names a node. Linux: ``numa_valid_node``."""
         return 0 <= nid < self.max_numnodes
 
+    def _choose_flags(self) -> int:
+        """Linux: ``choose_memblock_flags``."""
+        if self.kho_scratch_only:
+            return MEMBLOCK_KHO_SCRATCH
+        return MEMBLOCK_MIRROR if self._has_mirror else 0
+
     def _warn_no_mirror(self, size: int) -> None:
         self.log.printk(f"Could not allocate {size:#018x} bytes of mirrored memory")
 
     def _find_in_range(self, start: int, end: int, size: int, align: int) -> int:
-        flags = MEMBLOCK_MIRROR if self._has_mirror else 0
+        flags = self._choose_flags()
         found = self._find_in_range_node(size, align, start, end, NUMA_NO_NODE, flags)
-        if not found and flags:
+        if not found and flags & MEMBLOCK_MIRROR:
             self._warn_no_mirror(size)
             found = self._find_in_range_node(size, align, start, end, NUMA_NO_NODE, 0)
         return found
@@ -483,6 +521,7 @@ class Memblock:
             or (self.movable_node and bool(region.flags & MEMBLOCK_HOTPLUG))
             or (bool(flags & MEMBLOCK_MIRROR) and not region.flags & MEMBLOCK_MIRROR)
             or bool(region.flags & (MEMBLOCK_NOMAP | MEMBLOCK_DRIVER_MANAGED))
+            or (bool(flags & MEMBLOCK_KHO_SCRATCH) and not region.flags & MEMBLOCK_KHO_SCRATCH)
         )
 
     # --- questions
@@ -530,18 +569,21 @@ class Memblock:
     def mem_pfn_ranges(self, nid: int = NUMA_NO_NODE) -> Iterator[tuple[int, int, int]]:
         """Whole pages of memory, of one node or of all: (first pfn, pfn after the last, node of the region).
 
+        Memory that begins in the last page below 2**64 seems to begin at 0.
+
         Linux: ``for_each_mem_pfn_range``.
         """
         page = self.kernel.page_size
         for region in self.memory:
-            start, end = -(-region.base // page), region.end // page
+            start, end = round_up(region.base, page) // page, region.end // page
             if start < end and (not self.valid_node(nid) or nid == region.nid):
                 yield start, end, region.nid
 
     def validate_numa_coverage(self, threshold: int) -> bool:
         """Whether at most ``threshold`` bytes of memory have no node; prints where there are more."""
         page = self.kernel.page_size
-        lost = page * sum(end - start for start, end, nid in self.mem_pfn_ranges() if not self.valid_node(nid))
+        pages = sum(end - start for start, end, nid in self.mem_pfn_ranges() if not self.valid_node(nid))
+        lost = page * pages & U64_MAX
         if lost <= threshold:
             return True
         text = f"NUMA: no nodes coverage for {lost >> 20}MB of {self.phys_mem_size() >> 20}MB RAM"
