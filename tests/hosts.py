@@ -75,9 +75,8 @@ def booted(spec: str, release: str | None = None, cmdline: str = "") -> System:
         pytest.skip(str(error))
 
 
-def static_elf() -> bytes:
-    """The smallest ELF program that kexec takes for a kernel: one page of zeros at 16 MiB."""
-    entry = 16 << 20
+def static_elf(entry: int = 16 << 20) -> bytes:
+    """The smallest ELF program that kexec takes for a kernel: one page of zeros at ``entry``."""
     ident = b"\x7fELF\x02\x01\x01".ljust(16, b"\0")
     header = struct.pack("<HHIQQQIHHHHHH", 2, 62, 1, entry, 64, 0, 0, 64, 56, 1, 0, 0, 0)
     segment = struct.pack("<IIQQQQQQ", 1, 5, 4096, entry, entry, 4096, 4096, 4096)

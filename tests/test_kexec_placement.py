@@ -45,8 +45,8 @@ def number(pattern: str, text: str) -> int:
 class Recorded:
     """A recorded load: the machine at that time, the request as it was made, and what kexec printed."""
 
-    def __init__(self, name: str, where: Path) -> None:
-        self.case = cases.unpack(name, where)
+    def __init__(self, name: str, where: Path, archives_in: Path = cases.ARCHIVES) -> None:
+        self.case = cases.unpack(name, where, archives_in)
         scenario: Scenario = load(self.case)
         need(scenario.machine.arch)
         assert scenario.kexec is not None
@@ -157,3 +157,14 @@ def test_kexec_file_load_on_x86_puts_segments_where_the_real_kernel_did(tmp_path
     # RAM ends at 0x7feec000; purgatory (0x5000 bytes in either release) comes first, then what holds the nodes
     assert found["purgatory"] == PhysRange(0x7FEE7000, 0x7FEEC000)
     assert found["boot parameters, command line, EFI map"] == PhysRange(0x7FEE4000, 0x7FEE7000)
+
+
+def test_kexec_file_load_of_7_3_puts_segments_where_the_real_kernel_said(tmp_path: Path) -> None:
+    """``kexec -d -l`` of 2.0.32 takes this call, and makes the kernel print what it does."""
+    recorded = Recorded("x86-7.3-two-node-hmat", tmp_path, cases.NEWER)
+    assert recorded.scenario.syscall == "kexec_file_load"
+    found = segments(recorded.load(kernel_size=0x3E4E000, initrd_size=0x8BE8DB))
+    assert found["purgatory"] == PhysRange(0x7FEE7000, 0x7FEEC000)
+    assert found["boot parameters, command line, EFI map"] == PhysRange(0x7FEE4000, 0x7FEE7000)
+    assert found["kernel"] == pages(0x7AC00000, 0x3E4E000)
+    assert found["initrd"] == pages(0x7EC2D000, 0x8BE8DB)
