@@ -29,7 +29,7 @@ from softreserve.views.upgrade.trial import Trial
 
 pytest.importorskip("softreserve_hmem", reason="needs the hmem plugin: pip install ./plugins/hmem")
 
-OWN_TREE, BELOW, FIRST_BLOCK = "soft-reserved-in-own-tree", "hmem-below-its-platform", "new-node-takes-kernel-pages"
+OWN_TREE, BELOW, THREADS = "soft-reserved-in-own-tree", "hmem-below-its-platform", "node-threads-on-their-node"
 FORGETS = "hotplug-forgets-normal-memory"
 NOBODY = "nobody's"
 KMEM = "System RAM by way of kmem, online"
@@ -76,11 +76,11 @@ def path(at: int, old: str, new: str) -> tuple[int, str, str]:
 def test_two_node() -> None:
     """2 GiB from 4 GiB on, all of node 1; 6.12 of Debian 12 brings it online in zone Normal; blocks of 128 MiB."""
     need(X86)
-    found = upgraded(load("example:two-node"), "6.12", "6.18", "7.3")
+    found = upgraded(load("example:two-node"), "6.12", "6.18.15", "7.3")
     start = 4 * GIB
     assert noticed(found) == {
-        Noticed("6.18 and later", "upgrade-offline", (FIRST_BLOCK,), ((start, "goes offline", "stays online"),)),
-        Noticed("6.18 only", "upgrade-node-state", (FORGETS,), (("has_normal_memory", "0-1", "0"),)),
+        Noticed("6.18.15 and later", "upgrade-offline", (THREADS,), ((start, "goes offline", "stays online"),)),
+        Noticed("6.18.15 only", "upgrade-node-state", (FORGETS,), (("has_normal_memory", "0-1", "0"),)),
         Noticed("7.3", "upgrade-soft-reserved-line", (OWN_TREE,), ((start, "a line", "no line"),)),
         Noticed("7.3", "upgrade-device-path", (BELOW,), (path(start, "hmem.0", "hmem_platform.0/hmem.0"),)),
     }
@@ -92,12 +92,12 @@ def test_xeon_max() -> None:
     """Two ranges of 64 GiB, of nodes 2 and 3; above 64 GiB of RAM memory blocks have 2 GiB."""
     need(X86)
     first, second = 0x20080000000, 0x21080000000
-    found = upgraded(load("example:xeon-max"), "6.12", "6.18", "7.3")
+    found = upgraded(load("example:xeon-max"), "6.12", "6.18.15", "7.3")
     stays = ("goes offline", "stays online")
     paths = path(first, "hmem.0", "hmem_platform.0/hmem.0"), path(second, "hmem.1", "hmem_platform.0/hmem.1")
     assert noticed(found) == {
-        Noticed("6.18 and later", "upgrade-offline", (FIRST_BLOCK,), ((first, *stays), (second, *stays))),
-        Noticed("6.18 only", "upgrade-node-state", (FORGETS,), (("has_normal_memory", "0-3", "0-1"),)),
+        Noticed("6.18.15 and later", "upgrade-offline", (THREADS,), ((first, *stays), (second, *stays))),
+        Noticed("6.18.15 only", "upgrade-node-state", (FORGETS,), (("has_normal_memory", "0-3", "0-1"),)),
         # the two ranges touch, and what becomes of them is the same
         Noticed("7.3", "upgrade-soft-reserved-line", (OWN_TREE,), ((first, "a line", "no line"),)),
         Noticed("7.3", "upgrade-device-path", (BELOW,), paths),
@@ -109,17 +109,17 @@ def test_arm64_server() -> None:
     """16 GiB from 1 TiB on, all of node 1, which has nothing else: without a device there is no node."""
     need(ARM64)
     start = 1 << 40
-    found = upgraded(load("example:arm64-server"), "6.12", "6.18", "7.3")
+    found = upgraded(load("example:arm64-server"), "6.12", "6.18.15", "7.3")
     lost = ("has_memory", "0-1", "0")
     assert noticed(found) >= {
-        Noticed("6.18 and later", "upgrade-offline", (FIRST_BLOCK,), ((start, "goes offline", "stays online"),)),
-        Noticed("6.18 and later", "upgrade-node-state", (FORGETS,), (("has_normal_memory", "0-1", "0"),)),
+        Noticed("6.18.15 and later", "upgrade-offline", (THREADS,), ((start, "goes offline", "stays online"),)),
+        Noticed("6.18.15 and later", "upgrade-node-state", (FORGETS,), (("has_normal_memory", "0-1", "0"),)),
         Noticed("7.3", "upgrade-memory-lost", (OWN_TREE,), ((start, KMEM, NOBODY),)),
         Noticed("7.3", "upgrade-node-state", (OWN_TREE,), (lost,)),
         Noticed("7.3", "upgrade-demotion", (OWN_TREE,), (("node 0", "1", "nowhere"),)),
     }
     told = next(one for one in found if one.rule == "upgrade-memory-lost")
-    assert (told.severity, told.size, told.before, told.releases) == ("error", 16 * GIB, "6.18", ("7.3",))
+    assert (told.severity, told.size, told.before, told.releases) == ("error", 16 * GIB, "6.18.15", ("7.3",))
     assert "[hmem-finds-nothing]" in told.words
     # arm64 goes on to show it, and there is no device whose path could change
     assert {one.rule for one in found} & {"upgrade-soft-reserved-line", "upgrade-device-path"} == set()
@@ -133,7 +133,7 @@ def test_unaligned() -> None:
     ranges = (0x1000FF000, 0x1601FF000, 0x1666FF000, 0x172EFF000, start)
     later = "6.12 and later"
     by_type = ("dax-match-by-type",)
-    policy = ("mhp-online-types-by-config", "MHP_DEFAULT_ONLINE_TYPE_ONLINE_AUTO")
+    policy = ("MHP_DEFAULT_ONLINE_TYPE_ONLINE_AUTO",)
     assert noticed(found) == {
         Noticed(later, "upgrade-memory-lost", by_type, ((start, "devdax", NOBODY), (rest, "devdax", NOBODY))),
         Noticed(later, "upgrade-memory-owner", by_type, ((block, "devdax", KMEM),)),
@@ -225,6 +225,20 @@ def test_two_builds_of_one_behaviour_are_told_by_their_options() -> None:
     ]
 
 
+def test_debian_13_does_not_bring_memory_online_on_arm64() -> None:
+    """Its 6.12.107 has no choice of policies yet, and is built without CONFIG_MEMORY_HOTPLUG_DEFAULT_ONLINE."""
+    need(ARM64)
+    found = upgraded(load("example:arm64-server"), "6.12.117+deb12-arm64", "6.12.107+deb13-arm64")
+    owner = next(one for one in found if one.rule == "upgrade-memory-owner")
+    assert [(d.start, d.before, d.after) for d in owner.differences] == [
+        (1 << 40, KMEM, KMEM.replace("online", "offline"))
+    ]
+    assert {change.name for change in owner.causes} == {
+        "mhp-online-types-by-config",
+        "MHP_DEFAULT_ONLINE_TYPE_ONLINE_AUTO",
+    }
+
+
 def test_a_kernel_that_does_not_come_up_is_all_that_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     need(X86)
     described = machine(X86)
@@ -306,11 +320,11 @@ def test_the_documentation_lists_every_rule() -> None:
 
 def test_diff_tells_programs(capsys: pytest.CaptureFixture[str]) -> None:
     need(X86)
-    status, out, _ = run(capsys, "diff", "example:two-node", "--kernel", "6.12,6.18,7.3", "--json")
+    status, out, _ = run(capsys, "diff", "example:two-node", "--kernel", "6.12,6.17,7.3", "--json")
     found = json.loads(out)
-    assert (status, found["schema"], found["releases"]) == (1, "softreserve.diff", ["6.12", "6.18", "7.3"])
+    assert (status, found["schema"], found["releases"]) == (1, "softreserve.diff", ["6.12", "6.17", "7.3"])
     state = next(one for one in found["consequences"] if one["rule"] == "upgrade-node-state")
-    assert (state["before"], state["releases"]) == ("6.12", ["6.18"])
+    assert (state["before"], state["releases"]) == ("6.12", ["6.17"])
     assert [cause["behaviour"] for cause in state["causes"]] == [FORGETS]
 
 

@@ -458,6 +458,32 @@ def test_older_releases_have_the_oldest_options_known() -> None:
     assert default_config("x86_64", "7.9") == default_config("x86_64", "7.3")
 
 
+#: What Debian's packages linux-config-6.12 (6.12.95-1~bpo12+1, 6.12.107-1 of Debian 13, 6.12.117-1~deb12u1) say.
+POLICIES = [
+    ("x86_64", "6.1.0-56-amd64", "n", "n"),
+    ("x86_64", "6.12.95+deb12-amd64", "y", "n"),
+    ("x86_64", "6.12.107+deb13-amd64", "y", "n"),
+    ("arm64", "6.12.107+deb13-arm64", "n", "n"),
+    ("arm64", "6.12.117+deb12-arm64", "n", "y"),
+    ("arm64", "6.12", "n", "y"),
+    ("arm64", "7.3.4+deb13-arm64", "n", "y"),
+]
+
+
+@pytest.mark.usefixtures("two_architectures")
+@pytest.mark.parametrize(("arch", "release", "old", "new"), POLICIES)
+def test_what_builds_do_with_added_memory_depends_on_their_level(arch: str, release: str, old: str, new: str) -> None:
+    config = default_config(arch, release)
+    assert (config["MEMORY_HOTPLUG_DEFAULT_ONLINE"], config["MHP_DEFAULT_ONLINE_TYPE_ONLINE_AUTO"]) == (old, new)
+
+
+@pytest.mark.usefixtures("two_architectures")
+def test_another_level_of_a_series_has_what_builds_have_unlike_and_else_the_same_options() -> None:
+    kernel = Kernel("6.12.117+deb12-arm64", "arm64", config={**default_config("arm64", "6.12.117"), "DAX": "n"})
+    other = rebuilt(kernel, release="6.12.107+deb13-arm64")
+    assert (other.config["DAX"], other.config["MHP_DEFAULT_ONLINE_TYPE_ONLINE_AUTO"]) == ("n", "n")
+
+
 # --------------------------------------------------------------------------------------------------------- kernel logs
 
 

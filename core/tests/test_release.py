@@ -102,3 +102,19 @@ def test_kernels_that_were_asked_different_things_are_equal() -> None:
     asked, other = Kernel("6.1", "s390"), Kernel("6.1", "s390")
     asked.has(Behaviour("x", "x"))
     assert (asked, hash(asked)) == (other, hash(other))
+
+
+@pytest.mark.parametrize(
+    ("text", "release", "reached"),
+    [
+        ("6.12.107", "6.12.117", False),
+        ("6.12.117", "6.12.117", True),
+        ("6.12", "6.12.117", True),
+        ("6.1.0-56-amd64", "6.1.192", True),
+        ("6.11.200", "6.12.117", False),
+        ("6.13", "6.12.117", True),
+        ("6.12.1", "6.12", True),
+    ],
+)
+def test_a_release_reaches_a_level_of_its_series_or_an_older_one(text: str, release: str, reached: bool) -> None:
+    assert Release.parse(text).reaches(release) is reached

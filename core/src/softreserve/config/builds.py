@@ -70,10 +70,10 @@ def default_config(arch: str, release: str, page_size: int = 4096) -> dict[str, 
 
     :raises MachineError: ``release`` does not begin with a version.
     """
-    at = Release.parse(release)[:2]
+    version = Release.parse(release)
     config = dict(_COMMON)
     for since, options in arch_info(arch).options.items():
-        if not since or Release.parse(since)[:2] <= at:
+        if not since or version.reaches(since):
             config |= options
     return config | _page_size_options(arch, page_size)
 
@@ -83,7 +83,8 @@ def rebuilt(
 ) -> Kernel:
     """A kernel of another release, architecture or page size.
 
-    Where release and architecture stay, so do the options; else they are those of Debian's build.
+    Where release and architecture stay, so do the options, but for those that Debian's builds of the two levels of the
+    stable series have unlike; else they are those of Debian's build.
 
     :raises MachineError: ``release`` does not begin with a version.
     """
@@ -91,7 +92,9 @@ def rebuilt(
     page_size = page_size or (kernel.page_size if arch == kernel.arch else 4096)
     release = release or kernel.release
     if (arch, Release.parse(release).line) == (kernel.arch, kernel.base):
-        return Kernel(release, arch, page_size, {**kernel.config, **_page_size_options(arch, page_size)})
+        was, now = (default_config(arch, text, page_size) for text in (kernel.release, release))
+        changed = {option: value for option, value in now.items() if was.get(option) != value}
+        return Kernel(release, arch, page_size, {**kernel.config, **changed, **_page_size_options(arch, page_size)})
     return Kernel(release, arch, page_size, default_config(arch, release, page_size))
 
 

@@ -76,7 +76,7 @@ class ArchInfo(NamedTuple):
     :param nodes_shift: what ``CONFIG_NODES_SHIFT`` is where a configuration does not say.
     :param boot_memory_stays: whether memory that was there at boot can never go offline.
     :param options: ``CONFIG_`` options of Debian's builds that are not the same everywhere: under ``""`` those of every
-        release, under a release what changed with it.
+        release, under a release, or a level of its stable series, what changed with it; ascending.
     :param numbers: options of its own that are numbers, without ``CONFIG_``.
     :param srat_processors: kinds of SRAT entries that name processors; empty: not known.
     :param srat_processor: makes one, from a processor's number and its proximity domain.

@@ -313,7 +313,7 @@ MHP_ONLINE_TYPES_BY_CONFIG: Final = Behaviour(
     "mhp-online-types-by-config",
     "CONFIG_MHP_DEFAULT_ONLINE_TYPE_* chooses among four auto-online policies",
     since=Boundary("6.14", "", "source read 6.1.192", "captured arm64-6.12-trace-3"),
-    backported=("6.12",),
+    backported=("6.12.117",),
 )
 
 MEMMAP_ON_MEMORY_PER_BLOCK: Final = Behaviour(

@@ -60,6 +60,16 @@ class Release(NamedTuple):
             return OLDEST
         return NEWEST if self[:2] > _order(NEWEST) else self.line
 
+    def reaches(self, release: str) -> bool:
+        """Whether it is ``release`` (``6.12``, or a level of its stable series: ``6.12.117``) or newer.
+
+        A release that does not tell its level has that of the series' end.
+        """
+        wanted = _order(release)
+        if self[:2] != wanted[:2] or self.patch is None:
+            return self[:2] >= wanted[:2]
+        return (self.patch,) >= wanted[2:]
+
     def is_of(self, line: str) -> bool:
         """Whether it is of a stable series (``6.1``), from a level on (``6.1.84``), or of a build (``5.14.*.el9*``).
 
@@ -69,8 +79,7 @@ class Release(NamedTuple):
             from fnmatch import fnmatchcase
 
             return fnmatchcase(self.text, line)
-        wanted = _order(line)
-        return wanted[:2] == self[:2] and (self.patch is None or (self.patch,) >= wanted[2:])
+        return _order(line)[:2] == self[:2] and self.reaches(line)
 
 
 @cache

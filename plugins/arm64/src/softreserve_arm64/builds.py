@@ -56,12 +56,13 @@ OPTIONS: Final[Mapping[str, Mapping[str, str | int]]] = {
         "DEV_DAX_CXL": "m",
         "FS_DAX": "y",
         "NVDIMM_DAX": "y",
-        "MHP_DEFAULT_ONLINE_TYPE_ONLINE_AUTO": "y",
         "ZONE_DEVICE": "y",
         "ARM64_VA_BITS": 52,
         "ARM64_PA_BITS": 52,
         "EFI_GENERIC_STUB_INITRD_CMDLINE_LOADER": "n",
     },
+    # the choice between policies came to 6.12 between its levels 107 and 117
+    "6.12.117": {"MHP_DEFAULT_ONLINE_TYPE_ONLINE_AUTO": "y"},
     "7.1": {"DEV_DAX_FSDEV": "m"},
     "7.2": {"DMA_NUMA_CMA": "y", "CMA_SIZE_PERNUMA": "y"},
 }

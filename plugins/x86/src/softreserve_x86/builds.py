@@ -51,10 +51,12 @@ OPTIONS: Final[Mapping[str, Mapping[str, str | int]]] = {
         "CRASH_HOTPLUG": "y",
         "NUMA_MEMBLKS": "y",
         "DEV_DAX_CXL": "m",
-        "MHP_DEFAULT_ONLINE_TYPE_ONLINE_AUTO": "y",
+        "MEMORY_HOTPLUG_DEFAULT_ONLINE": "y",
         "UNACCEPTED_MEMORY": "y",
         "EFI_GENERIC_STUB_INITRD_CMDLINE_LOADER": "n",
     },
+    # the choice between policies came to 6.12 between its levels 107 and 117
+    "6.12.117": {"MHP_DEFAULT_ONLINE_TYPE_ONLINE_AUTO": "y"},
     "6.17": {"X86_5LEVEL": "n"},
     "7.1": {"DEV_DAX_FSDEV": "m"},
     "7.2": {"CMA": "y", "DMA_CMA": "y", "DMA_NUMA_CMA": "y", "CMA_SIZE_PERNUMA": "y"},
