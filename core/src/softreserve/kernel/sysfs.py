@@ -62,12 +62,16 @@ class Attribute:
 
 
 class Link:
-    """A symbolic link; ``target`` is the absolute path under ``/sys`` that it means (shown as a relative one)."""
+    """A symbolic link; ``target`` is the absolute path under ``/sys`` that it means (shown as a relative one).
 
-    __slots__ = ("target",)
+    ``devname``: below ``/sys/dev``, what the device is called below ``/dev``, where that is not its own name.
+    """
 
-    def __init__(self, target: str) -> None:
+    __slots__ = ("devname", "target")
+
+    def __init__(self, target: str, devname: str | None = None) -> None:
         self.target = target
+        self.devname = devname
 
     def text(self, path: str) -> str:
         """The relative target that the link shows where it stands at ``path``.

@@ -133,15 +133,16 @@ class RootFs:
         """Names of device nodes to their ``major:minor``."""
         links = self._links()
         found = ((link, number) for number in links.listing() if isinstance(link := links.get(number), Link))
-        self._numbers = {posixpath.basename(link.target): number for link, number in found}
+        self._numbers = {_devname(link): number for link, number in found}
         return self._numbers
 
     def _is_still(self, name: str, number: str) -> bool:
         link = self._links().get(number)
-        return isinstance(link, Link) and posixpath.basename(link.target) == name
+        return isinstance(link, Link) and _devname(link) == name
 
     def _devices(self) -> list[str]:
-        return ["kmsg", *self._find_devices(), *self.host_devices]
+        found = dict.fromkeys(name.partition("/")[0] for name in self._find_devices())
+        return ["kmsg", *found, *self.host_devices]
 
     def _device(self, name: str) -> Node | None:
         if name == "kmsg":
@@ -152,9 +153,18 @@ class RootFs:
         if number is None or not self._is_still(name, number):
             number = self._find_devices().get(name)
         if number is None:
-            return None
+            return self._device_directory(name)
         major, _, minor = number.partition(":")
         return DeviceNode(int(major), int(minor))
+
+    def _device_directory(self, name: str) -> Directory | None:
+        """A directory of devices: ``cxl`` of ``cxl/mem0``."""
+        below = [found.removeprefix(f"{name}/") for found in self._numbers if found.startswith(f"{name}/")]
+        return Directory(names=lambda: below, lookup=lambda found: self._device(f"{name}/{found}")) if below else None
+
+
+def _devname(link: Link) -> str:
+    return link.devname or posixpath.basename(link.target)
 
 
 def _with_hidden(directory: Directory, hidden: Mapping[str, Node]) -> Directory:

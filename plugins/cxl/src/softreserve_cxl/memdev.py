@@ -9,6 +9,7 @@ from errno import EINVAL, ENXIO
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from softreserve.kernel.sysfs import Link
 from softreserve.model.events import Rule
 
 from softreserve_cxl import behaviours, dpa
@@ -50,14 +51,17 @@ class CxlPci:
         for bridge in hardware(self._system):
             for port in bridge.root_ports:
                 if port.endpoint is not None:
-                    self._memdevs.append(Memdev(bus, port.endpoint))
-                    bus.register(self._memdevs[-1])
+                    memdev = Memdev(bus, port.endpoint)
+                    self._memdevs.append(memdev)
+                    self._system.sysfs.add(f"/sys/dev/char/{memdev.dev}", Link(memdev.path, f"cxl/{memdev.name}"))
+                    bus.register(memdev)
         return 0
 
     def exit(self) -> None:
         """Take the devices away."""
         for memdev in reversed(self._memdevs):
             memdev.bus.unregister(memdev)
+            self._system.sysfs.remove(f"/sys/dev/char/{memdev.dev}")
             memdev.bus.memdev_ids.free(memdev.id)
         self._memdevs.clear()
 

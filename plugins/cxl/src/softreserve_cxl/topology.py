@@ -343,7 +343,7 @@ class Memdev(CxlDevice):
         """What ``cxl list`` reads of a device without asking it."""
         described = self.hardware.memdev
         return super().files() | {
-            "dev": shown(f"{_MAJOR}:{self.id}"),
+            "dev": shown(self.dev),
             "firmware_version": shown(""),
             "label_storage_size": shown(0),
             "numa_node": shown(self.numa_node),
@@ -352,6 +352,11 @@ class Memdev(CxlDevice):
             "ram": Directory({"size": shown(f"{described.volatile:#x}")}),
             "serial": shown(f"{described.serial:#x}"),
         }
+
+    @property
+    def dev(self) -> str:
+        """Numbers of its character device."""
+        return f"{_MAJOR}:{self.id}"
 
     def uevent_words(self) -> list[str]:
         """Its character device, too."""
