@@ -15,6 +15,7 @@ from softreserve.model.acpi.hmat_tables import MEMORY_PD_VALID, PROCESSOR_PD_VAL
 from softreserve.model.acpi.layout import Struct
 from softreserve.model.acpi.srat import GiccAffinity, MemoryAffinity, Srat, X2apicAffinity
 from softreserve.model.acpi.tables import Header
+from softreserve.model.cxl import CxlDecoder, CxlHostBridge, CxlMemdev, CxlRootPort
 from softreserve.model.efi import EfiDescriptor, EfiType
 from softreserve.model.kernel import Kernel
 from softreserve.model.machine import Machine
@@ -60,6 +61,19 @@ def cedt(start: int, end: int) -> bytes:
     window = FixedMemoryWindow(base_hpa=start, window_size=end - start)
     window.tail = bytes(4)
     return Cedt([HostBridge(uid=0, base=0x1000), window]).sealed()
+
+
+def cxl_bridge(*memdevs: CxlMemdev, committed: CxlDecoder | None = None) -> tuple[CxlHostBridge]:
+    """A host bridge with two root ports; its number is that of the window's target."""
+    ports = tuple(CxlRootPort(number, memdev) for number, memdev in enumerate([*memdevs, None][:2]))
+    return (CxlHostBridge(0, 12, ports, decoders=4, committed=(committed,) if committed is not None else ()),)
+
+
+def cxl_committed(size: int, ways: int = 1, start: int = 6 * GIB, devices: int | None = None) -> tuple[CxlHostBridge]:
+    """A committed region over so many devices of 2 GiB, of which ``devices`` are there."""
+    decoder = CxlDecoder(start, size, ways=ways)
+    memdevs = [CxlMemdev(volatile=2 * GIB, committed=(decoder,))] * (ways if devices is None else devices)
+    return cxl_bridge(*memdevs, committed=decoder._replace(targets=tuple(range(ways))))
 
 
 def machine(

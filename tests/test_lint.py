@@ -8,10 +8,29 @@ from typing import Any
 
 import cases
 import pytest
-from small_machines import ARM64, GIB, LOW, MIB, NODE_1, RAM, X86, cedt, hmat, machine, memory, need, settled, sp, srat
+from small_machines import (
+    ARM64,
+    GIB,
+    LOW,
+    MIB,
+    NODE_1,
+    RAM,
+    X86,
+    cedt,
+    cxl_bridge,
+    cxl_committed,
+    hmat,
+    machine,
+    memory,
+    need,
+    settled,
+    sp,
+    srat,
+)
 from softreserve.config import load
 from softreserve.machine.boot import boot
 from softreserve.model.acpi.slit import Slit
+from softreserve.model.cxl import CxlMemdev
 from softreserve.model.efi import EfiAttribute, EfiType
 from softreserve.model.findings import Finding
 from softreserve.model.machine import E820Entry, Machine
@@ -37,6 +56,20 @@ def findings_with(changes: dict[str, Any]) -> list[Finding]:
         system.modules.load(module)
     return lint(system)
 
+
+#: Soft reserved memory that the end of a region of 1 GiB cuts in two, and a window that holds both.
+CUT = sp(6 * GIB + 512 * MIB, 8 * GIB)
+WINDOW = {"tables": {"CEDT": cedt(6 * GIB, 8 * GIB)}}
+CXL_RULES = (
+    "cxl-window",
+    "cxl-window-over-ram",
+    "cxl-window-smaller",
+    "cxl-window-without-srat",
+    "cxl-not-assembled",
+    "cxl-region-without-line",
+    "cxl-region-is-ram",
+    "cxl-memory-free",
+)
 
 #: The zero page of a loader that knows nothing of specific purpose memory.
 LOADER = {
@@ -125,6 +158,14 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     ("hmat-covers-more", "error", {"above": [RAM, sp(6 * GIB + 2 * MIB, 8 * GIB)]}),
     ("hmat-covers-less", "error", {"tables": {"SRAT": srat(*LOW, memory(1, 6 * GIB, 7 * GIB))}}),
     ("cxl-window", "warning", {"tables": {"CEDT": cedt(6 * GIB, 8 * GIB)}}),
+    ("cxl-window-over-ram", "warning", {"tables": {"CEDT": cedt(4 * GIB, 6 * GIB)}}),
+    ("cxl-window-smaller", "warning", {"tables": {"CEDT": cedt(6 * GIB, 7 * GIB)}}),
+    ("cxl-window-without-srat", "note", {"tables": {"CEDT": cedt(16 * GIB, 17 * GIB)}}),
+    ("cxl-not-assembled", "error", WINDOW | {"cxl": cxl_committed(2 * GIB, 2, devices=1)}),
+    ("cxl-not-assembled", "error", WINDOW | {"cxl": cxl_committed(2 * GIB, start=32 * GIB)}),
+    ("cxl-region-without-line", "warning", WINDOW | {"cxl": cxl_committed(GIB), "above": [RAM, CUT]}),
+    ("cxl-region-is-ram", "note", WINDOW | {"cxl": cxl_committed(2 * GIB), "above": [descriptor(4 * GIB, 4 * GIB)]}),
+    ("cxl-memory-free", "note", WINDOW | {"cxl": cxl_bridge(CxlMemdev(volatile=2 * GIB))}),
     ("cxl-not-modelled", "note", {"tables": {"CEDT": cedt(6 * GIB, 8 * GIB)}, "plugins": ("no:cxl",)}),
     ("srat-missing", "error", {"tables": {"SRAT": srat(*LOW), "HMAT": None}}),
     (
@@ -202,6 +243,9 @@ SOUND: list[tuple[str, dict[str, Any]]] = [
     ("cxl-window", {"tables": {"CEDT": cedt(16 * GIB, 17 * GIB)}}),
     ("cxl-not-modelled", {"tables": {"CEDT": cedt(6 * GIB, 8 * GIB)}}),
     ("cxl-not-modelled", {"plugins": ("no:cxl",)}),
+    *((rule, WINDOW | {"cxl": cxl_committed(2 * GIB)}) for rule in CXL_RULES),
+    ("cxl-region-without-line", WINDOW | {"cxl": cxl_committed(GIB)}),
+    ("cxl-region-without-line", WINDOW | {"cxl": cxl_committed(GIB), "above": [RAM, CUT], "release": "7.3"}),
     ("target-node-guessed", {"arch": ARM64, "release": "6.1"}),
     ("target-node-guessed", {"arch": ARM64, "tables": {"HMAT": None}}),
     ("srat-two-domains", {"tables": {"SRAT": srat(*LOW, memory(1, 6 * GIB, 7 * GIB), memory(2, 7 * GIB, 8 * GIB))}}),

@@ -135,6 +135,12 @@ def test_a_machine_shows_what_it_has(boot_cxl: Boot) -> None:
         "root0",
     ]
     assert windows(system) == ["200000000-2ffffffff : CXL Window 0"]
+    shown = [isinstance(read(system, f"mem0/{name}"), str) for name in ("serial", "devtype", "modalias")]
+    assert shown == [True, False, False]
+    drivers = "/sys/bus/cxl/drivers"
+    assert system.modules.load("dax_cxl") == 0
+    can_bind = [system.sysfs.node(f"{drivers}/{name}/bind") is not None for name in ("cxl_region", "cxl_dax_region")]
+    assert can_bind == [True, False]
     assert (
         system.sysfs.readlink("/sys/bus/cxl/devices/mem0")
         == "../../../devices/pci0000:0c/0000:0c:00.0/0000:0d:00.0/mem0"

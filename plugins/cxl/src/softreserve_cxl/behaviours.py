@@ -44,7 +44,8 @@ CXL_ACPI_WINDOWS: Final = Behaviour(
 
 CXL_RAM_REGIONS: Final = Behaviour(
     "cxl-ram-regions",
-    "regions of volatile memory, and dax_cxl, which gives them to the dax bus",
+    "regions of volatile memory, also of decoders that were committed before, and dax_cxl, which gives them to the "
+    "dax bus",
     since=Boundary(
         "6.3",
         "cxl/region: Add volatile region creation support",

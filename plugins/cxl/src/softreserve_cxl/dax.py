@@ -49,6 +49,8 @@ class CxlDaxRegionDriver:
     name = "cxl_dax_region"
     module = "dax_cxl"
     number = DEVICE_DAX_REGION
+    #: User space cannot bind it or take it away.
+    suppress_bind_attrs = True
 
     def __init__(self, system: System) -> None:
         self._system = system

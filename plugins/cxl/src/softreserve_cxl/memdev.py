@@ -32,7 +32,7 @@ from softreserve_cxl.topology import (
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
 
-__all__ = ["CxlMemDriver", "CxlPci", "CxlPortDriver"]
+__all__ = ["NOT_ASSEMBLED", "CxlMemDriver", "CxlPci", "CxlPortDriver"]
 
 #: A decoder that was committed before this kernel, and could not be taken over.
 NOT_ASSEMBLED: Final = Rule("cxl-not-assembled", "a committed decoder that no region could be made of")
@@ -189,6 +189,8 @@ class CxlPortDriver:
                 decoder.auto = True
             decoder.more = partial(dpa.files, decoder)
             port.add_decoder(decoder)
+        if not port.bus.system.kernel.has(behaviours.CXL_RAM_REGIONS):
+            return 0
         for found in list(port.decoders):
             if isinstance(found, EndpointDecoder) and found.enabled and found.auto:
                 status = cxl_add_to_region(found)

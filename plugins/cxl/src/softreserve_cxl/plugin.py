@@ -10,10 +10,11 @@ from softreserve.plugins.hookspecs import hookimpl
 if TYPE_CHECKING:
     from softreserve.kernel.modules import Module
     from softreserve.kernel.system import System
+    from softreserve.model.findings import Finding
     from softreserve.model.machine import Machine
     from softreserve.model.ranges import PhysRange
 
-__all__ = ["softreserve_dax_claimed", "softreserve_kexec_hardware", "softreserve_modules"]
+__all__ = ["softreserve_dax_claimed", "softreserve_kexec_hardware", "softreserve_lint", "softreserve_modules"]
 
 
 @hookimpl
@@ -47,3 +48,13 @@ def softreserve_kexec_hardware(system: System, machine: Machine) -> Machine | No
     from softreserve_cxl.hardware import hardware
 
     return attrs.evolve(machine, cxl=tuple(bridge.frozen() for bridge in hardware(system)))
+
+
+@hookimpl
+def softreserve_lint(system: System) -> Sequence[Finding]:
+    """Windows, regions and devices that do not fit each other."""
+    if "CEDT" not in system.machine.acpi:
+        return []
+    from softreserve_cxl import lint
+
+    return list(lint.lint(system))

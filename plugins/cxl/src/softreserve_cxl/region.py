@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from softreserve.kernel.system import System
 
 __all__ = [
+    "IN_USE",
     "NOT_INSERTED",
     "REGION_MADE",
     "CxlRegionDriver",

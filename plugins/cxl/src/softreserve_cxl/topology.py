@@ -342,7 +342,9 @@ class Memdev(CxlDevice):
     def files(self) -> dict[str, Node]:
         """What ``cxl list`` reads of a device without asking it."""
         described = self.hardware.memdev
-        return super().files() | {
+        found = super().files()
+        del found["devtype"], found["modalias"]
+        return found | {
             "dev": shown(self.dev),
             "firmware_version": shown(""),
             "label_storage_size": shown(0),

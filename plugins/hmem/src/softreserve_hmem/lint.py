@@ -125,7 +125,8 @@ def _why_no_device(system: System, offers: _Offers, part: Part) -> Iterator[Find
     if LEFT_TO_CXL.code in decided:
         message = (
             "no dax device: the range overlaps a CXL window of the CEDT, and this kernel leaves it to the CXL drivers; "
-            "they need a region for it (cxl list), or the firmware must not report the window"
+            "they need a committed region that holds it (cxl list), or dax_hmem must be loaded before cxl_acpi; from "
+            "7.1 on a range without a region becomes a device all the same"
         )
         yield Finding("warning", "cxl-window", message, start, end, explains=_NO_DEVICE)
     elif NO_REGION.code in decided:

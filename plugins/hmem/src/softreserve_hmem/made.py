@@ -62,6 +62,7 @@ def made_region(system: System, request: DaxRegionRequest) -> DaxRegionMade | No
     if region is None:
         return DaxRegionMade(-ENOMEM, Directory(), lambda: None)
     words = f"region {request.id}, for {'kmem' if kmem else 'device_dax'}"
-    system.log.record(REGION_ASKED, "drivers/dax/bus.c: alloc_dax_region", *span, request.parent.name, words)
+    function = "drivers/dax/bus.c: alloc_dax_region"
+    system.log.record(REGION_ASKED, function, request.start, request.end, request.parent.name, words)
     region.create_dev_dax(region.res.size, memmap_on_memory=request.memmap_on_memory)
     return DaxRegionMade(0, region_contents(bus, region), lambda: drop_region(region))

@@ -260,11 +260,13 @@ class Bus(Generic[D, R]):
             return None
         bound = registration.bound
         children: dict[str, Node] = {
-            "bind": Attribute(0o200, store=_bound_store(self.bind_store, registration)),
-            "unbind": Attribute(0o200, store=_bound_store(self.unbind_store, registration)),
             "uevent": Attribute(0o200, store=uevent_store),
             "module": Link(f"/sys/module/{registration.driver.module}"),
         }
+        # Linux: struct device_driver: suppress_bind_attrs; few drivers have it
+        if not getattr(registration.driver, "suppress_bind_attrs", False):
+            children["bind"] = Attribute(0o200, store=_bound_store(self.bind_store, registration))
+            children["unbind"] = Attribute(0o200, store=_bound_store(self.unbind_store, registration))
         children |= self.driver_attributes(registration)
         return Directory(
             children,

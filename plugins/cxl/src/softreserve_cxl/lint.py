@@ -1,0 +1,138 @@
+"""What firmware, or whoever set a machine up, should know of its CXL memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+from softreserve.kernel.resource import Resource, walk_system_ram_res
+from softreserve.model.acpi.srat import ENABLED, MemoryAffinity, Srat
+from softreserve.model.findings import Finding
+from softreserve.model.ranges import PhysRange
+from softreserve.model.sizes import human_size
+
+from softreserve_cxl.bus import CXL_BUS
+from softreserve_cxl.memdev import NOT_ASSEMBLED
+from softreserve_cxl.region import IN_USE, NOT_INSERTED
+from softreserve_cxl.topology import Config, EndpointDecoder, Memdev, Region, RootDecoder
+
+if TYPE_CHECKING:
+    from softreserve.kernel.system import System
+
+__all__ = ["lint"]
+
+#: Memory that kmem has made is where it belongs.
+_KMEM: Final = "System RAM (kmem)"
+
+
+def lint(system: System) -> Iterator[Finding]:
+    """All findings on a booted system."""
+    bus = system.stash.get(CXL_BUS)
+    if bus is None:
+        return
+    devices = list(bus.devices.values())
+    windows = [device for device in devices if isinstance(device, RootDecoder)]
+    for window in windows:
+        yield from _window(system, window)
+    for device in devices:
+        if isinstance(device, Region):
+            yield from _region(system, device)
+    yield from _outside(system)
+    free = [device for device in devices if isinstance(device, Memdev)]
+    yield from _free_memory(system, free)
+
+
+def _window(system: System, window: RootDecoder) -> Iterator[Finding]:
+    start, end = window.start, window.start + window.size
+    ram: list[Resource] = []
+
+    def collect(res: Resource) -> int:
+        if res.name != _KMEM:
+            ram.append(res)
+        return 0
+
+    walk_system_ram_res(system.iomem.root, start, end - 1, collect)
+    if ram:
+        message = (
+            f"the window of {window.name} holds memory that is ordinary RAM from boot on: the CXL drivers make no dax "
+            "device of a region over it; mark it specific purpose if it is CXL memory, or let the window begin after it"
+        )
+        yield Finding("warning", "cxl-window-over-ram", message, ram[0].start, ram[-1].end + 1)
+    for res in system.find_soft_reserved():
+        first, last = res.start, res.end + 1
+        if first < end and start < last and not (start <= first and last <= end):
+            message = (
+                f"soft reserved memory reaches beyond the window of {window.name} ({start:#x}-{end - 1:#x}): no region "
+                "can hold all of it; let windows and soft reserved ranges end at the same places"
+            )
+            yield Finding("warning", "cxl-window-smaller", message, first, last)
+    if not any(entry.base < end and start < entry.base + entry.size_bytes for entry in _srat(system)):
+        nid = system.nodes.phys_to_target_node(start)
+        message = (
+            f"no SRAT entry describes the window of {window.name}: its memory is node {nid}, which has the default "
+            "distance, and no performance but what the devices say"
+        )
+        yield Finding("note", "cxl-window-without-srat", message, start, end)
+
+
+def _srat(system: System) -> list[MemoryAffinity]:
+    table = system.machine.acpi.get("SRAT")
+    entries = Srat.parse(table).entries if table is not None else ()
+    return [entry for entry in entries if isinstance(entry, MemoryAffinity) and entry.flags & ENABLED]
+
+
+def _region(system: System, region: Region) -> Iterator[Finding]:
+    res = region.res
+    if res is None:
+        return
+    said = {event.code for event in system.log.over(PhysRange(res.start, res.start + 1)) if event.before == region.name}
+    if region.auto and region.state < Config.COMMIT:
+        message = (
+            f"{region.name} was made of decoders that are committed, and is not whole: {len(region.targets)} of "
+            f"{region.ways} devices are there, or a host bridge decodes otherwise than they do; its memory gets no "
+            "driver of CXL's"
+        )
+        yield Finding("error", "cxl-not-assembled", message, res.start, res.end + 1)
+    if NOT_INSERTED.code in said:
+        message = (
+            f"{region.name} has no line in /proc/iomem: another resource reaches across one of its ends; let soft "
+            "reserved ranges end where regions do"
+        )
+        yield Finding("warning", "cxl-region-without-line", message, res.start, res.end + 1)
+    if IN_USE.code in said:
+        message = f"{region.name} holds memory that was System RAM already; it makes no dax device"
+        yield Finding("note", "cxl-region-is-ram", message, res.start, res.end + 1)
+
+
+def _outside(system: System) -> Iterator[Finding]:
+    """Committed decoders that no region was made of."""
+    for event in system.log.of(NOT_ASSEMBLED):
+        message = (
+            f"{event.before} is committed, and no region was made of it: it lies in no window, or another region is "
+            "there; let a window of the CEDT hold it"
+        )
+        yield Finding("error", "cxl-not-assembled", message, event.start, event.end)
+
+
+def _free_memory(system: System, memdevs: list[Memdev]) -> Iterator[Finding]:
+    free = {memdev.name: memdev.hardware.memdev.volatile - _in_regions(memdev) for memdev in memdevs}
+    named = [f"{human_size(size)} of {name}" for name, size in free.items() if size > 0]
+    if not named:
+        return
+    can = system.arch.invalidates_memregions(system.machine)
+    advice = (
+        "cxl create-region makes one"
+        if can
+        else "this kernel commits none, as the CPU says that it is virtual or cannot drop what it has cached"
+    )
+    yield Finding("note", "cxl-memory-free", f"volatile CXL memory in no region: {', '.join(named)}; {advice}")
+
+
+def _in_regions(memdev: Memdev) -> int:
+    port = memdev.port
+    decoders = port.decoders if port is not None else ()
+    return sum(
+        decoder.dpa.size
+        for decoder in decoders
+        if isinstance(decoder, EndpointDecoder) and decoder.region is not None and decoder.dpa is not None
+    )
