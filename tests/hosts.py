@@ -27,6 +27,7 @@ REQUIRED = "SOFTRESERVE_REQUIRE_CLIENTS"
 
 PACKAGES = {
     "chmem": "util-linux",
+    "cxl": "ndctl",
     "daxctl": "daxctl",
     "dmesg": "util-linux",
     "free": "procps",

@@ -161,6 +161,10 @@ class CxlPortDriver:
     module = "cxl_port"
     number = DEVICE_PORT
 
+    def __init__(self, *, assembles: bool) -> None:
+        """``assembles``: whether regions are made of committed decoders."""
+        self._assembles = assembles
+
     def probe(self, device: CxlDevice) -> int:
         """Bind. Linux: ``cxl_port_probe``."""
         assert isinstance(device, Port)
@@ -189,7 +193,7 @@ class CxlPortDriver:
                 decoder.auto = True
             decoder.more = partial(dpa.files, decoder)
             port.add_decoder(decoder)
-        if not port.bus.system.kernel.has(behaviours.CXL_RAM_REGIONS):
+        if not self._assembles:
             return 0
         for found in list(port.decoders):
             if isinstance(found, EndpointDecoder) and found.enabled and found.auto:

@@ -24,10 +24,11 @@ def modules(system: System) -> list[Module]:
     kernel = system.kernel
     if not kernel.has(behaviours.CXL_ACPI_WINDOWS):
         return []
+    ram_regions = kernel.has(behaviours.CXL_RAM_REGIONS)
     nothing: _Pair = (_nothing, _nothing)
     acpi = pci = mem = dax = port = nothing
     if "CEDT" in system.machine.acpi:
-        acpi, pci, mem, dax, port = _drivers(system)
+        acpi, pci, mem, dax, port = _drivers(system, assembles=ram_regions)
     level = Level.SUBSYS if kernel.has(behaviours.CXL_ACPI_EARLY) else Level.DEVICE
     mem_first = kernel.has(behaviours.CXL_PCI_NEEDS_MEM)
     needs = ("cxl_core",)
@@ -37,7 +38,7 @@ def modules(system: System) -> list[Module]:
         Module("cxl_mem", "CXL_MEM", "drivers/cxl/mem.c", *mem, depends=needs),
         Module("cxl_pci", "CXL_PCI", "drivers/cxl/pci.c", *pci, depends=(*needs, *("cxl_mem",) * mem_first)),
     ]
-    if kernel.has(behaviours.CXL_RAM_REGIONS):
+    if ram_regions:
         hmem = ("dax_hmem",) * kernel.has(behaviours.DAX_CXL_WAITS_FOR_HMEM)
         found.append(Module("dax_cxl", "DEV_DAX_CXL", "drivers/dax/cxl.c", *dax, depends=(*hmem, *needs)))
     for module in found:
@@ -49,7 +50,7 @@ def _nothing() -> int:
     return 0
 
 
-def _drivers(system: System) -> list[_Pair]:
+def _drivers(system: System, *, assembles: bool) -> list[_Pair]:
     """What modules do when they come and go: cxl_acpi, cxl_pci, cxl_mem, dax_cxl, cxl_core with cxl_port."""
     from softreserve_cxl.acpi import CxlAcpi
     from softreserve_cxl.bus import CxlDriver, cxl_bus, option
@@ -68,7 +69,7 @@ def _drivers(system: System) -> list[_Pair]:
         return init, leave
 
     acpi, pci = CxlAcpi(system), CxlPci(system)
-    core: list[CxlDriver] = [CxlPortDriver()] if option(system.kernel, "CXL_PORT") else []
+    core: list[CxlDriver] = [CxlPortDriver(assembles=assembles)] if option(system.kernel, "CXL_PORT") else []
     if option(system.kernel, "CXL_REGION"):
         core.append(CxlRegionDriver(system, add_dax_region))
     return [
