@@ -250,3 +250,35 @@ def test_no_srat_makes_us_fail(body: bytes, revision: int, release: str) -> None
     boot.tables["SRAT"] = Srat(rest=body, header=Header(signature=b"SRAT", revision=revision)).sealed()
     assert boot.run() in (0, -2, -22)
     assert {nid for nid, _, _ in boot.arch.blocks} <= boot.state.parsed
+
+
+class Refusing(Recorder):
+    """An architecture that cannot take a block."""
+
+    def numa_add_memblk(self, nid: int, start: int, end: int) -> int:
+        return -22
+
+
+def test_memory_that_the_architecture_refuses_makes_the_srat_bad() -> None:
+    boot = Boot(memory(3, 0, GIB))
+    boot.arch = Refusing(boot.state)
+    assert boot.run() == -2
+    assert boot.log.lines[-2:] == [
+        "ACPI: SRAT: Failed to add memblk to node 0 [mem 0x00000000-0x3fffffff]",
+        "ACPI: SRAT: SRAT not used.",
+    ]
+
+
+def test_an_initiator_beyond_the_last_node_makes_the_srat_bad() -> None:
+    boot = Boot(*(GenericAffinity(proximity_domain=pxm) for pxm in range(17)), memory(0, 0, GIB))
+    boot.run()
+    assert "ACPI: SRAT: Too many proximity domains." in boot.log.lines
+    assert len(boot.state.has_generic_initiator) == 16
+
+
+def test_a_window_beyond_the_last_node_is_said() -> None:
+    boot = Boot(*(memory(pxm, pxm * GIB, GIB) for pxm in range(16)))
+    boot.tables["CEDT"] = Cedt([window(64 * GIB, GIB)]).sealed()
+    boot.run()
+    assert "ACPI: ACPI NUMA: Too many proximity domains while processing CFMWS." in boot.log.lines
+    assert 64 * GIB not in {start for _, start, _ in boot.arch.blocks}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from errno import ENOMEM
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -196,3 +198,50 @@ def test_lists_stay_sorted_and_hold_exactly_the_pages_of_a_set_model(
     free = {page for page, flags in memory.items() if not flags and page} - reserved
     found = m.alloc_range_nid(0x1000, 0x1000, 0, 0, NUMA_NO_NODE)
     assert found == (max(free) << 12 if free else 0)
+
+
+def test_where_an_array_is_full_nothing_can_be_parted_in_the_older_kernel() -> None:
+    """``memblock_isolate_range`` wants room for two more regions before it begins."""
+    m = memblock("6.1")
+    for at in range(127):
+        m.add(2 * at * MIB, MIB)
+    before = spans(m.memory)
+    assert m.mark_hotplug(MIB // 2, MIB) == -ENOMEM
+    assert m.set_node(MIB // 2, MIB, m.memory, 1) == -ENOMEM
+    m.cap_memory_range(0, 8 * MIB)
+    assert spans(m.memory) == before
+
+
+def test_nothing_is_capped_without_a_size_and_without_memory_it_is_said() -> None:
+    m = memblock()
+    m.cap_memory_range(0, 0)
+    assert m.log.lines == []
+    m.cap_memory_range(0, MIB)
+    assert m.log.lines == ["memblock_cap_memory_range: No memory registered yet"]
+
+
+def test_an_array_grows_into_other_memory_where_no_mirrored_memory_is_free() -> None:
+    m = memblock("6.1")
+    m.mirrored_kernelcore = True
+    m.add(0, 64 * MIB)
+    m.mark_mirror(MIB, 0x1000)
+    m.allow_resize()
+    assert fill(m, 129) == 0
+    assert m.log.lines == ["Could not allocate 0x0000000000002000 bytes of mirrored memory"]
+    assert spans(m.reserved)[-1] == (64 * MIB - 0x2000, 64 * MIB)
+
+
+def test_the_lists_are_printed_for_those_who_debug() -> None:
+    m = memblock()
+    m.add(0, MIB)
+    m.dump_all()
+    assert m.log.lines == []
+    m.debug = True
+    m.dump_all()
+    assert m.log.lines == [
+        "MEMBLOCK configuration:",
+        " memory size = 0x0000000000100000 reserved size = 0x0000000000000000",
+        " memory.cnt  = 0x1",
+        " memory[0x0]\t[0x0000000000000000-0x00000000000fffff], 0x0000000000100000 bytes flags: 0x0",
+        " reserved.cnt  = 0x0",
+    ]

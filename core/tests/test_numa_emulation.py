@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from softreserve.kernel.mm.memblock import Memblock
 from softreserve.kernel.numa.numa import NumaState
-from softreserve.kernel.numa.numa_emulation import NumaEmulation
+from softreserve.kernel.numa.numa_emulation import NumaEmulation, fix_pxm_node_maps
 from softreserve.kernel.numa.numa_memblks import NumaMemblks
 from softreserve.model.errors import MachineError
 from softreserve.model.events import EventLog
@@ -162,3 +162,22 @@ def test_faked_nodes_hold_all_ram_of_the_physical_ones(release: str, text: str, 
         at += size
     boot = Boot(release, text, *blocks).run()
     assert sum(end - start for _, start, end in boot.nodes) == at
+
+
+def test_domains_stay_where_they_cannot_follow_the_emulated_nodes() -> None:
+    """``fix_pxm_node_maps``: NUMA is off, the last node has no domain, or no id is left for one without RAM."""
+
+    def fixed(
+        emu: dict[int, int], domains: int, *, nodes_shift: int = 6, off: bool = False
+    ) -> tuple[int, dict[int, int]]:
+        log = EventLog()
+        state = NumaState(log, Kernel("6.12", "x86_64", config={"NUMA": "y", "NODES_SHIFT": nodes_shift}))
+        for pxm in range(domains):
+            state.acpi_map_pxm_to_node(pxm)
+        state.numa_off = off
+        return fix_pxm_node_maps(state, emu, max(emu)), state.node_pxms()
+
+    assert fixed({0: 0, 1: 0}, 1)[0] == 0
+    assert fixed({0: 0, 1: 0}, 1, off=True)[0] == -1
+    assert fixed({0: 0, 1: 5}, 1) == (-1, {0: 0})
+    assert fixed({0: 0, 1: 0}, 2, nodes_shift=1) == (-1, {0: 0, 1: 1})

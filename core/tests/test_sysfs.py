@@ -109,3 +109,15 @@ def test_a_name_or_path_beyond_the_kernels_limits_is_too_long(tree: SysfsTree, p
 )
 def test_only_a_number_as_the_kernel_prints_it_is_one_in_a_name(name: str, number: int | None) -> None:
     assert number_in(name, "memory") == number
+
+
+def test_only_directories_have_entries_and_can_be_gone_through(tree: SysfsTree) -> None:
+    assert tree.listdir("/sys/devices/platform/hmem.0/size") == -errno.ENOTDIR
+    assert list(tree.walk("/sys/nothing")) == []
+    assert [path for path, _ in tree.walk("/sys/bus")][-1] == "/sys/bus/dax/devices/hmem.0"
+    with pytest.raises(ValueError, match="size is no directory"):
+        tree.add("/sys/devices/platform/hmem.0/size/x", Attribute(0o444, lambda: ""))
+
+
+def test_a_way_up_is_followed(tree: SysfsTree) -> None:
+    assert tree.read("/sys/devices/platform/../platform/./hmem.0/size") == b"4096\n"
