@@ -58,6 +58,13 @@ SOURCE = """
 0444 mm/memory-tiers.c              /sys/devices/virtual/memory_tiering/memory_tierN/nodelist
 0644 mm/memory-tiers.c              /sys/kernel/mm/numa/demotion_enabled
 0444 drivers/firmware/memmap.c      /sys/firmware/memmap/N/*
+0400 drivers/firmware/efi/efi.c     /sys/firmware/efi/systab
+0444 drivers/firmware/efi/efi.c     /sys/firmware/efi/fw_platform_size
+0444 arch/x86/platform/efi/efi.c    /sys/firmware/efi/fw_vendor
+0444 arch/x86/platform/efi/efi.c    /sys/firmware/efi/runtime
+0444 arch/x86/platform/efi/efi.c    /sys/firmware/efi/config_table
+0400 arch/x86/platform/efi/runtime-map.c /sys/firmware/efi/runtime-map/N/*
+0444 arch/x86/kernel/ksysfs.c       /sys/kernel/boot_params/*
 0444 kernel/module/sysfs.c          /sys/module/*/initstate
 0644 drivers/dax/hmem/hmem.c        /sys/module/dax_hmem/parameters/region_idle
 0444 drivers/dax/hmem/device.c      /sys/module/device_hmem/parameters/disable
