@@ -185,14 +185,6 @@ def test_where_nothing_by_itself_undoes_a_difference_a_smallest_set_does() -> No
     assert {change.name for change in lost.causes} == {OWN_TREE, "dax-match-by-type"}
 
 
-def test_an_option_of_the_build_is_a_cause_with_the_behaviour_that_looks_at_it() -> None:
-    need(X86)
-    found = upgraded(machine(X86), "6.18", "7.3")
-    drivers = next(one for one in found if one.rule == "upgrade-dax-driver")
-    assert [change.as_json()["after"] for change in drivers.causes if change.behaviour is None] == ["m"]
-    assert {change.name for change in drivers.causes} == {"dax-fsdev", "DEV_DAX_FSDEV"}
-
-
 def test_a_cause_tells_what_it_is_and_how_it_is_known() -> None:
     need(ARM64)
     found = upgraded(machine(ARM64), "6.18", "7.3")

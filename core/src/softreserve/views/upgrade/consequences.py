@@ -16,7 +16,7 @@ from softreserve.model.findings import SEVERITIES, Finding
 from softreserve.model.sizes import human_size
 from softreserve.views.upgrade.causes import Change, causes
 from softreserve.views.upgrade.facts import NOBODY, THERE, Difference, differences, without
-from softreserve.views.upgrade.kinds import DEATH, FINDING_RULE, KINDS, LOG_RULE, Kind, Told, shown
+from softreserve.views.upgrade.kinds import DEATH, FINDING_RULE, KINDS, QUIET, Kind, Told, shown
 
 if TYPE_CHECKING:
     from softreserve.views.upgrade.trial import Trial
@@ -62,8 +62,10 @@ class Consequence:
             where = d.name
             if d.start is not None and d.end is not None:
                 where = f"{d.start:012x}-{d.end - 1:012x} ({human_size(d.size)})"
-            told = THERE in (d.before, d.after) or self.rule == FINDING_RULE
-            found.append((where, "" if told else f"{shown(d.before)} -> {shown(d.after)}"))
+            change = f"{shown(d.before)} -> {shown(d.after)}"
+            if THERE in (d.before, d.after):
+                change = "new" if d.after else "gone"
+            found.append((where, "" if self.rule == FINDING_RULE else change))
         return found
 
     @property
@@ -136,9 +138,9 @@ def _items(before: Trial, after: Trial) -> Iterator[tuple[Kind, Difference, Told
 
 def _grouped(found: Sequence[_Found], releases: Sequence[str]) -> list[Consequence]:
     groups: dict[tuple[int, int, Told, tuple[Change, ...]], list[Difference]] = {}
-    others = {(one.first, change) for one in found if one.told.rule != LOG_RULE for change in one.causes}
+    others = {(one.first, change) for one in found if one.told.rule not in QUIET for change in one.causes}
     for first, last, told, difference, changes in found:
-        if told.rule != LOG_RULE or not any((first, change) in others for change in changes):
+        if told.rule not in QUIET or not any((first, change) in others for change in changes):
             groups.setdefault((first, last, told, changes), []).append(difference)
     ordered = sorted(groups.items(), key=lambda g: (g[0][0], -g[0][1], SEVERITIES.index(g[0][2].severity)))
     return [

@@ -42,7 +42,7 @@ _start = itemgetter(0)
 _RAM: Final = "System RAM"
 _SOFT_RESERVED: Final = "Soft Reserved"
 _DAX: Final = "/sys/bus/dax/devices"
-_DRIVERS: Final = "/sys/bus/dax/drivers"
+_BUSES: Final = "/sys/bus"
 _NODES: Final = "/sys/devices/system/node"
 _MEMORY: Final = "/sys/devices/system/memory"
 #: Numbers, and a name that has one.
@@ -136,6 +136,12 @@ def hmem_lines(trial: Trial) -> Spans:
     ]
 
 
+def other_lines(trial: Trial) -> Mapping[str, str]:
+    """Kinds of other lines of ``/proc/iomem``: numbers are all ``N``."""
+    names = {_NUMBER.sub("N", res.name or "") for _, res in trial.system.iomem.walk()}
+    return dict.fromkeys(names - {_SOFT_RESERVED, "hmem.N"}, THERE)
+
+
 def ram(trial: Trial) -> Spans:
     """RAM from boot on, as ``/proc/iomem`` has it, but for specific purpose memory."""
     marked = merged((one.start, one.end) for one in trial.outcome.ranges)
@@ -195,9 +201,24 @@ def _listing(trial: Trial, path: str) -> list[str]:
     return names if isinstance(names, list) else []
 
 
-def dax_drivers(trial: Trial) -> Mapping[str, str]:
-    """Drivers of the dax bus."""
-    return dict.fromkeys(_listing(trial, _DRIVERS), THERE)
+def drivers(trial: Trial) -> Mapping[str, str]:
+    """Drivers of all buses."""
+    return _on_buses(trial, "drivers", ())
+
+
+def devices(trial: Trial) -> Mapping[str, str]:
+    """Devices of the buses of which nothing else tells more."""
+    return _on_buses(trial, "devices", ("cpu", "dax", "memory", "node"))
+
+
+def _on_buses(trial: Trial, what: str, told: Sequence[str]) -> Mapping[str, str]:
+    buses = [bus for bus in _listing(trial, _BUSES) if bus not in told]
+    return {f"{bus} {name}": THERE for bus in buses for name in _listing(trial, f"{_BUSES}/{bus}/{what}")}
+
+
+def modules(trial: Trial) -> Mapping[str, str]:
+    """Modules that are loaded or built in."""
+    return dict.fromkeys(_listing(trial, "/sys/module"), THERE)
 
 
 def node_states(trial: Trial) -> Mapping[str, str]:

@@ -10,13 +10,13 @@ from softreserve.views.upgrade import facts
 from softreserve.views.upgrade.facts import KMEM_OFFLINE, NOBODY, Difference, Facts
 from softreserve.views.upgrade.trial import Trial
 
-__all__ = ["DEATH", "FINDING_RULE", "KINDS", "LOG_RULE", "Kind", "Told", "shown"]
+__all__ = ["DEATH", "FINDING_RULE", "KINDS", "QUIET", "Kind", "Told", "shown"]
 
 
 #: The rule of what ``lint`` says of a kernel by itself, too.
 FINDING_RULE: Final = "upgrade-finding"
-#: The rule of what is told where nothing else tells of a change.
-LOG_RULE: Final = "upgrade-log"
+#: The rules of what is told where nothing else tells of a change.
+QUIET: Final = ("upgrade-iomem-line", "upgrade-driver", "upgrade-device", "upgrade-module", "upgrade-log")
 
 
 class Told(NamedTuple):
@@ -79,6 +79,12 @@ def _always(severity: str, rule: str, words: str) -> Teller:
 def _either(rule: str, gone: tuple[str, str], new: tuple[str, str]) -> Teller:
     """Severity and words for what is no longer there (``after`` is empty), and for what is new."""
     return lambda d, _: Told(gone[0], rule, gone[1]) if not d.after else Told(new[0], rule, new[1])
+
+
+def _gone(severity: str, rule: str, words: str) -> Teller:
+    """For what nobody minds when it is new."""
+    told = Told(severity, rule, words)
+    return lambda d, _: None if d.after else told
 
 
 def _turns(rule: str, bad: str, worse: tuple[str, str], better: str) -> Teller:
@@ -185,15 +191,6 @@ KINDS: Final[tuple[Kind, ...]] = (
         paired=True,
     ),
     Kind(
-        facts.dax_drivers,
-        _either(
-            "upgrade-dax-driver",
-            ("warning", "drivers of the dax bus are gone"),
-            ("note", "the dax bus has new drivers"),
-        ),
-        absent="",
-    ),
-    Kind(
         facts.node_states,
         _always("warning", "upgrade-node-state", "lists of nodes differ, by which tools choose where to allocate"),
         absent="",
@@ -232,12 +229,20 @@ KINDS: Final[tuple[Kind, ...]] = (
     ),
     Kind(facts.findings, _finding, absent=""),
     Kind(
-        facts.log,
+        facts.other_lines,
         _either(
-            LOG_RULE,
-            ("note", "lines are gone from the kernel log: scripts that look for them find nothing"),
-            ("note", "the kernel log has new lines"),
+            "upgrade-iomem-line",
+            ("warning", "lines are gone from /proc/iomem: scripts that look for them find nothing"),
+            ("note", "/proc/iomem has new lines"),
         ),
+        absent="",
+    ),
+    Kind(facts.drivers, _gone("warning", "upgrade-driver", "drivers are gone"), absent=""),
+    Kind(facts.devices, _gone("warning", "upgrade-device", "devices are gone"), absent=""),
+    Kind(facts.modules, _gone("warning", "upgrade-module", "modules are gone"), absent=""),
+    Kind(
+        facts.log,
+        _always("note", "upgrade-log", "the kernel log has other lines: scripts that look for old ones find nothing"),
         absent="",
     ),
 )
