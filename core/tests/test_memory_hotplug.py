@@ -651,3 +651,22 @@ def test_a_kernel_without_hotplug_has_no_blocks() -> None:
     system = boot_memory(config={"MEMORY_HOTPLUG": "n"})
     assert system.sysfs.node("/sys/devices/system/memory") is None
     assert list(system.memory.blocks) == []
+
+
+def test_memory_is_probed_a_block_at_a_time() -> None:
+    """``drivers/base/memory.c: probe_store``."""
+    system = boot_memory(config={"ARCH_MEMORY_PROBE": "y"})
+    probe = "/sys/devices/system/memory/probe"
+    assert system.sysfs.write(probe, b"nonsense") == -EINVAL
+    assert system.sysfs.write(probe, b"0x100001000") == -EINVAL
+    assert system.sysfs.write(probe, b"0x100000000\n") == 12
+    assert system.sysfs.write(probe, b"0x100000000\n") == -EEXIST
+    assert system.iomem.lines()[-1] == "100000000-107ffffff : System RAM"
+
+
+def test_only_known_policies_are_taken() -> None:
+    system = boot_memory()
+    path = "/sys/devices/system/memory/auto_online_blocks"
+    assert system.sysfs.write(path, b"sometimes") == -EINVAL
+    assert system.sysfs.write(path, b"online_movable\n") == 15
+    assert system.sysfs.read(path) == b"online_movable\n"
