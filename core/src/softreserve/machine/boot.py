@@ -79,7 +79,7 @@ def late(system: System) -> None:
     system.memory.memory_dev_init()
     memory_sysfs.publish(system)
     system.nodes.node_dev_init()
-    if "hugepages" in system.cmdline.text and system.kernel.enabled("HUGETLB_PAGE"):
+    if "hugepages" in system.cmdline.text and system.kernel.config.get("HUGETLB_PAGE", "y") != "n":
         from softreserve.kernel.mm.hugetlb import HugePages
 
         system.initcalls.append(Initcall(Level.SUBSYS, "mm/hugetlb.c", "hugetlb_init", HugePages(system).setup))
