@@ -86,6 +86,8 @@ HELD_BY = {
     "region-intersects-looks-below": "tests/test_lint.py",
     "setup-data-kept-for-kexec": "plugins/x86/tests/test_plugin.py",
     "setup-data-splits-ram": "plugins/x86/tests/test_plugin.py",
+    "weighted-interleave": "core/tests/test_mempolicy.py",
+    "weighted-interleave-auto": "core/tests/test_mempolicy.py",
 }
 
 

@@ -200,6 +200,22 @@ def test_the_page_size_follows_from_the_configuration(case: Path) -> None:
     assert load(case).machine.kernel.page_size == 65536
 
 
+def test_a_capture_says_what_its_processors_are(case: Path) -> None:
+    text = (case / "kernel.toml").read_text().partition("[cpus]")[0]
+    said = 'count = 4\nhypervisor = false\nla57 = true\nvendor = "GenuineIntel"\nphys_bits = 40\n'
+    (case / "kernel.toml").write_text(f"{text}[cpus]\n{said}")
+    found = load(case).machine
+    assert (found.cpus, found.hypervisor, found.la57, found.cpu_vendor, found.phys_bits) == (
+        *(4, False, True),
+        *("GenuineIntel", 40),
+    )
+    (case / "kernel.toml").write_text(f"{text}[cpus]\ncount = 4\n")
+    found = load(case).machine
+    assert (found.hypervisor, found.la57, found.cpu_vendor, found.phys_bits) == (True, False, "AuthenticAMD", 46)
+    (case / "kernel.toml").write_text(f"{text}[cpus]\ncount = 4\nphys_bits = 64\n")
+    assert any("cpus.phys_bits: physical addresses have 32 to 52 bits, not 64" in found for found in problems(case))
+
+
 def test_missing_and_empty_files_are_all_named_at_once(case: Path) -> None:
     (case / "kernel.toml").write_text("")
     (case / "cmdline.txt").unlink()

@@ -245,3 +245,32 @@ def test_the_lists_are_printed_for_those_who_debug() -> None:
         " memory[0x0]\t[0x0000000000000000-0x00000000000fffff], 0x0000000000100000 bytes flags: 0x0",
         " reserved.cnt  = 0x0",
     ]
+
+
+@pytest.mark.parametrize(
+    ("release", "reserve", "kern"),
+    [
+        ("6.15", "memblock_reserve: {} a", "memblock_reserve: {} b"),
+        ("6.16", "__memblock_reserve: {} nid=-1 flags=0 a", "__memblock_reserve: {} nid=1 flags=20 b"),
+    ],
+)
+def test_debugging_says_what_is_asked_for_and_by_whom(release: str, reserve: str, kern: str) -> None:
+    """Recorded on 6.12.117, 6.18.15 and 7.3.4, where the caller's name is followed by a place in it."""
+    m = memblock(release)
+    m.add(0, MIB, "before")
+    m.debug = True
+    m.add(MIB, MIB, "e820__memblock_setup")
+    m.add_node(0xC0000000, 0x40000000, 1, 8, "add_memory_resource")
+    m.reserve(MIB, MIB, "a")
+    m.reserve_kern(MIB, MIB, 1, "b")
+    m.free(MIB, MIB, "c")
+    m.remove(0, U64_MAX)
+    span = "[0x0000000000100000-0x00000000001fffff]"
+    assert m.log.lines == [
+        f"memblock_add: {span} e820__memblock_setup",
+        "memblock_add_node: [0x00000000c0000000-0x00000000ffffffff] nid=1 flags=8 add_memory_resource",
+        reserve.format(span),
+        kern.format(span),
+        f"memblock_phys_free: {span} c",
+        "memblock_remove: [0x0000000000000000-0xfffffffffffffffe]",
+    ]

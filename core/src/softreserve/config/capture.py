@@ -13,7 +13,7 @@ from softreserve.model.efi import EfiMemoryMap
 from softreserve.model.efi_text import parse_efi_memmap
 from softreserve.model.errors import InputError, MachineError, shown
 from softreserve.model.kernel import Kernel
-from softreserve.model.machine import CPUS_MAX, KernelImage, Machine
+from softreserve.model.machine import CPUS_MAX, PHYS_BITS_MAX, PHYS_BITS_MIN, KernelImage, Machine
 from softreserve.model.names import name_problem
 from softreserve.model.release import NEWEST
 from softreserve.model.scenario import Gap, Scenario
@@ -121,6 +121,14 @@ def _read_kernel_toml(document: Document) -> tuple[Kernel | None, dict[str, Any]
             cpus_table.problem("count", f"Linux has at most {CPUS_MAX} CPUs, not {shown(count)}")
         cpus["hypervisor"] = cpus_table.get("hypervisor", bool, True)
         cpus["la57"] = cpus_table.get("la57", bool, False)
+        vendor, bits = cpus_table.get("vendor", str), cpus_table.get("phys_bits", int)
+        if vendor is not None:
+            cpus["cpu_vendor"] = vendor
+        if bits is not None:
+            cpus["phys_bits"] = bits
+            if not PHYS_BITS_MIN <= bits <= PHYS_BITS_MAX:
+                words = f"physical addresses have {PHYS_BITS_MIN} to {PHYS_BITS_MAX} bits, not {shown(bits)}"
+                cpus_table.problem("phys_bits", words)
     image_table = top.table("image")
     image = image_parts(image_table) if image_table is not None else KernelImage()
     document.check_keys()

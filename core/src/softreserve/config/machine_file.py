@@ -23,7 +23,7 @@ from softreserve.model.efi import EfiAttribute, EfiDescriptor, EfiMemoryMap, Efi
 from softreserve.model.efi_text import parse_efi_memmap
 from softreserve.model.errors import InputError, MachineError, nearest, shown
 from softreserve.model.kernel import Kernel
-from softreserve.model.machine import CPUS_MAX, E820Entry, KernelImage, Machine
+from softreserve.model.machine import CPUS_MAX, PHYS_BITS_MAX, PHYS_BITS_MIN, E820Entry, KernelImage, Machine
 from softreserve.model.names import name_problem
 from softreserve.model.ranges import PhysRange
 from softreserve.model.scenario import Scenario
@@ -130,7 +130,7 @@ class MachineFile:
     acpi: Acpi = attrs.field(factory=Acpi)
     acpi_dir: str | None = None
     image: Image = attrs.field(factory=Image)
-    phys_bits: int = attrs.field(default=46, validator=a_number(32, 52))
+    phys_bits: int = attrs.field(default=46, validator=a_number(PHYS_BITS_MIN, PHYS_BITS_MAX))
     hypervisor: bool = False
     la57: bool = False
     cpu_vendor: str = "AuthenticAMD"

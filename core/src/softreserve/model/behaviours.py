@@ -530,6 +530,29 @@ NODE_MEMINFO_SAYS_WHO_HAS_IT: Final = Behaviour(
     since=Boundary("7.2", "", "source read 6.12.117", "source read 7.2.13", after="6.18"),
 )
 
+WEIGHTED_INTERLEAVE: Final = Behaviour(
+    "weighted-interleave",
+    "nodes have weights by which pages are dealt out",
+    since=Boundary(
+        "6.9",
+        "mm/mempolicy: implement the sysfs-based weighted_interleave interface",
+        "source read 6.1.192",
+        "source read 6.12.117",
+    ),
+)
+
+WEIGHTED_INTERLEAVE_AUTO: Final = Behaviour(
+    "weighted-interleave-auto",
+    "weights follow from bandwidths, unless they are written; only nodes with memory have one",
+    since=Boundary(
+        "6.16",
+        "mm/mempolicy: Weighted Interleave Auto-tuning",
+        "source read 6.12.117",
+        "source read 7.2.13",
+        after="6.12",
+    ),
+)
+
 CACHE_ADDRESS_MODE: Final = Behaviour(
     "cache-address-mode",
     "a memory side cache has a file `address_mode`",

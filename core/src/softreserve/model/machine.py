@@ -17,10 +17,12 @@ from softreserve.model.ranges import PhysRange
 if TYPE_CHECKING:
     from softreserve.model.cxl import CxlHostBridge
 
-__all__ = ["CPUS_MAX", "E820Entry", "KernelImage", "Machine"]
+__all__ = ["CPUS_MAX", "PHYS_BITS_MAX", "PHYS_BITS_MIN", "E820Entry", "KernelImage", "Machine"]
 
 #: CPUs of the largest kernel that can be built. Linux: ``arch/x86/Kconfig: NR_CPUS_RANGE_END``.
 CPUS_MAX = 8192
+#: Bits of a physical address that CPUs of x86 have.
+PHYS_BITS_MIN, PHYS_BITS_MAX = 32, 52
 
 
 @attrs.frozen

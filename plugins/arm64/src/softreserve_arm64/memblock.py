@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["Layout", "LinearMap", "add_back_initrd", "apply_memory_limit", "arm64_memblock_init"]
 
 _FILE: Final = "arch/arm64/mm/init.c"
+#: Who changes memblock here, as ``memblock=debug`` says it.
+_CALLER: Final = "arm64_memblock_init"
 _INITRD_WARNING: Final = "initrd not fully accessible via the linear mapping -- please check your bootloader ..."
 
 
@@ -66,14 +68,14 @@ def _place_linear_map(memblock: Memblock, layout: Layout | None, log: EventLog) 
     kernel = memblock.kernel
     size, align = linear_region_size(kernel), memstart_align(kernel)
     bits = supported_physical_bits(kernel)
-    memblock.remove(1 << bits, U64_MAX)
+    memblock.remove(1 << bits, U64_MAX, _CALLER)
     start = memblock.start_of_dram() & -align
     if memblock.end_of_dram() - start > size:
         log.printk("Memory doesn't fit in the linear mapping, VA_BITS too small", f"{_FILE}: arm64_memblock_init")
-    memblock.remove(max(start + size, layout.end if layout else 0), U64_MAX)
+    memblock.remove(max(start + size, layout.end if layout else 0), U64_MAX, _CALLER)
     if start + size < memblock.end_of_dram():
         start = -(-(memblock.end_of_dram() - size) // align) * align
-        memblock.remove(0, start)
+        memblock.remove(0, start, _CALLER)
     return LinearMap(start, size)
 
 
@@ -83,7 +85,7 @@ def apply_memory_limit(memblock: Memblock, limit: int | None, layout: Layout | N
         return
     memblock.mem_limit_remove_map(limit)
     if layout is not None:
-        memblock.add(layout.text, layout.end - layout.text)
+        memblock.add(layout.text, layout.end - layout.text, _CALLER)
 
 
 def add_back_initrd(memblock: Memblock, start: int, size: int, linear_size: int, log: EventLog) -> None:
@@ -95,9 +97,9 @@ def add_back_initrd(memblock: Memblock, start: int, size: int, linear_size: int,
     if base < dram or base + size > dram + linear_size:
         log.printk(_INITRD_WARNING, f"{_FILE}: arm64_memblock_init")
         return
-    memblock.add(base, size)
+    memblock.add(base, size, _CALLER)
     memblock.clear_nomap(base, size)
-    memblock.reserve(base, size)
+    memblock.reserve(base, size, _CALLER)
 
 
 def arm64_memblock_init(memblock: Memblock, image: KernelImage, limit: int | None, log: EventLog) -> LinearMap:
@@ -112,5 +114,5 @@ def arm64_memblock_init(memblock: Memblock, image: KernelImage, limit: int | Non
     if image.initrd is not None and memblock.kernel.config.get("BLK_DEV_INITRD", "y") == "y":
         add_back_initrd(memblock, image.initrd.start, image.initrd.size, linear.size, log)
     if layout is not None:
-        memblock.reserve(layout.stext, layout.end - layout.stext)
+        memblock.reserve(layout.stext, layout.end - layout.stext, _CALLER)
     return linear

@@ -21,6 +21,7 @@ from softreserve.kernel.resource import (
     insert_resource_expand_to_fit,
     reserve_region_with_split,
 )
+from softreserve.model.behaviours import MEMBLOCK_MARKS_KERNEL
 from softreserve.model.events import EventLog, Rule
 from softreserve.model.units import U64_MAX, mem_text
 
@@ -70,7 +71,7 @@ def memblock_setup(table: e820.E820Table, memblock: Memblock, page_size: int) ->
     memblock.allow_resize()
     for entry in table.entries:
         if entry.type == e820.SOFT_RESERVED:
-            memblock.reserve(entry.start, entry.size)
+            memblock.reserve(entry.start, entry.size, "e820__memblock_setup")
             memblock.log.record(
                 RESERVED_EARLY,
                 "arch/x86/kernel/e820.c: e820__memblock_setup",
@@ -78,13 +79,15 @@ def memblock_setup(table: e820.E820Table, memblock: Memblock, page_size: int) ->
                 entry.start + entry.size,
             )
         elif entry.type in _RAM_TYPES:
-            memblock.add(entry.start, entry.size)
+            memblock.add(entry.start, entry.size, "e820__memblock_setup")
             memblock.log.record(
                 EARLY_RAM,
                 "arch/x86/kernel/e820.c: e820__memblock_setup",
                 entry.start,
                 entry.start + entry.size,
             )
+    if memblock.kernel.has(MEMBLOCK_MARKS_KERNEL):
+        memblock.mark_kho_scratch(0, _LEGACY_END)  # until the trampoline has its place there
     memblock.trim_memory(page_size)
     memblock.dump_all()
 

@@ -107,8 +107,11 @@ def remove_e820_mmio(efi: Efi, table: e820.E820Table, log: EventLog) -> None:
 def reserve_boot_services(efi: Efi, memblock: Memblock) -> None:
     """Keep boot services memory until the firmware has let go of it, specific purpose or not.
 
+    A range of which anything is in use already is left as it is.
+
     Linux: ``arch/x86/platform/efi/quirks.c: efi_reserve_boot_services``.
     """
     for descriptor in efi.memmap or ():
-        if descriptor.type in (EfiType.BOOT_SERVICES_CODE, EfiType.BOOT_SERVICES_DATA):
-            memblock.reserve(descriptor.start, descriptor.size)
+        boot_services = descriptor.type in (EfiType.BOOT_SERVICES_CODE, EfiType.BOOT_SERVICES_DATA)
+        if boot_services and not memblock.is_region_reserved(descriptor.start, descriptor.size):
+            memblock.reserve(descriptor.start, descriptor.size, "efi_reserve_boot_services")

@@ -14,7 +14,7 @@ from softreserve.kernel.efi.efi import EFI, Efi
 from softreserve.kernel.mm.memblock_resources import kernel_resources
 from softreserve.kernel.resource import IORESOURCE_BUSY, IORESOURCE_SYSTEM_RAM, insert_resource
 from softreserve.kernel.state import StashKey
-from softreserve.model.behaviours import SOFT_RESERVED_IN_OWN_TREE
+from softreserve.model.behaviours import MEMBLOCK_MARKS_KERNEL, SOFT_RESERVED_IN_OWN_TREE
 from softreserve.model.events import EventLog, Rule
 from softreserve.model.machine import E820Entry
 from softreserve.model.units import U64_MAX, mem_text, round_up
@@ -48,6 +48,8 @@ ORDINARY: Final = Rule("efi-sp-ordinary", "specific purpose memory is ordinary m
 _PAGE_SIZE: Final = 4096
 _BRK_SLOP: Final = 64 << 10
 _BRK_DMI: Final = 64 << 10
+#: Where the BIOS's own data begins where it does not say. Linux: ``arch/x86/kernel/ebda.c: BIOS_START_MAX``.
+_EBDA_BEGIN: Final = 0x9F000
 _BIOS_BEGIN: Final = 0xA0000
 _BIOS_END: Final = 0x100000
 _MAX_DMA_PFN: Final = 16 << (20 - 12)
@@ -292,7 +294,7 @@ def _early_reserve_memory(system: System) -> None:
         memblock.reserve_kern(image.initrd.start, round_up(image.initrd.end, _PAGE_SIZE) - image.initrd.start)
     for node in system.machine.setup_data:
         memblock.reserve_kern(node.start, node.size)
-    memblock.reserve(_BIOS_BEGIN, _BIOS_END - _BIOS_BEGIN)
+    memblock.reserve(_EBDA_BEGIN, _BIOS_END - _EBDA_BEGIN)
 
 
 def _settle_table(system: System, setup: Setup) -> None:
@@ -314,7 +316,9 @@ def _fill_memblock(system: System, setup: Setup) -> None:
     setup.fake_mem.memmap(setup.efi)
     setup.efi.find_mirror(memblock)
     x86_efi.reserve_boot_services(setup.efi, memblock)
-    memblock.reserve(0, _BIOS_END)  # trampoline, and a BIOS that writes there
+    memblock.reserve(0, _BIOS_END, "reserve_real_mode")  # trampoline, and a BIOS that writes there
+    if system.kernel.has(MEMBLOCK_MARKS_KERNEL):
+        memblock.clear_kho_scratch(0, _BIOS_END)
 
 
 # --- after memblock: nodes and resources

@@ -73,7 +73,7 @@ def early_init_dt_add_memory_arch(memblock: Memblock, base: int, size: int, log:
     if in_page:
         size -= page - in_page
         base = (base + page - in_page) & U64_MAX
-    memblock.add(base, size & -page)
+    memblock.add(base, size & -page, "early_init_dt_add_memory_arch")
 
 
 def reserve_regions(memblock: Memblock, efi: Efi, kernel: Kernel, log: EventLog) -> None:
@@ -86,7 +86,7 @@ def reserve_regions(memblock: Memblock, efi: Efi, kernel: Kernel, log: EventLog)
     if efi.dbg:
         log.printk("efi: Processing EFI memory map:", function)
     memblock.dump_all()
-    memblock.remove(0, U64_MAX)
+    memblock.remove(0, U64_MAX, "reserve_regions")
     for descriptor in efi.memmap or ():
         if efi.dbg:
             log.printk(native_line(descriptor, kernel), function)
@@ -111,7 +111,7 @@ def _add_memory(
     else:
         _record(log, descriptor, EARLY_RAM, "memory")
     if descriptor.type == _ACPI_RECLAIM:
-        memblock.reserve(base, size)
+        memblock.reserve(base, size, "reserve_regions")
         _record(log, descriptor, ACPI_KEPT, "memory, reserved")
 
 

@@ -287,7 +287,7 @@ class CrashReservation:
 
     def take(self, base: int, size: int) -> Resource:
         """Keep a range, and show it in ``/proc/iomem``."""
-        self.system.memblock.reserve(base, size)
+        self.system.memblock.reserve_kern(base, size, caller="memblock_alloc_range_nid")
         res = Resource(base, base + size - 1, "Crash kernel", self._flags)
         insert_resource(self.system.iomem.root, res)
         self.system.log.record(RESERVED, f"{_FILE}: reserve_crashkernel_generic", base, base + size)

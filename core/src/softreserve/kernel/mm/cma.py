@@ -110,7 +110,7 @@ class ContiguousMemory:
         if isinstance(found, int):
             self._say(f"Failed to reserve {size >> 20} MiB{where}")
             return found
-        self._system.memblock.reserve(found.start, found.size)
+        self._system.memblock.reserve_kern(found.start, found.size, caller="memblock_alloc_range_nid")
         self._say(f"Reserved {size >> 20} MiB at {found.start:#018x}{where}")
         return found
 

@@ -199,33 +199,50 @@ class Memblock:
             copy.total_size, copy.capacity = own.total_size, own.capacity
         return found
 
-    # --- adding and removing
+    # --- adding and removing; ``caller`` is the function that ``memblock=debug`` names
 
-    def add(self, base: int, size: int) -> int:
+    def add(self, base: int, size: int, caller: str = "") -> int:
         """Add memory whose node is not known yet."""
+        self._dbg("memblock_add", base, size, caller)
         return self._add_range(self.memory, base, size, self.max_numnodes, 0)
 
-    def add_node(self, base: int, size: int, nid: int, flags: int = 0) -> int:
+    def add_node(self, base: int, size: int, nid: int, flags: int = 0, caller: str = "") -> int:
         """Add memory of a node; what is memory already keeps its node and flags."""
+        self._dbg("memblock_add_node", base, size, f"nid={nid} flags={flags:x} {caller}")
         return self._add_range(self.memory, base, size, nid, flags)
 
-    def reserve(self, base: int, size: int) -> int:
+    def reserve(self, base: int, size: int, caller: str = "") -> int:
         """Mark a range as in use, memory or not."""
-        return self._add_range(self.reserved, base, size, self._unknown_nid, 0)
+        return self._reserve(base, size, self._unknown_nid, 0, caller)
 
-    def reserve_kern(self, base: int, size: int, nid: int = NUMA_NO_NODE) -> int:
+    def reserve_kern(self, base: int, size: int, nid: int = NUMA_NO_NODE, caller: str = "") -> int:
         """Mark a range as in use by the kernel itself; older kernels do not tell it from others."""
         if not self._marks_kernel:
-            return self.reserve(base, size)
-        return self._add_range(self.reserved, base, size, nid, MEMBLOCK_RSRV_KERN)
+            return self.reserve(base, size, caller)
+        return self._reserve(base, size, nid, MEMBLOCK_RSRV_KERN, caller)
 
-    def remove(self, base: int, size: int) -> int:
+    def _reserve(self, base: int, size: int, nid: int, flags: int, caller: str) -> int:
+        if self._marks_kernel:
+            self._dbg("__memblock_reserve", base, size, f"nid={nid} flags={flags:x} {caller}")
+        else:
+            self._dbg("memblock_reserve", base, size, caller)
+        return self._add_range(self.reserved, base, size, nid, flags)
+
+    def remove(self, base: int, size: int, caller: str = "") -> int:
         """Take a range out of memory."""
+        self._dbg("memblock_remove", base, size, caller)
         return self._remove_range(self.memory, base, size)
 
-    def free(self, base: int, size: int) -> int:
+    def free(self, base: int, size: int, caller: str = "") -> int:
         """Take a range out of what is in use. Linux: ``memblock_phys_free``."""
+        self._dbg("memblock_phys_free", base, size, caller)
         return self._remove_range(self.reserved, base, size)
+
+    def _dbg(self, function: str, base: int, size: int, rest: str) -> None:
+        """Say what is asked for, with ``memblock=debug`` only. The kernel adds a place to the caller's name."""
+        if self.debug:
+            span = f"[{base:#018x}-{(base + size - 1) & U64_MAX:#018x}]"
+            self.log.printk(f"{function}: {span} {rest}".rstrip(), f"mm/memblock.c: {function}")
 
     def _add_range(self, type_: MemblockType, base: int, size: int, nid: int, flags: int) -> int:
         end = base + min(size, U64_MAX - base)

@@ -276,11 +276,11 @@ class MemoryHotplug:
         keep_memblock = self._state.kernel.builtin("ARCH_KEEP_MEMBLOCK")
         if keep_memblock:
             managed = MEMBLOCK_DRIVER_MANAGED if res.flags & IORESOURCE_SYSRAM_DRIVER_MANAGED else 0
-            self._state.memblock.add_node(start, size, nid, managed)
+            self._state.memblock.add_node(start, size, nid, managed, "add_memory_resource")
         status = self._add_blocks(nid, group, start, size, flags)
         if status:
             if keep_memblock:
-                self._state.memblock.remove(start, size)
+                self._state.memblock.remove(start, size, "add_memory_resource")
             return status
         if res.name == "System RAM":
             self._state.firmware_memmap.add_hotplug(start, start + size - 1, "System RAM")
@@ -372,7 +372,7 @@ class MemoryHotplug:
         self.blocks.remove(first, end)
         self._kernel_pages.give_memory_map_back(start, start + size)
         if self._state.kernel.builtin("ARCH_KEEP_MEMBLOCK"):
-            self._state.memblock.remove(start, size)
+            self._state.memblock.remove(start, size, "try_remove_memory")
         hands_over = self._state.kernel.has(behaviours.SPLIT_RESOURCE_HANDS_OVER_CHILDREN)
         resource.release_mem_region_adjustable(self._state.iomem.root, start, size, hands_over=hands_over)
         self._state.log.record(MEMORY_REMOVED, "mm/memory_hotplug.c: try_remove_memory", start, start + size)

@@ -11,6 +11,7 @@ from errno import EAGAIN, EEXIST, EINVAL, ENODEV
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
+from softreserve.kernel.numa.mempolicy import WeightedInterleave
 from softreserve.kernel.numa.numa import NumaState, format_bitmap, format_list
 from softreserve.kernel.sysfs import Attribute, Directory, Link, Node, number_in
 from softreserve.model import behaviours
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["AccessCoordinate", "MemoryBlocks", "MemoryTiering", "NodeCache", "NodeDevice", "Nodes"]
 
 _ROOT: Final = "/sys/devices/system/node"
+#: The rank whose initiators have CPUs. Linux: ``ACCESS_COORDINATE_CPU``.
+_ACCESS_OF_CPUS: Final = 1
 #: Masks of :class:`NumaState` that have a file of the same name.
 _STATES: Final = ("possible", "online", "has_normal_memory", "has_memory", "has_cpu", "has_generic_initiator")
 
@@ -257,6 +260,8 @@ class Nodes(NumaState):
         self._subsystem = False
         #: Who knows which memory blocks belong to a node; set by memory hotplug.
         self.memory_blocks: MemoryBlocks | None = None
+        #: Weights by which pages are dealt out to nodes.
+        self.interleave = WeightedInterleave(self)
         #: Sizes of huge pages (bytes), the one that is meant where none is named, and pages by size and node.
         self.huge_page_sizes = state.arch.huge_pages(state.kernel) or (state.kernel.pmd_size,)
         self.default_huge_page = state.kernel.pmd_size
@@ -329,6 +334,8 @@ class Nodes(NumaState):
         self._subsystem = True
         attributes: dict[str, Node] = {name: Attribute(0o444, partial(self._show_mask, name)) for name in _STATES}
         self._state.sysfs.add(_ROOT, Directory(attributes))
+        if self.kernel.has(behaviours.WEIGHTED_INTERLEAVE):
+            self._state.sysfs.add("/sys/kernel/mm/mempolicy/weighted_interleave", self.interleave.directory())
         for nid in sorted(self.online):
             self.register_one_node(nid)
 
@@ -383,11 +390,15 @@ class Nodes(NumaState):
         return 0
 
     def node_set_perf_attrs(self, nid: int, coordinate: AccessCoordinate, access: int) -> None:
-        """Show how fast a node is for its best initiators at a rank."""
+        """Show how fast a node is for its best initiators at a rank, and weigh it."""
         device = self._devices.get(nid)
-        if nid in self.online and device is not None and not device.access_class(access).show(coordinate):
+        if nid not in self.online or device is None:
+            return
+        if not device.access_class(access).show(coordinate):
             text = f"failed to add performance attribute to node {nid}"
             self.log.printk(text, "drivers/base/node.c: node_set_perf_attrs")
+        if access == _ACCESS_OF_CPUS:
+            self.interleave.set_node_perf(nid, coordinate.read_bandwidth, coordinate.write_bandwidth)
 
     def node_add_cache(self, nid: int, cache: NodeCache) -> None:
         """Show a memory side cache; a second one of the same level is refused with a warning."""
