@@ -21,7 +21,6 @@ from softreserve.kernel.resource import (
     insert_resource_expand_to_fit,
     reserve_region_with_split,
 )
-from softreserve.model.behaviours import MEMBLOCK_MARKS_KERNEL
 from softreserve.model.events import EventLog, Rule
 from softreserve.model.units import U64_MAX, mem_text
 
@@ -86,7 +85,7 @@ def memblock_setup(table: e820.E820Table, memblock: Memblock, page_size: int) ->
                 entry.start,
                 entry.start + entry.size,
             )
-    if memblock.kernel.has(MEMBLOCK_MARKS_KERNEL):
+    if memblock.marks_kernel:
         memblock.mark_kho_scratch(0, _LEGACY_END)  # until the trampoline has its place there
     memblock.trim_memory(page_size)
     memblock.dump_all()

@@ -14,7 +14,7 @@ from softreserve.kernel.efi.efi import EFI, Efi
 from softreserve.kernel.mm.memblock_resources import kernel_resources
 from softreserve.kernel.resource import IORESOURCE_BUSY, IORESOURCE_SYSTEM_RAM, insert_resource
 from softreserve.kernel.state import StashKey
-from softreserve.model.behaviours import MEMBLOCK_MARKS_KERNEL, SOFT_RESERVED_IN_OWN_TREE
+from softreserve.model.behaviours import SOFT_RESERVED_IN_OWN_TREE
 from softreserve.model.events import EventLog, Rule
 from softreserve.model.machine import E820Entry
 from softreserve.model.units import U64_MAX, mem_text, round_up
@@ -317,7 +317,7 @@ def _fill_memblock(system: System, setup: Setup) -> None:
     setup.efi.find_mirror(memblock)
     x86_efi.reserve_boot_services(setup.efi, memblock)
     memblock.reserve(0, _BIOS_END, "reserve_real_mode")  # trampoline, and a BIOS that writes there
-    if system.kernel.has(MEMBLOCK_MARKS_KERNEL):
+    if memblock.marks_kernel:
         memblock.clear_kho_scratch(0, _BIOS_END)
 
 

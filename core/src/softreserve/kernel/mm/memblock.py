@@ -186,8 +186,9 @@ class Memblock:
         #: An empty list shows one entry of size 0.
         self.has_dummy = not kernel.has(behaviours.MEMBLOCK_EMPTY_WITHOUT_DUMMY)
         self._merges_locally = kernel.has(behaviours.MEMBLOCK_MERGE_LOCAL)
-        self._marks_kernel = kernel.has(behaviours.MEMBLOCK_MARKS_KERNEL)
-        self._unknown_nid = NUMA_NO_NODE if self._marks_kernel else self.max_numnodes
+        #: What the kernel takes for itself has a flag; memory below 1 MiB can be scratch.
+        self.marks_kernel = kernel.has(behaviours.MEMBLOCK_MARKS_KERNEL)
+        self._unknown_nid = NUMA_NO_NODE if self.marks_kernel else self.max_numnodes
 
     def scratch(self) -> Memblock:
         """A copy to try allocations on, which prints nothing."""
@@ -217,12 +218,12 @@ class Memblock:
 
     def reserve_kern(self, base: int, size: int, nid: int = NUMA_NO_NODE, caller: str = "") -> int:
         """Mark a range as in use by the kernel itself; older kernels do not tell it from others."""
-        if not self._marks_kernel:
+        if not self.marks_kernel:
             return self.reserve(base, size, caller)
         return self._reserve(base, size, nid, MEMBLOCK_RSRV_KERN, caller)
 
     def _reserve(self, base: int, size: int, nid: int, flags: int, caller: str) -> int:
-        if self._marks_kernel:
+        if self.marks_kernel:
             self._dbg("__memblock_reserve", base, size, f"nid={nid} flags={flags:x} {caller}")
         else:
             self._dbg("memblock_reserve", base, size, caller)
