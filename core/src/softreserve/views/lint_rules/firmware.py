@@ -78,15 +78,15 @@ def _disagreement(system: System, efi: Efi) -> Iterator[Finding]:
     if stub.soft_reserve_enabled == efi.soft_reserve_enabled:
         return
     message = (
-        f"the EFI stub {_sets_aside(stub.soft_reserve_enabled)} specific purpose memory, "
-        f"the kernel {_sets_aside(efi.soft_reserve_enabled)} it: the stub goes by the last efi= only, the kernel by "
+        f"the EFI stub {_treats('specific purpose memory', stub.soft_reserve_enabled)}, "
+        f"the kernel {_treats('it', efi.soft_reserve_enabled)}: the stub goes by the last efi= only, the kernel by "
         "all of them; give one efi= with all its words"
     )
     yield Finding("warning", "efi-options-disagree", message)
 
 
-def _sets_aside(enabled: bool) -> str:
-    return "sets aside" if enabled else "takes for RAM"
+def _treats(what: str, soft_reserve_enabled: bool) -> str:
+    return f"sets {what} aside" if soft_reserve_enabled else f"takes {what} for RAM"
 
 
 def _not_write_back(marked: list[EfiDescriptor]) -> Iterator[Finding]:
