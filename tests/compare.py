@@ -46,7 +46,7 @@ def plain(text: str) -> list[str]:
 # Devices, PCI windows, ROMs, HPET ... come from ACPI and PCI, which a case does not describe.
 _RESOURCES = re.compile(
     r"(System RAM.*|Soft Reserved|Reserved|reserved|ACPI Tables|ACPI Non-volatile Storage|Unusable memory"
-    r"|Persistent Memory.*|hmem(\.\d+)?|dax\d.*|Kernel (code|rodata|data|bss)|RAM buffer|Unknown E820 type"
+    r"|Persistent Memory.*|hmem(\.\d+)?|dax\d.*|Kernel (code|rodata|data|bss)|Crash kernel|RAM buffer|Unknown E820 type"
     r"|CXL Window.*|region\d+|namespace\d.*)$"
 )
 _RESOURCE_LINE = re.compile(r"( *)([0-9a-fA-F]+)-([0-9a-fA-F]+) : (.*?)\s*$")
