@@ -105,7 +105,10 @@ def test_a_kernel_outside_ram_makes_its_place_ram() -> None:
     assert (0x100000, G + 0x1000, e820.RAM) in ranges(setup.table)
 
 
-@pytest.mark.parametrize(("options", "kib"), [({}, 152), ({"X86_5LEVEL": "y"}, 160), ({"RANDOMIZE_MEMORY": "y"}, 176)])
+@pytest.mark.parametrize(
+    ("options", "kib"),
+    [({}, 152), ({"X86_5LEVEL": "y"}, 160), ({"RANDOMIZE_MEMORY": "y"}, 176), ({"DMI": "n"}, 88)],
+)
 def test_the_image_ends_with_room_for_page_tables_that_the_options_ask_for(options: dict[str, Any], kib: int) -> None:
     assert brk_size(Kernel("6.12", "x86_64", config=options)) == kib << 10
 

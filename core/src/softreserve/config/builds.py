@@ -49,6 +49,7 @@ _COMMON: Final[Mapping[str, str | int]] = {
     "RANDOMIZE_BASE": "y",
     "RELOCATABLE": "y",
     "TRANSPARENT_HUGEPAGE": "y",
+    "DMI": "y",
     "CMA_SIZE_MBYTES": 0,
     "DMA_NUMA_CMA": "n",
     "CMA_SIZE_PERNUMA": "n",

@@ -248,7 +248,8 @@ def brk_size(kernel: Kernel) -> int:
     """
     levels = 4 if builds_five_levels(kernel) else 3
     page_tables = (4 if kernel.builtin("RANDOMIZE_MEMORY") else 2) * levels
-    return _BRK_SLOP + _BRK_DMI + page_tables * _PAGE_SIZE
+    dmi = _BRK_DMI if kernel.config.get("DMI", "y") != "n" else 0
+    return _BRK_SLOP + dmi + page_tables * _PAGE_SIZE
 
 
 def early_reserve(system: System) -> None:
