@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +17,9 @@ import attrs
 import cases
 import pytest
 import wheels
-from small_machines import ARM64, GIB, MIB, X86, machine, need
+from hypothesis import given
+from hypothesis import strategies as st
+from small_machines import ARM64, GIB, MIB, RAM, X86, machine, need, sp
 from softreserve.cli import main
 from softreserve.config import load
 from softreserve.config.changes import Changes
@@ -25,6 +29,8 @@ from softreserve.model.machine import Machine
 from softreserve.model.scenario import Scenario
 from softreserve.plugins.selection import Selection
 from softreserve.views.upgrade.consequences import Consequence, consequences
+from softreserve.views.upgrade.facts import Difference, differences, holds
+from softreserve.views.upgrade.kinds import DEATH, KINDS
 from softreserve.views.upgrade.trial import Trial
 
 pytest.importorskip("softreserve_hmem", reason="needs the hmem plugin: pip install ./plugins/hmem")
@@ -371,6 +377,15 @@ def test_diff_refuses_what_is_no_list(
     assert words in err
 
 
+def test_what_another_architecture_loses_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
+    need(X86)
+    need(ARM64)
+    _, _, err = run(capsys, "diff", "example:two-node", "--arch", "arm64", "--kernel", "6.12,6.18,7.3")
+    lines = err.splitlines()
+    assert lines
+    assert len(lines) == len(set(lines))
+
+
 def test_lint_finds_what_breaks_by_an_upgrade(capsys: pytest.CaptureFixture[str]) -> None:
     need(X86)
     status, out, _ = run(capsys, "lint", "example:two-node", "--kernel", "7.3")
@@ -405,3 +420,146 @@ def test_what_a_log_lacks_is_said_of_upgrades_too(tmp_path: Path, capsys: pytest
     assert "partial answer" in out
     assert "partial answer" in err
     assert "[upgrade-soft-reserved-line]" in out
+
+
+# --- what a difference means
+
+
+KIND = {kind.look.__name__: kind for kind in (DEATH, *KINDS)}
+#: What is seen, before and after, and what is said of it: severity and rule.
+MEANINGS = [
+    ("death", "comes up", "it dies", ("error", "upgrade-boot")),
+    ("death", "it dies", "comes up", ("note", "upgrade-boot")),
+    ("uses", NOBODY, "devdax", ("note", "upgrade-memory-found")),
+    ("uses", "ram", "devdax", ("warning", "upgrade-memory-owner")),
+    ("uses", "devdax", "ram", ("warning", "upgrade-memory-owner")),
+    ("uses", KMEM, "devdax", ("warning", "upgrade-memory-owner")),
+    ("uses", KMEM.replace("online", "offline"), KMEM, ("warning", "upgrade-memory-owner")),
+    ("uses_as_system_ram", "System RAM", "cannot be System RAM", ("warning", "upgrade-system-ram")),
+    ("uses_as_system_ram", "cannot be System RAM", "System RAM", ("note", "upgrade-system-ram")),
+    ("uses_as_devdax", "cannot be mapped", "can be mapped", ("note", "upgrade-devdax")),
+    ("withdrawals", "stays online", "goes offline", ("note", "upgrade-offline")),
+    ("zones", "zone Normal", "zone Movable", ("warning", "upgrade-zone")),
+    ("soft_reserved_lines", "no line", "a line", ("note", "upgrade-soft-reserved-line")),
+    ("hmem_lines", "", "a line hmem.0", ("note", "upgrade-hmem-line")),
+    ("device_names", "dax0.0", "dax1.0", ("warning", "upgrade-device-name")),
+    ("device_nodes", "node 1", "node 2", ("warning", "upgrade-target-node")),
+    ("dax_files", "there", "", ("warning", "upgrade-dax-file")),
+    ("node_files", "there", "", ("warning", "upgrade-node-file")),
+    ("node_values", "10 20", "10 21", ("note", "upgrade-node-value")),
+    ("tiers", "tier 4", "tier 5", ("warning", "upgrade-tier")),
+    ("demotion", "1", "nowhere", ("warning", "upgrade-demotion")),
+    ("hotplug", "8000000", "80000000", ("warning", "upgrade-hotplug")),
+    ("ram", "System RAM", "", ("error", "upgrade-ram")),
+    ("ram", "", "System RAM", ("note", "upgrade-ram")),
+    ("firmware_map", "Soft Reserved", "", ("warning", "upgrade-firmware-map")),
+    ("findings", "", "error: it burns", ("error", "upgrade-finding")),
+    ("findings", "error: it burns", "", None),
+    ("findings", "error: it burns", "note: it smokes", None),
+    ("other_lines", "there", "", ("warning", "upgrade-iomem-line")),
+    ("other_lines", "", "there", ("note", "upgrade-iomem-line")),
+    ("drivers", "there", "", ("warning", "upgrade-driver")),
+    ("drivers", "", "there", None),
+    ("devices", "", "there", None),
+    ("modules", "", "there", None),
+    ("log", "there", "", ("note", "upgrade-log")),
+]
+
+
+@pytest.mark.parametrize(("seen", "before", "after", "meant"), MEANINGS)
+def test_a_difference_has_a_meaning(seen: str, before: str, after: str, meant: tuple[str, str] | None) -> None:
+    trial = Trial(machine(X86), Selection().hooks_for, "udev")  # never booted: only a loss asks it for the reason
+    told = KIND[seen].tell(Difference("what", 0, 4096, before, after), trial)
+    assert (told and told[:2]) == meant
+
+
+def test_names_of_devices_go_by_the_address_from_6_3_on() -> None:
+    """Before, ranges that the HMAT describes came first. ``drivers/dax/hmem/hmem.c: dax_hmem_platform_probe``."""
+    need(X86)
+    described = machine(X86, cmdline="", above=[RAM, sp(5 * GIB, 5 * GIB + GIB // 2), sp(6 * GIB, 8 * GIB)])
+    found = upgraded(described, "6.1", "6.12")
+    names = next(one for one in found if one.rule == "upgrade-device-name")
+    assert [(d.start, d.before, d.after) for d in names.differences] == [
+        (5 * GIB, "dax1.0", "dax0.0"),
+        (6 * GIB, "dax0.0", "dax1.0"),
+    ]
+    assert [change.name for change in names.causes] == ["hmem-platform-device"]
+
+
+@pytest.mark.parametrize("arch", [X86, ARM64])
+def test_nodes_have_tiers_from_6_1_on(arch: str) -> None:
+    """DRAM is in tier 4: an abstract distance of 4.5 chunks. ``include/linux/memory-tiers.h``."""
+    need(arch)
+    found = upgraded(machine(arch), "5.10", "6.1")
+    tiers = next(one for one in found if one.rule == "upgrade-tier")
+    assert ("node 0", "no tier", "tier 4") in [(d.name, d.before, d.after) for d in tiers.differences]
+    assert [change.name for change in tiers.causes] == ["memory-tiers"]
+
+
+def test_kexec_tools_find_another_map_where_memory_is_set_aside() -> None:
+    need(X86)
+    found = upgraded(machine(X86), "5.4", "5.5")
+    rules = {one.rule: one for one in found}
+    assert [(d.start, d.end, d.before, d.after) for d in rules["upgrade-firmware-map"].differences] == [
+        (6 * GIB, 8 * GIB, "System RAM", "Soft Reserved")
+    ]
+    assert "upgrade-ram" not in rules  # that it is RAM no more is told of the memory itself
+    assert rules["upgrade-memory-owner"].words.endswith("is ordinary RAM no more")
+
+
+def test_a_boot_log_has_other_words_from_7_0_on() -> None:
+    need(X86)
+    found = upgraded(machine(X86), "6.18", "7.0")
+    words = next(one for one in found if one.rule == "upgrade-log" and one.causes[0].name == "e820-reworked")
+    told = dict(words.places)
+    assert told["BIOS-e820: [mem N-N] usable"] == "gone"
+    assert told["BIOS-e820: [mem N-N]  System RAM"] == "new"
+    assert told["BIOS-e820: [gap N-N]"] == "new"
+
+
+# --- comparing
+
+
+def spans() -> st.SearchStrategy[list[tuple[int, int, str]]]:
+    """Disjoint facts about 12 bytes, ascending."""
+    return st.lists(st.sampled_from(["", "a", "b"]), min_size=12, max_size=12).map(
+        lambda bytes_: [
+            (run[0][0], run[-1][0] + 1, value)
+            for value, run in ((v, list(g)) for v, g in groupby(enumerate(bytes_), key=itemgetter(1)))
+            if value
+        ]
+    )
+
+
+def at(found: list[tuple[int, int, str]], address: int, absent: str | None) -> str | None:
+    return next((what for start, end, what in found if start <= address < end), absent)
+
+
+@given(spans(), spans(), st.sampled_from([None, "", "a"]))
+def test_differences_of_memory_are_those_of_each_byte(
+    old: list[tuple[int, int, str]], new: list[tuple[int, int, str]], absent: str | None
+) -> None:
+    found = differences(old, new, absent)
+    told = {byte: (d.before, d.after) for d in found for byte in range(d.start or 0, d.end or 0)}
+    apart = {byte: (at(old, byte, absent), at(new, byte, absent)) for byte in range(12)}
+    expected = {byte: pair for byte, pair in apart.items() if None not in pair and pair[0] != pair[1]}
+    # beyond all facts there is nothing to tell
+    inside = {byte for byte in range(12) if any(start <= byte for start, _, _ in [*old, *new])}
+    inside &= {byte for byte in range(12) if any(byte < end for _, end, _ in [*old, *new])}
+    assert told == {byte: pair for byte, pair in expected.items() if byte in inside}
+    for d in found:
+        assert holds(old, d, d.before, absent)
+        assert holds(new, d, d.after, absent)
+        for value in ("", "a", "b"):
+            everywhere = all(at(new, byte, absent) == value for byte in range(d.start or 0, d.end or 0))
+            assert holds(new, d, value, absent) is everywhere
+
+
+def test_differences_of_names_need_both_where_absence_means_nothing() -> None:
+    old, new = {"a": "1", "b": "1", "c": "1"}, {"b": "2", "c": "1", "d": "1"}
+    assert [d.name for d in differences(old, new, None)] == ["b"]
+    assert [(d.name, d.before, d.after) for d in differences(old, new, "")] == [
+        ("a", "1", ""),
+        ("b", "1", "2"),
+        ("d", "", "1"),
+    ]

@@ -44,6 +44,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 #: Where a command's context has the gaps of the machines that it is about.
 GAPS = "softreserve.gaps"
+#: Where it has what it said of the changes of its machines.
+_TOLD = "softreserve.told"
 
 _LOG_OPTION = "--from-dmesg"
 _MACHINE = (
@@ -206,11 +208,21 @@ def asked(
         from softreserve.machine.carry import lost_on
 
         for line in lost_on(scenario.machine, changed.machine.arch):
-            tell(line)
+            _tell_once(line)
     version = changed.machine.kernel.version
     if version.nearest != version.line:
-        tell(f"how Linux behaves is known from {OLDEST} to {NEWEST}; {version.line} is taken for {version.nearest}")
+        _tell_once(
+            f"how Linux behaves is known from {OLDEST} to {NEWEST}; {version.line} is taken for {version.nearest}"
+        )
     return changed, selection.hooks_for
+
+
+def _tell_once(line: str) -> None:
+    """Say it on standard error where the command has not said it yet: of another kernel, perhaps."""
+    told: list[str] = click.get_current_context().meta.setdefault(_TOLD, [])
+    if line not in told:
+        told.append(line)
+        tell(line)
 
 
 def tell_gaps(gaps: Sequence[Gap]) -> None:

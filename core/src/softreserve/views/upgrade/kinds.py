@@ -242,7 +242,9 @@ KINDS: Final[tuple[Kind, ...]] = (
     Kind(facts.modules, _gone("warning", "upgrade-module", "modules are gone"), absent=""),
     Kind(
         facts.log,
-        _always("note", "upgrade-log", "the kernel log has other lines: scripts that look for old ones find nothing"),
+        _always(
+            "note", "upgrade-log", "lines of the kernel log are gone or new: scripts that read it may have to change"
+        ),
         absent="",
     ),
 )
