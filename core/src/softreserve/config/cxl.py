@@ -43,7 +43,8 @@ def _host_bridge(table: Table) -> CxlHostBridge:
         ports.append(port)
     committed = tuple(_decoder(item) for item in table.tables("committed"))
     default = _BRIDGE_DECODERS if len(ports) > 1 or committed else 0
-    return CxlHostBridge(uid, bus, tuple(ports), _decoders(table, default, committed), committed)
+    domain = _number(table, "domain", _U32) if "domain" in table else None
+    return CxlHostBridge(uid, bus, tuple(ports), _decoders(table, default, committed), committed, domain)
 
 
 def _root_port(table: Table) -> CxlRootPort:

@@ -77,6 +77,7 @@ class CxlHostBridge(NamedTuple):
     """A CXL host bridge: ``uid`` as in its CHBS of the CEDT, ``bus`` as PCI numbers it.
 
     :param decoders: HDM decoders; a bridge with a single root port needs none, and passes everything through.
+    :param domain: proximity domain (_PXM), where ACPI gives it one.
     """
 
     uid: int
@@ -84,3 +85,4 @@ class CxlHostBridge(NamedTuple):
     root_ports: tuple[CxlRootPort, ...] = ()
     decoders: int = 0
     committed: tuple[CxlDecoder, ...] = ()
+    domain: int | None = None

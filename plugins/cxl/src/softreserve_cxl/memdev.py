@@ -49,9 +49,11 @@ class CxlPci:
         """Probe all devices. Linux: ``cxl_pci_probe``."""
         bus = cxl_bus(self._system)
         for bridge in hardware(self._system):
+            domain = bridge.bridge.domain
+            node = -1 if domain is None else self._system.nodes.pxm_to_node(domain)
             for port in bridge.root_ports:
                 if port.endpoint is not None:
-                    memdev = Memdev(bus, port.endpoint)
+                    memdev = Memdev(bus, port.endpoint, node)
                     self._memdevs.append(memdev)
                     self._system.sysfs.add(f"/sys/dev/char/{memdev.dev}", Link(memdev.path, f"cxl/{memdev.name}"))
                     bus.register(memdev)

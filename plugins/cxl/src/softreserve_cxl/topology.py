@@ -323,9 +323,9 @@ class Memdev(CxlDevice):
     devtype = "cxl_memdev"
     number = DEVICE_MEMORY_EXPANDER
 
-    def __init__(self, bus: CxlBus, endpoint: Endpoint) -> None:
+    def __init__(self, bus: CxlBus, endpoint: Endpoint, numa_node: int = -1) -> None:
         self.id = bus.memdev_ids.alloc()
-        super().__init__(bus, f"mem{self.id}", endpoint.path)
+        super().__init__(bus, f"mem{self.id}", endpoint.path, numa_node)
         self.hardware = endpoint
         self.port: Port | None = None
         described = endpoint.memdev
