@@ -25,6 +25,7 @@ HOW = f"sh .ci/newer-clients DIR, then {FOLDER}=DIR/bin"
 #: What was recorded with; the programs that have other versions print other things.
 VERSIONS = {
     "chmem": "chmem from util-linux 2.42",
+    "cxl": "85",
     "daxctl": "85",
     "hwloc-info": "hwloc-info 2.15",
     "lsmem": "lsmem from util-linux 2.42",
