@@ -14,10 +14,13 @@ if TYPE_CHECKING:
     from softreserve.model.cmdline import CommandLine
     from softreserve.model.kernel import Kernel
 
-__all__ = ["MALFORMED", "Handler", "MemoryLimit", "common_handlers", "parse_early_param"]
+__all__ = ["MALFORMED", "REFUSED", "Handler", "MemoryLimit", "common_handlers", "parse_early_param"]
 
 #: A line about an early option that was not understood, by its name.
 MALFORMED: Final = Rule("early-option-malformed", "an early option is malformed")
+
+#: A line that says that something a parameter asks for is not to be had.
+REFUSED: Final = Rule("parameter-refused", "what a parameter asks for is not to be had")
 
 #: Takes the value (``None``: given without ``=``) and returns 0, or anything else for "malformed".
 Handler = Callable[["str | None"], int]

@@ -76,6 +76,6 @@ class _OwnReservation(CrashReservation):
         end = self.limits.high_max if asked.high else self.limits.low_max
         base = self.alloc(size, asked.base, asked.base + size if asked.base else end)
         if not base:
-            self.say(f"cannot allocate crashkernel (size:{size:#x})")
+            self.refuse(f"cannot allocate crashkernel (size:{size:#x})")
         elif base < self.limits.low_max or not asked.low_size or self.reserve_low(asked.low_size):
             self.show(base, size)

@@ -76,13 +76,13 @@ class _OwnReservation(CrashReservation):
         if asked.base:
             base = self.alloc(size, asked.base, asked.base + size, 1 << 20)
             if base != asked.base:
-                self.say("crashkernel reservation failed - memory is in use.")
+                self.refuse("crashkernel reservation failed - memory is in use.")
                 return
         else:
             ends = (limits.high_max,) if asked.high else (limits.low_max, limits.high_max)
             base = next(filter(None, (self.alloc(size, limits.align, end) for end in ends)), 0)
             if not base:
-                self.say("crashkernel reservation failed - No suitable area found.")
+                self.refuse("crashkernel reservation failed - No suitable area found.")
                 return
         if base >= limits.low_max and asked.low_size and not self._reserve_low_megabytes(asked.low_size):
             return
@@ -94,7 +94,7 @@ class _OwnReservation(CrashReservation):
     def _reserve_low_megabytes(self, size: int) -> bool:
         base = self.alloc(size, 0, self.limits.low_max)
         if not base:
-            self.say(f"Cannot reserve {size >> 20}MB crashkernel low memory, please try smaller size.")
+            self.refuse(f"Cannot reserve {size >> 20}MB crashkernel low memory, please try smaller size.")
             return False
         limit = min(self.memblock.phys_mem_size(), self.limits.low_max) >> 20
         words = f"Reserving {size >> 20}MB of low memory at {base >> 20}MB for crashkernel"

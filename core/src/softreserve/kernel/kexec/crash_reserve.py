@@ -8,6 +8,7 @@ from __future__ import annotations
 from errno import EINVAL, ENOENT
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from softreserve.kernel.early_param import REFUSED
 from softreserve.kernel.numa.numa import NUMA_NO_NODE
 from softreserve.kernel.resource import (
     IORESOURCE_BUSY,
@@ -194,7 +195,7 @@ class CrashReservation:
             asked, note = None, str(error)
             parser.notes += [note] if note else []
         for note in parser.notes:
-            self.say(note)
+            self.refuse(note)
         return asked if asked is not None and self.fits(asked, parser.system_ram) else None
 
     def fits(self, asked: Asked, system_ram: int) -> bool:
@@ -237,7 +238,7 @@ class CrashReservation:
                 break
         else:
             failed = "crashkernel reservation failed - memory is in use."
-            self.say(failed if asked.base else f"cannot allocate crashkernel (size:{size:#x})")
+            self.refuse(failed if asked.base else f"cannot allocate crashkernel (size:{size:#x})")
             return
         if span == high and not asked.high:
             low_size = limits.low_size
@@ -255,7 +256,7 @@ class CrashReservation:
         """Low memory: whether there is any. Linux: ``reserve_crashkernel_low``."""
         base = self.alloc(size, 0, self.limits.low_max)
         if not base:
-            self.say(f"cannot allocate crashkernel low memory (size:{size:#x}).")
+            self.refuse(f"cannot allocate crashkernel low memory (size:{size:#x}).")
             return False
         self.say(f"crashkernel low memory reserved: {base:#010x} - {base + size:#010x} ({size >> 20} MB)")
         self.low = self.take(base, size)
@@ -265,7 +266,7 @@ class CrashReservation:
         """Areas that are RAM now and the crash kernel's when it runs. Linux: ``reserve_crashkernel_cma``."""
         kernel = self.system.kernel
         if not kernel.builtin("CMA"):
-            self.say("crashkernel CMA reservation not supported")
+            self.refuse("crashkernel CMA reservation not supported")
             return
         page = kernel.page_size
         wanted, reserved = -(-size // page) * page, 0
@@ -281,7 +282,7 @@ class CrashReservation:
         ranges = f"in {len(self.cma_ranges)} ranges"
         if size > reserved:
             failed = f"{size >> 20} MB requested, {reserved >> 20} MB reserved {ranges}"
-            self.say(f"crashkernel CMA reservation failed: {failed}")
+            self.refuse(f"crashkernel CMA reservation failed: {failed}")
         else:
             self.say(f"crashkernel CMA reserved: {reserved >> 20} MB {ranges}")
 
@@ -292,6 +293,10 @@ class CrashReservation:
         insert_resource(self.system.iomem.root, res)
         self.system.log.record(RESERVED, f"{_FILE}: reserve_crashkernel_generic", base, base + size)
         return res
+
+    def refuse(self, text: str) -> None:
+        """Print why there is not what was asked for."""
+        self.system.log.printk(text, f"{_FILE}: reserve_crashkernel_generic", REFUSED, "crashkernel")
 
     def say(self, text: str) -> None:
         """Print a line."""

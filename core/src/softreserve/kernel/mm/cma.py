@@ -8,6 +8,7 @@ from __future__ import annotations
 from errno import EBUSY, EINVAL, ENOMEM
 from typing import TYPE_CHECKING, Final
 
+from softreserve.kernel.early_param import REFUSED
 from softreserve.kernel.numa.numa import NUMA_NO_NODE
 from softreserve.kernel.state import StashKey
 from softreserve.model import behaviours
@@ -16,6 +17,7 @@ from softreserve.model.ranges import PhysRange
 if TYPE_CHECKING:
     from softreserve.kernel.mm.memblock import Memblock
     from softreserve.kernel.system import System
+    from softreserve.model.events import Rule
 
 __all__ = ["CMA", "ContiguousMemory"]
 
@@ -108,14 +110,15 @@ class ContiguousMemory:
             size = -(-size // self._align) * self._align
         where = f" on node {nid}" if self._system.kernel.has(behaviours.CMA_NAMES_NODE) else ""
         if isinstance(found, int):
-            self._say(f"Failed to reserve {size >> 20} MiB{where}")
+            asked = self._system.cmdline.has("cma")
+            self._say(f"Failed to reserve {size >> 20} MiB{where}", REFUSED if asked else None)
             return found
         self._system.memblock.reserve_kern(found.start, found.size, caller="memblock_alloc_range_nid")
         self._say(f"Reserved {size >> 20} MiB at {found.start:#018x}{where}")
         return found
 
-    def _say(self, text: str) -> None:
-        self._system.printk(f"cma: {text}", "mm/cma.c: cma_declare_contiguous_nid")
+    def _say(self, text: str, rule: Rule | None = None) -> None:
+        self._system.log.printk(f"cma: {text}", "mm/cma.c: cma_declare_contiguous_nid", rule, "cma")
 
     def _declare(self, size: int, base: int, limit: int, fixed: bool, nid: int) -> PhysRange | int:
         align, memblock = self._align, self._memblock

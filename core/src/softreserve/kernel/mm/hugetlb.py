@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from softreserve.kernel.early_param import REFUSED
 from softreserve.model.units import string_get_size
 
 if TYPE_CHECKING:
@@ -76,6 +77,9 @@ class HugePages:
             nodes.huge_pages |= {(pool.size, nid): count for nid, count in pool.pages.items()}
         self._report()
 
+    def _refuse(self, text: str) -> None:
+        self._system.log.printk(f"HugeTLB: {text}", f"{_FILE}: hugetlb_init", REFUSED, "hugepages")
+
     def _say(self, text: str) -> None:
         self._system.printk(f"HugeTLB: {text}", f"{_FILE}: hugetlb_init")
 
@@ -87,16 +91,16 @@ class HugePages:
         name = "default_hugepagesz" if default else "hugepagesz"
         self._valid_size = False
         if default and self._default_asked:
-            self._say(f"default_hugepagesz previously specified, ignoring {text}")
+            self._refuse(f"default_hugepagesz previously specified, ignoring {text}")
             return
         size = self._system.kernel.memparse(text)[0]
         if size not in self._system.nodes.huge_page_sizes:
-            self._say(f"unsupported {name}={text}")
+            self._refuse(f"unsupported {name}={text}")
             return
         known = self.pools.get(size)
         if known is not None and not default:
             if not self._default_asked or size != self.default or known.wanted:
-                self._say(f"hugepagesz={text} specified twice, ignoring")
+                self._refuse(f"hugepagesz={text} specified twice, ignoring")
                 return
             self._current, self._valid_size = known, True
             return
@@ -109,21 +113,21 @@ class HugePages:
 
     def _take_implied(self, pool: Pool) -> None:
         if pool.wanted:
-            self._say(f"Ignoring hugepages={pool.wanted} associated with {pool.words} page size")
-            self._say(f"Using hugepages={self._implied.wanted} for number of default huge pages")
+            self._refuse(f"Ignoring hugepages={pool.wanted} associated with {pool.words} page size")
+            self._refuse(f"Using hugepages={self._implied.wanted} for number of default huge pages")
         pool.wanted, pool.wanted_of = self._implied.wanted, dict(self._implied.wanted_of)
         self._implied.wanted = 0
 
     def _hugepages(self, text: str) -> None:
         """``hugepages=count``, or ``node:count[,...]``. Linux: ``hugepages_setup``."""
         if not self._valid_size:
-            self._say(f"hugepages={text} does not follow a valid hugepagesz, ignoring")
+            self._refuse(f"hugepages={text} does not follow a valid hugepagesz, ignoring")
             self._valid_size = True
             return
         pool = self._implied if self._current is None else self._current
         if pool is self._last:
             words = "specified twice without interleaving hugepagesz=, ignoring hugepages="
-            self._say(f"hugepages= {words}{text}")
+            self._refuse(f"hugepages= {words}{text}")
             return
         rest = text
         while rest:
@@ -134,7 +138,7 @@ class HugePages:
                 or (node and int(node[1]) not in self._system.nodes.online)
                 or (not node and rest != text)
             ):
-                self._say(f"Invalid hugepages parameter {rest}")
+                self._refuse(f"Invalid hugepages parameter {rest}")
                 pool.wanted_of.clear()
                 return
             if node is None:
@@ -158,7 +162,7 @@ class HugePages:
                 pool.pages[nid] = got = min(wanted, room.get(nid, 0))
                 if got < wanted:
                     failed = f"allocating {wanted} of page size {pool.words} failed node{nid}."
-                    self._say(f"{failed}  Only allocated {got} hugepages.")
+                    self._refuse(f"{failed}  Only allocated {got} hugepages.")
             return
         left = pool.wanted
         while left and any(room.values()):
@@ -171,7 +175,7 @@ class HugePages:
                 left -= taken
         if left:
             failed = f"allocating {pool.wanted} of page size {pool.words} failed."
-            self._say(f"{failed}  Only allocated {pool.wanted - left} hugepages.")
+            self._refuse(f"{failed}  Only allocated {pool.wanted - left} hugepages.")
 
     def _room(self, nid: int, size: int) -> int:
         """How many pages fit into what is free of a node."""

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from softreserve.kernel.early_param import MALFORMED
+from softreserve.kernel.early_param import MALFORMED, REFUSED
 from softreserve.model.findings import Finding
 
 if TYPE_CHECKING:
@@ -21,7 +21,9 @@ __all__ = ["check"]
 _PARAMETERS: Final[dict[str, tuple[str, ...]]] = {
     "acpi": ("off", "on", "force", "strict", "rsdt", "copy_dsdt", "noirq", "spcr", "nospcr"),
     "add_efi_memmap": (),
+    "cma": (),
     "crashkernel": (),
+    "default_hugepagesz": (),
     "efi": ("debug", "disable_early_pci_dma", "no_disable_early_pci_dma", "nochunk", "noruntime", "nosoftreserve",
             "novamap", "old_map", "runtime"),
     "efi_fake_mem": (),
@@ -45,7 +47,9 @@ _PARAMETERS: Final[dict[str, tuple[str, ...]]] = {
 #: How like a known word an unknown one must be to be taken for a slip: the share of letters in common.
 _LIKENESS: Final = 0.8
 #: Other parameters that look like one of them.
-_OTHERS: Final = frozenset({"nomem", "numa_cma", "memtest", "noacpi", "efivars", "memmap_on_memory", "hugetlb"})
+_OTHERS: Final = frozenset(
+    {"nomem", "numa_cma", "cma_pernuma", "memtest", "noacpi", "efivars", "memmap_on_memory", "hugetlb"}
+)
 
 
 def check(system: System, outcome: Outcome, onlined: Outcome) -> Iterator[Finding]:
@@ -60,6 +64,9 @@ def check(system: System, outcome: Outcome, onlined: Outcome) -> Iterator[Findin
     for event in system.log.of(MALFORMED):
         message = f"{event.after}= has a value that this kernel cannot use, and says so only in its log; correct it"
         yield Finding("warning", "parameter-malformed", message)
+    for event in system.log.of(REFUSED):
+        message = f"the command line asks for what is not to be had; the log: {event.text}; correct {event.after}="
+        yield Finding("warning", "parameter-refused", message)
 
 
 def _name(parameter: Parameter) -> Iterator[Finding]:
