@@ -276,3 +276,11 @@ def test_boot_services_memory_that_is_partly_in_use_is_left_as_it_is() -> None:
     found = attrs.evolve(found, efi_map=EfiMemoryMap((*found.efi_map.descriptors, over)))
     kept = [line for line in boot(found, Selection().hooks_for(found)).log.lines if "efi_reserve_boot_services" in line]
     assert [line.split()[1] for line in kept] == ["[0x0000000040000000-0x0000000040ffffff]"]
+
+
+def test_contiguous_memory_is_filled_as_on_a_real_7_3() -> None:
+    """Recorded: the area is 192 MiB from 0x6fa00000; init_size is 0x3e4e000; the next kernel finds its initrd there."""
+    holes = KernelHoles([], exact_top=True, area=PhysRange.from_size(0x6FA00000, 192 * MIB))
+    places = [holes.add(size, align, top_down=True) for size, align in ((0x5000, 4096), (0x2000, 16))]
+    places += [holes.add(0x3E4E000, 2 * MIB, top_down=True), holes.add(0x65A000, top_down=True)]
+    assert places == [0x6FA00000, 0x6FA05000, 0x6FB00000, 0x7394E000]

@@ -28,13 +28,15 @@ def weights(release: str = "6.18", /, **bandwidths: int) -> WeightedInterleave:
 
 
 def shown(found: WeightedInterleave) -> str:
-    files = found.directory()
-    values = [files.get(name).read() for name in files.listing()]  # type: ignore[union-attr]
+    values = [file.read() for name in found.names() if (file := found.file(name)) is not None]
     return " ".join(value.decode().strip() if isinstance(value, bytes) else str(value) for value in values)
 
 
 def write(found: WeightedInterleave, name: str, text: str) -> int:
-    return found.directory().get(name).store(text.encode())  # type: ignore[union-attr,misc]
+    file = found.file(name)
+    assert file is not None
+    assert file.store is not None
+    return file.store(text.encode())
 
 
 @pytest.mark.parametrize(
@@ -77,7 +79,7 @@ def test_without_bandwidths_weights_cannot_follow_from_them() -> None:
 
 def test_before_6_16_every_possible_node_has_a_weight_and_0_stands_for_1() -> None:
     found = weights("6.12", n0=300, n1=100)
-    assert found.directory().listing() == ["node0", "node1", "node2", "node3"]
+    assert found.names() == ["node0", "node1", "node2", "node3"]
     assert write(found, "node3", "255") == 3
     assert write(found, "node1", "9") == 1
     assert write(found, "node1", "\n") == write(found, "node0", "0") == 1

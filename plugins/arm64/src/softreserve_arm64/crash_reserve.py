@@ -1,69 +1,34 @@
-"""Memory for drivers and for a crash kernel, as arm64 keeps it. Linux: ``arch/arm64/mm/init.c``."""
+"""Memory for a crash kernel, as arm64 keeps it. Linux: ``arch/arm64/mm/init.c``."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel.kexec.crash_reserve import CRASH, Asked, CrashLimits, CrashReservation
-from softreserve.kernel.mm.cma import CMA, ContiguousMemory
-from softreserve.kernel.mm.page_alloc import STRUCT_PAGE
-from softreserve.model.behaviours import CRASHKERNEL_GENERIC, ZONES_AFTER_SETUP_ARCH
+from softreserve.model.behaviours import CRASHKERNEL_GENERIC
 
 from softreserve_arm64 import behaviours
 from softreserve_arm64.sizes import supported_physical_bits
 
 if TYPE_CHECKING:
+    from softreserve.kernel.mm.cma import ContiguousMemory
     from softreserve.kernel.mm.memblock import Memblock
     from softreserve.kernel.system import System
 
-__all__ = ["reserve_contiguous"]
+__all__ = ["arch_reserve_crashkernel"]
 
 _ALIGN: Final = 2 << 20
 _LOW_SIZE: Final = 128 << 20
-#: Bytes that describe a node.
-_NODE_DATA: Final = 16 << 10
 
 
-def reserve_contiguous(system: System, dma_limit: int) -> None:
-    """Areas of contiguous memory, then what is kept for a crash kernel, both below the end of zone DMA (bytes)."""
+def arch_reserve_crashkernel(system: System, memblock: Memblock, dma_limit: int, cma: ContiguousMemory) -> None:
+    """Low memory ends with zone DMA (bytes). Linux: the same function; before 6.7 ``reserve_crashkernel``."""
     kernel = system.kernel
-    memblock = system.memblock.scratch()
-    _take_what_was_taken(system, memblock)
-    cma = system.stash[CMA] = ContiguousMemory(system, memblock)
-    cma.dma_contiguous_reserve(dma_limit)
-    if kernel.builtin("CRASH_DUMP"):
-        generic = kernel.has(CRASHKERNEL_GENERIC)
-        highest = 1 << supported_physical_bits(kernel)
-        limits = CrashLimits(
-            _ALIGN, dma_limit, highest, _LOW_SIZE if generic else 0, kernel.has(behaviours.ARM64_CRASHKERNEL_CMA)
-        )
-        engine = CrashReservation if generic else _OwnReservation
-        crash = system.stash[CRASH] = engine(system, memblock, limits)
-        crash.reserve(cma)
-
-
-def _take_what_was_taken(system: System, memblock: Memblock) -> None:
-    """Keep away from page tables of the linear map, nodes, and, before 7.0, the memory map."""
-    kernel = system.kernel
-    tables = memblock.phys_mem_size() // kernel.pmd_size
-    free = sorted(((end - start) // kernel.page_size, end) for start, end in memblock.free_mem_ranges())
-    for pages, end in sorted(free, key=lambda found: -found[1]):
-        taken = min(pages, tables)
-        memblock.reserve(end - taken * kernel.page_size, taken * kernel.page_size)
-        tables -= taken
-    for nid in sorted(system.nodes.online):
-        memblock.alloc_range_nid(_NODE_DATA, 0, 0, 0, nid)
-    if not kernel.has(ZONES_AFTER_SETUP_ARCH):
-        for nid in sorted(system.nodes.online):
-            sections = {pfn for start, end, _ in memblock.mem_pfn_ranges(nid) for pfn in _sections(system, start, end)}
-            size = len(sections) * (system.memory.section_size // kernel.page_size) * STRUCT_PAGE
-            memblock.alloc_range_nid(size, kernel.pmd_size, 0, 0, nid)
-
-
-def _sections(system: System, start: int, end: int) -> range:
-    """Numbers of the sections that have a part of a range of pfn."""
-    pages = system.memory.section_size // system.kernel.page_size
-    return range(start // pages, -(-end // pages))
+    generic, has_cma = kernel.has(CRASHKERNEL_GENERIC), kernel.has(behaviours.ARM64_CRASHKERNEL_CMA)
+    highest = 1 << supported_physical_bits(kernel)
+    limits = CrashLimits(_ALIGN, dma_limit, highest, _LOW_SIZE if generic else 0, has_cma)
+    crash = system.stash[CRASH] = (CrashReservation if generic else _OwnReservation)(system, memblock, limits)
+    crash.reserve(cma)
 
 
 class _OwnReservation(CrashReservation):

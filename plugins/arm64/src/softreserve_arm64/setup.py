@@ -67,7 +67,7 @@ def bootmem_init(system: System) -> None:
     limits = max_zone_pfns(system.memblock)
     system.memory.zones.zone_sizes_init(limits)
     if "crashkernel=" in system.cmdline.text or system.kernel.builtin("CMA"):
-        from softreserve_arm64.crash_reserve import reserve_contiguous
+        from softreserve_arm64.contiguous import reserve_contiguous
 
         dma_pfn = limits.get("DMA") or limits.get("DMA32") or limits["Normal"]
         reserve_contiguous(system, dma_pfn * system.kernel.page_size)

@@ -352,7 +352,8 @@ def initmem_init(system: System) -> None:
 
 
 def _reserve_contiguous(system: System, max_pfn: int) -> None:
-    if "crashkernel=" in system.cmdline.text or system.kernel.builtin("CMA"):
+    asked = any(word in system.cmdline.text for word in ("crashkernel=", "cma"))
+    if asked or (system.kernel.builtin("CMA") and system.kernel.number("CMA_SIZE_MBYTES", 0)):
         from softreserve_x86.crash_reserve import reserve_contiguous
 
         reserve_contiguous(system, max_pfn)

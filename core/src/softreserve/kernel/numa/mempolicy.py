@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from errno import EINVAL, ENODEV
 from functools import partial
 from math import gcd
 from typing import TYPE_CHECKING, Final
 
-from softreserve.kernel.sysfs import Attribute, Directory, Node, number_in
+from softreserve.kernel.sysfs import Attribute, number_in
 from softreserve.model import behaviours
 from softreserve.model.units import U32_MAX, kstrtobool, kstrtoull
 
@@ -55,16 +54,14 @@ class WeightedInterleave:
 
     # --- files
 
-    def directory(self) -> Directory:
-        """``weighted_interleave``: a file for every node; from 6.16 on for those with memory, and ``auto``."""
-        return Directory(names=self._names, lookup=self._lookup)
-
-    def _names(self) -> Iterable[str]:
+    def names(self) -> list[str]:
+        """Files: one for every node; from 6.16 on for those with memory, and ``auto``."""
         nodes = self._nodes.has_memory if self._tunes_itself else self._nodes.possible
         return [*(["auto"] if self._tunes_itself else []), *(f"node{nid}" for nid in sorted(nodes))]
 
-    def _lookup(self, name: str) -> Node | None:
-        if name not in self._names():
+    def file(self, name: str) -> Attribute | None:
+        """The file of that name."""
+        if name not in self.names():
             return None
         if name == "auto":
             return Attribute(0o644, lambda: "false\n" if self._auto is False else "true\n", self._store_auto)

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from errno import EAGAIN, EEXIST, EINVAL, ENODEV
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from softreserve.kernel.numa.mempolicy import WeightedInterleave
 from softreserve.kernel.numa.numa import NumaState, format_bitmap, format_list
 from softreserve.kernel.sysfs import Attribute, Directory, Link, Node, number_in
 from softreserve.model import behaviours
 
 if TYPE_CHECKING:
+    from softreserve.kernel.numa.mempolicy import WeightedInterleave
     from softreserve.kernel.state import KernelState
     from softreserve.model.kernel import Kernel
 
@@ -260,14 +260,19 @@ class Nodes(NumaState):
         self._subsystem = False
         #: Who knows which memory blocks belong to a node; set by memory hotplug.
         self.memory_blocks: MemoryBlocks | None = None
-        #: Weights by which pages are dealt out to nodes.
-        self.interleave = WeightedInterleave(self)
         #: Sizes of huge pages (bytes), the one that is meant where none is named, and pages by size and node.
         self.huge_page_sizes = state.arch.huge_pages(state.kernel) or (state.kernel.pmd_size,)
         self.default_huge_page = state.kernel.pmd_size
         self.huge_pages: dict[tuple[int, int], int] = {}
         #: Who knows in which memory tiers nodes are; ``None``: this kernel has no tiers.
         self.tiering: MemoryTiering | None = None
+
+    @cached_property
+    def interleave(self) -> WeightedInterleave:
+        """Weights by which pages are dealt out to nodes."""
+        from softreserve.kernel.numa.mempolicy import WeightedInterleave
+
+        return WeightedInterleave(self)
 
     def huge_page_names(self) -> list[str]:
         """Directories of huge pages, one for each size."""
@@ -335,7 +340,8 @@ class Nodes(NumaState):
         attributes: dict[str, Node] = {name: Attribute(0o444, partial(self._show_mask, name)) for name in _STATES}
         self._state.sysfs.add(_ROOT, Directory(attributes))
         if self.kernel.has(behaviours.WEIGHTED_INTERLEAVE):
-            self._state.sysfs.add("/sys/kernel/mm/mempolicy/weighted_interleave", self.interleave.directory())
+            directory = Directory(names=lambda: self.interleave.names(), lookup=lambda name: self.interleave.file(name))
+            self._state.sysfs.add("/sys/kernel/mm/mempolicy/weighted_interleave", directory)
         for nid in sorted(self.online):
             self.register_one_node(nid)
 
