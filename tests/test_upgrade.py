@@ -26,8 +26,10 @@ from softreserve.config.changes import Changes
 from softreserve.model.behaviours import HOTPLUG_FORGETS_NORMAL_MEMORY, SOFT_RESERVED_IN_OWN_TREE
 from softreserve.model.kernel import Kernel
 from softreserve.model.machine import Machine
+from softreserve.model.release import Behaviour, Boundary
 from softreserve.model.scenario import Scenario
 from softreserve.plugins.selection import Selection
+from softreserve.views.upgrade.causes import Change
 from softreserve.views.upgrade.consequences import Consequence, consequences
 from softreserve.views.upgrade.facts import Difference, differences, holds
 from softreserve.views.upgrade.kinds import DEATH, KINDS
@@ -205,7 +207,47 @@ def test_a_cause_tells_what_it_is_and_how_it_is_known() -> None:
 def test_who_goes_back_to_an_older_kernel_is_told_the_opposite() -> None:
     need(ARM64)
     found = upgraded(machine(ARM64, cmdline=""), "7.3", "6.18")
-    assert ("upgrade-memory-found", "note") in {(one.rule, one.severity) for one in found}
+    told = next(one for one in found if one.rule == "upgrade-memory-found")
+    assert told.severity == "note"
+    assert [str(change).partition(":")[0] for change in told.causes] == ["before 7.0"]
+    assert [change.evidence for change in told.causes] == ["captured x86-6.18-two-node-hmat"]
+
+
+CAME = Boundary("6.17", "mm: bring it", "captured old", "captured new", after="6.12")
+WENT = Boundary("7.0", "", "source read 6.18", "source read 7.0")
+SOME = Behaviour("some", "it is so", since=CAME, until=WENT, backported=("6.1",), dropped=("6.18.23",))
+STABLE = " (also in 6.1; not in 6.18.23)"
+
+
+@pytest.mark.parametrize(
+    ("change", "words", "evidence"),
+    [
+        (
+            Change("some", "it is so", SOME, CAME),
+            f'since 6.17, or earlier, after 6.12{STABLE}: "mm: bring it" [some]',
+            "captured new",
+        ),
+        (
+            Change("some", "it is so", SOME, CAME, back=True),
+            f'before 6.17, or earlier, after 6.12{STABLE}: "mm: bring it" [some]',
+            "captured old",
+        ),
+        (Change("some", "it is so", SOME, WENT), f"since 7.0{STABLE}: no longer: it is so [some]", "source read 7.0"),
+        (Change("some", "it is so", SOME, WENT, back=True), f"before 7.0{STABLE}: it is so [some]", "source read 6.18"),
+        (Change("some", "it is so", SOME), "in this build: it is so [some]", ""),
+        (Change("NUMA", "", before="n", after="y"), "built with CONFIG_NUMA=y, before n", ""),
+    ],
+)
+def test_a_cause_says_when_it_came_or_went(change: Change, words: str, evidence: str) -> None:
+    assert (str(change), change.evidence) == (words, evidence)
+
+
+def test_levels_of_one_stable_series_are_releases_like_others() -> None:
+    """6.18.23 mended what 7.0 did; who goes back to 6.18.15 is told so."""
+    need(X86)
+    for releases, back in ((("6.18.15", "6.18.30"), False), (("6.18.30", "6.18.15"), True)):
+        state = next(one for one in upgraded(load("example:two-node"), *releases) if one.rule == "upgrade-node-state")
+        assert [(change.name, change.back) for change in state.causes] == [(FORGETS, back)]
 
 
 def test_two_builds_of_one_behaviour_are_told_by_their_options() -> None:

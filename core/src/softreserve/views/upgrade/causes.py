@@ -7,6 +7,7 @@ they were built with. Nothing is concluded from a release's number.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -28,13 +29,15 @@ class Change:
     """One thing that two kernels have unlike: a behaviour, or an option (without ``CONFIG_``) of the build.
 
     ``boundary`` is that which lies between the two releases; ``None`` for an option, and for what a build has of its
-    own. ``before`` and ``after`` are the option's values, ``"n"`` where it is not set.
+    own. ``back`` says that it is crossed the other way, to an older kernel. ``before`` and ``after`` are the option's
+    values, ``"n"`` where it is not set.
     """
 
     name: str
     words: str
     behaviour: Behaviour | None = attrs.field(default=None, repr=False)
     boundary: Boundary | None = attrs.field(default=None, repr=False)
+    back: bool = False
     before: str = ""
     after: str = ""
 
@@ -56,17 +59,22 @@ class Change:
         at = self.boundary
         if at is None:
             return f"in this build: {self.words} [{self.name}]"
-        since = f"since {at.release}" if at.after is None else f"since {at.release}, or earlier, after {at.after}"
-        if elsewhere := (*self.behaviour.backported, *self.behaviour.dropped):
-            since += f" (and builds of {', '.join(elsewhere)})"
-        ended = "no longer: " if at is self.behaviour.until else ""
+        when = f"{'before' if self.back else 'since'} {at.release}"
+        if at.after is not None:
+            when += f", or earlier, after {at.after}"
+        stable = [("also in", self.behaviour.backported), ("not in", self.behaviour.dropped)]
+        if notes := "; ".join(f"{word} {', '.join(series)}" for word, series in stable if series):
+            when += f" ({notes})"
+        ended = "no longer: " if at is self.behaviour.until and not self.back else ""
         what = f'"{at.change}"' if at.change else ended + self.words
-        return f"{since}: {what} [{self.name}]"
+        return f"{when}: {what} [{self.name}]"
 
     @property
     def evidence(self) -> str:
-        """What the newer side of a boundary stands on; empty: there is none to name."""
-        return self.boundary.newer if self.boundary is not None else ""
+        """What the side of the boundary that is arrived at stands on; empty: there is none to name."""
+        if self.boundary is None:
+            return ""
+        return self.boundary.older if self.back else self.boundary.newer
 
 
 #: A difference, the kind of fact that it is in, and what it means.
@@ -143,16 +151,22 @@ def _shows(trial: Trial, kind: Kind, difference: Difference, value: str) -> bool
 
 
 def _changes(before: Kernel, after: Kernel) -> Iterable[Change]:
-    newer = before.version[:2] <= after.version[:2]
+    back = _order(after) < _order(before)
     for behaviour in (behaviour for found in behaviours().values() for behaviour in found):
         applies = behaviour.applies_to(after.version)
         if applies != behaviour.applies_to(before.version):
-            boundary = behaviour.since if applies == newer else behaviour.until
-            yield Change(behaviour.name, behaviour.words, behaviour, boundary)
+            boundary = behaviour.until if applies == back else behaviour.since
+            yield Change(behaviour.name, behaviour.words, behaviour, boundary, back)
     for option in sorted(before.config.keys() | after.config.keys()):
         old, new = (str(kernel.config.get(option, "n")) for kernel in (before, after))
         if old != new:
-            yield Change(option, "", None, None, old, new)
+            yield Change(option, "", before=old, after=new)
+
+
+def _order(kernel: Kernel) -> tuple[float, ...]:
+    """Releases as they follow each other: one that does not tell its level is the last of its series."""
+    version = kernel.version
+    return version.major, version.minor, inf if version.patch is None else version.patch
 
 
 def _mixed(kernel: Kernel, other: Kernel, changes: Iterable[Change]) -> Kernel:
