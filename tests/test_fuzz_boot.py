@@ -54,6 +54,9 @@ OPTIONS = (
         "memmap",
         "efi_fake_mem",
         "crashkernel",
+        "cma",
+        "cma_pernuma",
+        "default_hugepagesz",
     ),
 )
 
@@ -61,10 +64,17 @@ words = st.one_of(
     st.builds("{}={}".format, st.sampled_from(OPTIONS), st.sampled_from(NUMBERS)),
     st.builds("memmap={}{}{}".format, st.sampled_from(NUMBERS), st.sampled_from("@#$!%"), st.sampled_from(PLACES)),
     st.builds("efi_fake_mem={}@{}:{}".format, st.sampled_from(NUMBERS), st.sampled_from(PLACES), st.just("0x40000")),
+    st.builds("crashkernel={}{}".format, st.sampled_from(NUMBERS), st.sampled_from((",high", ",low", ",cma", "@4G"))),
+    st.builds("crashkernel={}-{}:{}".format, *map(st.sampled_from, (NUMBERS, NUMBERS, NUMBERS))),
+    st.builds("{}={}".format, st.sampled_from(("cma", "crashkernel")), st.sampled_from(PLACES)),
+    st.builds("cma={}@{}-{}".format, *map(st.sampled_from, (NUMBERS, PLACES, PLACES))),
+    st.builds("{}={}:{}".format, *map(st.sampled_from, (("hugepages", "numa_cma"), NUMBERS, NUMBERS))),
     st.builds("memmap={}%{}-{}+{}".format, *map(st.sampled_from, (NUMBERS, PLACES, "127x", "027x"))),
     st.sampled_from(("memmap=exactmap", "numa=fake=2U", "numa=fake=3", "efi=nosoftreserve", "movable_node", '"', "--")),
 )
-kernels = st.tuples(st.sampled_from((X86, ARM64)), st.sampled_from(("5.5", "5.8", "5.10", "6.1", "6.12")))
+kernels = st.tuples(
+    st.sampled_from((X86, ARM64)), st.sampled_from(("5.5", "5.8", "5.10", "6.1", "6.12", "6.18", "7.3"))
+)
 
 
 @given(kernels, st.lists(words, max_size=4))

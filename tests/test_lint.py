@@ -209,6 +209,7 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     ("parameter-value", "warning", {"cmdline": NEAR + "efi=nosoftreserved"}),
     ("parameter-value", "warning", {"cmdline": "memhp_default_state=offlien"}),
     ("parameter-malformed", "warning", {"cmdline": NEAR + "mem=0"}),
+    ("parameter-not-modelled", "note", {"cmdline": NEAR + "hugetlb_cma=1G"}),
     ("parameter-refused", "warning", {"cmdline": NEAR + "crashkernel=192M@33M"}),
     ("parameter-refused", "warning", {"cmdline": NEAR + "hugepagesz=3M"}),
     ("parameter-refused", "warning", {"cmdline": NEAR + "cma=64G", "config": {"CMA": "y", "DMA_CMA": "y"}}),
@@ -267,6 +268,7 @@ SOUND: list[tuple[str, dict[str, Any]]] = [
         {"cmdline": "quiet splash root=/dev/sda1 console=ttyS0 dax_hmem.region_idle=1 i915.modeset=0"},
     ),
     ("parameter-value", {"cmdline": "efi=debug,noruntime memhp_default_state=online_movable"}),
+    ("parameter-not-modelled", {"cmdline": "hugepages=8"}),
     ("parameter-refused", {"cmdline": "crashkernel=64M hugepages=8", "config": {"CMA": "y", "DMA_CMA": "y"}}),
     ("kexec-takes-for-ram", {"arch": ARM64}),
     # the command line goes along

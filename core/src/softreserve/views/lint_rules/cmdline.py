@@ -29,7 +29,6 @@ _PARAMETERS: Final[dict[str, tuple[str, ...]]] = {
     "efi_fake_mem": (),
     "hugepages": (),
     "hugepagesz": (),
-    "hugetlb_cma": (),
     "kernelcore": (),
     "mem": (),
     "memblock": ("debug",),
@@ -44,6 +43,8 @@ _PARAMETERS: Final[dict[str, tuple[str, ...]]] = {
     "numa_zonelist_order": (),
     "transparent_hugepage": ("always", "madvise", "never"),
 }  # fmt: skip
+#: Parameters that take memory away in ways that are not modelled.
+_NOT_MODELLED: Final = frozenset({"hugetlb_cma", "kho", "kho_scratch", "reserve_mem"})
 #: How like a known word an unknown one must be to be taken for a slip: the share of letters in common.
 _LIKENESS: Final = 0.8
 #: Other parameters that look like one of them.
@@ -55,7 +56,10 @@ _OTHERS: Final = frozenset(
 def check(system: System, outcome: Outcome, onlined: Outcome) -> Iterator[Finding]:
     """Look at every word."""
     for parameter in system.cmdline:
-        if "." in parameter.name:
+        if parameter.canonical in _NOT_MODELLED:
+            message = f"what {parameter.name}= takes of memory is not modelled: here it stays free"
+            yield Finding("note", "parameter-not-modelled", message)
+        elif "." in parameter.name:
             yield from _module_parameter(system, parameter)
         elif parameter.canonical in _PARAMETERS:
             yield from _value(parameter)
