@@ -9,6 +9,7 @@ import attrs
 import pytest
 from softreserve.kernel.system import System
 from softreserve.machine.boot import boot
+from softreserve.model.cmdline import CommandLine
 from softreserve.model.efi import EfiDescriptor, EfiMemoryMap
 from softreserve.plugins.hooks import load
 from softreserve.testing.machines import sample_machine
@@ -54,6 +55,27 @@ def test_regions_are_mapped_from_the_top_of_the_window_down() -> None:
 
 def test_boot_services_leave_their_place_in_the_window_when_they_go() -> None:
     assert entries(booted("")) == [entry for entry in RECORDED if entry[0] not in (3, 4)]
+
+
+def test_boot_services_that_the_kernel_does_not_own_become_runtime_memory() -> None:
+    """Worked out by hand from efi_reserve_boot_services(): low memory is reserved, soft reserved memory is not RAM."""
+    sp = 1 << 18
+    descriptors = [
+        EfiDescriptor(4, 0x8000, 0x1, 0xF),
+        EfiDescriptor(4, 0x20000, 0x1, 0xF),
+        EfiDescriptor(7, 0x100000, 0x40000, 0xF),
+        EfiDescriptor(4, 0x50000000, 0x1000, 0xF | sp),
+        EfiDescriptor(3, 0x60000000, 0x1000, 0xF),
+    ]
+    machine = sample_machine("x86_64", release="6.1", cmdline="efi=debug")
+    machine = attrs.evolve(machine, efi_map=EfiMemoryMap(descriptors), acpi={})
+    system = boot(machine, load(["x86"]))
+    found = [(start, bool(attribute & RUNTIME)) for _, _, start, _, attribute in entries(system)]
+    assert found == [(0x60000000, False), (0x50000000, True), (0x20000, False), (0x8000, True)]
+    system = boot(attrs.evolve(machine, cmdline=CommandLine("")), load(["x86"]))
+    assert [start for _, _, start, _, _ in entries(system)] == [0x50000000, 0x8000]
+    system = boot(attrs.evolve(machine, cmdline=CommandLine("efi=nosoftreserve")), load(["x86"]))
+    assert [start for _, _, start, _, _ in entries(system)] == [0x8000]
 
 
 @pytest.mark.parametrize("cmdline", ["noefi", "efi=noruntime"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import attrs
 from softreserve.model.efi import EfiAttribute, EfiDescriptor, EfiType
 from softreserve.model.events import EventLog, Rule
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from softreserve.kernel.efi.efi import Efi
     from softreserve.kernel.mm.memblock import Memblock
     from softreserve.model.kernel import Kernel
+    from softreserve.model.ranges import PhysRange
 
 __all__ = [
     "do_add_efi_memmap",
@@ -104,14 +106,26 @@ def remove_e820_mmio(efi: Efi, table: e820.E820Table, log: EventLog) -> None:
             log.printk(f"efi: Not removing {what} ({size >> 10}KB) from e820 map")
 
 
-def reserve_boot_services(efi: Efi, memblock: Memblock) -> None:
+def reserve_boot_services(efi: Efi, memblock: Memblock, table: e820.E820Table, kernel: PhysRange | None) -> None:
     """Keep boot services memory until the firmware has let go of it, specific purpose or not.
 
-    A range of which anything is in use already is left as it is.
+    What was in use already, or is not the kernel's to give back, becomes runtime memory in the map: so it stays there,
+    and a kernel started by kexec sees it. ``kernel`` is where the kernel lies, its brk included, if that is known.
 
     Linux: ``arch/x86/platform/efi/quirks.c: efi_reserve_boot_services``.
     """
-    for descriptor in efi.memmap or ():
-        boot_services = descriptor.type in (EfiType.BOOT_SERVICES_CODE, EfiType.BOOT_SERVICES_DATA)
-        if boot_services and not memblock.is_region_reserved(descriptor.start, descriptor.size):
-            memblock.reserve(descriptor.start, descriptor.size, "efi_reserve_boot_services")
+    if efi.memmap is None:
+        return
+    found = []
+    for descriptor in efi.memmap:
+        start, size = descriptor.start, descriptor.size
+        if descriptor.type in (EfiType.BOOT_SERVICES_CODE, EfiType.BOOT_SERVICES_DATA):
+            ours = not memblock.is_region_reserved(start, size)
+            if ours:
+                memblock.reserve(start, size, "efi_reserve_boot_services")
+            in_kernel = kernel is not None and start + size > kernel.start and start <= kernel.end
+            if not ours or in_kernel or not table.mapped_all(start, start + size, e820.RAM):
+                attribute = descriptor.attribute | EfiAttribute.RUNTIME
+                descriptor = attrs.evolve(descriptor, attribute=int(attribute))
+        found.append(descriptor)
+    efi.memmap = efi.memmap.replaced(found)

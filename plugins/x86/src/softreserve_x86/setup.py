@@ -17,6 +17,7 @@ from softreserve.kernel.state import StashKey
 from softreserve.model.behaviours import SOFT_RESERVED_IN_OWN_TREE
 from softreserve.model.events import EventLog, Rule
 from softreserve.model.machine import E820Entry
+from softreserve.model.ranges import PhysRange
 from softreserve.model.units import U64_MAX, mem_text, round_up
 
 from softreserve_x86 import behaviours, e820, e820_resources, fake_mem
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from softreserve.kernel.system import System
     from softreserve.model.efi import EfiMemoryMap
     from softreserve.model.kernel import Kernel
-    from softreserve.model.ranges import PhysRange
+
 
 __all__ = [
     "SETUP",
@@ -252,6 +253,12 @@ def brk_size(kernel: Kernel) -> int:
     return _BRK_SLOP + dmi + page_tables * _PAGE_SIZE
 
 
+def _with_brk(system: System) -> PhysRange | None:
+    """The kernel's image up to the end of brk, where its place is known."""
+    whole = system.machine.image.span
+    return whole and PhysRange(whole.start, round_up(whole.end, _PAGE_SIZE) + brk_size(system.kernel))
+
+
 def early_reserve(system: System) -> None:
     """``setup_arch()`` until memblock is complete.
 
@@ -303,9 +310,9 @@ def _settle_table(system: System, setup: Setup) -> None:
     image = system.machine.image
     for res in kernel_resources(image, system.arch.image_parts, IORESOURCE_BUSY | IORESOURCE_SYSTEM_RAM):
         insert_resource(system.iomem.root, res)
-    whole = image.span
+    whole = _with_brk(system)
     if whole is not None:
-        setup.e820_add_kernel_range(whole.start, round_up(whole.end, _PAGE_SIZE) + brk_size(system.kernel))
+        setup.e820_add_kernel_range(whole.start, whole.end)
     setup.trim_bios_range()
     setup.find_max_pfn(max_arch_pfn(system.machine))
     system.stash[E820_TABLE_KEXEC] = tuple(E820Entry(e.start, e.size, e.type) for e in setup.table_kexec.entries)
@@ -316,7 +323,7 @@ def _fill_memblock(system: System, setup: Setup) -> None:
     e820_resources.memblock_setup(setup.table, memblock, system.kernel.page_size)
     setup.fake_mem.memmap(setup.efi)
     setup.efi.find_mirror(memblock)
-    x86_efi.reserve_boot_services(setup.efi, memblock)
+    x86_efi.reserve_boot_services(setup.efi, memblock, setup.table, _with_brk(system))
     memblock.reserve(0, _BIOS_END, "reserve_real_mode")  # trampoline, and a BIOS that writes there
     if memblock.marks_kernel:
         memblock.clear_kho_scratch(0, _BIOS_END)
