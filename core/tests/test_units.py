@@ -90,3 +90,14 @@ def test_every_64_bit_number_survives_in_each_base(value: int) -> None:
 def test_no_text_makes_a_parser_raise(text: str) -> None:
     assert 0 <= memparse(text)[0] <= U64_MAX
     assert kstrtoull(text) <= U64_MAX
+
+
+def test_numbers_beyond_64_bits_wrap_or_are_the_largest() -> None:
+    """``lib/kstrtox.c: _parse_integer_limit`` of 6.12 and of 7.2, ``arch/x86/boot/string.c``."""
+    assert simple_strtoull("18446744073709551617:") == (1, ":")
+    assert simple_strtoull("18446744073709551617:", saturates=True) == (U64_MAX, ":")
+    old, new = Kernel("6.12", "x86_64"), Kernel("7.2", "x86_64")
+    assert [kernel.memparse("0x10000000000000001@")[0] for kernel in (old, new)] == [1, U64_MAX]
+    assert [kernel.simple_strtoull("0x10000000000000001")[0] for kernel in (old, new)] == [1, U64_MAX]
+    assert memparse("0x10000000000000001K", saturates=True) == (1024, "")
+    assert memparse("0x40000000000000K", saturates=True) == (U64_MAX, "")

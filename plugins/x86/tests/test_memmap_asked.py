@@ -7,11 +7,13 @@ from errno import EINVAL
 import pytest
 from softreserve.model.errors import MachineError
 from softreserve.model.events import EventLog
+from softreserve.model.kernel import Kernel
 from softreserve.model.units import U64_MAX
 from softreserve_x86 import e820
 from softreserve_x86.e820 import E820Table
 from softreserve_x86.memmap_param import Asked, MemmapParameters
 
+KERNEL = Kernel("6.12", "x86_64")
 G = 1 << 30
 #: What 32 bits are left of.
 OVER = 1 << 32
@@ -22,7 +24,7 @@ def parameters() -> MemmapParameters:
     table = E820Table(320, EventLog())
     table.range_add(0, 4 * G, e820.RAM)
     table.range_add(4 * G, G, e820.SOFT_RESERVED)
-    return MemmapParameters(table, EventLog())
+    return MemmapParameters(table, EventLog(), KERNEL)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +88,7 @@ def test_a_type_may_be_given_as_any_number(parameters: MemmapParameters) -> None
 
 def test_an_added_range_is_recorded_with_its_bounds() -> None:
     log = EventLog()
-    MemmapParameters(E820Table(320, log), log).parse_memmap_opt("1G%8G+0xefffffff")
+    MemmapParameters(E820Table(320, log), log, KERNEL).parse_memmap_opt("1G%8G+0xefffffff")
     (event,) = [event for event in log if event.function.endswith("parse_memmap_one")]
     assert (event.start, event.end, event.after) == (8 * G, 9 * G, "soft reserved")
 
@@ -102,7 +104,7 @@ def of_user(*elements: str) -> tuple[MemmapParameters, EventLog]:
     log = EventLog()
     table = E820Table(320, log)
     table.range_add(0, 4 * G, e820.RAM)
-    found = MemmapParameters(table, log)
+    found = MemmapParameters(table, log, KERNEL)
     for element in elements:
         found.parse_memmap_opt(element)
     return found, log

@@ -5,10 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from softreserve.model.errors import MachineError
 from softreserve.model.events import EventLog
+from softreserve.model.kernel import Kernel
 from softreserve_x86 import e820
 from softreserve_x86.e820 import E820Table
 from softreserve_x86.memmap_param import MemmapParameters
 
+KERNEL = Kernel("6.12", "x86_64")
 G = 1 << 30
 EINVAL = 22
 
@@ -19,7 +21,7 @@ def parameters() -> MemmapParameters:
     t = E820Table(320, log)
     t.range_add(0, 4 * G, e820.RAM)
     t.range_add(4 * G, G, e820.SOFT_RESERVED)
-    return MemmapParameters(t, log)
+    return MemmapParameters(t, log, KERNEL)
 
 
 def ranges(parameters: MemmapParameters) -> list[tuple[int, int, int]]:
@@ -87,7 +89,7 @@ def test_exactmap_with_one_region_panics(parameters: MemmapParameters) -> None:
 
 def test_nothing_is_sanitised_or_printed_without_a_word_of_the_user() -> None:
     log = EventLog()
-    untouched = MemmapParameters(E820Table(320, log), log)
+    untouched = MemmapParameters(E820Table(320, log), log, KERNEL)
     assert untouched.parse_memmap_opt(None) == 0
     untouched.finish_early_params()
     assert log.lines == []
@@ -99,4 +101,4 @@ def test_any_text_is_taken_unless_it_changes_a_type_into_itself(text: str) -> No
     t = E820Table(320, log)
     t.range_add(0, 4 * G, e820.RAM)
     with contextlib.suppress(MachineError):
-        assert MemmapParameters(t, log).parse_memmap_opt(text) == 0
+        assert MemmapParameters(t, log, KERNEL).parse_memmap_opt(text) == 0

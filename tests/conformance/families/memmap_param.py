@@ -8,6 +8,7 @@ from softreserve.model.errors import MachineError
 from softreserve.model.events import EventLog
 from softreserve_x86.memmap_param import MemmapParameters
 
+from families._common import kernel
 from families._e820 import Lines, shown, table
 
 
@@ -17,9 +18,10 @@ def _state(parameters: MemmapParameters) -> dict[str, Any]:
 
 def compute(in_: dict[str, Any]) -> dict[str, Any]:
     log = EventLog(recording=False)
-    e820 = table(in_["table"], log=log)
+    assumed = kernel(in_.get("release", "6.1"))
+    e820 = table(in_["table"], assumed.release, log)
     lines = Lines(log)
-    parameters = MemmapParameters(e820, log)
+    parameters = MemmapParameters(e820, log, assumed)
     handlers = {"mem": parameters.parse_memopt, "memmap": parameters.parse_memmap_opt}
     steps: list[dict[str, Any]] = []
     for parameter in in_["params"]:

@@ -19,6 +19,8 @@ _PAGE = 4096
 
 def questions(case: dict[str, Any]) -> dict[str, Any]:
     """The addresses that are asked about: only the answers are cut off from a file without results."""
+    if "probes" in case["in"]:
+        return {}
     probes = (case.get("out_6.1") or case.get("out") or {}).get("probes", [])
     return {"probes": [probe["addr"] for probe in probes]}
 

@@ -11,10 +11,10 @@ import attrs
 
 from softreserve.kernel.initcalls import Initcall, Level
 from softreserve.kernel.sysfs import Attribute, Directory, Node, c_text
-from softreserve.model.units import kstrtobool
 
 if TYPE_CHECKING:
     from softreserve.kernel.state import KernelState
+    from softreserve.model.kernel import Kernel
 
 __all__ = ["Module", "Modules", "Parameter"]
 
@@ -34,9 +34,9 @@ class Parameter:
         """Go back to the value that it was made with."""
         self.value = self._default
 
-    def set(self, text: str | None) -> int:
+    def set(self, text: str | None, kernel: Kernel) -> int:
         """Set from text (``None``: given without a value, true): 0 or -EINVAL."""
-        value = kstrtobool("y" if text is None else text)
+        value = kernel.kstrtobool("y" if text is None else text)
         if value is None:
             return -EINVAL
         self.value = value
@@ -96,7 +96,7 @@ class Modules:
         for parameter in module.parameters:
             parameter.reset()
             for value in self._state.cmdline.all(f"{module.name}.{parameter.name}"):
-                parameter.set(value)
+                parameter.set(value, self._state.kernel)
 
     def initcalls(self) -> list[Initcall]:
         """Initcalls of what is built in."""
@@ -122,7 +122,7 @@ class Modules:
         self._set_from_cmdline(module)
         for parameter in module.parameters:
             if parameters and parameter.name in parameters:
-                status = parameter.set(parameters[parameter.name])
+                status = parameter.set(parameters[parameter.name], self._state.kernel)
                 if status:
                     return status
         self._complain_of_unknown(module, parameters or {})
@@ -197,13 +197,13 @@ class Modules:
         if not self._builtin(module):
             children["initstate"] = Attribute(0o444, lambda: "live\n")
         if module.parameters:
-            children["parameters"] = Directory({p.name: _parameter(p) for p in module.parameters})
+            children["parameters"] = Directory({p.name: _parameter(p, self._state.kernel) for p in module.parameters})
         return Directory(children)
 
 
-def _parameter(parameter: Parameter) -> Attribute:
+def _parameter(parameter: Parameter, kernel: Kernel) -> Attribute:
     def store(data: bytes) -> int:
-        status = parameter.set(c_text(data))
+        status = parameter.set(c_text(data), kernel)
         return status or len(data)
 
     return Attribute(parameter.mode, parameter.show, store if parameter.mode & 0o222 else None)

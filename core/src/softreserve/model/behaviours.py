@@ -8,8 +8,14 @@ from softreserve.model.release import Behaviour, Boundary
 
 MEMPARSE_SATURATES: Final = Behaviour(
     "memparse-saturates",
-    "a size on the command line that does not fit into 64 bits is the largest number; before, it wrapped around",
+    "a size or number on the command line that does not fit into 64 bits is the largest one; before, it wrapped around",
     since=Boundary("7.2", "", "captured x86-6.18-mem-wraps", "captured x86-7.2-mem-wraps", after="6.18"),
+)
+
+KSTRTOBOOL_KNOWS_ENABLED: Final = Behaviour(
+    "kstrtobool-knows-enabled",
+    "words that begin with e or d are booleans, as those that begin with y or n, in files and parameters",
+    since=Boundary("7.2", "", "source read 6.12.117", "source read 7.2.13", after="6.12"),
 )
 
 LONG_COMMAND_LINE_WRAPS: Final = Behaviour(

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 
 import attrs
 
-from softreserve.model.behaviours import MEMPARSE_SATURATES
+from softreserve.model.behaviours import KSTRTOBOOL_KNOWS_ENABLED, MEMPARSE_SATURATES
 from softreserve.model.errors import MachineError
 from softreserve.model.names import release_problem
 from softreserve.model.release import Behaviour, Release
-from softreserve.model.units import memparse
+from softreserve.model.units import kstrtobool, memparse, simple_strtoull
 
 __all__ = ["Kernel"]
 
@@ -93,7 +93,16 @@ class Kernel:
 
     def memparse(self, text: str) -> tuple[int, str]:
         """Read a size at the start of a text; see :func:`softreserve.model.units.memparse`."""
-        return memparse(text, saturates=self.has(MEMPARSE_SATURATES))
+        saturates = self.has(MEMPARSE_SATURATES)
+        return memparse(text, saturates=saturates, digits_saturate=saturates)
+
+    def simple_strtoull(self, text: str) -> tuple[int, str]:
+        """Read a number at the start of a text; see :func:`softreserve.model.units.simple_strtoull`."""
+        return simple_strtoull(text, saturates=self.has(MEMPARSE_SATURATES))
+
+    def kstrtobool(self, text: str) -> bool | None:
+        """Read a boolean; see :func:`softreserve.model.units.kstrtobool`."""
+        return kstrtobool(text, enabled=self.has(KSTRTOBOOL_KNOWS_ENABLED))
 
     @property
     def max_numnodes(self) -> int:

@@ -73,17 +73,20 @@ def _parse_integer(text: str, at: int, base: int) -> tuple[int, int]:
     return value, at
 
 
-def simple_strtoull(text: str, base: int = 0) -> tuple[int, str]:
-    """Read a number at the start of ``text``: ``(value modulo 2**64, rest of the text)``.
+def simple_strtoull(text: str, base: int = 0, *, saturates: bool = False) -> tuple[int, str]:
+    """Read a number at the start of ``text``: ``(value, rest of the text)``.
 
     No digit at all gives 0. Linux: ``lib/vsprintf.c: simple_strtoull``.
+
+    :param saturates: one beyond 64 bits is the largest number, else it is taken modulo 2**64.
+        :meth:`softreserve.model.kernel.Kernel.simple_strtoull` knows which.
     """
     radix, skip = _fixup_radix(text, base)
     value, end = _parse_integer(text, skip, radix)
-    return value & U64_MAX, text[end:]
+    return (min(value, U64_MAX) if saturates else value & U64_MAX), text[end:]
 
 
-def memparse(text: str, *, saturates: bool = False) -> tuple[int, str]:
+def memparse(text: str, *, saturates: bool = False, digits_saturate: bool = False) -> tuple[int, str]:
     """Read ``nn[KMGTPE]``: ``(bytes, rest of the text)``.
 
     The base is found from the prefix (``0x`` hexadecimal, ``0`` octal); one suffix letter in either case
@@ -92,8 +95,9 @@ def memparse(text: str, *, saturates: bool = False) -> tuple[int, str]:
     :param saturates: a product beyond 64 bits is the largest number, and a suffix needs a number before it; else the
         product is taken modulo 2**64, and a suffix alone is read as 0. :meth:`softreserve.model.kernel.Kernel.memparse`
         knows which.
+    :param digits_saturate: so is the number before the suffix; what decompresses a kernel has digits that never do.
     """
-    value, rest = simple_strtoull(text, 0)
+    value, rest = simple_strtoull(text, 0, saturates=digits_saturate)
     if rest[:1] and rest[0].upper() in _SUFFIXES and not (saturates and rest == text):
         value <<= 10 * (_SUFFIXES.index(rest[0].upper()) + 1)
         rest = rest[1:]
@@ -130,14 +134,18 @@ def kstrtoint(text: str, base: int = 0) -> tuple[int, int]:
     return (0, value) if -_INT_LIMIT <= value < _INT_LIMIT else (-ERANGE, 0)
 
 
-def kstrtobool(text: str) -> bool | None:
+def kstrtobool(text: str, *, enabled: bool = False) -> bool | None:
     """Read a boolean by its first one or two characters; ``None`` where it is none (-EINVAL).
 
     Linux: ``lib/kstrtox.c: kstrtobool``.
+
+    :param enabled: so is a word that begins as `enabled` or `disabled` do.
+        :meth:`softreserve.model.kernel.Kernel.kstrtobool` knows.
     """
-    if text[:1] in ("y", "Y", "t", "T", "1") or text[:2].lower() == "on":
+    first = text[:1].lower()
+    if first in ("y", "t", "1") or text[:2].lower() == "on" or (enabled and first == "e"):
         return True
-    if text[:1] in ("n", "N", "f", "F", "0") or text[:2].lower() == "of":
+    if first in ("n", "f", "0") or text[:2].lower() == "of" or (enabled and first == "d"):
         return False
     return None
 

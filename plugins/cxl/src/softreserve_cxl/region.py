@@ -25,7 +25,7 @@ from softreserve.kernel.resource import (
 from softreserve.kernel.sysfs import Attribute, Directory, Node, c_text
 from softreserve.model.cxl import GRANULARITIES, WAYS
 from softreserve.model.events import Rule
-from softreserve.model.units import U64_MAX, kstrtobool, kstrtoint, kstrtoull
+from softreserve.model.units import U64_MAX, kstrtoint, kstrtoull
 
 from softreserve_cxl import behaviours
 from softreserve_cxl.attach import cxl_decoder_detach, cxl_region_attach, decode_commit, decode_reset
@@ -293,7 +293,7 @@ def _attach_target(region: Region, decoder: EndpointDecoder, pos: int) -> int:
 
 def commit_store(region: Region, data: bytes) -> int:
     """Write to ``commit``: true programs the decoders, false stops them."""
-    wanted = kstrtobool(c_text(data))
+    wanted = region.bus.system.kernel.kstrtobool(c_text(data))
     if wanted is None:
         return -EINVAL
     if wanted:

@@ -17,7 +17,7 @@ from softreserve.kernel.numa.node import AccessCoordinate
 from softreserve.kernel.numa.numa import format_list
 from softreserve.kernel.state import StashKey
 from softreserve.kernel.sysfs import Attribute, Directory, Node, c_text
-from softreserve.model.units import U32_MAX, kstrtobool
+from softreserve.model.units import U32_MAX
 
 from softreserve_hmem import behaviours
 
@@ -300,7 +300,7 @@ class MemoryTiers:
         return Directory({"nodelist": Attribute(0o444, lambda: f"{format_list(tier.nodes)}\n")})
 
     def _store_demotion_enabled(self, data: bytes) -> int:
-        wanted = kstrtobool(c_text(data))
+        wanted = self._system.kernel.kstrtobool(c_text(data))
         if wanted is None:
             return -EINVAL
         self._demotion_enabled = wanted

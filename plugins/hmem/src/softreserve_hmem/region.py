@@ -23,7 +23,7 @@ from softreserve.kernel.resource import (
 )
 from softreserve.kernel.sysfs import c_text
 from softreserve.model.kernel import Kernel
-from softreserve.model.units import U64_MAX, kstrtobool, kstrtoint, kstrtoull
+from softreserve.model.units import U64_MAX, kstrtoint, kstrtoull
 
 from softreserve_hmem import behaviours
 from softreserve_hmem.gaps import Gaps
@@ -112,6 +112,7 @@ class DaxRegion:
         ``kmem``: devices go to the kmem driver unless told otherwise (IORESOURCE_DAX_KMEM).
         """
         self.owner = owner
+        self.kernel = kernel
         self.limits = DaxLimits(kernel)
         self.subdivides = kernel.has(behaviours.DAX_SUBDIVISION)
         self.mapping_ignores_misaligned = kernel.has(behaviours.DAX_MAPPING_IGNORES_MISALIGNED)
@@ -395,7 +396,7 @@ class DevDax(Device):
 
     def memmap_on_memory_store(self, data: bytes) -> int:
         """Write to ``memmap_on_memory``."""
-        value = kstrtobool(c_text(data))
+        value = self.region.kernel.kstrtobool(c_text(data))
         if value is None:
             return -EINVAL
         if value and not self.region.owner.mhp_supports_memmap_on_memory():

@@ -103,7 +103,7 @@ def setup_pci_gap(table: e820.E820Table, max_pfn: int, log: EventLog) -> None:
     if found is None:
         log.printk("Cannot find an available gap in the 32-bit address range")
         log.printk("PCI devices with unassigned 32-bit BARs may not work!")
-        found = ((max_pfn << 12) + (1 << 20), _SMALLEST_GAP)
+        found = ((max_pfn << 12) + (1 << 20) & U64_MAX, _SMALLEST_GAP)
     start, size = found
     what = f"[gap {start:#010x}-{start + size - 1:#010x}]" if table.reworked else mem_text(start, start + size)
     log.printk(f"{what} available for PCI devices")

@@ -9,10 +9,11 @@ from __future__ import annotations
 from errno import EINVAL
 from typing import Final
 
+from softreserve.model.behaviours import MEMPARSE_SATURATES
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.efi import EfiAttribute
 from softreserve.model.kernel import Kernel
-from softreserve.model.units import kstrtoull, simple_strtoull
+from softreserve.model.units import kstrtoull, memparse, simple_strtoull
 
 from softreserve_x86 import behaviours
 
@@ -85,7 +86,7 @@ class MemOptions:
             elif name == "mem":
                 if value == "nopentium":
                     continue
-                size = self._kernel.memparse(value or "")[0]
+                size = self._memparse(value or "")[0]
                 if size == 0:
                     break  # and the rest of the line is not read
                 self.mem_limit = min(self.mem_limit, size)
@@ -121,24 +122,28 @@ class MemOptions:
         """
         if element.startswith("exactmap"):
             return -EINVAL
-        size, rest = self._kernel.memparse(element)
+        size, rest = self._memparse(element)
         if rest == element:
             return -EINVAL
         if rest[:1] in ("#", "$", "!"):
-            return self._kernel.memparse(rest[1:])[0], size
+            return self._memparse(rest[1:])[0], size
         if rest[:1] != "@":
             return 0, size
         if efi:
-            start, rest = self._kernel.memparse(rest[1:])
+            start, rest = self._memparse(rest[1:])
             attribute = kstrtoull(rest[1:]) if rest[:1] == ":" else 0
             if attribute > 0 and attribute & _SP:
                 return start, size
         return 0, 0
 
+    def _memparse(self, text: str) -> tuple[int, str]:
+        """The decompressor has ``lib/cmdline.c`` of its kernel, but ``simple_strtoull()`` of its own."""
+        return memparse(text, saturates=self._kernel.has(MEMPARSE_SATURATES))
+
     def _parse_gb_huge_pages(self, name: str, value: str) -> None:
         """Count pages of 1 GiB; ``hugepages=`` counts only after ``hugepagesz=1G``. Linux: the same function."""
         if name == "hugepagesz":
-            gigantic = self._kernel.memparse(value)[0] == _PUD_SIZE
+            gigantic = self._memparse(value)[0] == _PUD_SIZE
             if gigantic and self._gbpage_sz:
                 self.messages.append("Repeatedly set hugeTLB page size of 1G!")
             self._gbpage_sz = gigantic

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from softreserve.kernel.e820 import E820_LISTING
 from softreserve.model.errors import MachineError
 from softreserve.model.events import EventLog, Rule
-from softreserve.model.units import U32_MAX, U64_MAX, memparse, simple_strtoull
+from softreserve.model.units import U32_MAX, U64_MAX
 
 from softreserve_x86 import e820
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from softreserve.model.kernel import Kernel
 
 __all__ = ["Asked", "MemmapParameters"]
 
@@ -43,18 +43,16 @@ class MemmapParameters:
     ``ignored`` (elements that are not understood) are kept for whoever wants to know what became of them.
     """
 
-    __slots__ = ("_log", "_memparse", "asked", "ignored", "max_mem_size", "table", "userdef")
+    __slots__ = ("_kernel", "_log", "asked", "ignored", "max_mem_size", "table", "userdef")
 
-    def __init__(
-        self, table: e820.E820Table, log: EventLog, parse: Callable[[str], tuple[int, str]] = memparse
-    ) -> None:
+    def __init__(self, table: e820.E820Table, log: EventLog, kernel: Kernel) -> None:
         self.table = table
         self.userdef = False
         self.max_mem_size = U64_MAX
         self.asked: list[Asked] = []
         self.ignored: list[str] = []
         self._log = log
-        self._memparse = parse
+        self._kernel = kernel
 
     def parse_memopt(self, value: str | None) -> int:
         """``mem=value``: remove RAM from an address on; 0 or -EINVAL. ``None``: given without ``=``."""
@@ -64,7 +62,7 @@ class MemmapParameters:
             self._log.printk("mem=nopentium ignored! (only supported on x86_32)")
             return -EINVAL
         self.userdef = True
-        limit, _ = self._memparse(value)
+        limit, _ = self._kernel.memparse(value)
         if limit == 0:
             return -EINVAL
         self._remove_ram_from(limit, f"mem={value}")
@@ -100,14 +98,14 @@ class MemmapParameters:
             self.asked.clear()
             self.userdef = True
             return
-        size, rest = self._memparse(text)
+        size, rest = self._kernel.memparse(text)
         if rest == text:
             self.ignored.append(text)
             return
         self.userdef = True
         sign = rest[:1]
         if sign in _ADDED_TYPE:
-            start, _ = self._memparse(rest[1:])
+            start, _ = self._kernel.memparse(rest[1:])
             self._add(start, size, _ADDED_TYPE[sign], f"memmap={text}")
         elif sign == "%":
             self._retype(size, rest[1:], f"memmap={text}")
@@ -116,12 +114,12 @@ class MemmapParameters:
 
     def _retype(self, size: int, text: str, whole: str) -> None:
         """``ss[-old][+new]``: unlike the other forms, anything that follows makes the element void."""
-        start, rest = self._memparse(text)
+        start, rest = self._kernel.memparse(text)
         old = new = 0
         if rest[:1] == "-":
-            old, rest = simple_strtoull(rest[1:])
+            old, rest = self._kernel.simple_strtoull(rest[1:])
         if rest[:1] == "+":
-            new, rest = simple_strtoull(rest[1:])
+            new, rest = self._kernel.simple_strtoull(rest[1:])
         if rest:
             self.ignored.append(whole.removeprefix("memmap="))
             return

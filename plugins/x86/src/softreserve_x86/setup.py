@@ -93,7 +93,7 @@ class Setup:
         #: Whether the EFI map was added to the table.
         self.imported = False
         self.fake_mem = fake_mem.FakeMem(kernel, log)
-        self.memmap = MemmapParameters(self.table, log, kernel.memparse)
+        self.memmap = MemmapParameters(self.table, log, kernel)
         self.max_pfn = 0
 
     # --- the table that the kernel is handed

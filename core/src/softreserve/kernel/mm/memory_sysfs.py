@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Final
 from softreserve.kernel.mm.memory_hotplug import online_type_from_str
 from softreserve.kernel.mm.zone_policy import POLICIES
 from softreserve.kernel.sysfs import Attribute, Directory, Link, Node, c_text, number_in
-from softreserve.model.units import kstrtobool, kstrtoull
+from softreserve.model.units import kstrtoull
 
 if TYPE_CHECKING:
     from softreserve.kernel.mm.memory_block import BlockRange
     from softreserve.kernel.mm.memory_hotplug import MemoryHotplug
     from softreserve.kernel.system import System
+    from softreserve.model.kernel import Kernel
 
 __all__ = ["parse_parameters", "publish"]
 
@@ -35,7 +36,7 @@ def publish(system: System) -> None:
     if not system.kernel.builtin("MEMORY_HOTPLUG"):
         return
     memory, tree = system.memory, system.sysfs
-    blocks = _Blocks(memory, system.kernel.builtin("MEMORY_HOTREMOVE"))
+    blocks = _Blocks(memory, system.kernel)
     root = Directory(names=blocks.names, lookup=blocks.lookup, in_order=True)
     root.children["block_size_bytes"] = Attribute(0o444, lambda: f"{memory.block_size:x}\n")
     root.children["auto_online_blocks"] = Attribute(
@@ -71,9 +72,10 @@ def _store_probe(system: System, data: bytes) -> int:
 class _Blocks:
     """Directories ``memoryN``."""
 
-    def __init__(self, memory: MemoryHotplug, hotremove: bool) -> None:
+    def __init__(self, memory: MemoryHotplug, kernel: Kernel) -> None:
         self._memory = memory
-        self._hotremove = hotremove
+        self._kernel = kernel
+        self._hotremove = kernel.builtin("MEMORY_HOTREMOVE")
 
     def names(self) -> Iterator[str]:
         """All names, by number."""
@@ -133,7 +135,7 @@ class _Blocks:
         return len(data)
 
     def _store_online(self, block: int, data: bytes) -> int:
-        wanted = kstrtobool(c_text(data))
+        wanted = self._kernel.kstrtobool(c_text(data))
         if wanted is None:
             return -EINVAL
         status = self._memory.device_online(block) if wanted else self._memory.device_offline(block)
@@ -184,7 +186,7 @@ def _parameters(system: System) -> dict[str, tuple[int, _Show, _Set]]:
         return True
 
     def set_numa_aware(text: str) -> bool:
-        value = kstrtobool(text)
+        value = system.kernel.kstrtobool(text)
         if value is not None:
             policy.auto_movable_numa_aware = value
         return value is not None
@@ -193,7 +195,7 @@ def _parameters(system: System) -> dict[str, tuple[int, _Show, _Set]]:
         if text.removesuffix("\n") in ("force", "FORCE") and memory.memmap_can_be_forced:
             memory.force_memmap_on_memory()
             return True
-        value = kstrtobool(text)
+        value = system.kernel.kstrtobool(text)
         if value is not None:
             memory.memmap_mode = "Y" if value else "N"
         return value is not None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from softreserve.kernel.mm.memblock import MEMBLOCK_HOTPLUG, MEMBLOCK_MIRROR
 from softreserve.kernel.mm.zones import Pgdat, Zone, zone_names
 from softreserve.model import behaviours
-from softreserve.model.units import mem_text, parse_option_str, round_up, simple_strtoull
+from softreserve.model.units import mem_text, parse_option_str, round_up
 
 if TYPE_CHECKING:
     from softreserve.kernel.numa.numa import NumaState
@@ -36,7 +36,7 @@ class _CoreSize:
             if name == "kernelcore" and parse_option_str(text, "mirror"):
                 self.mirror = True
                 continue
-            percent, rest = simple_strtoull(text)
+            percent, rest = kernel.simple_strtoull(text)
             if rest.startswith("%"):
                 self.percent = percent
             else:

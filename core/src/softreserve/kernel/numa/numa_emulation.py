@@ -12,7 +12,7 @@ from softreserve.kernel.mm.memblock import Memblock
 from softreserve.kernel.numa.numa import LOCAL_DISTANCE, NUMA_NO_NODE, REMOTE_DISTANCE, NumaState
 from softreserve.kernel.numa.numa_memblks import NumaBlock, NumaMemblks
 from softreserve.model.errors import MachineError
-from softreserve.model.units import U64_MAX, get_option, mem_text, simple_strtoull
+from softreserve.model.units import U64_MAX, get_option, mem_text
 
 __all__ = ["NumaEmulation", "fix_pxm_node_maps"]
 
@@ -52,13 +52,13 @@ class NumaEmulation:
         end = memblks.end_of_ram
         text = self.text
         if "U" in text:
-            count, self.text = simple_strtoull(text)
+            count, self.text = memblks.state.kernel.simple_strtoull(text)
             done = split.each_node(count, memblks.state.parsed)
         elif "M" in text or "G" in text:
             size, self.text = memblks.state.kernel.memparse(text)
             done = split.by_size(size, end) >= 0
         else:
-            count, self.text = simple_strtoull(text)
+            count, self.text = memblks.state.kernel.simple_strtoull(text)
             done = split.interleave(count, end)
         self.text = self.text.removeprefix(":")
         if done and memblks.numa_cleanup_meminfo(split.emulated) < 0:
