@@ -91,10 +91,13 @@ class Kernel:
         except ValueError:
             return default
 
-    def memparse(self, text: str) -> tuple[int, str]:
-        """Read a size at the start of a text; see :func:`softreserve.model.units.memparse`."""
+    def memparse(self, text: str, *, decompressing: bool = False) -> tuple[int, str]:
+        """Read a size at the start of a text; see :func:`softreserve.model.units.memparse`.
+
+        :param decompressing: as what decompresses it reads it, which has digits of its own.
+        """
         saturates = self.has(MEMPARSE_SATURATES)
-        return memparse(text, saturates=saturates, digits_saturate=saturates)
+        return memparse(text, saturates=saturates, digits_saturate=saturates and not decompressing)
 
     def simple_strtoull(self, text: str) -> tuple[int, str]:
         """Read a number at the start of a text; see :func:`softreserve.model.units.simple_strtoull`."""

@@ -7,6 +7,7 @@ from typing import Final
 
 from softreserve.model.events import EventLog
 from softreserve.model.kernel import Kernel
+from softreserve.model.units import U64_MAX
 
 from softreserve_x86 import behaviours
 
@@ -42,7 +43,7 @@ class MemoryBlockSize:
 
         :param advised: the largest size that suits the CXL windows; 0 where there are none.
         """
-        size = self._set or self._choose(max_pfn << 12, hypervisor, advised)
+        size = self._set or self._choose(max_pfn << 12 & U64_MAX, hypervisor, advised)
         self._log.printk(f"x86/mm: Memory block size: {size >> 20}MB")
         return size
 
@@ -51,7 +52,7 @@ class MemoryBlockSize:
             return _MIN_BLOCK
         if not advised and not hypervisor and self._kernel.has(behaviours.X86_BARE_METAL_MAX_MEMORY_BLOCK):
             return _MAX_BLOCK
-        size = min(advised or _MAX_BLOCK, _MAX_BLOCK)
+        size = max(min(advised or _MAX_BLOCK, _MAX_BLOCK), _MIN_BLOCK)
         while size > _MIN_BLOCK and boot_mem_end % size:
             size >>= 1
         return size

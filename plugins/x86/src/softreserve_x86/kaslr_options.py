@@ -9,11 +9,10 @@ from __future__ import annotations
 from errno import EINVAL
 from typing import Final
 
-from softreserve.model.behaviours import MEMPARSE_SATURATES
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.efi import EfiAttribute
 from softreserve.model.kernel import Kernel
-from softreserve.model.units import kstrtoull, memparse, simple_strtoull
+from softreserve.model.units import kstrtoull, simple_strtoull
 
 from softreserve_x86 import behaviours
 
@@ -138,7 +137,7 @@ class MemOptions:
 
     def _memparse(self, text: str) -> tuple[int, str]:
         """The decompressor has ``lib/cmdline.c`` of its kernel, but ``simple_strtoull()`` of its own."""
-        return memparse(text, saturates=self._kernel.has(MEMPARSE_SATURATES))
+        return self._kernel.memparse(text, decompressing=True)
 
     def _parse_gb_huge_pages(self, name: str, value: str) -> None:
         """Count pages of 1 GiB; ``hugepages=`` counts only after ``hugepagesz=1G``. Linux: the same function."""

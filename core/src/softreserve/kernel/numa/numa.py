@@ -8,6 +8,7 @@ Linux: ``include/linux/nodemask.h``, ``drivers/acpi/numa/srat.c`` (domain maps),
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from errno import EINVAL
 from typing import Final, Protocol
 
 from softreserve.model import behaviours
@@ -106,9 +107,15 @@ class NumaState:
         self._nodes_found: set[int] = set()
         self._warned: set[str] = set()
 
-    def memory_block_advise_max_size(self, size: int) -> None:
-        """Firmware's tables suggest that memory blocks be no larger than this: the smallest suggestion counts."""
+    def memory_block_advise_max_size(self, size: int) -> int:
+        """Firmware's tables suggest that memory blocks be no larger than this: the smallest suggestion counts.
+
+        0, or -EINVAL for what is no power of two. Linux: ``drivers/base/memory.c``.
+        """
+        if size <= 0 or size & size - 1:
+            return -EINVAL
         self.advised_block_size = min(self.advised_block_size or size, size)
+        return 0
 
     # --- proximity domains
 
