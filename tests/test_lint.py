@@ -60,10 +60,14 @@ def findings_with(changes: dict[str, Any]) -> list[Finding]:
 #: Soft reserved memory that the end of a region of 1 GiB cuts in two, and a window that holds both.
 CUT = sp(6 * GIB + 512 * MIB, 8 * GIB)
 WINDOW = {"tables": {"CEDT": cedt(6 * GIB, 8 * GIB)}}
+#: Enough RAM for memory blocks of 2 GiB, and where it ends.
+LARGE = 65 * GIB + 256 * MIB
+LARGE_RAM = {"release": "6.18", "hypervisor": False, "above": [descriptor(4 * GIB, LARGE - 4 * GIB)]}
 CXL_RULES = (
     "cxl-window",
     "cxl-window-over-ram",
     "cxl-window-smaller",
+    "cxl-window-blocks",
     "cxl-window-without-srat",
     "cxl-not-assembled",
     "cxl-region-without-line",
@@ -160,6 +164,7 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     ("cxl-window", "warning", {"tables": {"CEDT": cedt(6 * GIB, 8 * GIB)}}),
     ("cxl-window-over-ram", "warning", {"tables": {"CEDT": cedt(4 * GIB, 6 * GIB)}}),
     ("cxl-window-smaller", "warning", {"tables": {"CEDT": cedt(6 * GIB, 7 * GIB)}}),
+    ("cxl-window-blocks", "note", {"tables": {"CEDT": cedt(LARGE, LARGE + 2 * GIB)}, **LARGE_RAM}),
     ("cxl-window-without-srat", "note", {"tables": {"CEDT": cedt(16 * GIB, 17 * GIB)}}),
     ("cxl-not-assembled", "error", WINDOW | {"cxl": cxl_committed(2 * GIB, 2, devices=1)}),
     ("cxl-not-assembled", "error", WINDOW | {"cxl": cxl_committed(2 * GIB, start=32 * GIB)}),

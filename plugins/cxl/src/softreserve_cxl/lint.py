@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["lint"]
 
+#: No memory block is larger. Linux: ``arch/x86/mm/init_64.c: MAX_BLOCK_SIZE``.
+_MAX_BLOCK: Final = 2 << 30
 #: Memory that kmem has made is where it belongs.
 _KMEM: Final = "System RAM (kmem)"
 
@@ -34,6 +36,7 @@ def lint(system: System) -> Iterator[Finding]:
     windows = [device for device in devices if isinstance(device, RootDecoder)]
     for window in windows:
         yield from _window(system, window)
+    yield from _blocks(system, windows)
     for device in devices:
         if isinstance(device, Region):
             yield from _region(system, device)
@@ -73,6 +76,21 @@ def _window(system: System, window: RootDecoder) -> Iterator[Finding]:
             "distance, and no performance but what the devices say"
         )
         yield Finding("note", "cxl-window-without-srat", message, start, end)
+
+
+def _blocks(system: System, windows: list[RootDecoder]) -> Iterator[Finding]:
+    """Windows that decide how large memory blocks are."""
+    size = system.memory.block_size
+    if size != system.nodes.advised_block_size or size >= _MAX_BLOCK:
+        return
+    for window in windows:
+        if (window.start | window.size) % (2 * size):
+            message = (
+                f"the window of {window.name} begins or ends between multiples of {human_size(2 * size)}: all memory "
+                f"blocks are {human_size(size)}, where they could be up to {human_size(_MAX_BLOCK)}; older kernels "
+                "keep larger blocks, and leave the ends of a region in the window unused"
+            )
+            yield Finding("note", "cxl-window-blocks", message, window.start, window.start + window.size)
 
 
 def _srat(system: System) -> list[MemoryAffinity]:
