@@ -13,6 +13,7 @@ from softreserve.kernel.system import System
 from softreserve.model.acpi.cedt import Cedt, FixedMemoryWindow, HostBridge, XorMaps
 from softreserve.model.arch import ArchInfo
 from softreserve.model.cxl import CxlDecoder, CxlHostBridge, CxlMemdev, CxlRootPort, ways_to_eiw
+from softreserve.model.ranges import PhysRange
 from softreserve.plugins.hooks import hooks_of
 from softreserve.plugins.hookspecs import hookimpl
 from softreserve.testing.memory import boot_memory
@@ -323,6 +324,19 @@ def test_a_region_by_hand(boot_cxl: Boot) -> None:
     # What passes everything through is not counted.
     assert (read(system, "port1/decoders_committed"), read(system, "endpoint2/decoders_committed")) == ("0", "1")
     assert system.sysfs.node(f"{BUS}/dax_region0", follow=True) is not None
+
+
+def test_a_region_that_comes_and_goes_is_in_the_log_of_events(boot_cxl: Boot) -> None:
+    """What ``explain`` tells of its bytes."""
+    system = boot_cxl()
+    make(system)
+    assert write(system, "region0/commit", 0) == 0
+    assert write(system, "region0/commit", 1) == 0
+    assert write(system, "decoder0.0/delete_region", "region0") == 0
+    told = [(event.code, event.function) for event in system.log.over(PhysRange(8 * GIB, 9 * GIB))]
+    source = "drivers/cxl/core/region.c"
+    made, gone = ("cxl-region-made", f"{source}: commit_store"), ("cxl-region-gone", f"{source}: commit_store")
+    assert told[-4:] == [made, gone, made, ("cxl-region-gone", f"{source}: unregister_region")]
 
 
 STEPS = [

@@ -52,6 +52,7 @@ _NUMBER: Final = re.compile(r"region\s*([+-]?\d+)")
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\n", re.IGNORECASE)
 
 REGION_MADE: Final = Rule("cxl-region-made", "{} made")
+REGION_GONE: Final = Rule("cxl-region-gone", "{} decodes nothing any more")
 #: A region of committed decoders that is not in /proc/iomem: something reaches across one of its ends.
 NOT_INSERTED: Final = Rule("cxl-region-not-inserted", "{} has no line: something overlaps it in part")
 IN_USE: Final = Rule("cxl-region-in-use", "{} makes no dax device: part of it is System RAM already")
@@ -115,6 +116,8 @@ def _number(data: bytes) -> int | None:
 def unregister_region(region: Region) -> None:
     """Take a region away; its number is the next one again if it is lower. Linux: ``unregister_region``."""
     root = region.root
+    if region.state >= Config.COMMIT:
+        _record(region, REGION_GONE, "unregister_region")
     root.bus.unregister(region, root)
     del root.regions[region.id]
     for decoder in list(region.targets.values()):
@@ -302,6 +305,7 @@ def commit_store(region: Region, data: bytes) -> int:
         return -EPERM
     if region.state < Config.COMMIT:
         return len(data)
+    _record(region, REGION_GONE, "commit_store")
     region.state = Config.RESET_PENDING
     region.bus.device_release_driver(region)
     decode_reset(region, region.ways)
@@ -319,14 +323,15 @@ def _commit(region: Region) -> int:
     if status:
         return status
     region.state = Config.COMMIT
-    _record(region, REGION_MADE)
+    _record(region, REGION_MADE, "commit_store")
     return 0
 
 
-def _record(region: Region, rule: Rule) -> None:
+def _record(region: Region, rule: Rule, function: str) -> None:
     if region.res is not None:
         log, after = region.bus.system.log, f"{region.mode}, {region.ways} way{'s' * (region.ways > 1)}"
-        log.record(rule.of(region.name), _FILE, region.res.start, region.res.end + 1, region.name, after)
+        source = f"{_FILE}: {function}"
+        log.record(rule.of(region.name), source, region.res.start, region.res.end + 1, region.name, after)
 
 
 # --- committed before
@@ -349,7 +354,7 @@ def cxl_add_to_region(decoder: EndpointDecoder) -> int:
         return -EBUSY
     _attach_target(region, decoder, -1)
     if region.state == Config.COMMIT:
-        _record(region, REGION_MADE)
+        _record(region, REGION_MADE, "construct_region")
         region.bus.device_attach(region)
     return 0
 
@@ -372,7 +377,7 @@ def _construct_region(root: RootDecoder, decoder: EndpointDecoder) -> Region | N
         memdev, device = decoder.memdev, decoder.memdev.hardware.path.rpartition("/")[2]
         text = f"{memdev.name}:{decoder.name}: __construct_region {region.name} cannot insert resource"
         root.bus.system.printk(f"cxl_pci {device}: {text}", f"{_FILE}: construct_region")
-        _record(region, NOT_INSERTED)
+        _record(region, NOT_INSERTED, "construct_region")
     return region
 
 
@@ -401,7 +406,7 @@ class CxlRegionDriver:
         if device.mode != "ram" or res is None:
             return 0
         if walk_system_ram_res(self._system.iomem.root, res.start, res.end, lambda _: 1) > 0:
-            _record(device, IN_USE)
+            _record(device, IN_USE, "cxl_region_probe")
             return 0
         self._undo[device.name] = self._add_dax_region(device)
         return 0
