@@ -49,7 +49,7 @@ __all__ = [
 _FILE: Final = "drivers/cxl/core/region.c"
 _ALIGN: Final = 256 << 20
 _NUMBER: Final = re.compile(r"region\s*([+-]?\d+)")
-_UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\n", re.IGNORECASE)
+_UUID: Final = re.compile(rb"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 REGION_MADE: Final = Rule("cxl-region-made", "{} made")
 REGION_GONE: Final = Rule("cxl-region-gone", "{} decodes nothing any more")
@@ -182,10 +182,11 @@ def _rw(text: object, store: Callable[[bytes], int]) -> Attribute:
 
 def uuid_store(region: Region, data: bytes) -> int:
     """Write to ``uuid``: it cannot change once the region is laid out, and no two regions have the same."""
-    text = c_text(data)
-    uuid = text.removesuffix("\n").lower()
-    if not _UUID.fullmatch(text) or not uuid.strip("0-"):
+    # One byte follows, whatever it is: libcxl writes the NUL of its string.
+    found = _UUID.match(data) if len(data) == 37 else None
+    if found is None or not found[0].strip(b"0-"):
         return -EINVAL
+    uuid = found[0].decode().lower()
     if uuid == region.uuid:
         return len(data)
     others = (device for device in region.bus.devices.values() if isinstance(device, Region))
