@@ -236,8 +236,8 @@ def _blocks(memory: Directory, table: BlockTable) -> Iterator[str]:
 
 def _block_words(block: Node | None) -> str:
     names = block.listing() if isinstance(block, Directory) else []
-    nodes = " ".join(sorted(filter(_NODE.fullmatch, names), key=natural))
-    return f"{nodes} {_value(block, 'state')} {_value(block, 'valid_zones')}"
+    node = min(filter(_NODE.fullmatch, names), key=natural, default="-")  # of several, a record names the first
+    return f"{node} {_value(block, 'state')} {_value(block, 'valid_zones')}"
 
 
 def _dax_resources(system: System) -> Iterator[str]:
