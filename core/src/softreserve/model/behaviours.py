@@ -514,7 +514,7 @@ NODE_THREADS_ON_THEIR_NODE: Final = Behaviour(
         "6.14",
         "mm: Create/affine kswapd to its preferred node",
         "captured with programs x86-6.12-life",
-        "captured with programs x86-6.17-life",
+        "captured x86-7.3-state-and-blocks",
     ),
 )
 
@@ -566,7 +566,7 @@ CACHE_ADDRESS_MODE: Final = Behaviour(
         "6.15",
         "acpi: numa: Add support to enumerate and store extended linear address mode",
         "captured x86-6.12-three-nodes-cache",
-        "source read 7.3.4",
+        "captured arm64-6.18-hmat-caches",
         after="6.12",
     ),
 )
