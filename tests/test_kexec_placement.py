@@ -27,7 +27,7 @@ from softreserve.views.observe import request_of
 pytest.importorskip("softreserve_kexec", reason="needs the kexec plugin: pip install ./plugins/kexec")
 
 X86 = ("x86-6.1-two-node-hmat", "x86-6.12-two-node-hmat")
-ARM64 = ("arm64-6.1-two-node-hmat", "arm64-6.12-two-node-hmat", "arm64-6.12-flash-wc")
+ARM64 = ("arm64-6.1-two-node-hmat", "arm64-6.12-two-node-hmat", "arm64-6.12-flash-wc", "arm64-7.3-two-node-hmat")
 
 
 def pages(start: int, size: int) -> PhysRange:
@@ -66,7 +66,16 @@ def segments(image: KexecImage) -> dict[str, PhysRange]:
     return {segment.what: segment.range for segment in image.segments}
 
 
-@pytest.mark.parametrize("name", [*X86, "x86-7.3-kexec-tools-2.0.32"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *X86,
+        "x86-6.18-two-node-hmat",
+        "x86-7.3-two-node-hmat",
+        "x86-7.3-kexec-load-split",
+        "x86-7.3-kexec-tools-2.0.32",
+    ],
+)
 def test_kexec_load_on_x86_puts_segments_where_the_real_program_did(name: str, tmp_path: Path) -> None:
     recorded = Recorded(name, tmp_path)
     initrd = number(r"Loaded initrd at \S+ size 0x(\w+)", recorded.printed)
