@@ -84,6 +84,7 @@ HELD_BY = {
     "node-reclaim-file": "tests/test_flipped.py::test_nodes_have_a_file_for_reclaim_from_its_release_on",
     "node-state-cleared-before-zonelists": "core/tests/test_memory_hotplug.py",
     "numa-bad-node-fails": "core/tests/test_numa_memblks.py",
+    "pwm-character-devices": "tests/test_flipped.py::test_dax_devices_have_the_number_below_those_of_pwm_chips",
     "region-intersects-looks-below": "tests/test_lint.py",
     "setup-data-kept-for-kexec": "plugins/x86/tests/test_plugin.py",
     "setup-data-splits-ram": "plugins/x86/tests/test_plugin.py",
@@ -265,6 +266,24 @@ def test_words_that_begin_as_enabled_does_are_booleans_from_7_2_on(
     kernel = Kernel(release, "x86_64")
     assert [kernel.kstrtobool(word) for word in ("e", "Enabled\n", "on", "1")] == [true, true, True, True]
     assert [kernel.kstrtobool(word) for word in ("d", "Disable", "OFF", "n")] == [false, false, False, False]
+
+
+@pytest.mark.parametrize(
+    ("arch", "release", "number"),
+    [
+        (X86, "6.12", b"252:0\n"),
+        (X86, "6.18", b"251:0\n"),
+        (X86, "7.3", b"251:0\n"),
+        (ARM64, "6.12", b"251:0\n"),
+        (ARM64, "6.18", b"250:0\n"),
+    ],
+)
+def test_dax_devices_have_the_number_below_those_of_pwm_chips(arch: str, release: str, number: bytes) -> None:
+    """``/proc/devices`` of real kernels: 254 gpiochip, on arm64 ttyMV, from 6.17 on pwm, tpm, and then dax."""
+    pytest.importorskip("softreserve_hmem", reason="needs the hmem plugin: pip install ./plugins/hmem")
+    need(arch)
+    system = settled(machine(arch, release))
+    assert system.sysfs.read("/sys/bus/dax/devices/dax0.0/dev") == number
 
 
 @pytest.mark.parametrize(("release", "there"), [("6.12", False), ("7.3", True)])

@@ -588,3 +588,14 @@ HOTPLUG_FORGETS_NORMAL_MEMORY: Final = Behaviour(
     ),
     dropped=("6.18.23",),
 )
+
+PWM_CHARACTER_DEVICES: Final = Behaviour(
+    "pwm-character-devices",
+    "PWM chips have character devices; dax and CXL devices get the next lower major number",
+    since=Boundary(
+        "6.17",
+        "pwm: Add support for pwmchip devices for faster and easier userspace access",
+        "source read 6.12.117",
+        "source read 7.3.4",
+    ),
+)

@@ -47,6 +47,7 @@ OPTIONS: Final[Mapping[str, Mapping[str, str | int]]] = {
         "DMA_CMA": "y",
         "CMA_SIZE_MBYTES": 64,
         "CRASH_HOTPLUG": "n",
+        "SERIAL_MVEBU_UART": "y",
     },
     "6.12": {
         "NUMA_MEMBLKS": "y",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from softreserve.kernel.driver_core.ida import memregion_ids
 from softreserve.kernel.resource import IORESOURCE_MEM, Resource, request_resource
 from softreserve.kernel.sysfs import Attribute, Directory, Link, Node
+from softreserve.model.behaviours import PWM_CHARACTER_DEVICES
 
 from softreserve_cxl import behaviours
 from softreserve_cxl.bus import CxlBus, CxlDevice, shown
@@ -45,8 +46,9 @@ DEVICE_PORT: Final = 3
 DEVICE_ROOT: Final = 4
 DEVICE_MEMORY_EXPANDER: Final = 5
 DEVICE_REGION: Final = 6
-#: Character devices ask for any free major number; this one is free on most machines.
-_MAJOR: Final = 249
+#: Whoever asks for any major number gets the highest free one, from 254 down; before CXL ask GPIO chips, TPMs, dax and
+#: one more: DMA heaps on x86, a serial port on arm64.
+_MAJOR: Final = 250
 #: Bytes of a mailbox.
 _PAYLOAD_MAX: Final = 2048
 
@@ -358,11 +360,16 @@ class Memdev(CxlDevice):
     @property
     def dev(self) -> str:
         """Numbers of its character device."""
-        return f"{_MAJOR}:{self.id}"
+        return f"{self.major}:{self.id}"
+
+    @property
+    def major(self) -> int:
+        """The first of them. Linux: ``fs/char_dev.c: find_dynamic_major``."""
+        return _MAJOR - self.bus.system.kernel.has(PWM_CHARACTER_DEVICES)
 
     def uevent_words(self) -> list[str]:
         """Its character device, too."""
-        return [f"MAJOR={_MAJOR}", f"MINOR={self.id}", f"DEVNAME=cxl/{self.name}", *super().uevent_words()]
+        return [f"MAJOR={self.major}", f"MINOR={self.id}", f"DEVNAME=cxl/{self.name}", *super().uevent_words()]
 
 
 class Config(IntEnum):

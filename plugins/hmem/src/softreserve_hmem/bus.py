@@ -14,6 +14,7 @@ from softreserve.kernel.driver_core.ida import Ida
 from softreserve.kernel.resource import IORESOURCE_MEM, Resource
 from softreserve.kernel.state import StashKey
 from softreserve.kernel.sysfs import Attribute, Link, Node, c_text
+from softreserve.model.behaviours import PWM_CHARACTER_DEVICES
 from softreserve.model.events import Rule
 from softreserve.model.units import U64_MAX
 
@@ -24,11 +25,11 @@ if TYPE_CHECKING:
     from softreserve.kernel.system import System
     from softreserve.model.dax import DaxDriver
 
-__all__ = ["DAX_BUS", "DAX_MAJOR", "DaxBus"]
+__all__ = ["DAX_BUS", "DaxBus"]
 
 BOUND: Final = Rule("dax-bound", "bound to a driver")
-#: Character devices ask for any free major number; this one is free on most machines.
-DAX_MAJOR: Final = 252
+#: Whoever asks for any major number gets the highest free one, from 254 down; before dax ask GPIO chips and TPMs.
+_MAJOR: Final = 252
 _INT_LIMIT: Final = 1 << 31
 _INT_DIGITS: Final = 10
 
@@ -40,6 +41,9 @@ class DaxBus(Bus["DevDax", "DaxDriver"], RegionOwner):
         super().__init__(system, "dax")
         self.system = system
         self._minors = Ida()
+        kernel = system.kernel
+        #: Of the devices' files. Linux: ``fs/char_dev.c: find_dynamic_major``.
+        self.major = _MAJOR - kernel.has(PWM_CHARACTER_DEVICES) - kernel.builtin("SERIAL_MVEBU_UART")
         #: Memory of all regions, in kernels where they must not overlap. Linux: ``drivers/dax/bus.c: dax_regions``.
         self.regions = Resource(0, U64_MAX, "DAX Regions", IORESOURCE_MEM)
         self._warned: set[str] = set()
@@ -129,13 +133,13 @@ class DaxBus(Bus["DevDax", "DaxDriver"], RegionOwner):
     def device_add(self, device: DevDax) -> None:
         """Give a device its number, and look for a driver."""
         device.minor = self._minors.alloc()
-        self.system.sysfs.add(f"/sys/dev/char/{DAX_MAJOR}:{device.minor}", Link(device.path))
+        self.system.sysfs.add(f"/sys/dev/char/{self.major}:{device.minor}", Link(device.path))
         super().device_add(device)
 
     def device_del(self, device: DevDax) -> None:
         """Unbind a device and take it off the bus; its number is free again."""
         super().device_del(device)
-        self.system.sysfs.remove(f"/sys/dev/char/{DAX_MAJOR}:{device.minor}")
+        self.system.sysfs.remove(f"/sys/dev/char/{self.major}:{device.minor}")
         self._minors.free(device.minor)
 
     def warn_once(self, device: DevDax, text: str) -> None:

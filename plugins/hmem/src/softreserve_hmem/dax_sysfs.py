@@ -12,7 +12,7 @@ from softreserve.kernel.driver_core.bus import uevent_store
 from softreserve.kernel.sysfs import Attribute, Directory, Link, Node
 
 from softreserve_hmem import behaviours
-from softreserve_hmem.bus import DAX_MAJOR, DaxBus
+from softreserve_hmem.bus import DaxBus
 from softreserve_hmem.region import DaxRange, DaxRegion, DevDax
 
 __all__ = ["region_contents"]
@@ -54,12 +54,12 @@ def _device(bus: DaxBus, region: DaxRegion, name: str) -> Node | None:
 def _device_directory(bus: DaxBus, device: DevDax) -> Directory:
     subdivides = device.region.subdivides
     children: dict[str, Node] = {
-        "dev": Attribute(0o444, lambda: f"{DAX_MAJOR}:{device.minor}\n"),
+        "dev": Attribute(0o444, lambda: f"{bus.major}:{device.minor}\n"),
         "modalias": Attribute(0o444, lambda: "dax:t0\n"),
         "resource": Attribute(0o400, lambda: f"{device.resource:#x}\n"),
         "size": Attribute(0o644 if subdivides else 0o444, lambda: f"{device.size}\n", device.size_store),
         "subsystem": Link(bus.path),
-        "uevent": Attribute(0o644, lambda: _uevent(device), uevent_store),
+        "uevent": Attribute(0o644, lambda: _uevent(bus, device), uevent_store),
     }
     if subdivides:
         children["align"] = Attribute(0o644, lambda: f"{device.align}\n", device.align_store)
@@ -81,9 +81,9 @@ def _device_directory(bus: DaxBus, device: DevDax) -> Directory:
     return Directory(children)
 
 
-def _uevent(device: DevDax) -> str:
+def _uevent(bus: DaxBus, device: DevDax) -> str:
     driver = f"DRIVER={device.driver.name}\n" if device.driver is not None else ""
-    return f"MAJOR={DAX_MAJOR}\nMINOR={device.minor}\nDEVNAME={device.name}\n{driver}MODALIAS=dax:t0\n"
+    return f"MAJOR={bus.major}\nMINOR={device.minor}\nDEVNAME={device.name}\n{driver}MODALIAS=dax:t0\n"
 
 
 def _mapping_directory(device: DevDax, span: DaxRange) -> Directory:
