@@ -149,6 +149,8 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     ("hmem-missing", "warning", {"cmdline": NEAR + "device_hmem.disable=1"}),
     ("hmat-necessary", "error", {"release": "5.8", "tables": {"HMAT": None}}),
     ("hmem-finds-nothing", "error", {"arch": ARM64, "release": "7.0"}),
+    ("hmem-finds-nothing", "error", {"arch": ARM64, "release": "7.3", "tables": {"HMAT": None}}),
+    ("hmem-finds-nothing", "error", {"arch": ARM64, "release": "7.3", "above": [RAM, sp(6 * GIB, 7 * GIB)]}),
     (
         "hmem-refused",
         "error",

@@ -21,7 +21,7 @@ from softreserve.plugins.hooks import hooks_of
 
 from softreserve_hmem import behaviours
 from softreserve_hmem.dax_sysfs import region_contents
-from softreserve_hmem.hmem_device import HMEM_MADE, NOT_SOFT_RESERVED, HmemDevice, HmemDevices
+from softreserve_hmem.hmem_device import HMEM_MADE, NOT_SOFT_RESERVED, NOWHERE_SOFT_RESERVED, HmemDevice, HmemDevices
 from softreserve_hmem.made import drop_region, make_region
 from softreserve_hmem.region import DaxRegion, is_aligned
 
@@ -138,7 +138,8 @@ class HmemPlatformDriver:
     def _register(self, host: PlatformDevice, res: Resource) -> None:
         """Make the device. Linux: ``hmem_register_device``, from 7.1 on ``__hmem_register_device``."""
         if not self._offered.is_soft_reserved(res):
-            self._note(res, NOT_SOFT_RESERVED, "no hmem device")
+            rule = NOT_SOFT_RESERVED if self._offered.finds_soft_reserved else NOWHERE_SOFT_RESERVED
+            self._note(res, rule, "no hmem device")
             return
         target_nid = res.desc
         numa_node = self._system.nodes.numa_map_to_online_node(target_nid)

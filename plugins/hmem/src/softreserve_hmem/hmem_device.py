@@ -39,6 +39,7 @@ __all__ = [
     "HMEM_DEVICES",
     "HMEM_MADE",
     "NOT_SOFT_RESERVED",
+    "NOWHERE_SOFT_RESERVED",
     "OVERLAPS_AN_OFFER",
     "HmemDevice",
     "HmemDevices",
@@ -50,6 +51,9 @@ _FILE: Final = "drivers/dax/hmem/device.c"
 #: Rules under which the log keeps ranges that were refused without a word of the kernel.
 OVERLAPS_AN_OFFER: Final = Rule("hmem-offered-twice", "offered again, and refused: part of it was taken before")
 NOT_SOFT_RESERVED: Final = Rule("hmem-not-soft-reserved", "refused: not soft reserved memory alone")
+NOWHERE_SOFT_RESERVED: Final = Rule(
+    "hmem-nowhere-soft-reserved", "refused: soft reserved memory is looked for in a tree that has none of it"
+)
 HMEM_RECORDED: Final = Rule("hmem-recorded", "range recorded")
 HMEM_MADE: Final = Rule("hmem-made", "{} made")
 

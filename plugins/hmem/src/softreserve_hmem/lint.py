@@ -90,8 +90,6 @@ class _Offers:
         self.taken = [(r.start, r.end + 1, r.desc) for r in system.stash[HMEM_DEVICES].active.children]
         self.reserved = [(r.start, r.end + 1) for r in system.find_soft_reserved()]
         self.align = DaxLimits(system.kernel).pmd_size
-        #: Whether the kernel keeps a tree for soft reserved memory that this architecture puts nothing into.
-        self.looks_elsewhere = not system.stash[HMEM_DEVICES].finds_soft_reserved
 
     def around(self, part: Part) -> tuple[int, int, int] | None:
         """The offer that a part lies in."""
@@ -105,17 +103,20 @@ class _Offers:
 
 def _without_device(system: System, outcome: Outcome) -> Iterator[Finding]:
     """Soft reserved memory that got no device: the kernel says nothing of it."""
-    if not any(part.use == _NO_DEVICE for part in outcome.parts):
+    without = [part for part in outcome.parts if part.use == _NO_DEVICE]
+    if not without:
+        return
+    if not system.stash[HMEM_DEVICES].finds_soft_reserved:
+        for part in without:
+            yield Finding("error", "hmem-finds-nothing", _LOOKS_ELSEWHERE, part.start, part.end, explains=_NO_DEVICE)
         return
     if not _is_loaded(system, "dax_hmem"):
         message = "no dax device yet: the module dax_hmem, which makes them, is not loaded; udev loads it, or modprobe"
         yield Finding("note", "module-not-loaded", message, explains=_NO_DEVICE)
         return
     offers = _Offers(system)
-    for marked in outcome.ranges:
-        for part in marked.parts:
-            if part.use == _NO_DEVICE:
-                yield from _why_no_device(system, offers, part)
+    for part in without:
+        yield from _why_no_device(system, offers, part)
 
 
 def _why_no_device(system: System, offers: _Offers, part: Part) -> Iterator[Finding]:
@@ -171,13 +172,6 @@ def _refused(offers: _Offers, part: Part) -> Iterator[Finding]:
         message = _COVERS_MORE.format("no dax device, as it is not soft reserved alone")
         yield Finding("error", "hmat-covers-more", message, start, end, explains=_NO_DEVICE)
         return
-    if offers.looks_elsewhere:
-        message = (
-            "no dax device: the memory is set aside and nobody can use it; from 7.0 on hmem looks for soft reserved "
-            "memory where only x86 puts it; boot an older kernel, or use efi=nosoftreserve"
-        )
-        yield Finding("error", "hmem-finds-nothing", message, start, end, explains=_NO_DEVICE)
-        return
     message = (
         "no dax device: to this kernel the range is part of a larger resource, or has another one in it (see "
         "/proc/iomem), and it makes devices of soft reserved memory alone; arm64 before 6.8 does that to ranges "
@@ -186,6 +180,10 @@ def _refused(offers: _Offers, part: Part) -> Iterator[Finding]:
     yield Finding("error", "hmem-refused", message, start, end, explains=_NO_DEVICE)
 
 
+_LOOKS_ELSEWHERE = (
+    "no dax device: the memory is set aside and nobody can use it; from 7.0 on hmem looks for soft reserved memory "
+    "where only x86 puts it; boot an older kernel, or use efi=nosoftreserve"
+)
 _TAKEN = (RANGE_TAKEN.code, NOT_RESERVED.code)
 _COVERS_MORE = (
     "{}: the SRAT range that the HMAT makes a target of is larger than the soft reserved memory; let SRAT ranges end "

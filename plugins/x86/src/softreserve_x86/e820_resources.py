@@ -36,6 +36,9 @@ EARLY_RAM: Final = Rule("e820-ram", "RAM, for the early allocator")
 RESERVED_EARLY: Final = Rule("e820-reserved-early", "soft reserved memory is reserved, and no memory to the allocator")
 RESOURCE: Final = Rule("e820-resource", "e820: {}")
 SOFT_RESERVED_RESOURCE: Final = Rule("e820-soft-reserved", "soft reserved memory is a resource that drivers may claim")
+SOFT_RESERVED_APART: Final = Rule(
+    "e820-soft-reserved-apart", "soft reserved memory is kept for drivers in a tree that /proc/iomem does not show"
+)
 
 _RAM_TYPES: Final = (e820.RAM, e820.RESERVED_KERN)
 #: Resource name and descriptor by e820 type.
@@ -139,15 +142,15 @@ class E820Resources:
                 root = self._soft_reserved if entry.type == e820.SOFT_RESERVED else self._root
                 insert_resource_expand_to_fit(root, res, self._log)
                 after = "no resource" if res.parent is None else res.name or ""
-                self._record(entry, after, "e820__reserve_resources_late")
+                self._record(entry, after, "e820__reserve_resources_late", late=True)
         for entry in self._table.entries:
             if entry.type == e820.RAM:
                 self._reserve_ram_buffer(entry.end)
 
-    def _record(self, entry: e820.Entry, after: str, function: str) -> None:
+    def _record(self, entry: e820.Entry, after: str, function: str, *, late: bool = False) -> None:
         rule = RESOURCE.of(e820.type_text(entry.type))
         if entry.type == e820.SOFT_RESERVED:
-            rule = SOFT_RESERVED_RESOURCE
+            rule = SOFT_RESERVED_APART if late and self._soft_reserved is not self._root else SOFT_RESERVED_RESOURCE
         self._log.record(rule, f"arch/x86/kernel/e820.c: {function}", entry.start, entry.end, after=after)
 
     def _reserve_ram_buffer(self, start: int) -> None:
