@@ -82,6 +82,9 @@ LOADER = {
 }
 NEAR = "memhp_default_state=offline "
 
+#: RAM that ends off 64 MiB, and specific purpose memory right behind it.
+OFF_64_MIB = [descriptor(4 * GIB, 66 * MIB), sp(4 * GIB + 66 * MIB, 5 * GIB)]
+
 #: Rule, severity, and what makes a machine break it.
 BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     # the firmware's map
@@ -148,6 +151,7 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     ("hmem-missing", "warning", {"config": {"DAX": "m"}}),
     ("hmem-missing", "warning", {"cmdline": NEAR + "device_hmem.disable=1"}),
     ("hmat-necessary", "error", {"release": "5.8", "tables": {"HMAT": None}}),
+    ("ram-buffer", "warning", {"release": "7.0", "above": OFF_64_MIB}),
     ("hmem-finds-nothing", "error", {"arch": ARM64, "release": "7.0"}),
     ("hmem-finds-nothing", "error", {"arch": ARM64, "release": "7.3", "tables": {"HMAT": None}}),
     ("hmem-finds-nothing", "error", {"arch": ARM64, "release": "7.3", "above": [RAM, sp(6 * GIB, 7 * GIB)]}),
@@ -243,6 +247,9 @@ SOUND: list[tuple[str, dict[str, Any]]] = [
     ("hmat-not-for-tiers", {"release": "6.1", "tables": {"HMAT": hmat(bandwidth=10)}}),
     ("module-not-loaded", {}),
     ("no-dax-device", {}),
+    ("ram-buffer", {"release": "6.18", "above": OFF_64_MIB}),
+    ("ram-buffer", {"release": "7.3", "above": [descriptor(4 * GIB, 64 * MIB), sp(4 * GIB + 64 * MIB, 5 * GIB)]}),
+    ("ram-buffer", {"release": "7.3", "above": [descriptor(4 * GIB, 66 * MIB), sp(4 * GIB + 128 * MIB, 5 * GIB)]}),
     ("hmem-finds-nothing", {"arch": ARM64, "release": "6.18"}),
     ("hmem-finds-nothing", {"release": "7.0"}),
     ("hmem-finds-nothing", {"arch": ARM64, "release": "7.0", "above": [RAM]}),

@@ -61,7 +61,7 @@ def upgraded(described: Machine | Scenario, *releases: str) -> list[Consequence]
 
 
 def noticed(found: Iterable[Consequence]) -> set[Noticed]:
-    """What matters: notes tell of new files and of words of the log."""
+    """What matters: notes tell of new files and of words of the log, and what lint says it says in its own words."""
     return {
         Noticed(
             one.when,
@@ -70,7 +70,7 @@ def noticed(found: Iterable[Consequence]) -> set[Noticed]:
             tuple((d.name if d.start is None else d.start, d.before, d.after) for d in one.differences),
         )
         for one in found
-        if one.severity != "note"
+        if one.severity != "note" and one.rule != "upgrade-finding"
     }
 
 
@@ -138,6 +138,8 @@ def test_unaligned() -> None:
     need(X86)
     start, block, rest = 0x17A000000, 0x180000000, 0x188000000
     found = upgraded(load("example:unaligned"), "6.1", "6.12", "6.18", "7.3")
+    told = next(one for one in found if one.rule == "upgrade-finding" and one.severity == "warning")
+    assert (told.differences[0].name, told.when) == ("ram-buffer 0x17a000000-0x17bffffff", "7.3")
     ranges = (0x1000FF000, 0x1601FF000, 0x1666FF000, 0x172EFF000, start)
     later = "6.12 and later"
     by_type = ("dax-match-by-type",)

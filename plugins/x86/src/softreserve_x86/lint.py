@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Final
 
 from softreserve.model.efi import type_words
@@ -34,10 +35,28 @@ def lint(system: System, outcome: Outcome) -> list[Finding]:
         return []
     return [
         *_not_set_aside(system, setup, outcome),
+        *_under_ram_buffers(system, outcome),
         *_undone(setup),
         *_without_effect(setup),
         *_fake_mem(system, setup),
     ]
+
+
+# --- specific purpose memory that not everybody can have
+
+
+def _under_ram_buffers(system: System, outcome: Outcome) -> Iterator[Finding]:
+    """Devices that lie under a RAM buffer, in kernels that do not see soft reserved memory where they make those."""
+    devices = [part for part in outcome.parts if part.device]
+    for res in system.iomem.find("RAM buffer"):
+        at = bisect_right(devices, res.start, key=attrgetter("end"))
+        if at < len(devices) and devices[at].start <= res.end:
+            part = devices[at]
+            message = (
+                f"a RAM buffer ({res.start:#x}-{res.end:#x}) keeps device_dax away from {part.device}: kmem can have "
+                "it, programs cannot map it; let RAM below end on a multiple of 64 MiB, or the range begin on one"
+            )
+            yield Finding("warning", "ram-buffer", message, part.start, min(part.end, res.end + 1))
 
 
 # --- specific purpose memory that is not soft reserved
