@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from softreserve.kernel.driver_core.bus import Device
-from softreserve_hmem.region import DaxRegion, DevDax, RegionOwner, alloc_dax_region
+from softreserve.kernel.resource import request_resource
+from softreserve_hmem import behaviours
+from softreserve_hmem.region import DaxRegion, DevDax, RegionOwner, alloc_dax_region, dax_regions
 
 from families._common import by_release, kernel, number
 
@@ -83,11 +85,22 @@ def _run(region: DaxRegion, op: dict[str, Any]) -> int:
 def _compute(given: dict[str, Any], release: str) -> dict[str, Any]:
     arch, page_size = _ARCHES[given["arch"]]
     owner = _Owner()
-    parent = Device(f"hmem.{given['region_id']}", f"/sys/devices/platform/hmem.{given['region_id']}", -1)
-    span = (number(given["start"]), number(given["end"]))
-    region = alloc_dax_region(kernel(release, arch, page_size), owner, parent, given["region_id"], span, -1)
+    assumed = kernel(release, arch, page_size)
+    regions = dax_regions() if assumed.has(behaviours.DAX_REGIONS_EXCLUSIVE) else None
+
+    def allocated(number_: int, span: dict[str, Any]) -> DaxRegion | None:
+        parent = Device(f"hmem.{number_}", f"/sys/devices/platform/hmem.{number_}", -1)
+        ends = (number(span["start"]), number(span["end"]))
+        made = alloc_dax_region(assumed, owner, parent, number_, ends, -1)
+        if made is None or (regions is not None and request_resource(regions, made.res)):
+            return None
+        return made
+
+    others = [0 if allocated(100 + at, span) else -12 for at, span in enumerate(given.get("others", []))]
+    found: dict[str, Any] = {"others": others} if "others" in given else {}
+    region = allocated(given["region_id"], given)
     if region is None:
-        return {"probe_rc": -12, "initial": None, "steps": []}
+        return {**found, "probe_rc": -12, "initial": None, "steps": []}
     region.create_dev_dax(0 if given["region_idle"] else region.res.size)
     initial = _state(region)
     steps = []
@@ -96,7 +109,7 @@ def _compute(given: dict[str, Any], release: str) -> dict[str, Any]:
         status = _run(region, op)
         steps.append({"rc": status, **_state(region)} | ({"warn": 1} if owner.warned else {}))
     tree = [{"start": hex(r.start), "end": hex(r.end), "name": r.name} for r in region.res.children]
-    return {"probe_rc": 0, "initial": initial, "steps": steps, "region_tree": tree}
+    return {**found, "probe_rc": 0, "initial": initial, "steps": steps, "region_tree": tree}
 
 
 def compute(given: dict[str, Any]) -> dict[str, Any]:

@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel.driver_core.bus import Bus, Registration
 from softreserve.kernel.driver_core.ida import Ida
-from softreserve.kernel.resource import IORESOURCE_MEM, Resource
 from softreserve.kernel.state import StashKey
 from softreserve.kernel.sysfs import Attribute, Link, Node, c_text
 from softreserve.model.behaviours import PWM_CHARACTER_DEVICES
 from softreserve.model.events import Rule
-from softreserve.model.units import U64_MAX
 
 from softreserve_hmem import behaviours
-from softreserve_hmem.region import DevDax, RegionOwner
+from softreserve_hmem.region import DevDax, RegionOwner, dax_regions
 
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
@@ -45,7 +43,7 @@ class DaxBus(Bus["DevDax", "DaxDriver"], RegionOwner):
         #: Of the devices' files. Linux: ``fs/char_dev.c: find_dynamic_major``.
         self.major = _MAJOR - kernel.has(PWM_CHARACTER_DEVICES) - kernel.builtin("SERIAL_MVEBU_UART")
         #: Memory of all regions, in kernels where they must not overlap. Linux: ``drivers/dax/bus.c: dax_regions``.
-        self.regions = Resource(0, U64_MAX, "DAX Regions", IORESOURCE_MEM)
+        self.regions = dax_regions()
         self._warned: set[str] = set()
         self.matches_by_type = system.kernel.has(behaviours.DAX_MATCH_BY_TYPE)
 

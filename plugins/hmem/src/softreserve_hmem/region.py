@@ -222,6 +222,14 @@ def is_aligned(kernel: Kernel, start: int, size: int) -> bool:
     return not (start | size) & (DaxLimits(kernel).pmd_size - 1)
 
 
+def dax_regions() -> Resource:
+    """What regions are part of where they must not overlap: all memory but for the last byte below 2**64.
+
+    Linux: ``drivers/dax/bus.c: dax_regions``.
+    """
+    return Resource(0, U64_MAX - 1, "DAX Regions", IORESOURCE_MEM)
+
+
 def alloc_dax_region(
     kernel: Kernel,
     owner: RegionOwner,
