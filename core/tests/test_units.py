@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from softreserve.model.kernel import Kernel
-from softreserve.model.units import U64_MAX, kstrtoull, memparse, simple_strtoull
+from softreserve.model.units import U64_MAX, get_option, kstrtoull, memparse, simple_strtoull
 
 
 @pytest.mark.parametrize(
@@ -101,3 +101,11 @@ def test_numbers_beyond_64_bits_wrap_or_are_the_largest() -> None:
     assert [kernel.simple_strtoull("0x10000000000000001")[0] for kernel in (old, new)] == [1, U64_MAX]
     assert memparse("0x10000000000000001K", saturates=True) == (1024, "")
     assert memparse("0x40000000000000K", saturates=True) == (U64_MAX, "")
+
+
+def test_a_minus_sign_is_taken_even_where_no_number_follows() -> None:
+    """``lib/cmdline.c: get_option``: the text has moved on before it is seen that nothing was read."""
+    assert get_option("-x,1") == (0, 0, "x,1")
+    assert get_option("x,1") == (0, 0, "x,1")
+    assert get_option("-18446744073709551616,1") == (2, 0, "1")
+    assert get_option("-18446744073709551616,1", saturates=True) == (2, 1, "1")

@@ -13,7 +13,7 @@ from softreserve.model.behaviours import KSTRTOBOOL_KNOWS_ENABLED, MEMPARSE_SATU
 from softreserve.model.errors import MachineError
 from softreserve.model.names import release_problem
 from softreserve.model.release import Behaviour, Release
-from softreserve.model.units import kstrtobool, memparse, simple_strtoull
+from softreserve.model.units import get_option, kstrtobool, memparse, simple_strtoull
 
 __all__ = ["Kernel"]
 
@@ -96,12 +96,20 @@ class Kernel:
 
         :param decompressing: as what decompresses it reads it, which has digits of its own.
         """
-        saturates = self.has(MEMPARSE_SATURATES)
+        saturates = self._saturates
         return memparse(text, saturates=saturates, digits_saturate=saturates and not decompressing)
 
     def simple_strtoull(self, text: str) -> tuple[int, str]:
         """Read a number at the start of a text; see :func:`softreserve.model.units.simple_strtoull`."""
-        return simple_strtoull(text, saturates=self.has(MEMPARSE_SATURATES))
+        return simple_strtoull(text, saturates=self._saturates)
+
+    def get_option(self, text: str) -> tuple[int, int, str]:
+        """Read one number of a list; see :func:`softreserve.model.units.get_option`."""
+        return get_option(text, saturates=self._saturates)
+
+    @property
+    def _saturates(self) -> bool:
+        return self.has(MEMPARSE_SATURATES)
 
     def kstrtobool(self, text: str) -> bool | None:
         """Read a boolean; see :func:`softreserve.model.units.kstrtobool`."""

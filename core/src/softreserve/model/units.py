@@ -155,17 +155,19 @@ def parse_option_str(text: str, option: str) -> bool:
     return option in text.split(",")
 
 
-def get_option(text: str) -> tuple[int, int, str]:
+def get_option(text: str, *, saturates: bool = False) -> tuple[int, int, str]:
     """Read one number of a list: (what was found, the number as a signed 32-bit one, rest of the text).
 
-    Found: 0 nothing, 1 a number, 2 a number and its comma, 3 a number before a ``-``.
-    Linux: ``lib/cmdline.c: get_option``.
+    Found: 0 nothing, 1 a number, 2 a number and its comma, 3 a number before a ``-``. A minus sign is taken even where
+    nothing is found. Linux: ``lib/cmdline.c: get_option``.
+
+    :param saturates: see :func:`simple_strtoull`; :meth:`softreserve.model.kernel.Kernel.get_option` knows.
     """
     negative = text[:1] == "-"
     digits = text[1:] if negative else text
-    value, rest = simple_strtoull(digits)
-    if not digits or rest == digits:
-        return 0, 0, text
+    value, rest = simple_strtoull(digits, saturates=saturates)
+    if rest == digits:
+        return 0, 0, digits
     value = ((-value if negative else value) + (1 << 31)) % (1 << 32) - (1 << 31)
     if rest[:1] == ",":
         return 2, value, rest[1:]

@@ -12,7 +12,7 @@ from softreserve.kernel.mm.memblock import Memblock
 from softreserve.kernel.numa.numa import LOCAL_DISTANCE, NUMA_NO_NODE, REMOTE_DISTANCE, NumaState
 from softreserve.kernel.numa.numa_memblks import NumaBlock, NumaMemblks
 from softreserve.model.errors import MachineError
-from softreserve.model.units import U64_MAX, get_option, mem_text
+from softreserve.model.units import U64_MAX, mem_text
 
 __all__ = ["NumaEmulation", "fix_pxm_node_maps"]
 
@@ -99,7 +99,7 @@ class NumaEmulation:
         state.numa_reset_distance()
         for i in range(max_nid + 1):
             for j in range(max_nid + 1):
-                found, distance, self.text = get_option(self.text)
+                found, distance, self.text = state.kernel.get_option(self.text)
                 if found != 2:
                     distance = LOCAL_DISTANCE if emu[i] == emu[j] else REMOTE_DISTANCE
                     if emu[i] < count and emu[j] < count:
