@@ -547,7 +547,7 @@ def test_a_log_without_an_efi_map_gives_the_loaders_table() -> None:
 
 
 def test_a_command_line_over_several_lines_of_the_log_is_one() -> None:
-    """As 7.2 and later print a long one; ``init/main.c: print_kernel_cmdline``."""
+    """As 7.0 and later print a long one; ``init/main.c: print_kernel_cmdline``."""
     pieces = ["quiet a=1 \\", "b=2 \\", "c=3 \\x"]
     lines = "\n".join(f"Kernel command line: {piece}" for piece in pieces)
     text = ARM64.replace("[    0.000000] Kernel command line: quiet", lines)

@@ -21,7 +21,7 @@ KSTRTOBOOL_KNOWS_ENABLED: Final = Behaviour(
 LONG_COMMAND_LINE_WRAPS: Final = Behaviour(
     "long-command-line-wraps",
     "a command line of more than a thousand characters takes several lines of the log",
-    since=Boundary("7.2", "", "source read 6.12.117", "source read 7.2.13", after="6.18"),
+    since=Boundary("7.0", "", "source read 6.12.117", "source read 7.2.13", after="6.18"),
 )
 
 EFI_SOFT_RESERVE: Final = Behaviour(
@@ -530,10 +530,16 @@ NODE_RECLAIM_FILE: Final = Behaviour(
     ),
 )
 
-NODE_MEMINFO_SAYS_WHO_HAS_IT: Final = Behaviour(
-    "node-meminfo-says-who-has-it",
-    "a node's meminfo says what balloons and graphics processors have",
-    since=Boundary("7.2", "", "source read 6.12.117", "source read 7.2.13", after="6.18"),
+NODE_MEMINFO_GPU: Final = Behaviour(
+    "node-meminfo-gpu",
+    "a node's meminfo says what graphics processors have",
+    since=Boundary("7.1", "", "source read 6.12.117", "source read 7.2.13"),
+)
+
+NODE_MEMINFO_BALLOON: Final = Behaviour(
+    "node-meminfo-balloon",
+    "a node's meminfo says what balloons have",
+    since=Boundary("7.2", "", "source read 6.12.117", "source read 7.2.13"),
 )
 
 WEIGHTED_INTERLEAVE: Final = Behaviour(

@@ -142,7 +142,7 @@ E820_REWORKED: Final = Behaviour(
 KASLR_HUGEPAGES_STRICT: Final = Behaviour(
     "kaslr-hugepages-strict",
     "the choice of the kernel's place reads hugepages= as a whole number; before, what stands in front counted",
-    since=Boundary("7.2", "", "source read 6.12.117", "source read 7.2.13", after="6.12"),
+    since=Boundary("7.2", "", "source read 6.12.117", "source read 7.2.13"),
 )
 
 X86_FIVE_LEVELS_ALWAYS: Final = Behaviour(

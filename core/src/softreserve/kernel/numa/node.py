@@ -213,8 +213,10 @@ def _meminfo(nodes: Nodes, nid: int) -> str:
         rows |= dict.fromkeys(_MEMINFO_THP, 0)
     if kernel.builtin("UNACCEPTED_MEMORY"):
         rows["Unaccepted"] = 0
-    if kernel.has(behaviours.NODE_MEMINFO_SAYS_WHO_HAS_IT):
-        rows |= {"Balloon": 0, "GPUActive": 0, "GPUReclaim": 0}
+    if kernel.has(behaviours.NODE_MEMINFO_BALLOON):
+        rows["Balloon"] = 0
+    if kernel.has(behaviours.NODE_MEMINFO_GPU):
+        rows |= {"GPUActive": 0, "GPUReclaim": 0}
     lines = [f"Node {nid} {name + ':':15} {value:8} kB" for name, value in rows.items()]
     pages = nodes.huge_pages.get((nodes.default_huge_page, nid), 0)
     counts = {"HugePages_Total": pages, "HugePages_Free": pages, "HugePages_Surp": 0}
