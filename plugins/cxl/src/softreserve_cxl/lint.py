@@ -37,6 +37,13 @@ def lint(system: System) -> Iterator[Finding]:
     for window in windows:
         yield from _window(system, window)
     yield from _blocks(system, windows)
+    if windows and not system.machine.cxl:
+        message = (
+            "nothing is known of what is behind the host bridges of CXL windows, and they count as empty: say it in "
+            "[cxl] of a machine file; decoders that the firmware committed make regions, which take memory"
+        )
+        end = max(window.start + window.size for window in windows)
+        yield Finding("note", "cxl-devices-unknown", message, min(window.start for window in windows), end)
     for device in devices:
         if isinstance(device, Region):
             yield from _region(system, device)
