@@ -57,6 +57,7 @@ SOURCE = """
 0444 drivers/base/node.c            /sys/devices/system/node/*
 0444 mm/memory-tiers.c              /sys/devices/virtual/memory_tiering/memory_tierN/nodelist
 0644 mm/memory-tiers.c              /sys/kernel/mm/numa/demotion_enabled
+0644 mm/mempolicy.c                 /sys/kernel/mm/mempolicy/weighted_interleave/nodeN
 0444 drivers/firmware/memmap.c      /sys/firmware/memmap/N/*
 0400 drivers/firmware/efi/efi.c     /sys/firmware/efi/systab
 0444 drivers/firmware/efi/efi.c     /sys/firmware/efi/fw_platform_size
