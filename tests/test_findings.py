@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -46,7 +47,7 @@ def test_a_command_prints_what_the_page_shows(
     for name, text in MACHINES.items():
         (tmp_path / name).write_text(text)
     monkeypatch.chdir(tmp_path)
-    words = found.command.split()
+    words = shlex.split(found.command)
     if (arch := load(words[1], with_steps=False).machine.arch) not in Selection().arches:
         pytest.skip(f"no plugin boots {arch}")
     assert main(words) in (0, 1)
@@ -56,7 +57,7 @@ def test_a_command_prints_what_the_page_shows(
 
 def test_every_machine_of_the_page_is_tried() -> None:
     assert len(MACHINES) > 5
-    assert set(MACHINES) == {found.command.split()[1] for found in COMMANDS}
+    assert set(MACHINES) == {shlex.split(found.command)[1] for found in COMMANDS}
 
 
 def test_recorded_boots_that_the_page_names_are_there() -> None:
