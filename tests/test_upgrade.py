@@ -290,6 +290,13 @@ def test_a_kernel_that_does_not_come_up_is_all_that_is_told(monkeypatch: pytest.
     assert [(one.rule, one.severity, one.causes) for one in told] == [("upgrade-boot", "error", ())]
 
 
+def test_a_kernel_that_dies_is_told_with_its_cause() -> None:
+    """``mm/numa_emulation.c: numa_emulation`` of 6.12 reads distances that nobody gave."""
+    need(X86)
+    (died,) = upgraded(machine(X86, cmdline="numa=fake=1G"), "6.6", "6.12")
+    assert (died.rule, [change.name for change in died.causes]) == ("upgrade-boot", ["numa-memblks-generic"])
+
+
 def test_a_kernel_can_be_asked_what_it_were_with_one_behaviour_turned() -> None:
     kernel = Kernel("7.3", X86)
     turned = attrs.evolve(kernel, turned=frozenset({SOFT_RESERVED_IN_OWN_TREE}))
