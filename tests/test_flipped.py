@@ -91,6 +91,7 @@ HELD_BY = {
     "setup-data-splits-ram": "plugins/x86/tests/test_plugin.py",
     "weighted-interleave": "core/tests/test_mempolicy.py",
     "weighted-interleave-auto": "core/tests/test_mempolicy.py",
+    "weighted-interleave-misnamed": "core/tests/test_mempolicy.py",
 }
 
 

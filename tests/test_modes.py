@@ -34,6 +34,7 @@ SOURCE = """
 0400 drivers/dax/bus.c              */daxN.N/resource
 0644 drivers/dax/bus.c              */daxN.N/size
 0444 drivers/dax/bus.c              */daxN.N/target_node
+0644 drivers/dax/kmem.c             */daxN.N/state
 0444 drivers/base/core.c            */daxN.N/dev
 0400 drivers/dax/bus.c              */dax_region/align
 0444 drivers/dax/bus.c              */dax_region/available_size
@@ -54,10 +55,12 @@ SOURCE = """
 0444 drivers/base/memory.c          /sys/devices/system/memory/memoryN/phys_index
 0444 drivers/base/memory.c          /sys/devices/system/memory/memoryN/removable
 0444 drivers/base/memory.c          /sys/devices/system/memory/memoryN/valid_zones
+0200 mm/vmscan.c                   /sys/devices/system/node/nodeN/reclaim
 0444 drivers/base/node.c            /sys/devices/system/node/*
 0444 mm/memory-tiers.c              /sys/devices/virtual/memory_tiering/memory_tierN/nodelist
 0644 mm/memory-tiers.c              /sys/kernel/mm/numa/demotion_enabled
 0644 mm/mempolicy.c                 /sys/kernel/mm/mempolicy/weighted_interleave/nodeN
+0664 mm/mempolicy.c                 /sys/kernel/mm/mempolicy/weighted_interleave/*auto*
 0444 drivers/firmware/memmap.c      /sys/firmware/memmap/N/*
 0400 drivers/firmware/efi/efi.c     /sys/firmware/efi/systab
 0444 drivers/firmware/efi/efi.c     /sys/firmware/efi/fw_platform_size
@@ -77,7 +80,7 @@ MODES = [(int(mode, 8), files) for mode, _, files in map(str.split, SOURCE.strip
 
 
 @pytest.mark.parametrize("arch", [X86, ARM64])
-@pytest.mark.parametrize("release", ["6.1", "6.12"])
+@pytest.mark.parametrize("release", ["6.1", "6.12", "7.3"])
 def test_every_file_has_the_mode_that_the_source_gives_it(arch: str, release: str) -> None:
     pytest.importorskip("softreserve_hmem", reason="needs the hmem plugin: pip install ./plugins/hmem")
     system = settled(machine(arch, release, config={"ARCH_MEMORY_PROBE": "y"}))

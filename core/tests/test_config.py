@@ -211,7 +211,9 @@ def test_a_capture_says_what_its_processors_are(case: Path) -> None:
     )
     (case / "kernel.toml").write_text(f"{text}[cpus]\ncount = 4\n")
     found = load(case).machine
-    assert (found.hypervisor, found.la57, found.cpu_vendor, found.phys_bits) == (True, False, "AuthenticAMD", 46)
+    assert (found.hypervisor, found.la57, found.cpu_vendor, found.phys_bits) == (True, False, "AuthenticAMD", 40)
+    (case / "kernel.toml").write_text(f"{text}[cpus]\ncount = 4\nhypervisor = false\n")
+    assert load(case).machine.phys_bits == 46
     (case / "kernel.toml").write_text(f"{text}[cpus]\ncount = 4\nphys_bits = 64\n")
     assert any("cpus.phys_bits: physical addresses have 32 to 52 bits, not 64" in found for found in problems(case))
 

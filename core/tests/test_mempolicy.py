@@ -17,7 +17,7 @@ from softreserve.plugins.hooks import load
 WHERE = "/sys/kernel/mm/mempolicy/weighted_interleave"
 
 
-def weights(release: str = "6.18", /, **bandwidths: int) -> WeightedInterleave:
+def weights(release: str = "7.1", /, **bandwidths: int) -> WeightedInterleave:
     """Nodes 0 to 2 have memory, node 3 is possible; ``n0`` and so on are bandwidths."""
     nodes = NumaState(EventLog(), Kernel(release, "x86_64", config={"NODES_SHIFT": 2}))
     nodes.has_memory |= {0, 1, 2}
@@ -88,14 +88,35 @@ def test_before_6_16_every_possible_node_has_a_weight_and_0_stands_for_1() -> No
 
 
 @pytest.mark.parametrize(
-    ("release", "names"), [("6.8", []), ("6.9", ["node0", "node1"]), ("6.15", ["node0", "node1"]), ("6.16", ["auto"])]
+    ("release", "names"),
+    [
+        ("6.8", []),
+        ("6.9", ["node0", "node1"]),
+        ("6.15", ["node0", "node1"]),
+        ("6.17", ["auto"]),
+        ("6.18", ["__auto_type"]),
+        ("7.0", ["__auto_type"]),
+        ("7.1", ["auto"]),
+    ],
 )
-def test_weights_came_with_6_9(release: str, names: list[str]) -> None:
+def test_weights_came_with_6_9_and_are_called_as_they_are(release: str, names: list[str]) -> None:
+    """Names and modes recorded on 6.12.117, 6.18.15 and 7.3.4; 7.0.13 and 7.1.13 by the words in their images."""
     kernel = Kernel(release, "x86_64", config={"NUMA": "y", "NODES_SHIFT": 1})
     system = System(Machine("test", kernel), load([]))
     system.nodes.node_dev_init()
     found = system.sysfs.listdir(WHERE)
     assert (found if isinstance(found, list) else []) == names
+
+
+def test_weights_are_those_of_a_recorded_boot() -> None:
+    """6.18.15 and 7.3.4, two nodes of 102400 and 20480 MB/s: 26 and 5."""
+    found = weights("7.1")
+    found.set_node_perf(0, 102400, 102400)
+    found.set_node_perf(1, 20480, 20480)
+    assert shown(found) == "true 26 5 1"
+    auto = found.file("auto")
+    assert auto is not None
+    assert auto.mode == 0o664
 
 
 def test_what_cpus_see_of_a_node_weighs_it() -> None:

@@ -30,6 +30,9 @@ __all__ = ["PAGE_SIZES", "read_capture"]
 PAGE_SIZES = (4096, 16384, 65536)
 
 
+#: Bits of a physical address, where nothing says how many: of QEMU's own CPUs, and of most real ones.
+_VIRTUAL_PHYS_BITS, _REAL_PHYS_BITS = 40, 46
+
 #: What a capture lacks without these tables of its ``kernel.toml``.
 _GAPS = {
     "config": Gap("the kernel's configuration", "options that the capture does not name are off"),
@@ -79,6 +82,8 @@ def read_capture(path: StrPath, *, with_steps: bool = True) -> Scenario:
         problems.add(InputError(f"the directory's name is the machine's: {wrong}", path=case))
     problems.check()
     assert kernel is not None
+    if efi_map is not None:
+        cpus.setdefault("phys_bits", _presumed_phys_bits(efi_map, virtual=cpus.get("hypervisor", True)))
     machine = Machine(
         name=name,
         kernel=kernel,
@@ -98,6 +103,13 @@ def _collected(problems: Problems, read: Any, path: str, inside: StrPath) -> Any
     except InputError as error:
         problems.add(error)
         return None
+
+
+def _presumed_phys_bits(efi_map: EfiMemoryMap, *, virtual: bool) -> int:
+    """Width of a physical address: that of QEMU's own CPUs, or of most real ones; no less than the map needs."""
+    highest = max((descriptor.last.bit_length() for descriptor in efi_map), default=0)
+    presumed = _VIRTUAL_PHYS_BITS if virtual and highest <= _VIRTUAL_PHYS_BITS else _REAL_PHYS_BITS
+    return min(max(presumed, highest), PHYS_BITS_MAX)
 
 
 def _read_efi_map(path: str, inside: StrPath) -> EfiMemoryMap:

@@ -565,6 +565,18 @@ WEIGHTED_INTERLEAVE_AUTO: Final = Behaviour(
     ),
 )
 
+WEIGHTED_INTERLEAVE_MISNAMED: Final = Behaviour(
+    "weighted-interleave-misnamed",
+    "the file `auto` of weights is called `__auto_type`, as a macro makes of its name",
+    since=Boundary(
+        "6.18",
+        'compiler_types.h: add "auto" as a macro for "__auto_type"',
+        "source read 6.12.117",
+        "from history",
+    ),
+    until=Boundary("7.1", "", "from history", "source read 7.2.13"),
+)
+
 CACHE_ADDRESS_MODE: Final = Behaviour(
     "cache-address-mode",
     "a memory side cache has a file `address_mode`",

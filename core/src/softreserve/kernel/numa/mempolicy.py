@@ -27,6 +27,8 @@ class WeightedInterleave:
     def __init__(self, nodes: NumaState) -> None:
         self._nodes = nodes
         self._tunes_itself = nodes.kernel.has(behaviours.WEIGHTED_INTERLEAVE_AUTO)
+        misnamed = nodes.kernel.has(behaviours.WEIGHTED_INTERLEAVE_MISNAMED)
+        self._auto_name = "__auto_type" if misnamed else "auto"
         self._bandwidths: dict[int, int] | None = None
         self._weights: dict[int, int] = {}
         #: ``None``: nothing was said yet, which counts as true.
@@ -57,14 +59,14 @@ class WeightedInterleave:
     def names(self) -> list[str]:
         """Files: one for every node; from 6.16 on for those with memory, and ``auto``."""
         nodes = self._nodes.has_memory if self._tunes_itself else self._nodes.possible
-        return [*(["auto"] if self._tunes_itself else []), *(f"node{nid}" for nid in sorted(nodes))]
+        return [*([self._auto_name] if self._tunes_itself else []), *(f"node{nid}" for nid in sorted(nodes))]
 
     def file(self, name: str) -> Attribute | None:
         """The file of that name."""
         if name not in self.names():
             return None
-        if name == "auto":
-            return Attribute(0o644, lambda: "false\n" if self._auto is False else "true\n", self._store_auto)
+        if name == self._auto_name:
+            return Attribute(0o664, lambda: "false\n" if self._auto is False else "true\n", self._store_auto)
         nid = number_in(name, "node")
         assert nid is not None
         return Attribute(0o644, lambda: f"{self._weights.get(nid) or 1}\n", partial(self._store, nid))
