@@ -39,6 +39,7 @@ def _run(in_: dict[str, Any], release: str) -> dict[str, Any]:
     for item in in_["memblock_reserved"]:
         memblock.reserve(number(item["start"]), number(item["end"]) + 1 - number(item["start"]))
     state = NumaState(log, assumed)
+    state.emu_cmdline = in_.get("fake")
     numa = X86Numa(state, memblock, memblock.end_of_dram() // _PAGE)
     block_rc: list[int] = []
 
@@ -66,8 +67,9 @@ def _run(in_: dict[str, Any], release: str) -> dict[str, Any]:
             out["block_rc"] = None
         mark = len(log)
         out["dummy"] = {"rc": numa.numa_init(numa.dummy_numa_init), "log": log.lines_since(mark), **_blocks(numa)}
-    out["memory"] = [_region(r) for r in memblock.memory]
-    out["reserved"] = [_region(r) for r in memblock.reserved]
+    if state.emu_cmdline is None:  # else the kernel has taken memory for its tables
+        out["memory"] = [_region(r) for r in memblock.memory]
+        out["reserved"] = [_region(r) for r in memblock.reserved]
     out |= {"online_nodes": sorted(state.online), "possible_nodes": sorted(state.possible)}
     out["probes"] = [_probe(numa, addr) for addr in in_.get("probes", [])]
     return out
