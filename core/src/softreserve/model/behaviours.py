@@ -15,7 +15,7 @@ MEMPARSE_SATURATES: Final = Behaviour(
 KSTRTOBOOL_KNOWS_ENABLED: Final = Behaviour(
     "kstrtobool-knows-enabled",
     "words that begin with e or d are booleans, as those that begin with y or n, in files and parameters",
-    since=Boundary("6.18", "", "source read 6.12.117", "source read 7.2.13", after="6.12"),
+    since=Boundary("6.17", "", "source read 6.12.117", "source read 7.2.13", after="6.12"),
 )
 
 LONG_COMMAND_LINE_WRAPS: Final = Behaviour(

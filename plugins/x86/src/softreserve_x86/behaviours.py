@@ -118,12 +118,13 @@ CLEARS_RNG_SEED: Final = Behaviour(
 
 SETUP_DATA_SPLITS_RAM: Final = Behaviour(
     "setup-data-splits-ram",
-    "setup_data nodes of a boot loader are RAM of a type of their own, which cuts System RAM in /proc/iomem",
+    "setup_data nodes of a boot loader are RAM of a type of their own (128), which cuts System RAM in /proc/iomem; "
+    "later nobody knows that type",
     until=Boundary(
         "6.15",
         "x86/e820: Drop obsolete E820_TYPE_RESERVED_KERN and related code",
-        "source read 6.12.117",
-        "source read 7.3.4",
+        "vectors e820-resources 6.12",
+        "vectors e820-resources 7.3",
     ),
 )
 

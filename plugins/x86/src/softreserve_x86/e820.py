@@ -85,10 +85,11 @@ class E820Table:
     """A table of limited capacity.
 
     ``nomerge`` are the types of which every entry stays an entry of its own when the table is sanitised.
-    ``reworked`` tables speak, and look for gaps, as from 7.0 on.
+    ``reworked`` tables speak, and look for gaps, as from 7.0 on. ``ram_types`` are those that are RAM: without the type
+    of setup_data it is one that nobody knows.
     """
 
-    __slots__ = ("_log", "capacity", "entries", "nomerge", "reworked")
+    __slots__ = ("_log", "capacity", "entries", "nomerge", "ram_types", "reworked")
 
     def __init__(
         self,
@@ -97,22 +98,33 @@ class E820Table:
         *,
         nomerge: frozenset[int] = frozenset({PRAM, SOFT_RESERVED}),
         reworked: bool = False,
+        ram_types: frozenset[int] = frozenset({RAM, RESERVED_KERN}),
     ) -> None:
         self.capacity = capacity
         self.entries: list[Entry] = []
         self.nomerge = nomerge
         self.reworked = reworked
+        self.ram_types = ram_types
         self._log = log
 
     @classmethod
     def for_kernel(cls, kernel: Kernel, log: EventLog) -> E820Table:
         """An empty table as this kernel has it."""
         nomerge = {PRAM, SOFT_RESERVED} if kernel.has(behaviours.E820_SOFT_RESERVED_NEVER_MERGES) else {PRAM}
-        return cls(max_entries(kernel), log, nomerge=frozenset(nomerge), reworked=kernel.has(behaviours.E820_REWORKED))
+        ram_types = {RAM, RESERVED_KERN} if kernel.has(behaviours.SETUP_DATA_SPLITS_RAM) else {RAM}
+        return cls(
+            max_entries(kernel),
+            log,
+            nomerge=frozenset(nomerge),
+            reworked=kernel.has(behaviours.E820_REWORKED),
+            ram_types=frozenset(ram_types),
+        )
 
     def copy(self) -> E820Table:
         """A table of its own with the same entries."""
-        other = E820Table(self.capacity, self._log, nomerge=self.nomerge, reworked=self.reworked)
+        other = E820Table(
+            self.capacity, self._log, nomerge=self.nomerge, reworked=self.reworked, ram_types=self.ram_types
+        )
         other.entries = [Entry(e.start, e.size, e.type) for e in self.entries]
         return other
 
@@ -306,6 +318,8 @@ class E820Table:
 
     def _type_text(self, e820_type: int) -> str:
         """A type as this kernel's log names it. Linux: ``e820_print_type``."""
+        if e820_type == RESERVED_KERN and e820_type not in self.ram_types:
+            return f"type {e820_type}"
         found = NEW_TYPE_TEXT.get(e820_type) if self.reworked else None
         return found or type_text(e820_type)
 

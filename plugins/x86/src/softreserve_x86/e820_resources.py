@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from softreserve.kernel.firmware_memmap import FirmwareMemmap
     from softreserve.kernel.mm.memblock import Memblock
 
-__all__ = ["E820Resources", "firmware_map_add", "memblock_setup", "setup_pci_gap", "type_to_string"]
+__all__ = ["E820Resources", "firmware_map_add", "memblock_setup", "setup_pci_gap"]
 
 EARLY_RAM: Final = Rule("e820-ram", "RAM, for the early allocator")
 RESERVED_EARLY: Final = Rule("e820-reserved-early", "soft reserved memory is reserved, and no memory to the allocator")
@@ -40,11 +40,9 @@ SOFT_RESERVED_APART: Final = Rule(
     "e820-soft-reserved-apart", "soft reserved memory is kept for drivers in a tree that /proc/iomem does not show"
 )
 
-_RAM_TYPES: Final = (e820.RAM, e820.RESERVED_KERN)
-#: Resource name and descriptor by e820 type.
+_RAM: Final = ("System RAM", IORES_DESC_NONE)
+#: Resource name and descriptor by e820 type; of RAM, see :attr:`softreserve_x86.e820.E820Table.ram_types`.
 _RESOURCES: Final = {
-    e820.RAM: ("System RAM", IORES_DESC_NONE),
-    e820.RESERVED_KERN: ("System RAM", IORES_DESC_NONE),
     e820.RESERVED: ("Reserved", IORES_DESC_RESERVED),
     e820.ACPI: ("ACPI Tables", IORES_DESC_ACPI_TABLES),
     e820.NVS: ("ACPI Non-volatile Storage", IORES_DESC_ACPI_NV_STORAGE),
@@ -60,9 +58,9 @@ _LEGACY_END: Final = 1 << 20
 _SMALLEST_GAP: Final = 4 << 20
 
 
-def type_to_string(e820_type: int) -> str:
-    """A type as resources are named. Linux: ``e820_type_to_string``."""
-    return _RESOURCES.get(e820_type, _UNKNOWN)[0]
+def _named(table: e820.E820Table, e820_type: int) -> tuple[str, int]:
+    """Name and descriptor of a resource. Linux: ``e820_type_to_string``, ``e820_type_to_iores_desc``."""
+    return _RAM if e820_type in table.ram_types else _RESOURCES.get(e820_type, _UNKNOWN)
 
 
 def memblock_setup(table: e820.E820Table, memblock: Memblock, page_size: int) -> None:
@@ -80,7 +78,7 @@ def memblock_setup(table: e820.E820Table, memblock: Memblock, page_size: int) ->
                 entry.start,
                 entry.start + entry.size,
             )
-        elif entry.type in _RAM_TYPES:
+        elif entry.type in table.ram_types:
             memblock.add(entry.start, entry.size, "e820__memblock_setup")
             memblock.log.record(
                 EARLY_RAM,
@@ -97,7 +95,7 @@ def memblock_setup(table: e820.E820Table, memblock: Memblock, page_size: int) ->
 def firmware_map_add(table: e820.E820Table, firmware_memmap: FirmwareMemmap) -> None:
     """Show the table as it came from firmware or loader, last part of ``e820__reserve_resources``."""
     for entry in table.entries:
-        firmware_memmap.add_early(entry.start, (entry.end - 1) & U64_MAX, type_to_string(entry.type))
+        firmware_memmap.add_early(entry.start, (entry.end - 1) & U64_MAX, _named(table, entry.type)[0])
 
 
 def setup_pci_gap(table: e820.E820Table, max_pfn: int, log: EventLog) -> None:
@@ -126,7 +124,7 @@ class E820Resources:
         self._root = root
         self._soft_reserved = soft_reserved
         self._log = log
-        self.resources = [_resource(entry) for entry in table.entries]
+        self.resources = [_resource(table, entry) for entry in table.entries]
 
     def reserve_resources(self) -> None:
         """Insert what no driver may claim; what does not fit stays out for now. Linux: ``e820__reserve_resources``."""
@@ -171,9 +169,9 @@ def _ram_alignment(address: int) -> int:
     return 64 << 20
 
 
-def _resource(entry: e820.Entry) -> Resource:
-    name, desc = _RESOURCES.get(entry.type, _UNKNOWN)
-    flags = IORESOURCE_SYSTEM_RAM if entry.type in _RAM_TYPES else IORESOURCE_MEM
+def _resource(table: e820.E820Table, entry: e820.Entry) -> Resource:
+    name, desc = _named(table, entry.type)
+    flags = IORESOURCE_SYSTEM_RAM if entry.type in table.ram_types else IORESOURCE_MEM
     if entry.start < _LEGACY_END or entry.type not in _NOT_BUSY:
         flags |= IORESOURCE_BUSY
     return Resource(entry.start, (entry.end - 1) & U64_MAX, name, flags, desc)
