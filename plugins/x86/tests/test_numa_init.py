@@ -172,6 +172,18 @@ def test_an_x2apic_id_beyond_xapic_is_ignored_unless_the_machine_needs_it() -> N
     assert numa.apicid_to_node == {0x1FF: 0}
 
 
+@pytest.mark.parametrize(("apic_id", "said"), [(0x8000, " skipped apicid that is too big"), (0x80000000, "")])
+def test_an_apic_id_that_is_too_big_is_skipped_but_for_one_that_is_negative_to_the_kernel(
+    apic_id: int, said: str
+) -> None:
+    """``int apic_id`` in ``acpi_numa_x2apic_affinity_init()``."""
+    entry = X2apicAffinity(proximity_domain=1, apic_id=apic_id)
+    system, numa = booted("6.1", entry, memory(0, 0, 2), ram=[(0, 2)], cpus=300)
+    assert system.log.lines[0] == f"SRAT: PXM 1 -> APIC 0x{apic_id:04x} -> Node 0{said}"
+    assert system.nodes.possible == ({1} if said else {0, 1})
+    assert numa.apicid_to_node == {}
+
+
 def test_cpus_are_the_enabled_processors_of_the_madt_in_order() -> None:
     entries = [
         LocalApic(processor_id=0, apic_id=4),

@@ -221,10 +221,11 @@ class X86Numa(AcpiNumaArch):
             self.state.bad_srat()
             return
         text = f"PXM {pxm} -> APIC 0x{apic_id:0{digits}x} -> Node {nid}"
-        if apic_id >= _MAX_LOCAL_APIC:
+        if _MAX_LOCAL_APIC <= apic_id < 1 << 31:
             self._srat_line(f"{text} skipped apicid that is too big")
             return
-        self.apicid_to_node[apic_id] = nid
+        if apic_id < _MAX_LOCAL_APIC:  # the kernel's number has a sign: a larger one is written outside its map
+            self.apicid_to_node[apic_id] = nid
         self.state.parsed.add(nid)
         if not self.kernel.has(behaviours.SRAT_CPU_LINES_AT_DEBUG_LEVEL):
             self._srat_line(text)
