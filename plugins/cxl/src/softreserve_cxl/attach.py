@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from errno import EBUSY, EINVAL, ENODEV, ENXIO
 
-from softreserve.model.cxl import GRANULARITIES, WAYS
+from softreserve.model.cxl import GRANULARITIES
 
 from softreserve_cxl.topology import (
     Config,
@@ -22,9 +22,6 @@ from softreserve_cxl.topology import (
 )
 
 __all__ = ["cxl_decoder_detach", "cxl_region_attach", "decode_commit", "decode_reset"]
-
-#: The widest interleaving of a host bridge.
-_BRIDGE_WAYS = 8
 
 
 def _way_up(decoder: EndpointDecoder) -> Iterator[Port]:
@@ -62,9 +59,7 @@ def cxl_region_attach(region: Region, decoder: EndpointDecoder, pos: int) -> int
 
 
 def _may_attach(region: Region, decoder: EndpointDecoder) -> int:
-    """The checks of ``cxl_region_attach``, in its order."""
-    if region.ways not in WAYS:
-        return -ENXIO
+    """The checks of ``cxl_region_attach``, in its order; ways that no decoder has cannot be asked for."""
     if decoder.part is None:
         return decoder.by_partition(-ENODEV, -EINVAL)
     if decoder.part != region.mode:
@@ -126,11 +121,14 @@ def _port_attach(port: Port, region: Region, decoder: EndpointDecoder) -> int:
     chosen = ref.decoder
     if isinstance(chosen, SwitchDecoder) and ref.nr_targets > chosen.nr_targets:
         ref.nr_targets -= 1
-        if not ref.endpoints:
-            del port.regions[region]
         return -ENXIO
     region.locked |= chosen.locked
-    ref.endpoints[decoder] = None
+    if port is not decoder.port:
+        if decoder in ref.endpoints:
+            ref.nr_targets -= 1
+            return -EBUSY
+        ref.endpoints[decoder] = None
+    ref.nr_eps += 1
     chosen.region = region
     return 0
 
@@ -170,8 +168,6 @@ def _attach_auto(region: Region, decoder: EndpointDecoder, pos: int) -> int:
     """Take a decoder as it was committed; with the last one the region is whole. Linux: ``cxl_region_attach_auto``."""
     if not decoder.auto or pos >= 0:
         return -EINVAL
-    if len(region.targets) >= region.ways:
-        return -ENXIO
     free = next(number for number in range(region.ways) if number not in region.targets)
     region.targets[free] = decoder
     decoder.pos = free
@@ -188,15 +184,12 @@ def _attach_auto(region: Region, decoder: EndpointDecoder, pos: int) -> int:
 
 def _sort_targets(region: Region) -> int:
     """Put the decoders into the order in which they interleave. Linux: ``cxl_region_sort_targets``."""
-    found: dict[int, EndpointDecoder] = {}
-    for decoder in region.targets.values():
-        pos = _calc_interleave_pos(region, decoder)
-        if pos < 0 or pos in found:
-            return -ENXIO
-        decoder.pos = pos
-        found[pos] = decoder
-    region.targets = found
-    return 0
+    found = list(region.targets.values())
+    for decoder in found:
+        decoder.pos = _calc_interleave_pos(region, decoder)
+    found.sort(key=lambda decoder: decoder.pos)
+    region.targets = dict(enumerate(found))
+    return -ENXIO if found[0].pos < 0 else 0
 
 
 def _calc_interleave_pos(region: Region, decoder: EndpointDecoder) -> int:
@@ -234,7 +227,10 @@ def _setup_targets(region: Region) -> int:
 
 def _port_setup_targets(port: Port, region: Region, decoder: EndpointDecoder) -> int:
     """Linux: ``cxl_port_setup_targets``, with the root as the parent."""
-    ref = port.regions[region]
+    ref = port.regions.get(region)
+    if ref is None:
+        # Gone since a decoder was written to its target twice; the kernel follows a null pointer here.
+        return -ENXIO
     chosen, dport = ref.decoder, decoder.port.parent_dport
     assert isinstance(chosen, SwitchDecoder)
     if ref.nr_targets.bit_count() != 1:
@@ -259,10 +255,8 @@ def _port_setup_targets(port: Port, region: Region, decoder: EndpointDecoder) ->
 def _set_interleaving(region: Region, chosen: SwitchDecoder, ways: int) -> int:
     root_ways = region.root.ways if region.root.ways.bit_count() == 1 else region.root.ways // 3
     granularity = region.granularity * root_ways
-    if granularity not in GRANULARITIES or ways not in WAYS:
+    if granularity not in GRANULARITIES:
         return -EINVAL
-    if ways > min(_BRIDGE_WAYS, chosen.nr_targets):
-        return -ENXIO
     if region.auto:
         as_expected = chosen.ways == ways and (ways == 1 or chosen.granularity == granularity)
         return 0 if as_expected and _maps(region, chosen) and chosen.enabled else -ENXIO
@@ -310,11 +304,8 @@ def decode_reset(region: Region, count: int) -> None:
     if region.stays:
         return
     for _, decoder in sorted(region.targets.items(), reverse=True)[-count:] if count else ():
-        for port in (decoder.port.parent, decoder.port):
-            ref = port.regions.get(region) if port is not None else None
-            if ref is not None:
-                ref.decoder.reset()
-    region.needs_reset = False
+        for port in reversed(list(_way_up(decoder))):
+            port.regions[region].decoder.reset()
 
 
 # --- detaching
@@ -343,8 +334,8 @@ def cxl_decoder_detach(decoder: EndpointDecoder) -> None:
 def _cancel_auto_attach(decoder: EndpointDecoder) -> None:
     """A region that never became whole forgets the decoder."""
     for region in [device for device in decoder.bus.devices.values() if isinstance(device, Region)]:
-        if region.targets.get(decoder.pos) is decoder:
-            del region.targets[decoder.pos]
+        for pos in [pos for pos, target in region.targets.items() if target is decoder]:
+            del region.targets[pos]
             decoder.pos = -1
 
 
@@ -354,9 +345,10 @@ def _port_detach(port: Port, region: Region, decoder: EndpointDecoder) -> None:
     Linux: ``cxl_port_detach_region``.
     """
     ref = port.regions.get(region)
-    if ref is None or decoder not in ref.endpoints:
+    if ref is None or (ref.decoder is not decoder and decoder not in ref.endpoints):
         return
-    del ref.endpoints[decoder]
-    if not ref.endpoints:
+    ref.endpoints.pop(decoder, None)
+    ref.nr_eps -= 1
+    if not ref.nr_eps:
         ref.decoder.region = None
         del port.regions[region]

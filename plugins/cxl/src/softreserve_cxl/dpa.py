@@ -71,8 +71,6 @@ def _cxl_dpa_free(decoder: EndpointDecoder) -> int:
 
 def _cxl_dpa_alloc(decoder: EndpointDecoder, size: int) -> int:
     """Take the lowest free memory of the partition; what is free in those before it is lost."""
-    if decoder.region is not None or decoder.enabled:
-        return -EBUSY
     if decoder.part is None:
         return decoder.by_partition(-EBUSY, -EINVAL)
     partitions = decoder.memdev.partitions

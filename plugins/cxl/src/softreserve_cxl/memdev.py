@@ -5,7 +5,7 @@ Left out is what goes through a device's mailbox: labels, health, firmware, pois
 
 from __future__ import annotations
 
-from errno import EINVAL, ENXIO
+from errno import ENXIO
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -89,6 +89,11 @@ class CxlMemDriver:
         endpoint.endpoint = device.hardware
         device.port = endpoint
         add_port(endpoint)
+        if endpoint.driver is None:
+            text = f"{self.name} {device.name}: {endpoint.name} failed probe"
+            device.bus.system.printk(text, "drivers/cxl/mem.c: devm_cxl_add_endpoint")
+            self.remove(device)
+            return -ENXIO
         return 0
 
     def _parent(self, device: Memdev) -> tuple[Port, Dport] | None:
@@ -105,14 +110,13 @@ class CxlMemDriver:
         """Take the endpoint away."""
         assert isinstance(device, Memdev)
         port = device.port
-        if port is None:
-            return
+        assert port is not None
         for decoder in reversed(port.decoders):
-            if isinstance(decoder, EndpointDecoder):
-                decoder.part = None
-                cxl_decoder_detach(decoder)
-                if decoder.dpa is not None:
-                    dpa.cxl_dpa_release(decoder)
+            assert isinstance(decoder, EndpointDecoder)
+            decoder.part = None
+            cxl_decoder_detach(decoder)
+            if decoder.dpa is not None:
+                dpa.cxl_dpa_release(decoder)
         remove_port(port)
         device.port = None
 
@@ -188,9 +192,13 @@ class CxlPortDriver:
                 size, remainder = divmod(registers.size, registers.ways)
                 first = base + registers.skip
                 if remainder:
-                    return -ENXIO
-                if dpa.cxl_dpa_reserve(decoder, first, size, registers.skip):
-                    return -EINVAL
+                    size_and_ways = f"size: {registers.size:#x} ways: {registers.ways}"
+                    self._error(port, f"{decoder.name}: invalid committed configuration {size_and_ways}")
+                # The kernel's line about memory that cannot be had is worded anew every few releases, and left out.
+                status = -ENXIO if remainder else dpa.cxl_dpa_reserve(decoder, first, size, registers.skip)
+                if status:
+                    self._error(port, f"Failed to initialize {decoder.name}")
+                    return status
                 base = first + size
                 decoder.auto = True
             decoder.more = partial(dpa.files, decoder)
@@ -205,6 +213,9 @@ class CxlPortDriver:
                     function = "drivers/cxl/port.c: discover_region"
                     port.bus.system.log.record(NOT_ASSEMBLED, function, *where, found.name, f"errno {-status}")
         return 0
+
+    def _error(self, port: Port, text: str) -> None:
+        port.bus.system.printk(f"{self.name} {port.name}: {text}", "drivers/cxl/core/hdm.c: init_hdm_decoder")
 
     def remove(self, device: CxlDevice) -> None:
         """Nothing of its own: decoders go with the port."""

@@ -121,7 +121,7 @@ def unregister_region(region: Region) -> None:
     root.bus.unregister(region, root)
     del root.regions[region.id]
     for decoder in list(region.targets.values()):
-        _detach(region, decoder)
+        cxl_decoder_detach(decoder)
     _iomem_release(region)
     ids = memregion_ids(root.bus.system)
     if region.id < root.region_id:
@@ -129,12 +129,6 @@ def unregister_region(region: Region) -> None:
         root.region_id = region.id
     else:
         ids.free(region.id)
-
-
-def _detach(region: Region, decoder: EndpointDecoder) -> None:
-    cxl_decoder_detach(decoder)
-    if region.targets.get(decoder.pos) is decoder:
-        del region.targets[decoder.pos]
 
 
 def _iomem_release(region: Region) -> None:
@@ -234,8 +228,6 @@ def size_store(region: Region, data: bytes) -> int:
 def _alloc_hpa(region: Region, size: int) -> int:
     if region.res is not None:
         return 0 if region.res.size == size else -EBUSY
-    if region.state >= Config.INTERLEAVE_ACTIVE:
-        return -EBUSY
     if not region.ways or not region.granularity or (region.mode == "pmem" and not region.uuid):
         return -ENXIO
     if size % (_ALIGN * region.ways):
@@ -276,7 +268,7 @@ def target_store(region: Region, pos: int, data: bytes) -> int:
     if not text:
         target = region.targets.get(pos)
         if target is not None:
-            _detach(region, target)
+            cxl_decoder_detach(target)
         return len(data)
     decoder = region.bus.devices.get(text)
     if decoder is None:
@@ -329,10 +321,10 @@ def _commit(region: Region) -> int:
 
 
 def _record(region: Region, rule: Rule, function: str) -> None:
-    if region.res is not None:
-        log, after = region.bus.system.log, f"{region.mode}, {region.ways} way{'s' * (region.ways > 1)}"
-        source = f"{_FILE}: {function}"
-        log.record(rule.of(region.name), source, region.res.start, region.res.end + 1, region.name, after)
+    assert region.res is not None
+    log, after = region.bus.system.log, f"{region.mode}, {region.ways} way{'s' * (region.ways > 1)}"
+    source = f"{_FILE}: {function}"
+    log.record(rule.of(region.name), source, region.res.start, region.res.end + 1, region.name, after)
 
 
 # --- committed before
@@ -351,8 +343,6 @@ def cxl_add_to_region(decoder: EndpointDecoder) -> int:
     region = next((found for found in root.regions.values() if _is_at(found, start, end)), None)
     if region is None:
         region = _construct_region(root, decoder)
-    if region is None:
-        return -EBUSY
     _attach_target(region, decoder, -1)
     if region.state == Config.COMMIT:
         _record(region, REGION_MADE, "construct_region")
@@ -364,10 +354,9 @@ def _is_at(region: Region, start: int, end: int) -> bool:
     return region.res is not None and (region.res.start, region.res.end + 1) == (start, end)
 
 
-def _construct_region(root: RootDecoder, decoder: EndpointDecoder) -> Region | None:
+def _construct_region(root: RootDecoder, decoder: EndpointDecoder) -> Region:
     """An empty region where the decoder decodes, over whatever lies there. Linux: ``construct_region``."""
-    if decoder.part is None:
-        return None
+    assert decoder.part is not None
     region = create_region(root, decoder.part, root.region_id)
     assert region is not None
     region.auto = True
@@ -401,7 +390,7 @@ class CxlRegionDriver:
     def probe(self, device: CxlDevice) -> int:
         """Bind: 0, or -ENXIO where the region is not committed. Linux: ``cxl_region_probe``."""
         assert isinstance(device, Region)
-        if device.state < Config.COMMIT or device.needs_reset:
+        if device.state < Config.COMMIT:
             return -ENXIO
         res = device.res
         if device.mode != "ram" or res is None:

@@ -404,7 +404,6 @@ class Region(CxlDevice):
         #: Whether it was made of decoders that were committed before this kernel.
         self.auto = False
         self.locked = root.locked
-        self.needs_reset = False
 
     @property
     def stays(self) -> bool:
@@ -415,11 +414,13 @@ class Region(CxlDevice):
 class RegionRef:
     """What a region has of a port: a decoder, and the endpoints that are reached by it. Linux: the same struct."""
 
-    __slots__ = ("decoder", "endpoints", "nr_targets", "nr_targets_set")
+    __slots__ = ("decoder", "endpoints", "nr_eps", "nr_targets", "nr_targets_set")
 
     def __init__(self, decoder: Decoder) -> None:
         self.decoder = decoder
-        #: Decoders of the devices, in the order of attaching.
+        #: Decoders of the devices below a bridge, in the order of attaching.
         self.endpoints: dict[EndpointDecoder, None] = {}
+        #: How often something was attached; counts at endpoints, too.
+        self.nr_eps = 0
         self.nr_targets = 1
         self.nr_targets_set = 0
