@@ -124,6 +124,57 @@ def test_before_6_7_x86_had_rules_and_words_of_its_own(cmdline: str, ranges: lis
 @pytest.mark.parametrize(
     ("cmdline", "lines"),
     [
+        # the ordinary form comes to nothing, so ",high" counts
+        (
+            "crashkernel=8G-:64M crashkernel=192M,high crashkernel=0,low",
+            [
+                "crashkernel size resulted in zero bytes",
+                "Reserving 192MB of memory at 4912MB for crashkernel (System RAM: 3055MB)",
+            ],
+        ),
+        ("crashkernel=2G", ["crashkernel reservation failed - No suitable area found."]),
+        (
+            "crashkernel=192M,high crashkernel=2G,low",
+            ["Cannot reserve 2048MB crashkernel low memory, please try smaller size."],
+        ),
+        # 128 Ki slabs of 2 KiB, and 8 MiB: from 1776 MiB on, the next multiple of 16 MiB below 2 GiB - 264 MiB
+        (
+            "crashkernel=192M,high swiotlb=force swiotlb=131001",
+            [
+                "Reserving 264MB of low memory at 1776MB for crashkernel (low RAM limit: 3055MB)",
+                "Reserving 192MB of memory at 4912MB for crashkernel (System RAM: 3055MB)",
+            ],
+        ),
+    ],
+)
+def test_before_6_7_x86_said_in_its_own_words_what_became_of_it(cmdline: str, lines: list[str]) -> None:
+    """``arch/x86/kernel/setup.c: reserve_crashkernel``, ``reserve_crashkernel_low`` of 6.1."""
+    system = booted(cmdline, "6.1")
+    assert said(system) == lines
+    assert len(kept(system)) == sum(line.startswith("Reserving") for line in lines)
+
+
+def test_a_kernel_without_crash_dumps_keeps_nothing_for_one() -> None:
+    system = booted("crashkernel=192M", CRASH_DUMP="n")
+    assert (kept(system), said(system)) == (NOTHING, NOTHING)
+
+
+def test_high_memory_is_given_back_where_there_is_no_low_memory_for_it() -> None:
+    """``kernel/crash_reserve.c: reserve_crashkernel_generic``."""
+    system = booted("crashkernel=192M,high crashkernel=2G,low")
+    assert said(system) == ["cannot allocate crashkernel low memory (size:0x80000000)."]
+    assert kept(system) == NOTHING
+
+
+def test_contiguous_memory_of_a_crash_kernel_is_halved_until_it_fits_into_four_ranges() -> None:
+    """``reserve_crashkernel_cma``: 1 GiB is nowhere in one piece; three times 512 MiB are, then 256 MiB."""
+    last = said(booted("crashkernel=64M crashkernel=8G,cma"))[-1]
+    assert last == "crashkernel CMA reservation failed: 8192 MB requested, 1792 MB reserved in 4 ranges"
+
+
+@pytest.mark.parametrize(
+    ("cmdline", "lines"),
+    [
         ("", NOTHING),
         ("cma=64M", ["cma: Reserved 64 MiB at 0x0000000100000000"]),
         ("cma=64M@0-2G", ["cma: Reserved 64 MiB at 0x000000007c000000"]),

@@ -181,3 +181,32 @@ def test_domains_stay_where_they_cannot_follow_the_emulated_nodes() -> None:
     assert fixed({0: 0, 1: 0}, 1, off=True)[0] == -1
     assert fixed({0: 0, 1: 5}, 1) == (-1, {0: 0})
     assert fixed({0: 0, 1: 0}, 2, nodes_shift=1) == (-1, {0: 0, 1: 1})
+
+
+def test_a_table_of_domains_that_is_not_used_stays() -> None:
+    """``fix_pxm_node_maps``: with ``srat_disabled()`` there is nothing to do."""
+    state = NumaState(EventLog(), Kernel("6.12", "x86_64", config={"NUMA": "y", "NODES_SHIFT": 6}))
+    state.acpi_map_pxm_to_node(3)
+    state.srat_disabled = True
+    assert (fix_pxm_node_maps(state, {0: 0, 1: 0}, 1), state.node_pxms()) == (0, {0: 3})
+
+
+def test_nodes_stay_physical_where_the_last_emulated_one_has_no_domain() -> None:
+    """``numa_emulation``: ``fix_pxm_node_maps`` fails, nothing was committed yet."""
+    boot = Boot("6.12", "2U", (0, 0, 1024), (1, 1024, 2048))
+    boot.state.acpi_map_pxm_to_node(4)
+    boot.run()
+    assert boot.nodes == [(0, 0, 1024), (1, 1024, 2048)]
+    assert boot.state.parsed == {0, 1}
+    assert boot.cpus == {}
+
+
+@RELEASES
+def test_more_emulated_blocks_than_two_for_every_node_are_too_many(release: str) -> None:
+    """``emu_setup_memblk``: 9024 MiB in 200 parts are 45 MiB each, made 64 MiB: 141, of which 128 have room."""
+    boot = Boot(release, "200U", (0, 0, 9024)).run()
+    assert boot.log.lines[0] == "Fake node size 45MB too small, increasing to 64MB"
+    faked = [line for line in boot.log.lines if line.startswith("Faking node ")]
+    assert (len(faked), faked[-1].split(" at ")[0]) == (128, "Faking node 63")
+    assert "NUMA: Too many emulated memblks, failing emulation" in boot.log.lines
+    assert boot.nodes == [(0, 0, 9024)]

@@ -265,3 +265,61 @@ def test_children_stay_inside_their_parent_sorted_and_disjoint(ops: list[tuple[b
         answer = region_intersects(t.root, start, 3, IORESOURCE_MEM, IORES_DESC_NONE)
         expected = REGION_INTERSECTS if covered & set(range(start, start + 3)) else REGION_DISJOINT
         assert answer == expected
+
+
+def test_what_is_in_the_tree_is_not_expanded() -> None:
+    """``insert_resource_expand_to_fit``: it has a parent already."""
+    t, log = tree(), EventLog()
+    window = soft(0x1000, 0x1FFF)
+    assert insert_resource(t.root, window) == 0
+    insert_resource_expand_to_fit(t.root, window, log)
+    assert (t.lines(), log.lines) == (["00001000-00001fff : Soft Reserved"], [])
+    assert (window.sibling, t.root.sibling) == (None, None)
+
+
+def test_memory_outside_the_tree_is_not_given_back() -> None:
+    """``release_mem_region_adjustable``: a root that does not hold the range."""
+    root = Resource(0, 0xFFFF, "root", IORESOURCE_MEM)
+    ram = request_region(root, 0x8000, 0x8000, "System RAM")
+    assert ram is not None
+    release_mem_region_adjustable(root, 0xF000, 0x2000)
+    assert (ram.start, ram.end) == (0x8000, 0xFFFF)
+
+
+def test_giving_back_what_is_not_there_is_quiet_without_a_log() -> None:
+    t = tree()
+    release_region(t.root, 0x1000, 0x1000)
+    assert t.lines() == []
+
+
+def test_filling_is_clipped_without_a_log_too() -> None:
+    root = Resource(0x1000, 0x1FFF, "root", IORESOURCE_MEM)
+    reserve_region_with_split(root, 0x3000, 0x3FFF, "Reserved")
+    assert root.children == []
+    reserve_region_with_split(root, 0x0, 0x17FF, "Reserved")
+    assert [(res.start, res.end) for res in root.children] == [(0x1000, 0x17FF)]
+
+
+def test_walking_from_the_top_ends_with_the_first_answer() -> None:
+    t = tree()
+    for at in (0x0, 0x4000, 0x8000):
+        insert_resource(t.root, Resource(at, at + 0xFFF, "System RAM", RAM))
+    seen: list[int] = []
+
+    def until_the_second(res: Resource) -> int:
+        seen.append(res.start)
+        return 7 if res.start == 0x4000 else 0
+
+    assert walk_system_ram_res_rev(t.root, 0, 0xFFFF, until_the_second) == 7
+    assert seen == [0x8000, 0x4000]
+
+
+def test_a_region_beside_one_that_passes_2_64_is_found() -> None:
+    """``__release_region`` passes over every sibling that does not hold the range, in whatever order they are."""
+    t = tree()
+    wrapped = soft(0x4000, 0x4FFF)
+    assert insert_resource(t.root, wrapped) == 0
+    assert adjust_resource(wrapped, 0x8000, -0x7000 & U64_MAX) == 0
+    assert request_region(t.root, 0x9000, 0x1000, "kept") is not None
+    release_region(t.root, 0x9000, 0x1000)
+    assert [res.name for res in t.root.children] == ["Soft Reserved"]

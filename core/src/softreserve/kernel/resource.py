@@ -506,9 +506,7 @@ def _cover(root: Resource, res: Resource, start: int, end: int, flags: int, desc
 
 
 def _find_next_iomem_res(root: Resource, start: int, end: int, flags: int, desc: int) -> Resource | int:
-    """The lowest matching resource in ``start`` to ``end`` (inclusive), clipped to it, or ``-errno``."""
-    if start >= end:
-        return -EINVAL
+    """The lowest matching resource in ``start`` to ``end`` (inclusive, above ``start``), clipped to it, or -ENODEV."""
     for res in _reaching(root, start):
         if res.start > end:
             break
