@@ -670,3 +670,20 @@ def test_only_known_policies_are_taken() -> None:
     assert system.sysfs.write(path, b"sometimes") == -EINVAL
     assert system.sysfs.write(path, b"online_movable\n") == 15
     assert system.sysfs.read(path) == b"online_movable\n"
+
+
+def test_a_direct_map_that_begins_behind_all_memory_takes_none() -> None:
+    """``mhp_get_pluggable_range``."""
+    system = boot_memory()
+    system.memory.mappable_range = (GIB, 4 * GIB - 1)
+    system.memory.physmem_end = GIB - 1
+    assert add(system) == -E2BIG
+    assert system.log.lines[-1].endswith("exceeds maximum addressable range [0x0-0x0]")
+
+
+def test_memory_of_a_group_that_nobody_registered_is_refused() -> None:
+    """``add_memory_resource``; its line in /proc/iomem goes again."""
+    system = boot_memory()
+    before = system.iomem.lines()
+    assert system.memory.add_memory_driver_managed(7, 4 * GIB, BLOCK, KMEM, MHP_NID_IS_MGID) == -EINVAL
+    assert system.iomem.lines() == before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import attrs
 import pytest
 from softreserve.model.efi import EfiDescriptor, EfiMemoryMap
 from softreserve.model.errors import MachineError
@@ -81,3 +82,20 @@ def test_the_hook_answers_for_arm64_only(machine: Make) -> None:
     arm = machine()
     assert loaded.stub_handoff(arm) is not None
     assert loaded.stub_place_image(arm, 1) is not None
+
+
+def test_every_range_that_is_not_empty_has_slots_or_a_reason(machine: Make) -> None:
+    """``randomalloc.c``: with room in mirrored memory no other counts: 1 GiB in steps of 64 KiB, less 48 MiB."""
+    mirrored = md(7, 0x80000000, 0xC0000000, WB | 0x10000)
+    ranges = [md(7, 0x40000000, 0x40000000), md(7, 0x50000000, 0x51000000), mirrored, md(7, 0x200000000, 0x300000000)]
+    found = place_image(machine(cmdline="", efi_map=EfiMemoryMap(ranges), image=LOADED), 1).areas
+    assert [area.slots for area in found] == [0, 16384 - 768 + 1, 0]
+    assert (found[0].why, found[2].why) == ("too small", "not mirrored, and other memory is")
+
+
+def test_a_kernel_that_cannot_be_moved_stays(machine: Make) -> None:
+    still = machine(cmdline="", efi_map=MAP, image=LOADED)
+    plain = attrs.evolve(still.kernel, config={**still.kernel.config, "RANDOMIZE_BASE": "n"})
+    placement = place_image(attrs.evolve(still, kernel=plain), 1)
+    assert placement.address == 0x40200000
+    assert placement.fixed == "the kernel is built without CONFIG_RANDOMIZE_BASE"

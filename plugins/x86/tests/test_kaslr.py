@@ -284,3 +284,28 @@ def test_any_input_gives_an_address_or_a_clear_end(
 @given(st.binary(max_size=200), st.text(max_size=30))
 def test_any_bytes_can_be_a_srat(table: bytes, text: str) -> None:
     assert isinstance(count_immovable_mem_regions(table, text, NEW), tuple)
+
+
+def test_an_area_that_would_be_the_101st_is_dropped() -> None:
+    """``store_slot_info``: what lies behind the huge page of 5 to 6 GiB; what lies before it is the hundredth."""
+    ram = (*(E820Entry(i * 40 * M, 34 * M, 1) for i in range(4, 103)), E820Entry(4608 * M, 3 * G, 1))
+    search = searched(e820=ram, cmdline="hugepagesz=1G hugepages=1")
+    assert len(search.slot_areas) == 100
+    assert search.slot_areas[-1] == (4608 * M, (512 - 32) // 2 + 1)
+
+
+def test_the_search_ends_with_100_areas_in_immovable_memory_too() -> None:
+    """``process_mem_region``."""
+    ram = tuple(E820Entry(i * 64 * M, 48 * M, 1) for i in range(4, 128))
+    search = searched(e820=ram, immovable=((0, 16 * G),))
+    assert len(search.slot_areas) == 100
+    words = "debug: Aborted e820/efi memmap scan when walking immovable regions(slot_areas full)!"
+    assert search.messages[0] == words
+
+
+def test_the_search_ends_with_100_areas_in_the_middle_of_a_range() -> None:
+    """``__process_mem_region``: cut by the data that a loader left every 64 MiB."""
+    left = tuple(SetupData(i * 64 * M, 0, 4096) for i in range(2, 130))
+    search = searched(e820=(E820Entry(M, 16 * G, 1),), setup_data=left)
+    assert len(search.slot_areas) == 100
+    assert search.messages[0] == "debug: Aborted e820/efi memmap scan (slot_areas full)!"

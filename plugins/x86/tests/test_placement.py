@@ -205,3 +205,23 @@ def test_an_image_of_unknown_size_is_an_error() -> None:
 def test_the_stub_needs_a_map() -> None:
     with pytest.raises(MachineError, match="EFI memory map"):
         place_image(attrs.evolve(machine(*TWO_NODES), efi_map=None), 0)
+
+
+def test_mirrored_memory_with_room_rules_out_all_other_for_the_stub() -> None:
+    """``drivers/firmware/efi/libstub/randomalloc.c``; a descriptor without pages is not worth a word."""
+    mirrored = free(4 * G, G, int(EfiAttribute.MORE_RELIABLE))
+    placement = place_image(machine(free(2 * G, 0), mirrored, free(8 * G, G)), 0)
+    assert whys(placement) == ["candidate", "not MORE_RELIABLE, and other memory with room is"]
+    assert placement.address == 4 * G
+
+
+@pytest.mark.parametrize(
+    ("text", "fixed"),
+    [
+        ("nokaslr", "nokaslr is on the command line"),
+        ("memmap=1M$1G,1M$2G,1M$3G,1M$4G,1M$5G", "more ranges in memmap= than can be avoided"),
+    ],
+)
+def test_some_words_stop_the_decompressor_from_randomizing(text: str, fixed: str) -> None:
+    placement = place_image(machine(*TWO_NODES, text=text, boot="loader"), 5)
+    assert (placement.address, placement.fixed) == (16 * M, fixed)
