@@ -193,6 +193,16 @@ def test_a_region_by_hand(boot_cxl: Boot) -> None:
     assert system.sysfs.node(f"{BUS}/dax_region0", follow=True) is not None
 
 
+def test_a_device_below_a_bridge_without_its_driver_is_refused(boot_cxl: Boot) -> None:
+    """As recorded on 7.3."""
+    system = boot_cxl()
+    drivers = "/sys/bus/cxl/drivers"
+    assert system.sysfs.write(f"{drivers}/cxl_mem/unbind", b"mem0") == 4
+    assert system.sysfs.write(f"{drivers}/cxl_port/unbind", b"port1") == 5
+    assert system.sysfs.write(f"{drivers}/cxl_mem/bind", b"mem0") == -ENXIO
+    assert system.sysfs.write(f"{drivers}/cxl_port/bind", b"port1") == 5
+
+
 def test_a_region_that_comes_and_goes_is_in_the_log_of_events(boot_cxl: Boot) -> None:
     """What ``explain`` tells of its bytes."""
     system = boot_cxl()

@@ -76,10 +76,10 @@ class CxlMemDriver:
     number = DEVICE_MEMORY_EXPANDER
 
     def probe(self, device: CxlDevice) -> int:
-        """Bind: 0, or -ENXIO where the root is not there. Linux: ``cxl_mem_probe``."""
+        """Bind: 0, or -ENXIO where the root is not there or the host bridge has no driver. Linux: ``cxl_mem_probe``."""
         assert isinstance(device, Memdev)
         found = self._parent(device)
-        if found is None:
+        if found is None or found[0].driver is None:
             return -ENXIO
         port, dport = found
         if dport.number not in port.dports:
