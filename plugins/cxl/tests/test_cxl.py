@@ -201,6 +201,18 @@ def test_a_device_below_a_bridge_without_its_driver_is_refused(boot_cxl: Boot) -
     assert system.sysfs.write(f"{drivers}/cxl_port/unbind", b"port1") == 5
     assert system.sysfs.write(f"{drivers}/cxl_mem/bind", b"mem0") == -ENXIO
     assert system.sysfs.write(f"{drivers}/cxl_port/bind", b"port1") == 5
+    assert [name for name in devices(system) if name.startswith("decoder")] == ["decoder0.0"]
+    assert system.sysfs.write(f"{drivers}/cxl_mem/bind", b"mem0") == 4
+    assert "decoder1.0" in devices(system)
+
+
+@pytest.mark.parametrize("release", ["6.12", "7.3"])
+def test_a_bridge_that_loses_its_driver_takes_all_below_it_along(boot_cxl: Boot, release: str) -> None:
+    """By hand from ``drivers/cxl/core/port.c``: what is managed by the port goes with its driver."""
+    system = boot_cxl(release)
+    make(system)
+    assert system.sysfs.write("/sys/bus/cxl/drivers/cxl_port/unbind", b"port1") == 5
+    assert devices(system) == ["decoder0.0", "mem0", "port1", "region0", "root0"]
 
 
 def test_a_region_that_comes_and_goes_is_in_the_log_of_events(boot_cxl: Boot) -> None:

@@ -218,4 +218,14 @@ class CxlPortDriver:
         port.bus.system.printk(f"{self.name} {port.name}: {text}", "drivers/cxl/core/hdm.c: init_hdm_decoder")
 
     def remove(self, device: CxlDevice) -> None:
-        """Nothing of its own: decoders go with the port."""
+        """Devices below a host bridge lose their drivers, its decoders go; those of an endpoint go with the port."""
+        assert isinstance(device, Port)
+        if device.endpoint is not None:
+            return
+        for memdev in list(device.bus.devices.values()):
+            if isinstance(memdev, Memdev) and memdev.port is not None and memdev.port.parent is device:
+                device.bus.device_release_driver(memdev)
+        for decoder in reversed(device.decoders):
+            decoder.unregister()
+        device.decoders.clear()
+        device.dports.clear()
