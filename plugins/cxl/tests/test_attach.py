@@ -13,6 +13,7 @@ from cxl_machine import BUS, DEVICE, GIB, MIB, Boot, bridge, cedt, make, prepare
 from softreserve.kernel.resource import IORESOURCE_MEM, Resource, insert_resource
 from softreserve.kernel.system import System
 from softreserve.model.cxl import CxlDecoder, CxlHostBridge, CxlMemdev, CxlRootPort
+from softreserve.plugins.hooks import hooks_of
 
 QUARTER = 256 * MIB
 
@@ -333,6 +334,21 @@ def test_a_locked_region_outlives_its_devices(boot_cxl: Boot) -> None:
     assert driver(system, "bind")
     assert (read(system, "region0/commit"), read(system, "region0/target0")) == ("1", "decoder2.0")
     assert (read(system, "decoder2.0/start"), read(system, "decoder2.0/size")) == ("0x200000000", "0x40000000")
+
+
+@pytest.mark.parametrize(("release", "count"), [("6.12", "0"), ("7.3", "1")])
+def test_kernels_that_do_not_know_of_locks_take_their_decoders_for_free(
+    boot_cxl: Boot, release: str, count: str
+) -> None:
+    """``drivers/cxl/core/hdm.c: cxl_decoder_reset``; the registers take no writes, so the next kernel finds them."""
+    decoder = CxlDecoder(8 * GIB, GIB, locked=True)
+    found = firmware_bridge(decoder._replace(targets=(0,)), memdevs=[[decoder]])
+    system = boot_cxl(release, cxl=[found])
+    write(system, "region0/commit", 0)
+    assert [read(system, f"{port}/decoders_committed") for port in ("port1", "endpoint2")] == [count, count]
+    left = hooks_of(system).kexec_hardware(system, system.machine)
+    assert left is not None
+    assert left.cxl == (found,)
 
 
 def test_targets_are_shown_up_to_the_first_that_is_not_there(boot_cxl: Boot) -> None:

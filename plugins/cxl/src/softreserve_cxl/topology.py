@@ -117,6 +117,11 @@ def remove_port(port: Port) -> None:
     port.bus.port_ids.free(port.id)
 
 
+def _stays(device: Decoder | Region) -> bool:
+    """Whether it is locked, and the kernel minds that."""
+    return device.locked and device.bus.system.kernel.has(behaviours.CXL_LOCKED_REGIONS)
+
+
 class Decoder(CxlDevice):
     """A decoder: ``size`` bytes from ``start`` on go to its targets. Linux: ``struct cxl_decoder``."""
 
@@ -192,16 +197,20 @@ class Decoder(CxlDevice):
         registers.ways, registers.granularity = self.ways, self.granularity
 
     def reset(self) -> None:
-        """Stop decoding; decoders that were left above go with it. Linux: ``cxl_decoder_reset``."""
-        if self.registers is None or not self.enabled or self.locked:
+        """Stop decoding; decoders that were left above go with it. Linux: ``cxl_decoder_reset``.
+
+        Registers that are locked take no writes; older kernels do not mind, and think that they did.
+        """
+        if self.registers is None or not self.enabled or _stays(self):
             return
         if self.port.commit_end == self.id:
             self.port.commit_end -= 1
             for below in reversed(self.port.decoders[: self.id]):
                 if self.port.commit_end == below.id and not below.enabled:
                     self.port.commit_end -= 1
-        self.registers.committed = False
-        self.registers.start = self.registers.size = 0
+        if not self.locked:
+            self.registers.committed = False
+            self.registers.start = self.registers.size = 0
         self.enabled = False
 
 
@@ -408,7 +417,7 @@ class Region(CxlDevice):
     @property
     def stays(self) -> bool:
         """Whether a locked decoder keeps it from ever being reset."""
-        return self.locked and self.bus.system.kernel.has(behaviours.CXL_LOCKED_REGIONS)
+        return _stays(self)
 
 
 class RegionRef:
