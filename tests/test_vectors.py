@@ -32,10 +32,10 @@ def test_kernel_functions_are_recomputed(path: Path) -> None:
 
 
 def test_a_result_that_was_cut_off_is_computed_all_the_same(tmp_path: Path) -> None:
-    path = tmp_path / "resource-tree.jsonl"
-    path.write_text('{"id": 7, "in": {"ops": []}}\n')
+    path = tmp_path / "heap-sort.jsonl"
+    path.write_text('{"id": 7, "in": {"keys": [2, 1]}}\n')
     out = tmp_path / "out.jsonl"
-    assert run_vectors.run(path, "resource-tree", out, show=0) == 0
+    assert run_vectors.run(path, "heap-sort", out, show=0) == 0
     assert out.read_text().startswith('{"id":7,"')
 
 
