@@ -11,7 +11,7 @@ import cases
 import pytest
 from softreserve.cli import main
 from softreserve.config import load
-from softreserve.config.dmesg import read_dmesg
+from softreserve.config.log import read_log
 from softreserve.model.scenario import Scenario
 from softreserve.plugins.hooks import installed
 
@@ -83,7 +83,7 @@ def test_a_log_of_a_recorded_boot_is_read(recorded: tuple[Scenario, list[str]], 
     scenario, said = recorded
     path = tmp_path / "boot.log"
     path.write_text(FORMS[form](said), "utf-16-le" if form == "UTF-16" else "utf-8", newline="")
-    read = read_dmesg(str(path))
+    read = read_log(str(path))
     machine, expected = read.machine, scenario.machine
     maps = ([attrs.astuple(d)[:4] for d in of.efi_map or ()] for of in (machine, expected))
     assert next(maps) == next(maps)
@@ -95,7 +95,7 @@ def test_a_log_of_a_recorded_boot_is_read(recorded: tuple[Scenario, list[str]], 
     )
     if form != "dmesg -t":
         path.write_text(FORMS["dmesg -t"](said))
-        assert attrs.evolve(read, path=None) == attrs.evolve(read_dmesg(str(path)), path=None)
+        assert attrs.evolve(read, path=None) == attrs.evolve(read_log(str(path)), path=None)
 
 
 LOG = """\

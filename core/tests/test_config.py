@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from softreserve.config import example_names, load
 from softreserve.config.builds import default_config, rebuilt
-from softreserve.config.dmesg import parse_dmesg
+from softreserve.config.log import parse_log
 from softreserve.config.reader import parse_size
 from softreserve.config.toml_lines import find_keys
 from softreserve.model.acpi.hmat_tables import Hmat, Locality
@@ -531,7 +531,7 @@ def missing(scenario: Scenario) -> list[str]:
 
 
 def test_a_log_without_an_efi_map_gives_the_loaders_table() -> None:
-    scenario = parse_dmesg(DMESG)
+    scenario = parse_log(DMESG)
     machine = scenario.machine
     assert (machine.arch, machine.boot, machine.cpus, machine.hypervisor) == ("x86_64", "loader", 4, True)
     assert machine.cmdline.text == "BOOT_IMAGE=/vmlinuz quiet"
@@ -553,11 +553,11 @@ def test_a_command_line_over_several_lines_of_the_log_is_one() -> None:
     pieces = ["quiet a=1 \\", "b=2 \\", "c=3 \\x"]
     lines = "\n".join(f"Kernel command line: {piece}" for piece in pieces)
     text = ARM64.replace("[    0.000000] Kernel command line: quiet", lines)
-    assert parse_dmesg(text).machine.cmdline.text == "quiet a=1 b=2 c=3 \\x"
+    assert parse_log(text).machine.cmdline.text == "quiet a=1 b=2 c=3 \\x"
 
 
 def test_a_log_with_efi_debug_gives_the_firmwares_map() -> None:
-    scenario = parse_dmesg(DMESG + DMESG_MAP)
+    scenario = parse_log(DMESG + DMESG_MAP)
     assert scenario.machine.boot == "stub"
     assert scenario.machine.e820 is None
     assert len(scenario.machine.efi_map or ()) == 2
@@ -573,7 +573,7 @@ def test_a_log_with_efi_debug_gives_the_firmwares_map() -> None:
     ],
 )
 def test_e820_stands_in_for_an_efi_map_that_is_not_whole(efi_map: str, why: str) -> None:
-    scenario = parse_dmesg(DMESG + efi_map)
+    scenario = parse_log(DMESG + efi_map)
     assert (scenario.machine.boot, scenario.machine.efi_map) == ("loader", None)
     assert len(scenario.machine.e820 or ()) == 2
     assert why in str(scenario.gaps[0])
@@ -591,14 +591,14 @@ BIOS-e820: [mem 0x0000000100000000-0x000000013fffffff]  persistent RAM (type 12)
 
 
 def test_newer_kernels_name_types_anew_and_print_gaps() -> None:
-    assert [entry.type for entry in parse_dmesg(NEW_E820).machine.e820 or ()] == [1, 2, 12]
+    assert [entry.type for entry in parse_log(NEW_E820).machine.e820 or ()] == [1, 2, 12]
     for number in (2, 3, 4, 5):
         lines = NEW_E820.splitlines(keepends=True)
         del lines[number - 1]
         with pytest.raises(InputError, match=r"its e820 table is not whole: nothing tells of 0x"):
-            parse_dmesg("".join(lines))
+            parse_log("".join(lines))
     with pytest.raises(InputError, match="line 3: no range of memory"):
-        parse_dmesg(NEW_E820.replace("0x00000000000fffff]", "0x0000000000000000]"))
+        parse_log(NEW_E820.replace("0x00000000000fffff]", "0x0000000000000000]"))
 
 
 ARM64 = """\
@@ -616,7 +616,7 @@ ARM64 = """\
 
 @pytest.mark.usefixtures("two_architectures")
 def test_page_size_and_architecture_are_read_from_what_the_kernel_says_of_itself() -> None:
-    scenario = parse_dmesg(ARM64)
+    scenario = parse_log(ARM64)
     assert (scenario.machine.arch, scenario.machine.kernel.page_size) == ("arm64", 65536)
     assert scenario.machine.kernel.config["ARM64_64K_PAGES"] == "y"
     assert missing(scenario) == [
@@ -629,10 +629,10 @@ def test_page_size_and_architecture_are_read_from_what_the_kernel_says_of_itself
 def test_a_map_that_ends_before_the_memory_does_is_refused_where_nothing_stands_in_for_it() -> None:
     text = ARM64.replace("-0x000000007fffffff]", "-0x00000000ffffffff]")
     with pytest.raises(InputError, match="its EFI map is not whole: it lacks 0xc0000000-0xffffffff"):
-        parse_dmesg(text)
+        parse_log(text)
     text = DMESG + "[    0.000000]   node   0: [mem 0x0000000000001000-0x000000007fffffff]\n"
     with pytest.raises(InputError, match="its e820 table is not whole: it lacks 0xa0000-0x7fffffff"):
-        parse_dmesg(text)
+        parse_log(text)
 
 
 @pytest.mark.parametrize(
@@ -647,7 +647,7 @@ def test_a_map_that_ends_before_the_memory_does_is_refused_where_nothing_stands_
 )
 def test_a_log_is_read_as_that_of_the_architecture_that_wrote_it(mark: str, arch: str) -> None:
     text = ARM64.split("\n", 1)[1] + mark
-    assert parse_dmesg(text).machine.arch == arch
+    assert parse_log(text).machine.arch == arch
 
 
 @pytest.mark.parametrize(
@@ -662,13 +662,13 @@ def test_a_log_is_read_as_that_of_the_architecture_that_wrote_it(mark: str, arch
 )
 def test_release_and_compiler_tell_the_architecture(version: str, arch: str) -> None:
     text = ARM64.split("\n", 1)[1].replace("6.12.1-custom (x)", version)
-    assert parse_dmesg(text).machine.arch == arch
+    assert parse_log(text).machine.arch == arch
 
 
 @pytest.mark.usefixtures("two_architectures")
 def test_what_a_log_does_not_tell_is_said_to_be_assumed() -> None:
     text = "Linux version 6.12.1-custom (x)\nefi:   0x000040000000-0x00007fffffff [Conventional|   |WB|  |  |  ]\n"
-    assert missing(parse_dmesg(text)) == [
+    assert missing(parse_log(text)) == [
         "the architecture",
         "the command line",
         "the number of CPUs",
@@ -682,21 +682,21 @@ def test_what_a_log_does_not_tell_is_said_to_be_assumed() -> None:
 
 def test_tables_that_the_log_names_and_nobody_has_are_missing() -> None:
     listed = DMESG + "[    0.0] ACPI: HMAT 0x000000007F77B000 0001F0 (v02 BOCHS  BXPC     00000001 BXPC 00000001)\n"
-    assert "the ACPI tables HMAT (--acpi DIR)" in missing(parse_dmesg(listed))
-    assert "the ACPI tables HMAT (--acpi DIR)" in missing(parse_dmesg(listed, {"SRAT": b""}))
-    assert not any("ACPI" in part for part in missing(parse_dmesg(listed, {"HMAT": b""})))
+    assert "the ACPI tables HMAT (--acpi DIR)" in missing(parse_log(listed))
+    assert "the ACPI tables HMAT (--acpi DIR)" in missing(parse_log(listed, {"SRAT": b""}))
+    assert not any("ACPI" in part for part in missing(parse_log(listed, {"HMAT": b""})))
 
 
 def test_the_last_boot_of_a_log_counts() -> None:
     first = DMESG.replace("4 CPUs", "8 CPUs").replace("quiet", "loud")
-    scenario = parse_dmesg(first + DMESG)
+    scenario = parse_log(first + DMESG)
     assert (scenario.machine.cpus, scenario.machine.cmdline.text) == (4, "BOOT_IMAGE=/vmlinuz quiet")
     assert len(scenario.machine.e820 or ()) == 2
     assert "the other boots" in missing(scenario)
 
 
 def test_messages_that_were_lost_are_said() -> None:
-    scenario = parse_dmesg(DMESG + "** 12 printk messages dropped **\n")
+    scenario = parse_log(DMESG + "** 12 printk messages dropped **\n")
     assert "some messages" in missing(scenario)
 
 
@@ -717,7 +717,7 @@ def test_messages_that_were_lost_are_said() -> None:
 )
 def test_a_line_of_a_map_that_cannot_be_read_is_a_mistake(line: str) -> None:
     with pytest.raises(InputError, match="line 10: "):
-        parse_dmesg(DMESG + line + "\n")
+        parse_log(DMESG + line + "\n")
 
 
 @pytest.mark.parametrize(
@@ -731,11 +731,11 @@ def test_a_line_of_a_map_that_cannot_be_read_is_a_mistake(line: str) -> None:
     ],
 )
 def test_lines_that_only_look_like_a_map_are_passed_over(line: str) -> None:
-    assert parse_dmesg(DMESG + f"[    0.000000] {line}\n").machine == parse_dmesg(DMESG).machine
+    assert parse_log(DMESG + f"[    0.000000] {line}\n").machine == parse_log(DMESG).machine
 
 
 def test_tables_at_hand_are_taken_instead_of_what_the_log_says() -> None:
-    assert parse_dmesg(DMESG, {"SLIT": b""}).machine.acpi == {"SLIT": b""}
+    assert parse_log(DMESG, {"SLIT": b""}).machine.acpi == {"SLIT": b""}
 
 
 @pytest.mark.parametrize(
@@ -751,4 +751,4 @@ def test_tables_at_hand_are_taken_instead_of_what_the_log_says() -> None:
 )
 def test_what_is_no_log_of_a_boot_is_refused(text: str) -> None:
     with pytest.raises((InputError, MachineError)):
-        parse_dmesg(text)
+        parse_log(text)

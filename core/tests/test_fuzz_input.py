@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from softreserve.config import load
-from softreserve.config.dmesg import parse_dmesg
+from softreserve.config.log import parse_log
 from softreserve.config.steps import read_steps
 from softreserve.model.efi_text import parse_efi_memmap
 from softreserve.model.errors import ConfigError, InputError
@@ -111,7 +111,7 @@ def test_a_spoiled_map_is_read_or_refused(text: str) -> None:
 @given(spoiled(LOG))
 def test_a_spoiled_log_is_read_or_refused(text: str) -> None:
     with suppress(InputError):
-        machine = parse_dmesg(text).machine
+        machine = parse_log(text).machine
         assert all(0 <= entry.start < entry.start + entry.size <= 1 << 64 for entry in machine.e820 or ())
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from softreserve.config.dmesg import parse_dmesg
+from softreserve.config.log import parse_log
 from softreserve.model.errors import InputError
 
 LOG = """\
@@ -25,7 +25,7 @@ smp: Brought up 1 node, 2 CPUs
     ],
 )
 def test_the_last_byte_is_part_of_a_range(span: str, start: int, size: int) -> None:
-    e820 = parse_dmesg(LOG.format(span)).machine.e820
+    e820 = parse_log(LOG.format(span)).machine.e820
     assert e820 is not None
     assert (e820[-1].start, e820[-1].size, len(e820)) == (start, size, 2)
 
@@ -40,4 +40,4 @@ def test_the_last_byte_is_part_of_a_range(span: str, start: int, size: int) -> N
 )
 def test_what_is_no_range_is_an_error_of_its_line(span: str) -> None:
     with pytest.raises(InputError, match=r"line 5: .*no range of memory"):
-        parse_dmesg(LOG.format(span))
+        parse_log(LOG.format(span))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from softreserve.config import load
-from softreserve.config.dmesg import read_dmesg
+from softreserve.config.log import read_log
 from softreserve.model.errors import ConfigError, MachineError
 from softreserve.model.kernel import Kernel
 from softreserve.model.machine import Machine
@@ -80,4 +80,4 @@ def test_a_file_s_or_directory_s_name_is_refused_where_it_would_be_the_machine_s
 
     log = tmp_path / f"{EVIL}.log"
     log.write_text("Linux version 6.12\nBIOS-e820: [mem 0x0000000000000000-0x000000000009ffff] usable\n")
-    assert read_dmesg(str(log)).machine.name == "log"  # which nobody chose
+    assert read_log(str(log)).machine.name == "log"  # which nobody chose

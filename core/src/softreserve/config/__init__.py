@@ -69,19 +69,19 @@ def load(spec: StrPath, *, with_steps: bool = True, acpi: StrPath | None = None)
 
 
 def _log(path: str, acpi: StrPath | None) -> Scenario:
-    from softreserve.config.dmesg import read_dmesg
+    from softreserve.config.log import read_log
 
-    return read_dmesg(path, acpi)
+    return read_log(path, acpi)
 
 
 def _recognised(path: str, acpi: StrPath | None) -> Scenario:
     """A log or a machine file, by what stands in it."""
-    from softreserve.config.dmesg import is_log, read_dmesg
+    from softreserve.config.log import is_log, read_log
     from softreserve.config.reader import path_words, read_bytes
 
     data = read_bytes(path)
     if is_log(data):
-        return read_dmesg(path, acpi, data)
+        return read_log(path, acpi, data)
     if not _TOML.search(data):
         raise InputError("neither a kernel log nor a machine file (TOML)", path=path_words(path))
     if acpi is not None:

@@ -1,0 +1,102 @@
+"""A machine from a kernel log (``dmesg``, best with ``efi=debug``): map, command line, release, nodes, CPUs.
+
+A log says some things, and not others. What it does not say and an answer may need is a
+:class:`~softreserve.model.scenario.Gap`; a line of a memory map that cannot be read is a mistake.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from pathlib import Path
+from typing import Final
+
+from softreserve.config.acpi_files import read_acpi
+from softreserve.config.acpi_schema import Acpi, build_acpi
+from softreserve.config.log.content import log_text
+from softreserve.config.log.kernel import read_arch, read_cmdline, read_kernel
+from softreserve.config.log.maps import LOOKS_LIKE_MAP, MAP_LINES, read_maps, refuse_unread
+from softreserve.config.log.messages import VERSION, Messages
+from softreserve.config.log.tables import SRAT_LINES, read_cpus, read_srat, unknown_tables
+from softreserve.config.parts import IMAGE_GAP
+from softreserve.config.reader import StrPath, path_words, read_bytes
+from softreserve.model.errors import InputError
+from softreserve.model.log_text import log_lines
+from softreserve.model.machine import Machine
+from softreserve.model.names import name_problem
+from softreserve.model.scenario import Scenario
+from softreserve.plugins.architectures import arch_info
+
+__all__ = ["is_log", "parse_log", "read_log"]
+
+_LOST: Final = re.compile(r"\*\* \d+ printk messages dropped|Missed \d+ kernel messages")
+
+
+def is_log(data: bytes) -> bool:
+    """Whether the content of a file is a kernel log, and no machine file that speaks of one."""
+    text = log_text(data)
+    if not any(VERSION.match(line.message) or LOOKS_LIKE_MAP.search(line.line) for line in log_lines(text)):
+        return False
+    try:
+        tomllib.loads(text)
+    except (ValueError, RecursionError):  # ValueError: no TOML, or a number with too many digits
+        return True
+    return False
+
+
+def read_log(source: StrPath, acpi: StrPath | None = None, data: bytes | None = None) -> Scenario:
+    """Read a log from a file or, for ``-``, from standard input; ACPI tables from a directory, if there is one.
+
+    :param data: what stands in it, where somebody has read it already.
+    :raises InputError: no memory map or no release in it; a directory of tables that is not there.
+    """
+    text = log_text(read_bytes(source) if data is None else data)
+    if acpi is not None and not os.path.isdir(acpi):
+        raise InputError("no such directory", path=acpi)
+    tables = read_acpi(acpi) if acpi is not None else None
+    return parse_log(text, tables, path_words(source))
+
+
+def parse_log(text: str, tables: dict[str, bytes] | None = None, path: object = None) -> Scenario:
+    """Make a machine from the text of a log. Without tables, an SRAT is made from what the kernel said of it.
+
+    :raises InputError: no memory map or no release in it, or a line of a map that cannot be read.
+    """
+    log = Messages(text, path)
+    refuse_unread(log, SRAT_LINES)
+    if not log.boots:
+        raise log.error("no line 'Linux version ...' in it: no kernel log, or one that does not begin at the boot")
+    arch = read_arch(log)
+    cmdline = read_cmdline(log)
+    efi_map, e820 = read_maps(log, moved=cmdline.has("memmap"))
+    cpus = read_cpus(log)
+    srat = read_srat(log)
+    name = Path(str(path or "log")).stem
+    machine = Machine(
+        name=name if name_problem(name) is None else "log",
+        kernel=read_kernel(log, arch),
+        cmdline=cmdline,
+        efi_map=efi_map,
+        e820=e820 if efi_map is None else None,
+        acpi=build_acpi(Acpi(srat=srat), arch_info(arch), cpus) if tables is None else tables,
+        cpus=cpus,
+        boot="stub" if efi_map is not None else "loader",
+        hypervisor=log.has("Hypervisor detected"),
+        cpu_vendor="GenuineIntel" if log.has("CPU0: Intel") else "AuthenticAMD",
+        unknown=unknown_tables(log, tables, srat),
+    )
+    _log_gaps(log)
+    return Scenario(machine, path=path_words(str(path)) if path else None, gaps=tuple(log.gaps))
+
+
+def _log_gaps(log: Messages) -> None:
+    """Gaps of the log itself."""
+    log.gaps.append(IMAGE_GAP)
+    if log.boots > 1:
+        log.gap("the other boots", f"the log tells of {log.boots}; the last one is read")
+    lost = len(log.matching(_LOST))
+    if lost:
+        log.gap("some messages", f"{lost} lines say that messages were lost; lines of the maps may be among them")
+    if any(pattern.match(log.said[-1].message) for pattern in (*MAP_LINES, SRAT_LINES[0])):
+        log.gap("the end of the log", "it ends in a memory map, of which there may be more")

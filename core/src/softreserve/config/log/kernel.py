@@ -1,0 +1,87 @@
+"""What a log tells of the kernel that wrote it: release, architecture, size of a page, command line."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Final
+
+from softreserve.config.builds import default_config, page_sizes
+from softreserve.config.log.messages import VERSION, Messages
+from softreserve.config.parts import checked_cmdline
+from softreserve.model.cmdline import CommandLine
+from softreserve.model.errors import InputError, MachineError
+from softreserve.model.kernel import Kernel
+from softreserve.plugins.architectures import arch_infos
+
+__all__ = ["read_arch", "read_cmdline", "read_kernel"]
+
+_CMDLINE: Final = re.compile(r"(?:Kernel command line|Command line): ?(.*)")
+#: Long command lines go on with the next such line; from 7.0 on.
+_CONTINUED: Final = " \\"
+_HASH: Final = re.compile(r"\S.* hash table entries: \d+ \(order: (\d+), (\d+) bytes")
+#: Releases that Debian builds.
+_DEBIAN: Final = re.compile(r"(?:^\d[\d.]*-\d+|\+(?:deb|bpo)\d+)-(?:cloud-|rt-)?[a-z]+\d+[a-z]*$")
+_PLAIN: Final = re.compile(r"\d+\.\d+(?:\.\d+)?")
+
+
+def read_cmdline(log: Messages) -> CommandLine:
+    """The command line; an empty one, and a gap, where there is none in the log."""
+    pieces: list[str] = []
+    for line in log.said:
+        found = _CMDLINE.match(line.message)
+        if found is not None:
+            pieces.append(found[1])
+            if not found[1].endswith(_CONTINUED):
+                break
+    if not pieces:
+        log.gap("the command line", "an empty one is assumed")
+    return checked_cmdline(" ".join([*(p.removesuffix(_CONTINUED) for p in pieces[:-1]), *pieces[-1:]]), log.path)
+
+
+def read_arch(log: Messages) -> str:
+    """The architecture whose kernel wrote this, by what only its kernels say.
+
+    :raises InputError: one that is not emulated at all.
+    """
+    known = tomllib.loads(Path(__file__).with_name("architectures.toml").read_text())
+    for what, marks in known["refused"].items():
+        if any(re.match(marks, line.message) for line in log.said):
+            raise log.error(f"a log of a {what} kernel; only 64-bit ones are emulated")
+    described = {info.name: info.log_marks for info in arch_infos() if info.log_marks}
+    for arch, marks in {**known["marks"], **described}.items():
+        if any(re.match(marks, line.message) for line in log.said):
+            return str(arch)
+    names: dict[str, str] = {**known["names"], **{arch: arch for arch in described}}
+    version = next(line.message for line in log.said if VERSION.match(line.message))
+    named = re.search(rf"[-._+( ]({'|'.join(map(re.escape, names))})(?![a-z0-9])", version)
+    if named:
+        return names[named[1]]
+    assumed = str(known["assumed"])
+    log.gap("the architecture", f"no line of the log tells it; {assumed} is assumed")
+    return assumed
+
+
+def read_kernel(log: Messages, arch: str) -> Kernel:
+    """The kernel by its release, with the options that such a build has.
+
+    :raises InputError: a release that is none.
+    """
+    release = log.first(VERSION) or ""
+    sizes = set(log.each(_HASH, _page_size)) & set(page_sizes(arch))
+    page_size = next(iter(sizes)) if len(sizes) == 1 else 4096
+    if len(sizes) != 1 and len(page_sizes(arch)) > 1:
+        log.gap("the page size", "4 KiB is assumed")
+    if not _DEBIAN.search(release) and not _PLAIN.fullmatch(release):
+        log.gap("the kernel's configuration", "the options of Debian's build are assumed")
+    try:
+        return Kernel(release, arch, page_size, default_config(arch, release, page_size))
+    except MachineError as error:
+        raise InputError(str(error), path=log.path) from None
+
+
+def _page_size(found: re.Match[str]) -> int:
+    """Bytes of a page, of the size of a hash table in pages (as a power of two) and in bytes."""
+    order, size = int(found[1][:3]), int(found[2][:20])
+    return size >> order

@@ -1,0 +1,170 @@
+"""The memory maps in a log: e820, the firmware's EFI map, and whether they are whole."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from softreserve.config.acpi_schema import Size
+from softreserve.config.log.messages import Messages, ends
+from softreserve.model.e820 import ACPI, NEW_TYPE_TEXT, NVS, PMEM, RAM, RESERVED_KERN, SOFT_RESERVED, TYPE_TEXT
+from softreserve.model.efi import EfiMemoryMap
+from softreserve.model.efi_text import parse_efi_messages
+from softreserve.model.errors import shown
+from softreserve.model.log_text import LogLine
+from softreserve.model.machine import E820Entry
+from softreserve.model.ranges import PhysRange, merged, uncovered
+from softreserve.model.scenario import EFI_MAP
+
+__all__ = ["LOOKS_LIKE_MAP", "MAP_LINES", "read_maps", "refuse_unread"]
+
+_E820: Final = re.compile(r"(?:BIOS-e820|BIOS-e801|BIOS-88|Xen): \[mem (0x[0-9a-f]+)-(0x[0-9a-f]+)\] +(.*)")
+#: What lies between entries; from 7.0 on.
+_E820_GAP: Final = re.compile(r"(?:BIOS-e820|BIOS-e801|BIOS-88|Xen): \[gap (0x[0-9a-f]+)-(0x[0-9a-f]+)\]$")
+_EFI: Final = re.compile(r"efi: +(?:mem(\d+): |0x[0-9a-f]+-0x)(?!.*\(invalid\)$)")
+_NODE_RANGE: Final = re.compile(r"node +\d+: \[mem (0x[0-9a-f]+)-(0x[0-9a-f]+)\]")
+#: Lines of a map.
+MAP_LINES: Final = (_E820, _EFI)
+
+#: What a line of a memory map looks like wherever it stands, and lines that look like one and are none.
+LOOKS_LIKE_MAP: Final = re.compile(
+    r"BIOS-\w+: \[?mem|BIOS-\w+: [0-9a-f]{16}|\bmem\d+: ?(?:\[|type=)|efi: +0x[0-9a-f]+-|range=\[0x|"
+    r"SRAT: (?:Node|PXM) \d"
+)
+_NO_MAP: Final = re.compile(
+    r"efi: Remove mem|efi: +mem\d+: .*\(invalid\)$|(?:ACPI: )?(?:NUMA: )?SRAT: PXM \d+ .*(?:ignored|skipped)"
+)
+
+#: Types by their names in the log; what the kernel took of RAM for itself is called as RAM is.
+_E820_TYPES: Final = {
+    text: number for words in (TYPE_TEXT, NEW_TYPE_TEXT) for number, text in words.items() if number != RESERVED_KERN
+}
+_E820_NUMBER: Final = re.compile(r"type (\d+)")
+#: What becomes of the firmware's memory in the e820 table of the EFI stub; other types loaders add by themselves.
+_FROM_FIRMWARE: Final = frozenset((RAM, ACPI, NVS, PMEM, SOFT_RESERVED))
+_LARGEST_PAGE: Final = 65536
+
+
+def refuse_unread(log: Messages, others: Iterable[re.Pattern[str]]) -> None:
+    """Look for lines of a map that stand behind something unknown, or are torn; ``others`` may look like a map, too.
+
+    :raises InputError: there is one.
+    """
+    known = (*MAP_LINES, _NO_MAP, *others)
+    wrong = [
+        line
+        for line in log.said
+        if LOOKS_LIKE_MAP.search(line.line) and not any(pattern.match(line.message) for pattern in known)
+    ]
+    if wrong:
+        more = f" (and {len(wrong) - 1} more such lines)" if len(wrong) > 1 else ""
+        raise log.error(f"a line of a memory map that cannot be read: {shown(wrong[0].line)}{more}", wrong[0])
+
+
+def read_maps(log: Messages, *, moved: bool) -> tuple[EfiMemoryMap | None, tuple[E820Entry, ...]]:
+    """The firmware's map if the log has it whole, and the e820 table.
+
+    :param moved: whether the command line changed what the kernel took for memory, which then tells nothing of maps.
+    :raises InputError: there is no map, or none that is whole.
+    """
+    e820 = tuple(log.each(_E820, _e820_entry))
+    node_ranges = [] if moved else log.each(_NODE_RANGE, lambda found: PhysRange(*ends(found[1], found[2])))
+    efi_map = _efi_map(log, e820, node_ranges)
+    if efi_map is None and not e820:
+        of = f" (of the last of {log.boots} boots)" if log.boots > 1 else ""
+        raise log.error(f"no memory map in the log{of}: neither BIOS-e820 lines nor those of efi=debug")
+    if efi_map is None:
+        lacking = _lost_e820(log) or _lacking("e820 table", node_ranges, map(_of_e820, e820))
+        if lacking:
+            raise log.error(lacking)
+    return efi_map, e820
+
+
+def _efi_map(log: Messages, e820: Sequence[E820Entry], node_ranges: Sequence[PhysRange]) -> EfiMemoryMap | None:
+    """The firmware's map if the log has it whole; on x86 e820 stands in for one that is not whole."""
+    lines = log.matching(_EFI)
+    if not lines:
+        if e820:
+            _no_efi_map(log, "efi=debug on the command line makes the kernel print it")
+        return None
+    efi_map = parse_efi_messages(((line.number, line.message) for line in log.said), path=log.path)
+    mapped = [PhysRange.from_size(d.start, d.size) for d in efi_map if d.pages and d.start + d.size <= 1 << 64]
+    memory = [_of_e820(entry) for entry in e820 if entry.type in _FROM_FIRMWARE] or node_ranges
+    wrong = _lost_number(lines) or _lacking("EFI map", memory, mapped)
+    if wrong is None:
+        return efi_map
+    if not e820:
+        raise log.error(wrong)
+    _no_efi_map(log, f"{wrong}; e820 is taken instead")
+    return None
+
+
+def _no_efi_map(log: Messages, why: str) -> None:
+    log.gap(
+        EFI_MAP,
+        f"{why}. What the firmware said of a range cannot be told or checked, and EFI words on the command line "
+        "cannot be changed",
+    )
+
+
+def _lost_e820(log: Messages) -> str | None:
+    """Where lines of e820 are absent, in words: newer kernels print what lies between entries, too."""
+    lines = log.matching(_E820, _E820_GAP)
+    if not any(_E820_GAP.match(line.message) for line in lines):
+        return None
+    before = 0
+    for line in lines:
+        found = _E820.match(line.message) or _E820_GAP.match(line.message)
+        assert found is not None
+        try:
+            start, end = ends(found[1], found[2])
+        except ValueError as error:
+            raise log.error(str(error), line) from None
+        if start > before:
+            where = f"{before:#x}-{start - 1:#x}, before line {line.number}"
+            return f"its e820 table is not whole: nothing tells of {where}"
+        before = end
+    return None
+
+
+def _lost_number(lines: Iterable[LogLine]) -> str | None:
+    """Where the numbers of x86's map jump, in words; a map that is printed again begins at 0 again."""
+    last = -1
+    for line in lines:
+        found = _EFI.match(line.message)
+        if found is None or found[1] is None:
+            continue
+        number = int(found[1])
+        if number == 0 and last >= 0:
+            return None
+        if number != last + 1:
+            after = f"mem{last:02}" if last >= 0 else "its beginning"
+            return f"its EFI map is not whole: mem{number:02} (line {line.number}) follows {after}"
+        last = number
+    return None
+
+
+def _lacking(what: str, memory: Iterable[PhysRange], mapped: Iterable[PhysRange]) -> str | None:
+    """In words, the first part of ``memory`` that nothing mapped covers; borders count in the largest pages."""
+    page = _LARGEST_PAGE
+    covers = merged((range_.start // page * page, -(-range_.end // page) * page) for range_ in mapped)
+    for range_ in sorted(memory):
+        for start, _ in uncovered(range_.start, range_.end, covers):
+            return f"its {what} is not whole: it lacks {start:#x}-{range_.last:#x}, which the kernel has"
+    return None
+
+
+def _of_e820(entry: E820Entry) -> PhysRange:
+    return PhysRange.from_size(entry.start, entry.size)
+
+
+def _e820_entry(found: re.Match[str]) -> E820Entry:
+    number = _E820_NUMBER.fullmatch(found[3])
+    kind = _E820_TYPES.get(found[3]) or (int(number[1][:20]) if number else None)
+    if kind is None:
+        raise ValueError(f"unknown e820 type {shown(found[3])}")
+    if kind >> 32:
+        raise ValueError(f"an e820 type has 32 bits, which do not hold {shown(kind)}")
+    start, end = ends(found[1], found[2])
+    return E820Entry(Size(start), Size(end - start), kind)

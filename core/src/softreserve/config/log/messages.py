@@ -1,0 +1,86 @@
+"""The messages of the last boot that a log tells of, and what is found to be missing among them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Final, TypeVar
+
+from softreserve.model.errors import InputError, shown
+from softreserve.model.log_text import LogLine, log_lines
+from softreserve.model.scenario import Gap
+
+__all__ = ["VERSION", "Messages", "ends"]
+
+T = TypeVar("T")
+
+#: With what a boot begins.
+VERSION: Final = re.compile(r"Linux version (\S+)")
+
+
+class Messages:
+    """The last boot that a log tells of.
+
+    :ivar boots: of how many boots the log tells.
+    :ivar gaps: what it was found not to tell; whoever reads a part of it adds to them.
+    """
+
+    def __init__(self, text: str, path: object = None) -> None:
+        everything = list(log_lines(text))
+        starts = [index for index, line in enumerate(everything) if VERSION.match(line.message)]
+        self.path = path
+        self.boots = len(starts)
+        self.said = everything[_beginning(everything, starts[-1]) :] if self.boots > 1 else everything
+        self.gaps: list[Gap] = []
+
+    def error(self, message: str, line: LogLine | None = None) -> InputError:
+        """A mistake, of a line if there is one that is to blame."""
+        return InputError(message, path=self.path, place=f"line {line.number}" if line is not None else None)
+
+    def gap(self, missing: str, so: str) -> None:
+        """Say what the log does not tell, and what that does to the answers."""
+        self.gaps.append(Gap(missing, so))
+
+    def has(self, words: str) -> bool:
+        """Whether some message has these words."""
+        return any(words in line.message for line in self.said)
+
+    def matching(self, *patterns: re.Pattern[str]) -> list[LogLine]:
+        """The lines whose messages begin as one of the patterns says."""
+        return [line for line in self.said if any(pattern.match(line.message) for pattern in patterns)]
+
+    def first(self, pattern: re.Pattern[str]) -> str | None:
+        """The first group of the first message that fits."""
+        return next((found[1] for line in self.said if (found := pattern.match(line.message))), None)
+
+    def each(self, pattern: re.Pattern[str], make: Callable[[re.Match[str]], T]) -> list[T]:
+        """What ``make`` makes of every line that fits.
+
+        :raises InputError: ``make`` raised a ``ValueError``, which becomes a mistake of that line.
+        """
+        made = []
+        for line in self.said:
+            found = pattern.match(line.message)
+            if found is None:
+                continue
+            try:
+                made.append(make(found))
+            except ValueError as error:
+                raise self.error(str(error), line) from None
+        return made
+
+
+def _beginning(lines: Sequence[LogLine], version: int) -> int:
+    """Where a boot begins: arm64 and others say something before their version."""
+    return version - (version > 0 and lines[version - 1].message.startswith("Booting Linux on "))
+
+
+def ends(first: str, last: str) -> tuple[int, int]:
+    """Start and end (exclusive) of a range that is printed with its last byte.
+
+    :raises ValueError: it ends before it begins, or beyond 64 bits.
+    """
+    start, end = int(first, 16), int(last, 16) + 1
+    if not start < end <= 1 << 64:
+        raise ValueError(f"no range of memory: {shown(f'{first}-{last}')}")
+    return start, end
