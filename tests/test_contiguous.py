@@ -61,6 +61,13 @@ def test_memory_for_a_crash_kernel_lies_where_it_is_asked_for(cmdline: str, rang
     assert kept(booted(cmdline, "6.12")) == ranges
 
 
+@pytest.mark.parametrize(("release", "low"), [("7.1", "6f000000-7f7fffff"), ("7.2", "70000000-7fffffff")])
+def test_low_memory_holds_the_bounce_buffers_that_are_asked_for(release: str, low: str) -> None:
+    """2**64 and 128 Ki slabs of 2 KiB: modulo 2**64 (and 8 MiB beside them), or too many for anything."""
+    found = kept(booted(f"crashkernel=192M,high swiotlb={(1 << 64) + (128 << 10)}", release))
+    assert found[0] == low
+
+
 @pytest.mark.parametrize(
     ("cmdline", "lines"),
     [

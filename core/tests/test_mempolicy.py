@@ -70,6 +70,11 @@ def test_written_weights_stay_until_bandwidths_count_again() -> None:
     assert shown(found) == "false 1 6 25"
 
 
+@pytest.mark.parametrize(("release", "result"), [("6.16", -errno.EINVAL), ("6.17", 7)])
+def test_enabled_is_a_word_for_yes_from_6_17_on(release: str, result: int) -> None:
+    assert write(weights(release, n0=1), "auto", "enabled") == result
+
+
 def test_without_bandwidths_weights_cannot_follow_from_them() -> None:
     found = weights()
     assert write(found, "auto", "1") == -errno.ENODEV

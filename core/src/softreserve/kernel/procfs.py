@@ -51,7 +51,7 @@ def _populated(system: System) -> list[Zone]:
 
 def _meminfo(system: System) -> str:
     total, nodes = system.memory.zones.present_kilobytes(), system.nodes
-    huge = sum(count * size >> 10 for (size, _), count in nodes.huge_pages.items())
+    huge = nodes.huge_kilobytes()
     free = total - huge
     rows = {"MemTotal": total, "MemFree": free, "MemAvailable": free}
     rows |= dict.fromkeys(("Buffers", "Cached", "SwapCached", "Active", "Inactive", "SwapTotal", "SwapFree"), 0)

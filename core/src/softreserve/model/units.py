@@ -20,6 +20,7 @@ __all__ = [
     "memparse",
     "parse_option_str",
     "round_up",
+    "signed",
     "simple_strtoull",
     "string_get_size",
 ]
@@ -36,6 +37,12 @@ _DIGITS: Final = "0123456789abcdef"
 def round_up(value: int, align: int) -> int:
     """To a multiple of a power of two, modulo 2**64. Linux: ``include/linux/math.h``."""
     return (value + align - 1) & -align & U64_MAX
+
+
+def signed(value: int, bits: int = 32) -> int:
+    """What is left of a number in so many bits, the uppermost of which is the sign: a C ``int``."""
+    half = 1 << bits - 1
+    return (value + half) % (2 * half) - half
 
 
 def mem_text(start: int, end: int, *, wide: bool = False) -> str:

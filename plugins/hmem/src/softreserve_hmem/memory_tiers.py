@@ -17,7 +17,7 @@ from softreserve.kernel.numa.node import AccessCoordinate
 from softreserve.kernel.numa.numa import format_list
 from softreserve.kernel.state import StashKey
 from softreserve.kernel.sysfs import Attribute, Directory, Node, c_text
-from softreserve.model.units import U32_MAX
+from softreserve.model.units import U32_MAX, signed
 
 from softreserve_hmem import behaviours
 
@@ -275,9 +275,9 @@ class MemoryTiers:
         if self._reference is None:
             return -ENOENT, 0
         dram = self._reference[1]
-        product = _signed(MEMTIER_ADISTANCE_DRAM * _latency(perf) // _latency(dram) * _bandwidth(dram), 64)
+        product = signed(MEMTIER_ADISTANCE_DRAM * _latency(perf) // _latency(dram) * _bandwidth(dram), 64)
         found = abs(product) // _bandwidth(perf)
-        return 0, _signed(found if product >= 0 else -found, 32)
+        return 0, signed(found if product >= 0 else -found)
 
     # --- sysfs
 
@@ -350,12 +350,6 @@ def publish(system: System) -> None:
     tiers = system.stash.get(MEMORY_TIERS)
     if tiers is not None:
         tiers.publish()
-
-
-def _signed(value: int, bits: int) -> int:
-    """What is left of a value in so many bits, the uppermost of which is the sign."""
-    half = 1 << bits - 1
-    return (value + half) % (2 * half) - half
 
 
 def _values(perf: AccessCoordinate) -> tuple[int, int, int, int]:

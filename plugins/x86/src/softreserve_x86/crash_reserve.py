@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from softreserve.kernel.kexec.crash_reserve import CRASH, Asked, CrashLimits, CrashReservation, ParseError, Parser
 from softreserve.kernel.mm.cma import CMA, ContiguousMemory
 from softreserve.model.behaviours import CRASHKERNEL_CMA, CRASHKERNEL_GENERIC
-from softreserve.model.units import simple_strtoull
+from softreserve.model.units import U64_MAX, round_up
 
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
@@ -43,8 +43,8 @@ def _low_size(system: System) -> int:
     slabs = (64 << 20) // _SLAB
     for value in system.cmdline.all("swiotlb"):
         if value and value[0].isdigit():
-            slabs = -(-simple_strtoull(value)[0] // _SLABS_OF_SEGMENT) * _SLABS_OF_SEGMENT
-    return max(slabs * _SLAB + (8 << 20), 256 << 20)
+            slabs = round_up(system.kernel.simple_strtoull(value)[0], _SLABS_OF_SEGMENT)
+    return max((slabs * _SLAB + (8 << 20)) & U64_MAX, 256 << 20)
 
 
 class _OwnReservation(CrashReservation):

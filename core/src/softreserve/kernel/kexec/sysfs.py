@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel.kexec.crash_reserve import CRASH
-from softreserve.kernel.sysfs import Attribute, Link
+from softreserve.kernel.sysfs import Attribute, Link, c_text
 from softreserve.model import behaviours
 from softreserve.model.units import kstrtoull
 
@@ -60,7 +60,7 @@ def _attributes(system: System) -> dict[str, Attribute]:
 
 def _crash_size_store(crash: CrashReservation | None, data: bytes) -> int:
     """Keep less for the crash kernel. Linux: ``crash_size_store``."""
-    size = kstrtoull(data.decode("latin-1"))
+    size = kstrtoull(c_text(data))
     if size < 0:
         return -EINVAL
     if crash is None:
@@ -70,4 +70,4 @@ def _crash_size_store(crash: CrashReservation | None, data: bytes) -> int:
 
 def _cma_ranges(crash: CrashReservation | None) -> str:
     ranges = crash.cma_ranges if crash is not None else []
-    return "".join(f"{found.start:08x}-{found.end - 1:08x}\n" for found in ranges)
+    return "".join(f"{found.start:08x}-{found.last:08x}\n" for found in ranges)

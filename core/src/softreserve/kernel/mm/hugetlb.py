@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel.early_param import REFUSED
+from softreserve.kernel.mm.page_alloc import STRUCT_PAGE
 from softreserve.model.units import string_get_size
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["HugePages", "Pool"]
 
 _FILE: Final = "mm/hugetlb.c"
-_STRUCT_PAGE: Final = 64
 _WORDS: Final = ("hugepagesz", "hugepages", "default_hugepagesz")
 
 
@@ -189,6 +189,6 @@ class HugePages:
         saves = self._system.kernel.builtin("HUGETLB_PAGE_OPTIMIZE_VMEMMAP")
         page = self._system.kernel.page_size
         for pool in self.pools.values():
-            freed = max(pool.size // page * _STRUCT_PAGE - page, 0) if saves else 0
+            freed = max(pool.size // page * STRUCT_PAGE - page, 0) if saves else 0
             self._say(f"registered {pool.words} page size, pre-allocated {sum(pool.pages.values())} pages")
             self._say(f"{freed >> 10} KiB vmemmap can be freed for a {pool.words} page")

@@ -17,7 +17,7 @@ from softreserve.kernel.numa.numa_memblks import NumaMemblks
 from softreserve.kernel.state import StashKey
 from softreserve.model.acpi.srat import ENABLED, GiccAffinity, RintcAffinity, UidAffinity
 from softreserve.model.behaviours import NUMA_MEMBLKS_GENERIC
-from softreserve.model.units import U64_MAX, mem_text
+from softreserve.model.units import U64_MAX, mem_text, signed
 
 if TYPE_CHECKING:
     from softreserve.kernel.numa.numa import NumaState
@@ -85,7 +85,7 @@ class ArchNuma(AcpiNumaArch):
             return
         nid = self.state.acpi_map_pxm_to_node(entry.proximity_domain)
         if nid == NUMA_NO_NODE:
-            self._bad_srat(f"Too many proximity domains {_signed(entry.proximity_domain)}")
+            self._bad_srat(f"Too many proximity domains {signed(entry.proximity_domain)}")
             return
         self.state.parsed.add(nid)
 
@@ -235,11 +235,6 @@ class GenericArchNuma(ArchNuma):
 
     def _all_memory_has_a_node(self) -> bool:
         return self.memblock.validate_numa_coverage(0)
-
-
-def _signed(value: int) -> int:
-    """A 32-bit number as ``%d`` prints it."""
-    return value - ((value & 0x8000_0000) << 1)
 
 
 def arch_numa(state: KernelState, nodes: NumaState, processors: type[UidAffinity], source: str) -> ArchNuma:

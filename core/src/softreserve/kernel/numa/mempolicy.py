@@ -7,9 +7,9 @@ from functools import partial
 from math import gcd
 from typing import TYPE_CHECKING, Final
 
-from softreserve.kernel.sysfs import Attribute, number_in
+from softreserve.kernel.sysfs import Attribute, c_text, number_in
 from softreserve.model import behaviours
-from softreserve.model.units import U32_MAX, kstrtobool, kstrtoull
+from softreserve.model.units import U32_MAX, kstrtoull
 
 if TYPE_CHECKING:
     from softreserve.kernel.numa.numa import NumaState
@@ -73,7 +73,7 @@ class WeightedInterleave:
 
     def _store(self, nid: int, data: bytes) -> int:
         """A weight from 1 to 255; before 6.16 an empty line and 0 stand for 1. Linux: ``node_store``."""
-        text = data.decode("latin-1")
+        text = c_text(data)
         empty = text in ("", "\n")
         weight = 0 if empty else kstrtoull(text)
         if not 0 <= weight <= _U8_MAX or (self._tunes_itself and not weight):
@@ -84,7 +84,7 @@ class WeightedInterleave:
 
     def _store_auto(self, data: bytes) -> int:
         """Linux: ``weighted_interleave_auto_store``."""
-        wanted = kstrtobool(data.decode("latin-1"))
+        wanted = self._nodes.kernel.kstrtobool(c_text(data))
         if wanted is None:
             return -EINVAL
         if self._auto is wanted:

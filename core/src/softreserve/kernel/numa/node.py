@@ -12,7 +12,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from softreserve.kernel.numa.numa import NumaState, format_bitmap, format_list
-from softreserve.kernel.sysfs import Attribute, Directory, Link, Node, number_in
+from softreserve.kernel.sysfs import Attribute, Directory, Link, Node, c_text, number_in
 from softreserve.model import behaviours
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def _reclaim_store(kernel: Kernel, data: bytes) -> int:
 
     Words behind the size, which choose among pages, are taken for right. Linux: ``user_proactive_reclaim``.
     """
-    text = data.decode("latin-1").strip()
+    text = c_text(data).strip()
     size, rest = kernel.memparse(text)
     if rest == text:
         return -EINVAL
@@ -207,7 +207,7 @@ _MEMINFO_THP: Final = ("AnonHugePages", "ShmemHugePages", "ShmemPmdMapped", "Fil
 def _meminfo(nodes: Nodes, nid: int) -> str:
     """Everything that is present counts as free, but for huge pages. Linux: ``node_read_meminfo``."""
     kernel, total = nodes.kernel, nodes.present_kilobytes(nid)
-    huge = sum(count * size >> 10 for (size, node), count in nodes.huge_pages.items() if node == nid)
+    huge = nodes.huge_kilobytes(nid)
     rows = {"MemTotal": total, "MemFree": total - huge, "MemUsed": huge, **dict.fromkeys(_MEMINFO, 0)}
     if kernel.builtin("TRANSPARENT_HUGEPAGE"):
         rows |= dict.fromkeys(_MEMINFO_THP, 0)
@@ -275,6 +275,11 @@ class Nodes(NumaState):
         from softreserve.kernel.numa.mempolicy import WeightedInterleave
 
         return WeightedInterleave(self)
+
+    def huge_kilobytes(self, nid: int | None = None) -> int:
+        """What huge pages take of a node, or of all, in units of 1024 bytes."""
+        pages = self.huge_pages.items()
+        return sum(count * size >> 10 for (size, node), count in pages if nid is None or node == nid)
 
     def huge_page_names(self) -> list[str]:
         """Directories of huge pages, one for each size."""

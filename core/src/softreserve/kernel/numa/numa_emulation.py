@@ -12,7 +12,7 @@ from softreserve.kernel.mm.memblock import Memblock
 from softreserve.kernel.numa.numa import LOCAL_DISTANCE, NUMA_NO_NODE, REMOTE_DISTANCE, NumaState
 from softreserve.kernel.numa.numa_memblks import NumaBlock, NumaMemblks
 from softreserve.model.errors import MachineError
-from softreserve.model.units import U64_MAX, mem_text
+from softreserve.model.units import U64_MAX, mem_text, signed
 
 __all__ = ["NumaEmulation", "fix_pxm_node_maps"]
 
@@ -145,7 +145,7 @@ class _Split:
 
     def interleave(self, wanted: int, max_addr: int) -> bool:
         """``wanted`` nodes of equal size, in turn over the physical nodes. Linux: ``split_nodes_interleave``."""
-        count = _signed(wanted)
+        count = signed(wanted)
         if count <= 0:
             return False
         if count > self.max_numnodes:
@@ -179,7 +179,7 @@ class _Split:
         nid = 0
         for phys in sorted(physical):
             first = self.left[0] if self.left else self._first
-            parts = _signed(count)
+            parts = signed(count)
             if parts == 0:
                 return False
             size = (first.end // self.page - first.start // self.page) // (parts % (1 << 64)) * self.page
@@ -299,8 +299,3 @@ def fix_pxm_node_maps(state: NumaState, emu_nid_to_phys: dict[int, int], max_nid
         state.parsed.add(free)
     state.set_pxm_node_maps(fixed)
     return 0
-
-
-def _signed(value: int) -> int:
-    """A number passed as a C ``int``."""
-    return (value + (1 << 31)) % (1 << 32) - (1 << 31)
