@@ -175,3 +175,66 @@ def test_a_log_of_an_architecture_that_nothing_boots_is_not_read_as_another(
     )
     assert main(["boot", str(path)]) == 2
     assert "no installed plugin boots architecture 'riscv64'" in capsys.readouterr().err
+
+
+def owners(iomem: str) -> list[str]:
+    """The lines of ``/proc/iomem`` that tell what is memory, and what must not be mapped."""
+    return [line for line in iomem.splitlines() if line.endswith((" : System RAM", " : reserved")) and line[0] != " "]
+
+
+@pytest.mark.parametrize(
+    "recorded",
+    ["arm64-16k-trace-3", "arm64-64k-aligned", "arm64-6.1-two-node-hmat", "arm64-6.12-trace-3", "arm64-7.3-readers"],
+    indirect=True,
+)
+def test_without_a_map_memory_is_what_the_kernel_found(
+    recorded: tuple[Scenario, list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scenario, said = recorded
+    path = tmp_path / "boot.log"
+    path.write_text(lines(line for line in said if not line.startswith("efi:")))
+    assert main(["boot", str(path), "--emit", "iomem"]) == 0
+    out, err = capsys.readouterr()
+    assert "without the EFI memory map: efi=debug" in err
+    assert scenario.path is not None
+    assert owners(out) == owners((Path(scenario.path) / "expected" / "iomem.txt").read_text())
+
+
+FOUND = """\
+Booting Linux on physical CPU 0x0000000000 [0x411fd070]
+Linux version 6.12.0 (x) (aarch64-linux-gnu-gcc)
+Kernel command line: quiet
+Early memory node ranges
+  node   0: [mem 0x0000000040000000-0x000000004000ffff]
+  node   0: [mem 0x0000000040010000-0x000000005fffffff]
+  node   0: [mem 0x0000000060000000-0x000000006000ffff]
+  node   0: [mem 0x0000000070000000-0x000000007fffffff]
+"""
+
+
+def test_of_ranges_that_touch_every_other_one_is_not_mapped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "boot.log"
+    path.write_text(FOUND)
+    assert main(["boot", str(path), "--emit", "iomem"]) == 0
+    assert owners(capsys.readouterr().out) == [
+        "40000000-4000ffff : reserved",
+        "40010000-5fffffff : System RAM",
+        "60000000-6000ffff : reserved",
+        "70000000-7fffffff : System RAM",
+    ]
+    path.write_text(FOUND.replace("quiet", "mem=1G"))
+    main(["boot", str(path)])
+    assert "without memory beyond mem=: the log tells of what was left" in capsys.readouterr().err
+    path.write_text(FOUND[: FOUND.index("Early")])
+    assert main(["boot", str(path)]) == 2
+    assert "no memory map in the log" in capsys.readouterr().err
+
+
+def test_what_efi_takes_out_of_e820_or_leaves_there_is_no_map(log: str) -> None:
+    with open(log, "a") as file:
+        file.write("[    0.0] efi: Remove mem61: MMIO range=[0xe0000000-0xefffffff] (256MB) from e820 map\n")
+        file.write("[    0.0] efi: Not removing mem62: MMIO range=[0xfee00000-0xfee00fff] (4KB) from e820 map\n")
+    read = read_log(log).machine
+    assert read.efi_map is None
+    assert read.e820 is not None
+    assert len(read.e820) == 3

@@ -69,7 +69,8 @@ def parse_log(text: str, tables: dict[str, bytes] | None = None, path: object = 
         raise log.error("no line 'Linux version ...' in it: no kernel log, or one that does not begin at the boot")
     arch = read_arch(log)
     cmdline = read_cmdline(log)
-    efi_map, e820 = read_maps(log, moved=cmdline.has("memmap"))
+    from_table = arch_info(arch).boots_from_e820
+    efi_map, e820 = read_maps(log, moved=cmdline.has("memmap"), cut=cmdline.has("mem"), table=from_table)
     cpus = read_cpus(log)
     srat = read_srat(log)
     name = Path(str(path or "log")).stem

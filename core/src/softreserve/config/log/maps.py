@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from softreserve.config.acpi_schema import Size
+from softreserve.config.log.found import map_of_found, read_node_ranges
 from softreserve.config.log.messages import Messages, ends
 from softreserve.model.e820 import ACPI, NEW_TYPE_TEXT, NVS, PMEM, RAM, RESERVED_KERN, SOFT_RESERVED, TYPE_TEXT
 from softreserve.model.efi import EfiMemoryMap
@@ -23,7 +24,6 @@ _E820: Final = re.compile(r"(?:BIOS-e820|BIOS-e801|BIOS-88|Xen): \[mem (0x[0-9a-
 #: What lies between entries; from 7.0 on.
 _E820_GAP: Final = re.compile(r"(?:BIOS-e820|BIOS-e801|BIOS-88|Xen): \[gap (0x[0-9a-f]+)-(0x[0-9a-f]+)\]$")
 _EFI: Final = re.compile(r"efi: +(?:mem(\d+): |0x[0-9a-f]+-0x)(?!.*\(invalid\)$)")
-_NODE_RANGE: Final = re.compile(r"node +\d+: \[mem (0x[0-9a-f]+)-(0x[0-9a-f]+)\]")
 #: Lines of a map.
 MAP_LINES: Final = (_E820, _EFI)
 
@@ -33,7 +33,8 @@ LOOKS_LIKE_MAP: Final = re.compile(
     r"SRAT: (?:Node|PXM) \d"
 )
 _NO_MAP: Final = re.compile(
-    r"efi: Remove mem|efi: +mem\d+: .*\(invalid\)$|(?:ACPI: )?(?:NUMA: )?SRAT: PXM \d+ .*(?:ignored|skipped)"
+    r"efi: (?:Remove|Not removing) mem|efi: +mem\d+: .*\(invalid\)$|"
+    r"(?:ACPI: )?(?:NUMA: )?SRAT: PXM \d+ .*(?:ignored|skipped)"
 )
 
 #: Types by their names in the log; what the kernel took of RAM for itself is called as RAM is.
@@ -62,15 +63,26 @@ def refuse_unread(log: Messages, others: Iterable[re.Pattern[str]]) -> None:
         raise log.error(f"a line of a memory map that cannot be read: {shown(wrong[0].line)}{more}", wrong[0])
 
 
-def read_maps(log: Messages, *, moved: bool) -> tuple[EfiMemoryMap | None, tuple[E820Entry, ...]]:
+def read_maps(
+    log: Messages, *, moved: bool, cut: bool, table: bool
+) -> tuple[EfiMemoryMap | None, tuple[E820Entry, ...]]:
     """The firmware's map if the log has it whole, and the e820 table.
 
     :param moved: whether the command line changed what the kernel took for memory, which then tells nothing of maps.
+    :param cut: whether the command line made the kernel leave some of it alone.
+    :param table: whether this architecture's kernels boot from an e820 table; what others found is made a map, where
+        there is no better one.
     :raises InputError: there is no map, or none that is whole.
     """
     e820 = tuple(log.each(_E820, _e820_entry))
-    node_ranges = [] if moved else log.each(_NODE_RANGE, lambda found: PhysRange(*ends(found[1], found[2])))
+    found = read_node_ranges(log)
+    node_ranges = [] if moved else [range_ for _, range_ in found]
     efi_map = _efi_map(log, e820, node_ranges)
+    if efi_map is None and not table and found:
+        _no_efi_map(log, "efi=debug on the command line makes the kernel print it; what it found is taken instead")
+        if cut:
+            log.gap("memory beyond mem=", "the log tells of what was left, which mem= cuts again")
+        return map_of_found(found), ()
     if efi_map is None and not e820:
         of = f" (of the last of {log.boots} boots)" if log.boots > 1 else ""
         raise log.error(f"no memory map in the log{of}: neither BIOS-e820 lines nor those of efi=debug")
