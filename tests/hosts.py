@@ -8,9 +8,11 @@ import re
 import select
 import shutil
 import struct
+from pathlib import Path
 from typing import Any
 
 import attrs
+import cases
 import pytest
 from softreserve.config import load
 from softreserve.config.builds import rebuilt
@@ -21,6 +23,7 @@ from softreserve.model.errors import MachineError
 from softreserve.model.machine import Machine
 from softreserve.model.scenario import Scenario
 from softreserve.plugins.selection import Selection
+from softreserve.views.observe import Sessions, observe
 
 #: Set where nothing may be skipped (CI).
 REQUIRED = "SOFTRESERVE_REQUIRE_CLIENTS"
@@ -61,6 +64,15 @@ def unavailable(reason: str) -> None:
     if os.environ.get(REQUIRED):
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+def assert_repeats(case: Path, scenario: Scenario, out: Path, sessions: Sessions) -> None:
+    """Go through the course of an unpacked case with real programs: all must come out as it was recorded."""
+    not_run = observe(scenario, out, Selection().hooks_for, sessions)
+    if not_run:
+        unavailable("; ".join(not_run))
+    wrong = cases.differences(case, out, [])
+    assert not wrong, "\n".join(map(str, wrong))
 
 
 def booted(spec: str, release: str | None = None, cmdline: str = "") -> System:

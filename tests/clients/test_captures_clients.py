@@ -6,11 +6,10 @@ from pathlib import Path
 
 import cases
 import pytest
-from hosts import need, programs_of, unavailable
+from hosts import assert_repeats, need, programs_of
 from softreserve.config import load
 from softreserve.live.shell import runner
 from softreserve.plugins.selection import Selection
-from softreserve.views.observe import observe
 
 ARCHES = Selection().arches
 
@@ -24,8 +23,4 @@ def test_a_recorded_course_is_repeated_by_the_real_programs(name: str, tmp_path:
     need("daxctl", *programs_of(scenario))
     if scenario.machine.arch not in ARCHES:
         pytest.skip(f"no plugin boots {scenario.machine.arch}")
-    not_run = observe(scenario, tmp_path / "out", Selection().hooks_for, runner)
-    if not_run:
-        unavailable("; ".join(not_run))
-    wrong = cases.differences(case, tmp_path / "out", [])
-    assert not wrong, "\n".join(map(str, wrong))
+    assert_repeats(case, scenario, tmp_path / "out", runner)

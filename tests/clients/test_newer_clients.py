@@ -10,12 +10,11 @@ from pathlib import Path
 
 import cases
 import pytest
-from hosts import need, programs_of, unavailable
+from hosts import assert_repeats, need, programs_of
 from softreserve.config import load
 from softreserve.kernel.system import System
 from softreserve.live.shell import Session
 from softreserve.plugins.selection import Selection
-from softreserve.views.observe import observe
 
 pytestmark = [pytest.mark.clients, pytest.mark.fuse, pytest.mark.slow]
 
@@ -59,8 +58,4 @@ def test_a_recorded_course_is_repeated_by_newer_programs(
         told = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout
         if not told.startswith(VERSIONS.get(program, "")):
             pytest.skip(f"recorded with {program} {VERSIONS[program]}, and this one is {told!r}: {HOW}")
-    not_run = observe(scenario, tmp_path / "out", Selection().hooks_for, unsealed)
-    if not_run:
-        unavailable("; ".join(not_run))
-    wrong = cases.differences(case, tmp_path / "out", [])
-    assert not wrong, "\n".join(map(str, wrong))
+    assert_repeats(case, scenario, tmp_path / "out", unsealed)

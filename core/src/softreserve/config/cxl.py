@@ -5,13 +5,19 @@ from __future__ import annotations
 from typing import Final
 
 from softreserve.config.reader import Table
-from softreserve.model.cxl import GRANULARITIES, WAYS, CxlDecoder, CxlHostBridge, CxlMemdev, CxlRootPort
+from softreserve.model.cxl import (
+    DECODER_MULTIPLE,
+    GRANULARITIES,
+    WAYS,
+    CxlDecoder,
+    CxlHostBridge,
+    CxlMemdev,
+    CxlRootPort,
+)
 from softreserve.model.errors import shown
 
 __all__ = ["host_bridges"]
 
-#: What decoders and capacities are multiples of.
-_CAPACITY_MULTIPLE: Final = 256 << 20
 #: HDM decoders of a host bridge with several root ports where the description does not say.
 _BRIDGE_DECODERS: Final = 4
 _DECODERS: Final = (1, 2, 4, 6, 8, 10, 12, 14, 16, 20, 24, 28, 32)
@@ -76,7 +82,7 @@ def _decoder(table: Table) -> CxlDecoder:
     for name, value in (("start", start), ("size", size)):
         if value is None and name not in table:
             table.problem(name, "missing")
-        elif value is not None and value % _CAPACITY_MULTIPLE:
+        elif value is not None and value % DECODER_MULTIPLE:
             table.problem(name, f"{value:#x} is no multiple of 256 MiB")
     if size == 0:
         table.problem("size", "a committed decoder decodes something")
@@ -96,7 +102,7 @@ def _decoder(table: Table) -> CxlDecoder:
 
 def _capacity(table: Table, name: str) -> int:
     size = table.size(name, 0) or 0
-    if size % _CAPACITY_MULTIPLE:
+    if size % DECODER_MULTIPLE:
         table.problem(name, f"{size:#x} is no multiple of 256 MiB")
     return size
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 __all__ = [
+    "DECODER_MULTIPLE",
     "GRANULARITIES",
     "WAYS",
     "CxlDecoder",
@@ -22,6 +23,8 @@ __all__ = [
 WAYS: Final = (1, 2, 3, 4, 6, 8, 12, 16)
 #: In pieces of how many bytes.
 GRANULARITIES: Final = tuple(256 << power for power in range(7))
+#: What decoders begin at and decode, and what parts of a device have, are multiples of: bytes.
+DECODER_MULTIPLE: Final = 256 << 20
 
 
 def eiw_to_ways(encoded: int) -> int | None:

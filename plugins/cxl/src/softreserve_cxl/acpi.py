@@ -18,7 +18,7 @@ from softreserve.kernel.resource import (
     insert_resource_expand_to_fit,
     remove_resource,
 )
-from softreserve.model.acpi.cedt import CFMWS, CXIMS, Cedt, FixedMemoryWindow, XorMaps
+from softreserve.model.acpi.cedt import CFMWS, CXIMS, WINDOW_ALIGN, Cedt, FixedMemoryWindow, XorMaps
 from softreserve.model.acpi.tables import RawTable, acpi_get_table, acpi_parse_entries_array
 from softreserve.model.cxl import GRANULARITIES, eiw_to_ways
 from softreserve.model.units import U64_MAX
@@ -36,7 +36,6 @@ __all__ = ["CxlAcpi"]
 
 _FILE: Final = "drivers/cxl/acpi.c"
 _DEVICE: Final = "cxl_acpi ACPI0017:00"
-_WINDOW_ALIGN: Final = 256 << 20
 _MAX_ENCODED_GRANULARITY: Final = len(GRANULARITIES) - 1
 _XOR: Final = 1
 _TARGET_SIZE: Final = 4
@@ -154,9 +153,9 @@ class CxlAcpi:
         known = (0, _XOR) if self._system.kernel.has(behaviours.CXL_XOR_INTERLEAVE) else (0,)
         if window.interleave_arithmetic not in known:
             return self._error(f"CFMWS Unknown Interleave Arithmetic: {window.interleave_arithmetic}")
-        if window.base_hpa % _WINDOW_ALIGN:
+        if window.base_hpa % WINDOW_ALIGN:
             return self._error("CFMWS Base HPA not 256MB aligned")
-        if window.window_size % _WINDOW_ALIGN:
+        if window.window_size % WINDOW_ALIGN:
             return self._error("CFMWS Window Size not 256MB aligned")
         if ways is None:
             return self._error(f"CFMWS Interleave Ways ({window.interleave_ways}) invalid")

@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel.resource import Resource, release_resource, request_region
 from softreserve.kernel.sysfs import Attribute, Node, c_text
+from softreserve.model.cxl import DECODER_MULTIPLE
 from softreserve.model.units import U64_MAX, kstrtoull
 
 if TYPE_CHECKING:
     from softreserve_cxl.topology import EndpointDecoder
 
-__all__ = ["MULTIPLE", "cxl_dpa_release", "cxl_dpa_reserve", "files"]
+__all__ = ["cxl_dpa_release", "cxl_dpa_reserve", "files"]
 
-#: What sizes are multiples of.
-MULTIPLE: Final = 256 << 20
 _MODES: Final = ("ram", "pmem")
 
 
@@ -52,7 +51,7 @@ def dpa_size_store(decoder: EndpointDecoder, data: bytes) -> int:
     size = kstrtoull(c_text(data))
     if size < 0:
         return size
-    if size % MULTIPLE:
+    if size % DECODER_MULTIPLE:
         return -EINVAL
     status = _cxl_dpa_free(decoder)
     if not status and size:

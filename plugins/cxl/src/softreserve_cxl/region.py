@@ -23,7 +23,7 @@ from softreserve.kernel.resource import (
     walk_system_ram_res,
 )
 from softreserve.kernel.sysfs import Attribute, Directory, Node, c_text
-from softreserve.model.cxl import GRANULARITIES, WAYS
+from softreserve.model.cxl import DECODER_MULTIPLE, GRANULARITIES, WAYS
 from softreserve.model.events import Rule
 from softreserve.model.units import U64_MAX, kstrtoint, kstrtoull
 
@@ -47,7 +47,6 @@ __all__ = [
 ]
 
 _FILE: Final = "drivers/cxl/core/region.c"
-_ALIGN: Final = 256 << 20
 _NUMBER: Final = re.compile(r"region\s*([+-]?\d+)")
 _UUID: Final = re.compile(rb"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
@@ -230,7 +229,7 @@ def _alloc_hpa(region: Region, size: int) -> int:
         return 0 if region.res.size == size else -EBUSY
     if not region.ways or not region.granularity or (region.mode == "pmem" and not region.uuid):
         return -ENXIO
-    if size % (_ALIGN * region.ways):
+    if size % (DECODER_MULTIPLE * region.ways):
         return -EINVAL
     window = region.root.res
     if window is None:
@@ -244,8 +243,8 @@ def _alloc_hpa(region: Region, size: int) -> int:
 
 def _alloc_free_mem_region(window: Resource, size: int, name: str) -> Resource | None:
     """Free space in a window, from the bottom up. Linux: ``kernel/resource.c: get_free_mem_region``."""
-    start = -(-window.start // _ALIGN) * _ALIGN
-    for base in range(start, window.end - size + 2, _ALIGN):
+    start = -(-window.start // DECODER_MULTIPLE) * DECODER_MULTIPLE
+    for base in range(start, window.end - size + 2, DECODER_MULTIPLE):
         if region_intersects(window, base, size, 0, IORES_DESC_NONE) == REGION_DISJOINT:
             found = Resource(base, base + size - 1, name, IORESOURCE_MEM)
             return None if insert_resource(window, found) or found.children else found

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from softreserve.kernel.numa.numa import NUMA_NO_MEMBLK, NUMA_NO_NODE, NumaState
 from softreserve.model import behaviours
-from softreserve.model.acpi.cedt import CFMWS, Cedt, FixedMemoryWindow
+from softreserve.model.acpi.cedt import CFMWS, WINDOW_ALIGN, Cedt, FixedMemoryWindow
 from softreserve.model.acpi.layout import Struct
 from softreserve.model.acpi.slit import Slit, slit_valid
 from softreserve.model.acpi.srat import (
@@ -47,8 +47,6 @@ __all__ = ["SLIT_BAD", "SRAT_ENTRY_BAD", "SRAT_MEMORY", "AcpiNumaArch", "acpi_di
 S = TypeVar("S", bound=Struct)
 
 _FILE: Final = "drivers/acpi/numa/srat.c"
-#: What base and size of a CXL window are multiples of, bytes.
-_WINDOW_ALIGN: Final = 256 << 20
 #: A line that says what is wrong with an entry of the SRAT.
 SRAT_ENTRY_BAD: Final = Rule("srat-entry-bad", "an entry of the SRAT is not valid")
 SLIT_BAD: Final = Rule("slit-bad", "the SLIT is not valid")
@@ -275,7 +273,7 @@ class _Walk:
     def _advise_block_size(self, borders: int, function: str) -> None:
         """Memory blocks should not reach over the ends of a window."""
         align = borders & -borders
-        if align >= _WINDOW_ALIGN:
+        if align >= WINDOW_ALIGN:
             self.state.memory_block_advise_max_size(align)
         else:
             self.log.printk("ACPI: CFMWS: [BIOS BUG] base/size alignment violates spec", function)

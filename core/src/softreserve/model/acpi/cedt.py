@@ -7,11 +7,14 @@ from typing import ClassVar
 from softreserve.model.acpi.layout import U8, U16, U32, U64, Struct
 from softreserve.model.acpi.tables import CedtEntryHeader, Table
 
-__all__ = ["CFMWS", "CHBS", "CXIMS", "Cedt", "FixedMemoryWindow", "HostBridge", "XorMaps"]
+__all__ = ["CFMWS", "CHBS", "CXIMS", "WINDOW_ALIGN", "Cedt", "FixedMemoryWindow", "HostBridge", "XorMaps"]
 
 CHBS = 0
 CFMWS = 1
 CXIMS = 2
+
+#: What a window begins at and has a multiple of: bytes.
+WINDOW_ALIGN = 256 << 20
 
 
 class HostBridge(Struct):
