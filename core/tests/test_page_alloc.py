@@ -152,3 +152,35 @@ def test_every_page_of_memory_is_in_exactly_one_zone(
 )
 def test_odd_core_sizes_do_no_harm(text: str) -> None:
     boot_memory(cmdline=text)
+
+
+def test_pages_of_holes_count_to_the_zone_behind_them() -> None:
+    """A section has 128 MiB, 32768 pages; one without memory has no page, and the last hole counts to the last zone."""
+    ranges = [(MIB, 8 * MIB, 0), (9 * MIB, 250 * MIB, 0), (4 * GIB + MIB, 4 * GIB + 100 * MIB, 1)]
+    said = [line for line in boot_memory(ranges).log.lines if "unavailable" in line]
+    assert said == [
+        "On node 0, zone DMA: 256 pages in unavailable ranges",
+        "On node 0, zone DMA: 256 pages in unavailable ranges",
+        "On node 1, zone Normal: 1792 pages in unavailable ranges",  # 6 MiB to 256 MiB, and 1 MiB above 4 GiB
+        "On node 1, zone Normal: 7168 pages in unavailable ranges",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("release", "says"),
+    [
+        ("5.4", ["Zeroed struct page in unavailable ranges: 7936 pages"]),
+        ("5.10.9", ["Zeroed struct page in unavailable ranges: 7936 pages"]),
+        ("5.10.0-30-amd64", ["On node 0, zone DMA: 256 pages in", "On node 0, zone DMA32: 7680 pages in"]),
+        ("5.11.22", []),  # counts them in words of its own
+        ("5.13.0", []),
+        ("5.13.19", ["On node 0, zone DMA: 256 pages in", "On node 0, zone DMA32: 7680 pages in"]),
+        ("5.14", ["On node 0, zone DMA: 256 pages in", "On node 0, zone DMA32: 7680 pages in"]),
+    ],
+)
+def test_each_release_counts_pages_of_holes_in_its_own_words(release: str, says: list[str]) -> None:
+    lines = boot_memory([(MIB, 98 * MIB, 0)], release=release).log.lines
+    said = [line for line in lines if "unavailable" in line]
+    assert [line.removesuffix(" unavailable ranges") for line in said] == says
+    if says and "Zeroed" in says[0]:
+        assert lines.index(said[0]) < lines.index("Initmem setup node 0 [mem 0x0000000000100000-0x00000000061fffff]")

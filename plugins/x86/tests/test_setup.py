@@ -9,7 +9,7 @@ from softreserve.model.kernel import Kernel
 from softreserve.model.machine import E820Entry
 from softreserve.model.ranges import PhysRange
 from softreserve_x86 import e820
-from softreserve_x86.e820_resources import E820Resources, memblock_setup, setup_pci_gap
+from softreserve_x86.e820_resources import E820Resources, memblock_setup, register_nosave_regions, setup_pci_gap
 from softreserve_x86.init_64 import MemoryBlockSize
 from softreserve_x86.setup import Setup, brk_size
 from softreserve_x86.stub import extension_entries
@@ -170,3 +170,38 @@ def test_what_suits_cxl_windows_bounds_memory_blocks_on_bare_metal_too(
     """``probe_memory_block_size``: from the advice (2 GiB at most) down to what divides the end of RAM."""
     block = MemoryBlockSize(Kernel("6.18", "x86_64"), EventLog())
     assert block.probe_memory_block_size(end >> 12, hypervisor, advised) == size
+
+
+#: Half a page that is no RAM, what touches it, a gap, RAM up to 64 MiB, and something above all RAM.
+_NOSAVE = (
+    (0x1000, 0x9F000, e820.RAM),
+    (0x9F000, 0xA0000, e820.RESERVED),
+    (0x100000, 0x200800, e820.RAM),
+    (0x200800, 0x200C00, e820.NVS),
+    (0x200C00, 0x300000, e820.RAM),
+    (0x300000, 0x400000, e820.ACPI),
+    (0x500000, 0x4000000, e820.RAM),
+    (0xF0000000, 0xF8000000, e820.RESERVED),
+)
+
+
+#: A page that RAM ends in, and begins in again, is left out twice.
+_PIECES = [(0, 1), (0x9F, 0xA0), (0xA0, 0x100), (0x200, 0x201), (0x200, 0x201), (0x300, 0x400), (0x400, 0x500)]
+
+
+@pytest.mark.parametrize(
+    ("release", "prefix", "ends"),
+    [
+        ("5.4.1", "PM: ", _PIECES),
+        ("6.1.134", "PM: hibernation: ", _PIECES),
+        ("6.1.135", "PM: hibernation: ", [(0, 1), (0x9F, 0x100), (0x200, 0x201), (0x300, 0x500)]),
+        ("6.15", "PM: hibernation: ", [(0, 1), (0x9F, 0x100), (0x200, 0x201), (0x300, 0x500)]),
+    ],
+)
+def test_what_hibernation_leaves_out_is_printed(release: str, prefix: str, ends: list[tuple[int, int]]) -> None:
+    setup = setup_with(*_NOSAVE, release=release)
+    before = len(setup.log.lines)
+    register_nosave_regions(setup.table, 0x4000, setup.kernel, setup.log)
+    assert setup.log.lines[before:] == [
+        f"{prefix}Registered nosave memory: [mem {start << 12:#010x}-{(end << 12) - 1:#010x}]" for start, end in ends
+    ]

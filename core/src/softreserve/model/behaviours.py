@@ -305,8 +305,44 @@ FALLBACK_SKIPS_MEMORYLESS_NODE: Final = Behaviour(
 
 MEMMAP_NOT_MANAGED_AT_BOOT: Final = Behaviour(
     "memmap-not-managed-at-boot",
-    "the page count of the first zone lists leaves out the memory map",
-    until=Boundary("6.10", "", "source read 6.1.192", "source read 6.12.117"),
+    "the page count of the first zone lists leaves out the memory map, and what is taken of zone DMA by then",
+    until=Boundary(
+        "6.10",
+        "mm/mm_init.c: remove the useless dma_reserve",
+        "source read 6.1.192",
+        "source read 6.12.117",
+    ),
+)
+
+UNAVAILABLE_PAGES_ZEROED: Final = Behaviour(
+    "unavailable-pages-zeroed",
+    "the log says, in one line, how many pages lie in holes of sections that have memory",
+    until=Boundary(
+        "5.12",
+        "mm/page_alloc.c: refactor initialization of struct page for holes in memory layout",
+        "from history",
+        "source read 6.1.192",
+    ),
+    dropped=("5.10.53", "5.11.7"),
+)
+
+UNAVAILABLE_PAGES_BY_ZONE: Final = Behaviour(
+    "unavailable-pages-by-zone",
+    "the log says of each hole in sections that have memory how many pages lie in it, and to which zone they count",
+    since=Boundary(
+        "5.14",
+        "mm/page_alloc: fix memory map initialization for descending nodes",
+        "from history",
+        "source read 6.1.192",
+    ),
+    backported=("5.10.53", "5.12.17", "5.13.2"),
+)
+
+PFN_VALID_IS_MAPPED: Final = Behaviour(
+    "pfn-valid-is-mapped",
+    "only mapped memory has valid page numbers; later all of a section that has memory",
+    until=Boundary("5.14", "arm64/mm: drop HAVE_ARCH_PFN_VALID", "from history", "source read 6.1.192"),
+    options=("HAVE_ARCH_PFN_VALID",),
 )
 
 NODE_STATE_CLEARED_BEFORE_ZONELISTS: Final = Behaviour(

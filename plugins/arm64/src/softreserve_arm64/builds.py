@@ -48,7 +48,9 @@ OPTIONS: Final[Mapping[str, Mapping[str, str | int]]] = {
         "CMA_SIZE_MBYTES": 64,
         "CRASH_HOTPLUG": "n",
         "SERIAL_MVEBU_UART": "y",
+        "HAVE_ARCH_PFN_VALID": "y",
     },
+    "5.14": {"HAVE_ARCH_PFN_VALID": "n"},
     "6.12": {
         "NUMA_MEMBLKS": "y",
         "DAX": "y",

@@ -157,3 +157,23 @@ X86_FIVE_LEVELS_ALWAYS: Final = Behaviour(
         after="6.12",
     ),
 )
+
+PM_SAYS_HIBERNATION: Final = Behaviour(
+    "pm-says-hibernation",
+    "lines about memory that hibernation leaves out begin with `PM: hibernation:`; before, with `PM:`",
+    since=Boundary("5.8", "", "from history", "source read 6.1.192", after="5.4"),
+)
+
+NOSAVE_BETWEEN_RAM: Final = Behaviour(
+    "nosave-between-ram",
+    "what lies between RAM is left out of hibernation in one piece; before, each gap and each entry was one, and parts "
+    "of pages were neither",
+    since=Boundary(
+        "6.15",
+        "x86/e820: Fix handling of subpage regions when calculating nosave ranges in e820__register_nosave_regions()",
+        "from history",
+        "source read 7.2.13",
+        after="6.14",
+    ),
+    backported=("5.4.293", "5.10.237", "5.15.181", "6.1.135", "6.6.88", "6.12.24", "6.14.3"),
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel.e820 import E820_LISTING
@@ -24,13 +25,14 @@ from softreserve.kernel.resource import (
 from softreserve.model.events import EventLog, Rule
 from softreserve.model.units import U64_MAX, mem_text
 
-from softreserve_x86 import e820
+from softreserve_x86 import behaviours, e820
 
 if TYPE_CHECKING:
     from softreserve.kernel.firmware_memmap import FirmwareMemmap
     from softreserve.kernel.mm.memblock import Memblock
+    from softreserve.model.kernel import Kernel
 
-__all__ = ["E820Resources", "firmware_map_add", "memblock_setup", "setup_pci_gap"]
+__all__ = ["E820Resources", "firmware_map_add", "memblock_setup", "register_nosave_regions", "setup_pci_gap"]
 
 EARLY_RAM: Final = Rule("e820-ram", "RAM, for the early allocator")
 RESERVED_EARLY: Final = Rule("e820-reserved-early", "soft reserved memory is reserved, and no memory to the allocator")
@@ -55,6 +57,7 @@ _UNKNOWN: Final = ("Unknown E820 type", IORES_DESC_NONE)
 #: Drivers may claim these; below 1 MiB (BIOS, ROM shadow) nothing is left to drivers.
 _NOT_BUSY: Final = frozenset({e820.RESERVED, e820.SOFT_RESERVED, e820.PRAM, e820.PMEM})
 _LEGACY_END: Final = 1 << 20
+_PAGE_SIZE: Final = 4096
 _SMALLEST_GAP: Final = 4 << 20
 
 
@@ -96,6 +99,48 @@ def firmware_map_add(table: e820.E820Table, firmware_memmap: FirmwareMemmap) -> 
     """Show the table as it came from firmware or loader, last part of ``e820__reserve_resources``."""
     for entry in table.entries:
         firmware_memmap.add_early(entry.start, (entry.end - 1) & U64_MAX, _named(table, entry.type)[0])
+
+
+def register_nosave_regions(table: e820.E820Table, limit_pfn: int, kernel: Kernel, log: EventLog) -> None:
+    """Print which pages hibernation leaves out: all that is no RAM, up to a page number (exclusive).
+
+    Neighbours get a line each. Linux: ``e820__register_nosave_regions``, ``kernel/power/snapshot.c:
+    register_nosave_region``.
+    """
+    words = "PM: hibernation:" if kernel.has(behaviours.PM_SAYS_HIBERNATION) else "PM:"
+    by_ram = kernel.has(behaviours.NOSAVE_BETWEEN_RAM)
+    spans = _between_ram(table, limit_pfn) if by_ram else _not_ram(table, limit_pfn)
+    for start, end in spans:
+        if start < end:
+            log.printk(
+                f"{words} Registered nosave memory: {mem_text(start * _PAGE_SIZE, end * _PAGE_SIZE)}",
+                "kernel/power/snapshot.c: register_nosave_region",
+            )
+
+
+def _between_ram(table: e820.E820Table, limit_pfn: int) -> Iterator[tuple[int, int]]:
+    """What lies between entries of RAM, parts of pages included; the last may end before it starts."""
+    last = 0
+    for entry in table.entries:
+        if entry.type in table.ram_types:
+            if last < entry.start:
+                yield last // _PAGE_SIZE, -(-entry.start // _PAGE_SIZE)
+            last = entry.end
+    yield last // _PAGE_SIZE, limit_pfn
+
+
+def _not_ram(table: e820.E820Table, limit_pfn: int) -> Iterator[tuple[int, int]]:
+    """Gaps and entries one by one, up to the one that reaches the limit."""
+    pfn = 0
+    for entry in table.entries:
+        first = -(-entry.start // _PAGE_SIZE)
+        if pfn < first:
+            yield pfn, first
+        pfn = entry.end // _PAGE_SIZE
+        if entry.type not in table.ram_types:
+            yield first, pfn
+        if pfn >= limit_pfn:
+            return
 
 
 def setup_pci_gap(table: e820.E820Table, max_pfn: int, log: EventLog) -> None:

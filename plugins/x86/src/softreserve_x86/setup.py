@@ -14,7 +14,7 @@ from softreserve.kernel.efi.efi import EFI, Efi
 from softreserve.kernel.mm.memblock_resources import kernel_resources
 from softreserve.kernel.resource import IORESOURCE_BUSY, IORESOURCE_SYSTEM_RAM, insert_resource
 from softreserve.kernel.state import StashKey
-from softreserve.model.behaviours import SOFT_RESERVED_IN_OWN_TREE
+from softreserve.model.behaviours import MEMMAP_NOT_MANAGED_AT_BOOT, SOFT_RESERVED_IN_OWN_TREE
 from softreserve.model.events import EventLog, Rule
 from softreserve.model.machine import E820Entry
 from softreserve.model.ranges import PhysRange
@@ -347,11 +347,11 @@ def initmem_init(system: System) -> None:
         system.memblock.set_node(0, U64_MAX, system.memblock.memory, 0)
         system.nodes.possible.intersection_update({0})
         _reserve_contiguous(system, setup.max_pfn)
-        system.memory.zones.zone_sizes_init(zones)
+        _zone_sizes_init(system, zones)
         return
     numa = x86_numa_init(system, setup.max_pfn)
     _reserve_contiguous(system, setup.max_pfn)
-    system.memory.zones.zone_sizes_init(zones)
+    _zone_sizes_init(system, zones)
     numa.init_cpu_to_node(apic_ids(system))
     numa.init_gi_nodes()
     if system.machine.cpu_vendor in _VENDORS_WITH_NODE_BY_CACHE:
@@ -364,6 +364,16 @@ def _reserve_contiguous(system: System, max_pfn: int) -> None:
         from softreserve_x86.crash_reserve import reserve_contiguous
 
         reserve_contiguous(system, max_pfn)
+
+
+def _zone_sizes_init(system: System, limits: dict[str, int]) -> None:
+    """Lay out zones; before, see how much of zone DMA is taken. Linux: ``memblock_find_dma_reserve``."""
+    memblock, zones = system.memblock, system.memory.zones
+    if system.kernel.has(MEMMAP_NOT_MANAGED_AT_BOOT):
+        memory = sum(min(end, _MAX_DMA_PFN) - min(start, _MAX_DMA_PFN) for start, end, _ in memblock.mem_pfn_ranges())
+        free = ((-(-start // _PAGE_SIZE), end // _PAGE_SIZE) for start, end in memblock.free_mem_ranges())
+        zones.dma_reserve = memory - sum(max(0, min(end, _MAX_DMA_PFN) - start) for start, end in free)
+    zones.zone_sizes_init(limits)
 
 
 def _zone_limits(kernel: Kernel, max_pfn: int) -> dict[str, int]:
@@ -381,6 +391,8 @@ def reserve_resources(system: System) -> Callable[[], None]:
     resources.reserve_resources()
     if system.kernel.config.get("FIRMWARE_MEMMAP", "y") != "n":
         e820_resources.firmware_map_add(setup.table_firmware, system.firmware_memmap)
+    if system.kernel.config.get("HIBERNATION", "y") != "n":
+        e820_resources.register_nosave_regions(setup.table, setup.max_pfn, system.kernel, system.log)
     e820_resources.setup_pci_gap(setup.table, setup.max_pfn, system.log)
 
     def pci_subsys_init() -> None:

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from softreserve.kernel.mm.memblock import MEMBLOCK_HOTPLUG, MEMBLOCK_MIRROR
+from softreserve.kernel.mm.memblock import MEMBLOCK_HOTPLUG, MEMBLOCK_MIRROR, MEMBLOCK_NOMAP
 from softreserve.kernel.mm.zones import Pgdat, Zone, zone_names
 from softreserve.model import behaviours
+from softreserve.model.ranges import merged, uncovered
 from softreserve.model.units import mem_text, parse_option_str, round_up
 
 if TYPE_CHECKING:
@@ -58,7 +59,13 @@ class ZoneLayout:
         self._names = zone_names(state.kernel)
         self._page = state.kernel.page_size
         self._max_order_pages = max_order_pages
+        self._pageblock_pages = state.kernel.pmd_size // self._page
         self._ranges = list(state.memblock.mem_pfn_ranges())
+        self._section_pages = state.arch.section_size(state.kernel) // self._page
+        self._sections = merged(
+            (start // self._section_pages * self._section_pages, round_up(end, self._section_pages))
+            for start, end, _ in self._ranges
+        )
         cmdline = state.cmdline
         self._movable_node = cmdline.has("movable_node")
         self._kernelcore = _CoreSize(cmdline, "kernelcore", state.kernel)
@@ -73,11 +80,15 @@ class ZoneLayout:
         """Lay out every possible node: zones, spans and present pages, and the kernel's report of them."""
         self._movable_start = self._find_zone_movable_pfns()
         self._print_ranges()
+        if self._state.kernel.has(behaviours.UNAVAILABLE_PAGES_ZEROED):
+            self._init_unavailable_mem()
         nodes: dict[int, Pgdat] = {}
         for nid in sorted(self._nodes.possible):
             if nid not in self._nodes.online and self._state.kernel.has(behaviours.OFFLINE_NODES_ANNOUNCED_MEMORYLESS):
                 self._state.printk(f"Initializing node {nid} as memoryless", "mm/page_alloc.c: free_area_init")
             nodes[nid] = self._free_area_init_node(nid)
+        if self._state.kernel.has(behaviours.UNAVAILABLE_PAGES_BY_ZONE):
+            self._memmap_init(nodes)
         return nodes
 
     # --- limits of zones
@@ -271,6 +282,55 @@ class ZoneLayout:
         self._nodes.has_memory.add(pgdat.nid)
         if any(zone.populated for zone in pgdat.kernel_zones):
             self._nodes.has_normal_memory.add(pgdat.nid)
+
+    # --- pages that have a struct page and are no memory
+
+    def _memmap_init(self, nodes: Mapping[int, Pgdat]) -> None:
+        """Give holes in sections with memory to the zone behind them, and count them. Linux: ``memmap_init``."""
+        hole, last = 0, None
+        for start, end, nid in self._ranges:
+            for zone in nodes[nid].zones:
+                if not zone.populated:
+                    continue
+                low, high = _clamp(start, zone.start_pfn, zone.end_pfn), _clamp(end, zone.start_pfn, zone.end_pfn)
+                if low < high:
+                    self._init_unavailable_range(hole, low, zone)
+                    hole = high
+                last = zone
+        if last is not None:
+            self._init_unavailable_range(hole, round_up(self._ranges[-1][1], self._section_pages), last)
+
+    def _init_unavailable_range(self, start: int, end: int, zone: Zone) -> None:
+        pages = self._with_struct_page(start, end) if start < end else 0
+        if pages:
+            self._state.printk(
+                f"On node {zone.nid}, zone {zone.name}: {pages} pages in unavailable ranges",
+                "mm/mm_init.c: init_unavailable_range",
+            )
+
+    def _init_unavailable_mem(self) -> None:
+        """Count the same pages, of all zones, before nodes are laid out. Linux: ``mm/page_alloc.c``, to 5.11."""
+        pages, hole = 0, 0
+        for region in self._state.memblock.memory.regions:
+            if region.flags & MEMBLOCK_NOMAP:
+                continue
+            pages += self._with_struct_page(hole // self._page, -(-region.base // self._page))
+            hole = region.base + region.size
+        end = round_up(self._ranges[-1][1] if self._ranges else 0, self._section_pages)
+        pages += self._with_struct_page(hole // self._page, end)
+        if pages:
+            self._state.printk(
+                f"Zeroed struct page in unavailable ranges: {pages} pages", "mm/page_alloc.c: init_unavailable_mem"
+            )
+
+    def _with_struct_page(self, start: int, end: int) -> int:
+        """How many page numbers of a hole lie in sections that have memory. Linux: ``pfn_valid``."""
+        if self._state.kernel.has(behaviours.PFN_VALID_IS_MAPPED):
+            # asked for the first page of each block of pages only: the one that holds the end of the memory before
+            block = start - start % self._pageblock_pages
+            mapped = start < end and self._state.memblock.is_map_memory(block * self._page)
+            return min(end, block + self._pageblock_pages) - start if mapped else 0
+        return (end - start) - sum(high - low for low, high in uncovered(start, end, self._sections))
 
 
 def _clamp(value: int, low: int, high: int) -> int:

@@ -38,6 +38,8 @@ class PageAllocator:
         self._node_load: dict[int, int] = {}
         self._fallback: dict[int, list[int]] = {}
         self._policy_zone = 0
+        #: Pages of each node's first zone that are taken before zones are laid out. Linux: ``dma_reserve``.
+        self.dma_reserve = 0
         #: Until the first zone lists are built: no CPU is up, no page is taken.
         self._untouched = True
         self._zone_names = zone_names(state.kernel)
@@ -187,9 +189,15 @@ class PageAllocator:
         present = sum(zone.present_pages for zone in zones)
         memmap = sum(self._memmap_pages(zone) for zone in zones)
         if self._untouched:
-            return present - (memmap if self._state.kernel.has(behaviours.MEMMAP_NOT_MANAGED_AT_BOOT) else 0)
+            if not self._state.kernel.has(behaviours.MEMMAP_NOT_MANAGED_AT_BOOT):
+                return present
+            taken = [zone for zone in zones if not zone.index and self._leaves_reserve(zone)]
+            return present - memmap - self.dma_reserve * len(taken)
         managed = max(present - memmap - _BOOT_ALLOCATIONS // self._state.kernel.page_size, 0)
         return managed - self._high_watermarks(managed, len([z for z in zones if z.name != "Movable"]))
+
+    def _leaves_reserve(self, zone: Zone) -> bool:
+        return zone.present_pages - self._memmap_pages(zone) > self.dma_reserve
 
     def _memmap_pages(self, zone: Zone) -> int:
         """Linux: ``calc_memmap_size``."""
