@@ -38,6 +38,7 @@ COMMANDS = {
     "run": ("softreserve.cli.run:run_command", "Boot a machine and carry out a file of steps."),
     "serve": ("softreserve.cli.serve:serve_command", "Mount a machine's /sys and /proc, live."),
     "shell": ("softreserve.cli.shell:shell_command", "Run programs where /sys is the machine's."),
+    "verify": ("softreserve.cli.verify:verify_command", "Compare a machine's boot with what it showed, line by line."),
 }
 
 #: Where a click context keeps the commands of the plugins that were named.

@@ -86,6 +86,8 @@ class KernelState:
         self.booting = True
         #: What has run since: nothing, or udev.
         self.userspace: Userspace = "none"
+        #: How many lines the log had when user space began.
+        self.boot_lines = 0
 
     @property
     def kernel(self) -> Kernel:

@@ -90,3 +90,4 @@ def late(system: System) -> None:
     system.firmware_memmap.publish(system.sysfs)
     hooks.sysfs(system)
     system.booting = False
+    system.boot_lines = len(system.log)

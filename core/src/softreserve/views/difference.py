@@ -13,7 +13,7 @@ from difflib import SequenceMatcher
 from itertools import pairwise, zip_longest
 from typing import Literal
 
-__all__ = ["unified_diff"]
+__all__ = ["equal_lines", "unified_diff"]
 
 #: Pairs of lines that are compared one by one; where there are more, and no line to hold on to, all of it changed.
 _PAIRS_MAX = 1 << 20
@@ -40,7 +40,7 @@ def unified_diff(before: Iterable[str], after: Iterable[str], names: tuple[str, 
     new = [*kept, *(line for line in pair[1:] if line is not None), *newer]
     yield f"--- {names[0]}"
     yield f"+++ {names[1]}"
-    for group in _Opcodes(_opcodes(_pairs(old, new), len(old), len(new))).get_grouped_opcodes(context):
+    for group in _Opcodes(_opcodes(equal_lines(old, new), len(old), len(new))).get_grouped_opcodes(context):
         (_, old_start, _, new_start, _), (_, _, old_end, _, new_end) = group[0], group[-1]
         spans = (skipped + old_start, old_end - old_start), (skipped + new_start, new_end - new_start)
         yield f"@@ -{_span(*spans[0])} +{_span(*spans[1])} @@"
@@ -87,8 +87,8 @@ def _opcodes(pairs: Iterable[_Pair], old_size: int, new_size: int) -> list[_Opco
     return found
 
 
-def _pairs(old: Sequence[str], new: Sequence[str]) -> list[_Pair]:
-    """Positions of equal lines, ascending in both."""
+def equal_lines(old: Sequence[str], new: Sequence[str]) -> list[_Pair]:
+    """Positions of equal lines, ascending in both: as many as hold the two together."""
     found: list[_Pair] = []
     windows = [(0, len(old), 0, len(new))]
     while windows:

@@ -1,0 +1,85 @@
+"""``softreserve verify``."""
+
+from __future__ import annotations
+
+import click
+
+from softreserve.cli.options import Choices, MachineCommand, booted, machine_argument, machine_options
+from softreserve.cli.output import print_partial
+from softreserve.cli.terminal import Styled, print_table, say
+from softreserve.config.observed import load_observed
+from softreserve.kernel.system import System
+from softreserve.views.verify.facts import OURS
+from softreserve.views.verify.rows import CLASSES, Difference, Verification
+from softreserve.views.verify.verification import verify
+
+__all__ = ["verify_command"]
+
+_STYLES = {"ours": "loss", "input": "warning", "outside": "aside"}
+
+
+@click.command("verify", cls=MachineCommand)
+@machine_argument(required=False)
+@click.option("--log", metavar="FILE", help="Compare with this kernel log; without MACHINE it is the machine, too.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@machine_options()
+def verify_command(machine: str | None, log: str | None, as_json: bool, choices: Choices) -> int:
+    """Boot MACHINE and compare with what it showed, line by line.
+
+    MACHINE is a capture with expected/, or a kernel log. Differences are sorted by what decides the line: the
+    prediction is wrong (ours), the input lacks something (input), it is not modelled (outside). Ends with 1 when
+    a prediction is wrong.
+    """
+    if machine is None and log is None:
+        raise click.UsageError("nothing to verify: give MACHINE, or --log FILE")
+    scenario, observed = load_observed(machine, log, choices.acpi)
+    made = booted(scenario, choices, reproducing=True)
+    found = verify(made.scenario, made.system, observed)
+    if as_json:
+        from softreserve.cli.jsonout import print_json
+
+        about = made.system.machine
+        print_json(
+            "verify",
+            {"machine": about.name, "release": about.kernel.release, "arch": about.arch, **found.as_json()},
+        )
+    else:
+        _print(made.system, found)
+    return 1 if found.of(OURS) else 0
+
+
+def _print(system: System, found: Verification) -> None:
+    say(Styled(f"{system.machine.name}: Linux {system.kernel.release}, {system.machine.arch}", "heading"))
+    print_partial()
+    say()
+    rows = [(row.where, row.kind, f"{row.equal}/{row.total}", row.note) for row in found.rows]
+    if rows:
+        print_table(("of", "lines", "equal", ""), rows, right={2})
+        say()
+    for sort, words in CLASSES.items():
+        differences = found.of(sort)
+        if differences:
+            say(Styled(f"{sort}: {words}", _STYLES[sort]))
+            for difference in differences:
+                _print_difference(difference)
+            say()
+    for name, why in found.hidden:
+        say(Styled(f"not compared: {name}: {why}", "aside"))
+    say(Styled(_conclusion(found), "loss" if found.of(OURS) else "good" if found.total else "warning"))
+
+
+def _print_difference(difference: Difference) -> None:
+    where = difference.where if difference.line is None else f"{difference.where}, line {difference.line}"
+    why = f" ({difference.why})" if difference.why else ""
+    say(f"  {where}: {difference.kind}{why}")
+    if difference.observed is not None:
+        say(Styled(f"    observed:  {difference.observed}", "removed"), hang="        ")
+    if difference.predicted is not None:
+        say(Styled(f"    predicted: {difference.predicted}", "added"), hang="        ")
+
+
+def _conclusion(found: Verification) -> str:
+    if not found.total:
+        return "nothing that can be compared"
+    counts = ", ".join(f"{len(found.of(sort))} {sort}" for sort in CLASSES)
+    return f"{found.equal} of {found.total} lines equal; differences: {counts}"

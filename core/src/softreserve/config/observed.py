@@ -1,0 +1,48 @@
+"""What a machine showed of itself, beside the description of it: what ``verify`` compares."""
+
+from __future__ import annotations
+
+import os
+
+from softreserve.config import EXAMPLE, LOG, load
+from softreserve.config.log import is_log, read_log
+from softreserve.config.log.content import log_text
+from softreserve.config.log.messages import Messages
+from softreserve.config.reader import StrPath, path_words, read_bytes
+from softreserve.model.errors import InputError
+from softreserve.model.log_text import LogLine
+from softreserve.model.observed import Observed
+from softreserve.model.scenario import Scenario
+
+__all__ = ["load_observed"]
+
+_NOTHING = "nothing to compare with: neither a capture with expected/ nor a kernel log (--log FILE)"
+
+
+def load_observed(spec: str | None, log: str | None = None, acpi: StrPath | None = None) -> tuple[Scenario, Observed]:
+    """Read a machine, and what it showed.
+
+    :param spec: as of :func:`softreserve.config.load`: a capture, or a log; ``None``: the machine is that of ``log``.
+    :param log: a kernel log to compare with; else what ``spec`` itself has.
+    :param acpi: a directory with ACPI tables, for a log.
+    :raises SoftReserveError: there is no such machine or log, nothing to compare with, or something is wrong with them.
+    """
+    if log is not None:
+        data = read_bytes(log)
+        described = read_log(log, acpi, data) if spec is None else load(spec, with_steps=False, acpi=acpi)
+        return described, Observed(_messages(data, log))
+    if spec is None:
+        raise InputError(_NOTHING)
+    if spec.startswith(LOG):
+        return load_observed(None, spec.removeprefix(LOG), acpi)
+    if spec.startswith(EXAMPLE) or os.path.isdir(spec):
+        raise InputError(_NOTHING, path=spec)
+    data = read_bytes(spec)
+    if not is_log(data):
+        raise InputError(_NOTHING, path=path_words(spec))
+    return read_log(spec, acpi, data), Observed(_messages(data, spec))
+
+
+def _messages(data: bytes, path: str) -> tuple[LogLine, ...]:
+    """The messages of the last boot."""
+    return tuple(Messages(log_text(data), path_words(path)).said)

@@ -1,0 +1,174 @@
+"""``softreserve verify``: what differs is found, and sorted by what decides it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from softreserve.cli import main
+from softreserve.plugins.hooks import installed
+
+MISSING = sorted({"x86", "hmem"} - set(installed()))
+if MISSING:
+    pytest.skip(f"not installed here: softreserve-{', softreserve-'.join(MISSING)}", allow_module_level=True)
+
+#: A small machine, written by hand after ``arch/x86/kernel/e820.c`` and ``mm/mm_init.c``.
+SAID = """\
+Linux version 6.12.0 (x)
+Command line: quiet
+BIOS-provided physical RAM map:
+BIOS-e820: [mem 0x0000000000000000-0x000000000009ffff] usable
+BIOS-e820: [mem 0x0000000000100000-0x000000007fffffff] usable
+NX (Execute Disable) protection: active
+e820: update [mem 0x00000000-0x00000fff] usable ==> reserved
+e820: remove [mem 0x000a0000-0x000fffff] usable
+last_pfn = 0x80000 max_arch_pfn = 0x400000000
+ACPI: APIC 0x000000007FB79000 000078 (v03 X      X        00000001 X    00000001)
+No NUMA configuration found
+Faking a node at [mem 0x0000000000000000-0x000000007fffffff]
+NODE_DATA(0) allocated [mem 0x7ffd5000-0x7fffffff]
+Zone ranges:
+  DMA      [mem 0x0000000000001000-0x0000000000ffffff]
+  DMA32    [mem 0x0000000001000000-0x000000007fffffff]
+  Normal   empty
+  Device   empty
+Movable zone start for each node
+Early memory node ranges
+  node   0: [mem 0x0000000000001000-0x000000000009ffff]
+  node   0: [mem 0x0000000000100000-0x000000007fffffff]
+Initmem setup node 0 [mem 0x0000000000001000-0x000000007fffffff]
+On node 0, zone DMA: 1 pages in unavailable ranges
+On node 0, zone DMA: 96 pages in unavailable ranges
+PM: hibernation: Registered nosave memory: [mem 0x00000000-0x00000fff]
+PM: hibernation: Registered nosave memory: [mem 0x000a0000-0x000fffff]
+[mem 0x80000000-0xffffffff] available for PCI devices
+Kernel command line: quiet
+random: crng init done
+Dentry cache hash table entries: 262144 (order: 9, 2097152 bytes, linear)
+Fallback order for Node 0: 0
+Built 1 zonelists, mobility grouping on.  Total pages: 524191
+Policy zone: DMA32
+Console: colour dummy device 80x25
+smp: Brought up 1 node, 1 CPU
+x86/mm: Memory block size: 128MB
+NET: Registered PF_NETLINK/PF_ROUTE protocol family
+Demotion targets for Node 0: null
+Run /init as init process
+"""
+
+Verified = Callable[..., tuple[int, dict[str, Any]]]
+
+
+@pytest.fixture
+def verified(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Verified:
+    """Verify a log: the exit status and what is said."""
+
+    def run(said: str, *options: str) -> tuple[int, dict[str, Any]]:
+        path = tmp_path / "boot.log"
+        path.write_text("".join(f"[    0.000000] {line}\n" for line in said.splitlines()))
+        status = main(["verify", "--log", str(path), "--json", *options])
+        return status, json.loads(capsys.readouterr().out)
+
+    return run
+
+
+def differences(found: dict[str, Any], sort: str = "ours") -> list[tuple[str, int | None, str | None, str | None]]:
+    """Kind, line, both texts of the differences of one class."""
+    return [
+        (one["kind"], one["line"], one["observed"], one["predicted"])
+        for one in found["differences"]
+        if one["sort"] == sort
+    ]
+
+
+def test_a_log_that_is_predicted_has_nothing_that_is_ours(verified: Verified) -> None:
+    status, found = verified(SAID)
+    assert differences(found) == []
+    assert status == 0
+    assert differences(found, "outside") == [
+        ("node data", 13, "NODE_DATA(0) allocated [mem 0x7ffd5000-0x7fffffff]", None)
+    ]
+    assert (found["equal"], found["total"]) == (29, 30)
+    assert found["other_lines"] == 10
+
+
+def wrong(line: str) -> str:
+    """The line with another last number."""
+    *_, number = re.finditer(r"[0-9a-f]{2,}(?=\]| max|$)", line)
+    other = f"{int(number[0], 16) - 1:0{len(number[0])}x}"
+    return line[: number.start()] + other + line[number.end() :]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(line for line in SAID.splitlines() if line.endswith("]") and not line.startswith(("BIOS", "NODE_DATA"))),
+        "last_pfn = 0x80000 max_arch_pfn = 0x400000000",
+        "Built 1 zonelists, mobility grouping on.  Total pages: 524191",
+    ],
+)
+def test_a_wrong_line_is_found_and_is_ours(verified: Verified, line: str) -> None:
+    status, found = verified(SAID.replace(line, wrong(line)))
+    assert [one[2:] for one in differences(found)] == [(wrong(line).strip(), line.strip())]
+    assert status == 1
+
+
+def test_a_line_that_is_missing_in_a_whole_log_is_ours(verified: Verified) -> None:
+    status, found = verified(SAID.replace("e820: remove [mem 0x000a0000-0x000fffff] usable\n", ""))
+    assert differences(found) == [("e820 changes", None, None, "e820: remove [mem 0x000a0000-0x000fffff] usable")]
+    assert status == 1
+
+
+def test_a_log_that_ends_early_says_nothing_of_what_comes_after(verified: Verified) -> None:
+    status, found = verified(SAID.partition("Zone ranges")[0])
+    assert (status, differences(found)) == (0, [])
+    assert {row["kind"]: row["note"] for row in found["rows"]}["zones"] == "5 more that the log does not tell of"
+
+
+def test_a_filtered_log_says_nothing_of_what_it_lacks(verified: Verified) -> None:
+    kept = [line for line in SAID.splitlines() if re.search("Linux version|e820|last_pfn|node", line)]
+    status, found = verified("\n".join(kept))
+    assert (status, differences(found)) == (0, [])
+
+
+def test_lost_messages_may_be_any(verified: Verified) -> None:
+    lost = SAID.replace("last_pfn = 0x80000 max_arch_pfn = 0x400000000\n", "** 3 printk messages dropped **\n")
+    status, found = verified(lost)
+    assert (status, differences(found)) == (0, [])
+
+
+def test_a_log_with_nothing_that_can_be_compared_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    machine = tmp_path / "boot.log"
+    machine.write_text(SAID)
+    other = tmp_path / "other.log"
+    other.write_text("Linux version 6.12.0 (x)\nsomething else\n")
+    assert main(["verify", str(machine), "--log", str(other)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "nothing that can be compared"
+
+
+def test_what_has_nothing_to_compare_with_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", "example:two-node"]) == 2
+    assert capsys.readouterr().err == (
+        "softreserve: example:two-node: nothing to compare with: neither a capture with expected/ nor a kernel log "
+        "(--log FILE)\n"
+    )
+    assert main(["verify"]) == 2
+
+
+def test_a_table_and_the_differences_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "boot.log"
+    path.write_text(SAID.replace("last_pfn = 0x80000", "last_pfn = 0x80001"))
+    assert main(["verify", str(path)]) == 1
+    out = capsys.readouterr().out
+    assert "log  zones                    5/5" in out
+    assert (
+        "ours: the prediction is wrong\n"
+        "  log, line 9: end of RAM\n"
+        "    observed:  last_pfn = 0x80001 max_arch_pfn = 0x400000000\n"
+        "    predicted: last_pfn = 0x80000 max_arch_pfn = 0x400000000\n"
+    ) in out
+    assert out.endswith("28 of 30 lines equal; differences: 1 ours, 0 input, 1 outside\n")
