@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import html
 import json
+import quopri
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -21,6 +24,9 @@ if MISSING:
 
 STAMP = "[    0.000000] "
 CTIME = "Sat Nov 21 16:18:01 2026"
+ISO = "2026-11-21T16:18:01.123456"
+FULL = "Sat 2026-11-21 16:18:01 UTC"
+TIME = "Nov 21 16:18:01"
 
 
 def lines(said: Iterable[str]) -> str:
@@ -28,36 +34,125 @@ def lines(said: Iterable[str]) -> str:
     return "".join(f"{line}\n" for line in said)
 
 
+def after(prefix: str) -> Callable[[list[str]], str]:
+    """A form that puts the same before each message."""
+    return lambda said: lines(prefix + x for x in said)
+
+
+def journal(at: int, message: str) -> dict[str, str]:
+    """An entry of journald's, with the kernel's message."""
+    return {
+        "__CURSOR": f"s=1;i={at}",
+        "_TRANSPORT": "kernel",
+        "SYSLOG_IDENTIFIER": "kernel",
+        "PRIORITY": "6",
+        "MESSAGE": message,
+        "_HOSTNAME": "my-server",
+    }
+
+
+def exported(said: list[str]) -> str:
+    """As ``journalctl -o export``: fields, and an empty line after each entry."""
+    return lines(f"{lines(f'{name}={text}' for name, text in journal(*entry).items())}" for entry in enumerate(said))
+
+
+def verbose(said: list[str]) -> str:
+    """As ``journalctl -o verbose``."""
+    return lines(
+        f"{FULL} [s=1;i={at};b=2]\n" + "\n".join(f"    {name}={text}" for name, text in journal(at, x).items())
+        for at, x in enumerate(said)
+    )
+
+
+def pstore(said: list[str]) -> str:
+    """Parts of a dump, the last one first, as ``cat dmesg-efi-*`` gives them."""
+    parts = reversed([said[at : at + 20] for at in range(0, len(said), 20)])
+    return "".join(f"Panic#1 Part{at}\n" + after(f"<6>{STAMP}")(part) for at, part in enumerate(parts, 1))
+
+
 #: A kernel log, message by message, as a file.
 FORMS: dict[str, Callable[[list[str]], str]] = {
-    "dmesg": lambda said: lines(STAMP + x for x in said),
+    "dmesg": after(STAMP),
     "dmesg -t": lines,
-    "dmesg -T": lambda said: lines(f"[{CTIME}] {x}" for x in said),
-    "dmesg -x": lambda said: lines(f"kern  :info  : {STAMP}{x}" for x in said),
-    "dmesg -r": lambda said: lines(f"<6>{STAMP}{x}" for x in said),
+    "dmesg -T": after(f"[{CTIME}] "),
+    "dmesg -x": after(f"kern  :info  : {STAMP}"),
+    "dmesg -xT": after(f"kern  :info  : [{CTIME}] "),
+    "dmesg -r": after(f"<6>{STAMP}"),
     "dmesg -H": lambda said: lines(("[Nov21 16:18] ", "[  +0.000000] ")[at > 0] + x for at, x in enumerate(said)),
-    "dmesg --time-format=iso": lambda said: lines(f"2026-11-21T16:18:01,123456+00:00 {x}" for x in said),
+    "dmesg -H, in colours": lambda said: lines(f"\x1b[32m[  +0.000000] \x1b[0m\x1b[33m{x}\x1b[0m" for x in said),
+    "dmesg -d": after("[    0.000000 <    0.000000>] "),
+    "dmesg --time-format=iso": after("2026-11-21T16:18:01,123456+00:00 "),
+    "dmesg --time-format=delta": after("[<    0.000000>] "),
     "dmesg -J": lambda said: json.dumps({"dmesg": [{"pri": 6, "time": 0.0, "msg": x} for x in said]}, indent=3),
-    "callers": lambda said: lines(f"[    0.000000][    T0] {x}" for x in said),
-    "journalctl -k": lambda said: "-- Boot 1234 --\n" + lines(f"Nov 21 16:18:01 my-server kernel: {x}" for x in said),
-    "short-monotonic": lambda said: lines(f"[    0.000000] my-server kernel: {x}" for x in said),
-    "short-iso": lambda said: lines(f"2026-11-21T16:18:01+00:00 my-server kernel: {x}" for x in said),
-    "short-full": lambda said: lines(f"Sat 2026-11-21 16:18:01 UTC my-server kernel: {x}" for x in said),
-    "journalctl -o json": lambda said: lines(json.dumps({"PRIORITY": "6", "MESSAGE": x}) for x in said),
-    "rsyslog": lambda said: lines(f"Nov 21 16:18:01 my-server kernel: {STAMP}{x}" for x in said),
-    "syslog": lambda said: lines(f"Nov  1 16:18:01 my-server kern.info kernel: {STAMP}{x}" for x in said),
+    "dmesg -J, on a line": lambda said: json.dumps({"dmesg": [{"pri": 6, "time": 0.0, "msg": x} for x in said]}),
+    "callers": after("[    0.000000][    T0] "),
+    "journalctl -k": lambda said: "-- Boot 1234 --\n" + after(f"{TIME} my-server kernel: ")(said),
+    "journalctl --no-hostname": after(f"{TIME} kernel: "),
+    "short-precise": after(f"{TIME}.000000 my-server kernel: "),
+    "short-monotonic": after("[    0.000000] my-server kernel: "),
+    "short-delta": lambda said: lines(
+        ("[    0.000000                ] ", "[    0.000000 <    0.000000 >] ")[at > 0] + f"my-server kernel: {x}"
+        for at, x in enumerate(said)
+    ),
+    "short-unix": after("1763741881.000000 my-server kernel: "),
+    "short-iso": after("2026-11-21T16:18:01+0000 my-server kernel: "),
+    "short-iso-precise": after("2026-11-21T16:18:01.000000+0000 my-server kernel: "),
+    "short-full, with-unit": after(f"{FULL} my-server kernel: "),
+    "journalctl -o json": lambda said: lines(json.dumps(journal(*entry)) for entry in enumerate(said)),
+    "journalctl -o json-pretty": lambda said: lines(json.dumps(journal(*e), indent="\t") for e in enumerate(said)),
+    "journalctl -o json-sse": lambda said: lines(f"data: {json.dumps(journal(*e))}\n" for e in enumerate(said)),
+    "journalctl -o json-seq": lambda said: lines(f"\x1e{json.dumps(journal(*entry))}" for entry in enumerate(said)),
+    "journalctl -o export": exported,
+    "journalctl -o verbose": verbose,
+    "rsyslog": after(f"{TIME} my-server kernel: {STAMP}"),
+    "rsyslog, modern": after(f"{ISO}+00:00 my-server kernel: {STAMP}"),
+    "RFC 5424": after(f"<6>1 {ISO}Z my-server kernel - - - {STAMP}"),
+    "syslog": after(f"Nov  1 16:18:01 my-server kern.info kernel: {STAMP}"),
+    "Talos": after("10.5.0.2: kern:    info: [2026-11-21T16:18:01.123456789Z]: "),
+    "Talos, sent on": lambda said: lines(json.dumps({"msg": f"{x}\n", "facility": "kern"}) for x in said),
+    "docker": lambda said: lines(json.dumps({"log": f"{STAMP}{x}\r\n", "stream": "stdout"}) for x in said),
+    "a pod's": after(f"{ISO}789Z stdout F {STAMP}"),
+    "Amazon's console": lambda said: json.dumps({"InstanceId": "i-1", "Output": "\r\n".join(STAMP + x for x in said)}),
+    "Google's console": lambda said: json.dumps([{"textPayload": STAMP + x, "insertId": "1"} for x in said], indent=2),
     "serial console": lambda said: "\0\r\n" + "".join(f"{STAMP}{x}".ljust(120) + "\r\n" for x in said),
-    "pstore": lambda said: "Panic#1 Part1\n" + lines(f"<6>{STAMP}{x}" for x in said),
+    "serial console, without ends of lines": lambda said: "".join(STAMP + x for x in said),
+    "other output between": lambda said: lines(f"{STAMP}{x}\n[  OK  ] Started something." for x in said),
+    "other output before": lambda said: lines(f"Loading ...{STAMP}{x}" for x in said),
+    "pstore": pstore,
     "kmsg": lambda said: lines(f"6,{at},0,-;" + x.replace("\\", r"\x5c") for at, x in enumerate(said)),
     "mail": lambda said: "On Saturday you wrote:\n" + lines(f"> {STAMP}{x}" for x in said),
+    "mail, quoted-printable": lambda said: (
+        "From: a\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\n"
+        + quopri.encodestring(lines(STAMP + x for x in said).encode()).decode()
+    ),
+    "mail, base64": lambda said: (
+        "From: a\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: base64\n\n"
+        + base64.encodebytes(lines(STAMP + x for x in said).encode()).decode()
+    ),
+    "a web page": lambda said: (
+        f"<html><body><pre>{html.escape(lines(f'<6>{STAMP}{x}' for x in said))}</pre></body></html>"
+    ),
+    "a forum's page": lambda said: "[CODE]\n" + lines(f"[FONT=arial]{STAMP}{x}[/FONT]" for x in said) + "[/CODE]",
+    "a bug tracker's list": lambda said: lines(f"  * `{STAMP}{x}`" for x in said),
+    "grep -Hn": lambda said: lines(f"/var/log/dmesg.0:{at}:{STAMP}{x}" for at, x in enumerate(said, 1)),
     "UTF-16": lambda said: "\ufeff" + lines(STAMP + x for x in said),
+    "UTF-16, without a mark": lambda said: lines(STAMP + x for x in said),
+    "UTF-8 with a mark": lambda said: "\ufeff" + lines(STAMP + x for x in said),
+    "Latin-1": lambda said: "\u00e9\n" + lines(STAMP + x for x in said),
 }
+ENCODINGS = {"UTF-16": "utf-16-le", "UTF-16, without a mark": "utf-16-le", "Latin-1": "latin-1"}
 
 
-#: One capture of each architecture has to do for all forms; all are read as ``dmesg`` prints them.
+#: Kernels with each of the two ways to print e820, and one of arm64, have to do for all forms; all captures are read as
+#: ``dmesg`` prints them.
 FORMS_OF_CASES = [
     *((name, "dmesg") for name in cases.names()),
-    *((name, form) for name in ("x86-6.1-fake-one", "arm64-64k-aligned") for form in FORMS if form != "dmesg"),
+    *(
+        (name, form)
+        for name in ("x86-6.1-fake-one", "x86-7.3-la57", "arm64-64k-aligned")
+        for form in FORMS
+        if form != "dmesg"
+    ),
 ]
 
 
@@ -82,7 +177,7 @@ def recorded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 def test_a_log_of_a_recorded_boot_is_read(recorded: tuple[Scenario, list[str]], form: str, tmp_path: Path) -> None:
     scenario, said = recorded
     path = tmp_path / "boot.log"
-    path.write_text(FORMS[form](said), "utf-16-le" if form == "UTF-16" else "utf-8", newline="")
+    path.write_text(FORMS[form](said), ENCODINGS.get(form, "utf-8"), newline="")
     read = read_log(str(path))
     machine, expected = read.machine, scenario.machine
     maps = ([attrs.astuple(d)[:4] for d in of.efi_map or ()] for of in (machine, expected))

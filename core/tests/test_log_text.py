@@ -58,7 +58,23 @@ FORMS = {
     "mail": "> " + STAMP + "{}",
     "mail, answered twice": ">> > " + STAMP + "{}",
     "indented": "    " + STAMP + "{}",
+    "Talos": "kern:    info: [2026-11-21T16:18:01.123456789Z]: {}",
+    "Talos, with the node": "10.5.0.2: kern: warning: [2026-11-21T16:18:01.123456789Z]: {}",
+    "a container's log": "2026-11-21T16:18:01.123456789Z stdout F " + STAMP + "{}",
+    "docker compose": "console-1  | " + STAMP + "{}",
+    "kernels before 5.0, after messages that were lost": "** 3 printk messages dropped ** " + STAMP + "{}",
+    "other output that ends anywhere": "Loading initial ramdisk ..." + STAMP + "{}",
+    "a bug tracker's item": "- " + STAMP + "{}",
+    "a bug tracker's item, numbered": "  1. " + STAMP + "{}",
+    "a bug tracker's code": "`" + STAMP + "{}`",
+    "blanks of a web page": "[\u00a0\u00a0\u00a0 0.000000]\u00a0{}",
+    "blanks that a web page made one": "[ 0.000000] {}",
+    "crash> log -T": "[Sat Nov 21 16:18:01 UTC 2026] {}",
+    "grep -H": "/var/log/kern.log.1:" + STAMP + "{}",
+    "grep -H of syslog": "/var/log/messages:Nov 21 16:18:01 server kernel: " + STAMP + "{}",
+    "grep -Hn": "dmesg.txt:12:" + STAMP + "{}",
     "grep -n": "12:" + STAMP + "{}",
+    "grep -n, beside what was looked for": "12-" + STAMP + "{}",
     "cat -n": "    12\t" + STAMP + "{}",
 }
 
@@ -74,6 +90,14 @@ def test_what_is_known_to_stand_before_a_message_is_taken_off(form: str) -> None
         r'{"PRIORITY":"6","MESSAGE":"Command line: root=/dev/sda1 initrd=\\initrd.img","_HOSTNAME":"server"}',
         r'  "MESSAGE" : "Command line: root=/dev/sda1 initrd=\\initrd.img",',
         r'         "msg": "Command line: root=/dev/sda1 initrd=\\initrd.img"',
+        r'data: {"PRIORITY":"6","MESSAGE":"Command line: root=/dev/sda1 initrd=\\initrd.img"}',
+        '\x1e{"MESSAGE":[' + ",".join(str(byte) for byte in SAID.encode()) + "]}",
+        r'{"log":"[    0.000000] Command line: root=/dev/sda1 initrd=\\initrd.img\n","stream":"stdout"}',
+        r'{"msg":"Command line: root=/dev/sda1 initrd=\\initrd.img\n","talos-level":"info","facility":"kern"}',
+        r'- {"dt": "2026-11-21T16:18:01", "lvl": "target", "msg": "Command line: root=/dev/sda1 initrd=\\initrd.img"}',
+        r'[{"insertId": "1", "textPayload": "[    0.0] Command line: root=/dev/sda1 initrd=\\initrd.img"}]',
+        r'{"streams":[{"values":[["1763741881","Command line: root=/dev/sda1 initrd=\\initrd.img"]]}]}',
+        r'    "[    0.000000] Command line: root=/dev/sda1 initrd=\\initrd.img",',
         r"6,123,0,-;Command line: root=/dev/sda1 initrd=\x5cinitrd.img",
         r"6,123,0,-,caller=T0;Command line: root=/dev/sda1 initrd=\x5cinitrd.img",
     ],
@@ -82,7 +106,20 @@ def test_what_programs_read_is_spelled_out(line: str) -> None:
     assert message(line) == SAID
 
 
-@pytest.mark.parametrize("line", ["who: knows Command line: x", "[mem 0x0-0xfff]", "(XEN) x", "{", '"'])
+def test_a_line_may_hold_several_messages() -> None:
+    amazon = r'{"InstanceId": "i-1", "Output": "\r\n[    0.0] a\r\n[    0.1] b \"c\"\r\n"}'
+    assert [(line.number, line.message) for line in log_lines("first\n" + amazon)] == [
+        (1, "first"),
+        (2, "a"),
+        (2, 'b "c"'),
+    ]
+    joined = "a[    0.000000] b[    0.000000][    T0] c"
+    assert [line.message for line in log_lines(joined)] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    "line", ["who: knows Command line: x", "[mem 0x0-0xfff]", "(XEN) x", "x86/mm: x", "acpi/hmat: x", "{", '"', "*** x"]
+)
 def test_what_is_not_known_stays(line: str) -> None:
     assert message(line) == line
 

@@ -76,12 +76,13 @@ def _log(path: str, acpi: StrPath | None) -> Scenario:
 
 def _recognised(path: str, acpi: StrPath | None) -> Scenario:
     """A log or a machine file, by what stands in it."""
-    from softreserve.config.log import is_log, read_log
+    from softreserve.config.log import is_log, log_text, read_log
     from softreserve.config.reader import path_words, read_bytes
 
     data = read_bytes(path)
-    if is_log(data):
-        return read_log(path, acpi, data)
+    text = log_text(data, path)
+    if is_log(text):
+        return read_log(path, acpi, text)
     if not _TOML.search(data):
         raise InputError("neither a kernel log nor a machine file (TOML)", path=path_words(path))
     if acpi is not None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from softreserve.config.toml_lines import Key, Keys
 
 __all__ = [
+    "LARGEST",
     "Document",
     "Problems",
     "StrPath",
@@ -53,7 +54,7 @@ _TYPING_ERROR = 0.75
 #: Standard input, as a path.
 _STDIN = "-"
 #: Bytes of the largest file that is read. The kernel's own log buffer has at most half of that.
-_LARGEST = 64 << 20
+LARGEST = 64 << 20
 
 
 def parse_size(value: object) -> int:
@@ -118,11 +119,11 @@ def read_bytes(path: StrPath, inside: StrPath | None = None) -> bytes:
         check_inside(path, inside)
     try:
         with _opened(path) as file:
-            data: bytes = file.read(_LARGEST + 1) or b""  # None: a file of /proc that waits for something to come
+            data: bytes = file.read(LARGEST + 1) or b""  # None: a file of /proc that waits for something to come
     except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
         raise InputError(getattr(error, "strerror", None) or str(error), path=path_words(path)) from None
-    if len(data) > _LARGEST:
-        raise InputError(f"larger than {_LARGEST >> 20} MiB, the most that is read", path=path_words(path))
+    if len(data) > LARGEST:
+        raise InputError(f"larger than {LARGEST >> 20} MiB, the most that is read", path=path_words(path))
     return data
 
 

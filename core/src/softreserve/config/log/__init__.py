@@ -28,14 +28,13 @@ from softreserve.model.names import name_problem
 from softreserve.model.scenario import Scenario
 from softreserve.plugins.architectures import arch_info
 
-__all__ = ["is_log", "parse_log", "read_log"]
+__all__ = ["is_log", "log_text", "parse_log", "read_log"]
 
 _LOST: Final = re.compile(r"\*\* \d+ printk messages dropped|Missed \d+ kernel messages")
 
 
-def is_log(data: bytes) -> bool:
-    """Whether the content of a file is a kernel log, and no machine file that speaks of one."""
-    text = log_text(data)
+def is_log(text: str) -> bool:
+    """Whether the text of a file is a kernel log, and no machine file that speaks of one."""
     if not any(VERSION.match(line.message) or LOOKS_LIKE_MAP.search(line.line) for line in log_lines(text)):
         return False
     try:
@@ -45,13 +44,14 @@ def is_log(data: bytes) -> bool:
     return False
 
 
-def read_log(source: StrPath, acpi: StrPath | None = None, data: bytes | None = None) -> Scenario:
+def read_log(source: StrPath, acpi: StrPath | None = None, text: str | None = None) -> Scenario:
     """Read a log from a file or, for ``-``, from standard input; ACPI tables from a directory, if there is one.
 
-    :param data: what stands in it, where somebody has read it already.
+    :param text: what stands in it, where somebody has read it already (:func:`log_text`).
     :raises InputError: no memory map or no release in it; a directory of tables that is not there.
     """
-    text = log_text(read_bytes(source) if data is None else data)
+    if text is None:
+        text = log_text(read_bytes(source), source)
     if acpi is not None and not os.path.isdir(acpi):
         raise InputError("no such directory", path=acpi)
     tables = read_acpi(acpi) if acpi is not None else None

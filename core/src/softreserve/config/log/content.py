@@ -1,12 +1,233 @@
-"""The text of a kernel log, of the bytes in which somebody keeps it."""
+"""The text of a kernel log, of the bytes in which somebody keeps it: packed, in any encoding, as mail, as a web page.
+
+What a file is follows from what stands in it, never from its name.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from softreserve.config.reader import LARGEST, path_words
+from softreserve.model.errors import InputError
+
+if TYPE_CHECKING:
+    from softreserve.config.reader import StrPath
+
 __all__ = ["log_text"]
 
+#: How often a file may be packed in another.
+_LAYERS: Final = 4
+#: What cannot be read, by its first bytes: what it is, and what makes a log of it.
+_REFUSED: Final = {
+    b"PK\x03\x04": "a zip archive: unpack it first",
+    b"7z\xbc\xaf": "a 7-Zip archive: unpack it first",
+    b"\x04\x22\x4d\x18": "packed by lz4: unpack it first (lz4 -d)",
+    b"LPKSHHRH": "a journal of systemd: journalctl --file FILE -k -o short-monotonic makes a log of it",
+    b"KDUMP   ": "a dump of memory: vmcore-dmesg makes a log of it",
+    b"\x7fELF": "a program or a dump of memory: vmcore-dmesg makes a log of the latter",
+    b"%PDF": "a PDF: copy its text",
+}
+_ZSTD: Final = b"\x28\xb5\x2f\xfd"
+#: How much of a file tells its encoding, and how many of its characters have a zero byte if they have two.
+_PROBE: Final = 4096
+_MOST: Final = 0.6
+#: Longer byte order marks first.
+_MARKS: Final = (
+    (b"\xff\xfe\0\0", "utf-32"),
+    (b"\0\0\xfe\xff", "utf-32"),
+    (b"\xff\xfe", "utf-16"),
+    (b"\xfe\xff", "utf-16"),
+)
 
-def log_text(data: bytes) -> str:
-    """The text of a log, which need not be clean. Windows' own programs write UTF-16, with a mark."""
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return data.decode("utf-16", "replace")
-    return data.decode("utf-8-sig", "replace")
+
+def log_text(data: bytes, path: StrPath | None = None) -> str:
+    """The text of a log, which need not be clean.
+
+    :raises InputError: it is packed by what cannot be read here, is broken, unpacks to more than an input can be, or
+        is something else by its first bytes.
+    """
+    return _plain(_decoded(_unpacked(data, path)))
+
+
+# ------------------------------------------------------------------------------------------------------------ unpacking
+
+
+def _unpacked(data: bytes, path: StrPath | None) -> bytes:
+    """What was packed, however often."""
+    place = path_words(path) if path is not None else None
+    for _ in range(_LAYERS):
+        for first, what in _REFUSED.items():
+            if data.startswith(first):
+                raise InputError(what, path=place)
+        packed = _packer(data)
+        if packed is None:
+            return data
+        name, unpack = packed
+        try:
+            data = unpack(data, LARGEST + 1)
+        except ModuleNotFoundError as error:
+            raise InputError(str(error), path=place) from None
+        except (OSError, EOFError, ValueError) as error:
+            raise InputError(f"broken {name} data: {error or 'they end too early'}", path=place) from None
+        if len(data) > LARGEST:
+            raise InputError(f"it unpacks to more than {LARGEST >> 20} MiB, the most that is read", path=place)
+    raise InputError(f"packed more than {_LAYERS - 1} times", path=place)
+
+
+def _packer(data: bytes) -> tuple[str, Callable[[bytes, int], bytes]] | None:
+    """By what a file was packed, and what unpacks at most so many bytes of it."""
+    if data.startswith(b"\x1f\x8b"):
+        return "gzip", _gzip
+    if data.startswith(b"\xfd7zXZ\0") or (data.startswith(b"\x5d\0\0") and data[12:13] in (b"\0", b"\xff")):
+        return "xz", _xz
+    if re.match(rb"BZh[1-9]1AY&SY", data):
+        return "bzip2", _bzip2
+    if data.startswith(_ZSTD) or re.match(rb"[\x50-\x5f]\x2a\x4d\x18", data):
+        return "zstd", _zstd
+    return None
+
+
+def _gzip(data: bytes, size: int) -> bytes:
+    import gzip
+    import io
+    import zlib
+
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+            return file.read(size)
+    except zlib.error as error:
+        raise ValueError(str(error)) from None
+
+
+def _bzip2(data: bytes, size: int) -> bytes:
+    import bz2
+    import io
+
+    with bz2.BZ2File(io.BytesIO(data)) as file:
+        return file.read(size)
+
+
+def _xz(data: bytes, size: int) -> bytes:
+    import io
+    import lzma
+
+    try:
+        with lzma.LZMAFile(io.BytesIO(data)) as file:
+            return file.read(size)
+    except lzma.LZMAError as error:
+        raise ValueError(str(error)) from None
+
+
+def _zstd(data: bytes, size: int) -> bytes:
+    """By whichever of Python's modules is there; the standard library has one from 3.14 on. Else by the program."""
+    import importlib
+    import io
+
+    for name in ("compression.zstd", "backports.zstd"):
+        with suppress(ImportError):
+            module = importlib.import_module(name)
+            try:
+                with module.ZstdFile(io.BytesIO(data)) as file:
+                    return bytes(file.read(size))
+            except module.ZstdError as error:
+                raise ValueError(str(error)) from None
+    with suppress(ImportError):
+        module = importlib.import_module("zstandard")
+        try:
+            reader = module.ZstdDecompressor().stream_reader(io.BytesIO(data), read_across_frames=True)
+            return bytes(reader.read(size))
+        except module.ZstdError as error:
+            raise ValueError(str(error)) from None
+    return _zstd_program(data, size)
+
+
+def _zstd_program(data: bytes, size: int) -> bytes:
+    import subprocess
+    import tempfile
+
+    with tempfile.TemporaryFile() as packed:
+        packed.write(data)
+        packed.seek(0)
+        try:
+            program = subprocess.Popen(
+                ["zstd", "-dcq"], stdin=packed, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            )
+        except OSError:
+            raise ModuleNotFoundError(
+                "packed by zstd, which nothing here unpacks: install the program zstd or Python's module zstandard"
+            ) from None
+        with program:
+            assert program.stdout is not None
+            found = program.stdout.read(size)
+            program.stdout.close()
+            if len(found) == size:
+                program.kill()
+    if program.returncode and len(found) < size:
+        raise ValueError("the program zstd does not read them")
+    return found
+
+
+# ------------------------------------------------------------------------------------------------------------- decoding
+
+
+def _decoded(data: bytes) -> str:
+    """Windows' own programs write UTF-16, with a mark or without; a log may have bytes of other encodings in it."""
+    for mark, encoding in _MARKS:
+        if data.startswith(mark):
+            return data.decode(encoding, "replace")
+    probe = data[:_PROBE]
+    pairs = max(len(probe) // 2, 1)
+    for offset, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
+        if probe[offset::2].count(0) > _MOST * pairs > probe[1 - offset :: 2].count(0):
+            return data.decode(encoding, "replace")
+    text = data.decode("utf-8-sig", "replace")
+    return text if "\n" in text else text.replace("\r", "\n")
+
+
+# --------------------------------------------------------------------------------------------------------- wrapped text
+
+_MAIL: Final = re.compile(r"^Content-Transfer-Encoding: *(?:quoted-printable|base64)\s*$", re.IGNORECASE | re.MULTILINE)
+#: What a line of mail ends with that goes on, and how a character is spelled out.
+_QUOTED_PRINTABLE: Final = re.compile(r"=(?:[ \t]*\r?\n|([0-9A-Fa-f]{2}))")
+_ENTITY: Final = re.compile(r"&(?:lt|gt|amp|quot|apos|nbsp|#\d{1,7}|#x[0-9A-Fa-f]{1,6});")
+#: Where a page has one of these, its marks are taken off.
+_PAGE: Final = re.compile(r"</?(?:html|body|pre|code|span|div|p|td|br ?/?)\b[^<>]*>", re.IGNORECASE)
+_TAG: Final = re.compile(r"<(?:!--.*?--|/?[A-Za-z][^<>\n]*)>")
+_BREAK: Final = re.compile(r"<(?:br ?/?|/p|/div|/tr|/li)>(?!\s*\n)", re.IGNORECASE)
+_FORUM: Final = re.compile(r"\[/?(?:CODE|COLOR|FONT|SIZE|QUOTE|B|I|PRE|SPOILER|HTML)(?:=[^\]\n]*)?\]", re.IGNORECASE)
+_FORUM_ENDS: Final = re.compile(r"\[/(?:CODE|COLOR|FONT|SIZE|QUOTE|PRE|SPOILER)\]", re.IGNORECASE)
+
+
+def _plain(text: str) -> str:
+    """A text as it was before a mailer, a web page or a forum wrapped it."""
+    if "ransfer-" in text and _MAIL.search(text):
+        text = _of_mail(text)
+    if "</" in text and _PAGE.search(text):
+        text = _TAG.sub("", _BREAK.sub("\n", text))
+    if "&" in text and _ENTITY.search(text):
+        import html
+
+        text = _ENTITY.sub(lambda entity: html.unescape(entity[0]), text)
+    if "[/" in text and _FORUM_ENDS.search(text):
+        text = _FORUM.sub("", text)
+    return text
+
+
+def _of_mail(text: str) -> str:
+    """The texts of a mail with everything attached to it; the mail itself where there is no text in it."""
+    import email
+    import email.policy
+
+    message = email.message_from_string(text.lstrip(), policy=email.policy.compat32)
+    texts = []
+    for part in message.walk():
+        body = part.get_payload(decode=True) if not part.is_multipart() else None
+        if isinstance(body, bytes):
+            texts.append(_decoded(body))
+    found = "\n".join(texts)
+    if found.strip() and (message.is_multipart() or message.get("Content-Transfer-Encoding")):
+        return found
+    return _QUOTED_PRINTABLE.sub(lambda code: chr(int(code[1], 16)) if code[1] else "", text)  # only a part of a mail

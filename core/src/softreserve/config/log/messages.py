@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import Final, TypeVar
 
 from softreserve.model.errors import InputError, shown
@@ -16,6 +17,8 @@ T = TypeVar("T")
 
 #: With what a boot begins.
 VERSION: Final = re.compile(r"Linux version (\S+)")
+#: The first line of a part of a dump: why, the dump's number, the part's, which counts backwards.
+_PART: Final = re.compile(r"([A-Z][a-z]+)#(\d{1,9}) Part(\d{1,9})")
 
 
 class Messages:
@@ -26,7 +29,7 @@ class Messages:
     """
 
     def __init__(self, text: str, path: object = None) -> None:
-        everything = list(log_lines(text))
+        everything = _in_order(list(log_lines(text)))
         starts = [index for index, line in enumerate(everything) if VERSION.match(line.message)]
         self.path = path
         self.boots = len(starts)
@@ -68,6 +71,21 @@ class Messages:
             except ValueError as error:
                 raise self.error(str(error), line) from None
         return made
+
+
+def _in_order(lines: list[LogLine]) -> list[LogLine]:
+    """Lines in the order in which they were written: pstore keeps a dump in parts, of which the last comes first.
+
+    Linux: ``fs/pstore/platform.c: pstore_dump``.
+    """
+    heads = [(at, found) for at, line in enumerate(lines) if (found := _PART.fullmatch(line.message))]
+    if not heads:
+        return lines
+    parts: dict[tuple[str, int], list[tuple[int, list[LogLine]]]] = {}
+    for (at, head), (end, _) in zip(heads, [*heads[1:], (len(lines), None)], strict=True):
+        parts.setdefault((head[1], int(head[2])), []).append((-int(head[3]), lines[at + 1 : end]))
+    dumps = [sorted(dump, key=itemgetter(0)) for dump in parts.values()]
+    return lines[: heads[0][0]] + [line for dump in dumps for _, part in dump for line in part]
 
 
 def _beginning(lines: Sequence[LogLine], version: int) -> int:
