@@ -28,21 +28,21 @@ def load_observed(spec: str | None, log: str | None = None, acpi: StrPath | None
     :raises SoftReserveError: there is no such machine or log, nothing to compare with, or something is wrong with them.
     """
     if log is not None:
-        data = read_bytes(log)
-        described = read_log(log, acpi, data) if spec is None else load(spec, with_steps=False, acpi=acpi)
-        return described, Observed(_messages(data, log))
+        text = log_text(read_bytes(log), log)
+        described = read_log(log, acpi, text) if spec is None else load(spec, with_steps=False, acpi=acpi)
+        return described, Observed(_messages(text, log))
     if spec is None:
         raise InputError(_NOTHING)
     if spec.startswith(LOG):
         return load_observed(None, spec.removeprefix(LOG), acpi)
     if spec.startswith(EXAMPLE) or os.path.isdir(spec):
         raise InputError(_NOTHING, path=spec)
-    data = read_bytes(spec)
-    if not is_log(data):
+    text = log_text(read_bytes(spec), spec)
+    if not is_log(text):
         raise InputError(_NOTHING, path=path_words(spec))
-    return read_log(spec, acpi, data), Observed(_messages(data, spec))
+    return read_log(spec, acpi, text), Observed(_messages(text, spec))
 
 
-def _messages(data: bytes, path: str) -> tuple[LogLine, ...]:
+def _messages(text: str, path: str) -> tuple[LogLine, ...]:
     """The messages of the last boot."""
-    return tuple(Messages(log_text(data), path_words(path)).said)
+    return tuple(Messages(text, path_words(path)).said)
