@@ -12,7 +12,7 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -213,6 +213,7 @@ def test_everything_ends_when_the_holder_of_the_namespace_is_killed(session: Ses
 
 
 SERVER = """
+    import signal
     import sys
     from softreserve.model.kernel import Kernel
     from softreserve.model.machine import Machine
@@ -220,18 +221,20 @@ SERVER = """
     from softreserve.live.shell import Session
     from softreserve.kernel.system import System
 
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup's children ignore it
     with Session(System(Machine("toy", Kernel("6.1", "x86_64")), load([]))) as session:
         sys.exit(session.attach(["sh", "-c", sys.argv[1]]))
 """
 
 
-def served(words: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(SERVER), words],
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+@contextlib.contextmanager
+def served(words: str) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-c", textwrap.dedent(SERVER), words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as server:
+        try:
+            yield server
+        finally:
+            server.kill()
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])

@@ -18,7 +18,14 @@ from hosts import Host, need, said, unavailable
 
 pytestmark = [pytest.mark.clients, pytest.mark.fuse]
 
-SOFTRESERVE = [sys.executable, "-c", "import sys; from softreserve.cli import main; sys.exit(main())"]
+#: What nohup starts ignores SIGHUP, and so would what its tests start.
+PROGRAM = """
+import signal, sys
+from softreserve.cli import main
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+sys.exit(main())
+"""
+SOFTRESERVE = [sys.executable, "-c", PROGRAM]
 MACHINE = "example:two-node"
 OLD = ["--kernel", "6.1.0-56-amd64"]
 POLICY = "sys/devices/system/memory/auto_online_blocks"
