@@ -27,6 +27,7 @@ __all__ = ["COMMANDS", "main"]
 COMMANDS = {
     "align": ("softreserve.cli.align:align_command", "Show what alignment leaves of a range, kernel by kernel."),
     "boot": ("softreserve.cli.boot:boot_command", "Boot a machine and show what Linux makes of its memory."),
+    "capture": ("softreserve.cli.capture:capture_command", "Capture the memory of a running host as a machine."),
     "diff": ("softreserve.cli.diff:diff_command", "Show what another kernel, command line or machine changes."),
     "explain": ("softreserve.cli.explain:explain_command", "Say why an address is what it is."),
     "export": ("softreserve.cli.export:export_command", "Write a machine's /sys and /proc as a directory."),

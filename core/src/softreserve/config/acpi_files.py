@@ -8,7 +8,7 @@ from softreserve.config.reader import StrPath, read_bytes
 from softreserve.model.acpi.tables import RawTable
 from softreserve.model.errors import InputError
 
-__all__ = ["read_acpi", "read_table"]
+__all__ = ["read_acpi", "read_table", "table_of"]
 
 #: Bytes of all tables together.
 _LARGEST = 64 << 20
@@ -45,7 +45,14 @@ def read_table(path: StrPath, inside: StrPath | None = None) -> tuple[str, bytes
 
     :raises InputError: the file is shorter than its header says, or is no table at all.
     """
-    data = read_bytes(path, inside)
+    return table_of(read_bytes(path, inside), path)
+
+
+def table_of(data: bytes, path: StrPath) -> tuple[str, bytes]:
+    """Signature and bytes of one table, of the content of a file.
+
+    :raises InputError: it is shorter than its header says, or is no table at all.
+    """
     signature = data[:4].decode("latin-1")
     if len(signature) == 4 and not (signature.isascii() and signature.isalnum()):
         raise InputError(f"no ACPI table: signature {signature!r}", path=path, place="offset 0x0")

@@ -51,7 +51,7 @@ class Changes(NamedTuple):
         return rebuilt(kernel, release=self.kernel, arch=arch, page_size=self._page_size())
 
     def _page_size(self) -> int | None:
-        from softreserve.config.capture import PAGE_SIZES
+        from softreserve.config.kernel_toml import PAGE_SIZES
         from softreserve.config.reader import parse_size
 
         if self.page_size is None:

@@ -12,7 +12,7 @@ import attrs
 from softreserve.config.acpi_files import read_acpi
 from softreserve.config.acpi_schema import Acpi, Size, build_acpi
 from softreserve.config.builds import default_config
-from softreserve.config.capture import PAGE_SIZES
+from softreserve.config.kernel_toml import PAGE_SIZES
 from softreserve.config.parts import checked_cmdline
 from softreserve.config.reader import Document, Problems, StrPath, Table, check_inside, parse_size, read_text
 from softreserve.config.steps import scenario_steps

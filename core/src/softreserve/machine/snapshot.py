@@ -9,42 +9,22 @@ import errno
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache
 from heapq import merge
 from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel.sysfs import Attribute, Directory, Link, Node, SysfsTree
+from softreserve.model.sysfs_text import NOISE, attribute_line, errno_name, natural
 
 if TYPE_CHECKING:
     from softreserve.kernel.mm.memory_block import BlockRange, BlockTable
     from softreserve.kernel.system import System
 
-__all__ = ["FILES", "answer_words", "errno_name", "natural", "state_lines", "write_line"]
+__all__ = ["FILES", "answer_words", "state_lines", "write_line"]
 
-#: Left out of dumps: the same on every machine, or they only make noise.
-_NOISE = frozenset(
-    {"uevent", "subsystem", "power", "modalias", "driver_override", "bind", "unbind", "new_id", "remove_id"}
-)
-
-#: Numbers with two names on Linux, of which Python gives the one that the kernel's users do not read.
-_ALIASES: Final = {errno.EOPNOTSUPP: "EOPNOTSUPP", errno.EDEADLK: "EDEADLK"}
-
-_NUMBER: Final = re.compile(r"(\d+)")
 _REGION: Final = re.compile(r"hmem\.\d+")
 _MAPPING: Final = re.compile(r"mapping\d+")
 _NODE: Final = re.compile(r"node\d+")
 _DAX_RESOURCE: Final = re.compile(r"Soft Reserved|hmem\.\d+|dax\d+\.\d+")
-
-
-def errno_name(number: int) -> str:
-    """``ENXIO`` for 6 or -6."""
-    return _ALIASES.get(abs(number)) or errno.errorcode.get(abs(number), str(abs(number)))
-
-
-@lru_cache(4096)
-def natural(text: str) -> tuple[tuple[int, str], ...]:
-    """Sort key in which ``dax2`` comes before ``dax10``."""
-    return tuple((int(part), "") if part.isdigit() else (-1, part) for part in _NUMBER.split(text) if part)
 
 
 def _dump(node: Node | None, path: str) -> Iterator[str]:
@@ -56,7 +36,7 @@ def _dump(node: Node | None, path: str) -> Iterator[str]:
     elif node is not None:
         yield f"{path}/"
         for name in _in_natural_order(node):
-            if name not in _NOISE:
+            if name not in NOISE:
                 yield from _dump(node.get(name), f"{path}/{name}")
 
 
@@ -69,13 +49,7 @@ def _in_natural_order(directory: Directory) -> Iterator[str]:
 
 
 def _attribute_line(path: str, attribute: Attribute) -> str:
-    if not attribute.mode & 0o444:
-        return f"{path} ! WRITEONLY"
-    value = attribute.read()
-    if isinstance(value, int):
-        return f"{path} ! {errno_name(value)}"
-    text = value.decode("utf-8", "replace").removesuffix("\n").replace("\n", "\\n")
-    return f"{path} = {text}"
+    return attribute_line(path, attribute.read() if attribute.mode & 0o444 else None)
 
 
 def _directory(tree: SysfsTree, path: str) -> Directory:
