@@ -333,3 +333,80 @@ def test_what_efi_takes_out_of_e820_or_leaves_there_is_no_map(log: str) -> None:
     assert read.efi_map is None
     assert read.e820 is not None
     assert len(read.e820) == 3
+
+
+#: What firmware changes in e820: setup_data nodes (one told twice), MMIO, a MiB of RAM, ESRT, logo, graphics memory.
+MARKED = """\
+Linux version 6.6.0 (x)
+Command line: quiet
+BIOS-provided physical RAM map:
+BIOS-e820: [mem 0x0000000000000000-0x000000000009ffff] usable
+BIOS-e820: [mem 0x0000000000100000-0x000000007fffffff] usable
+BIOS-e820: [mem 0x0000000080000000-0x00000000800fffff] reserved
+BIOS-e820: [mem 0x00000000e0000000-0x00000000efffffff] reserved
+BIOS-e820: [mem 0x0000000100000000-0x000000017fffffff] usable
+e820: update [mem 0x70001018-0x70002017] usable ==> usable
+e820: update [mem 0x70001018-0x70002017] usable ==> usable
+e820: update [mem 0x70000018-0x70000fff] usable ==> usable
+efi: Not removing mem07: MMIO range=[0x80000000-0x8001ffff] (128KB) from e820 map
+efi: Remove mem09: MMIO range=[0xe0000000-0xefffffff] (256MB) from e820 map
+e820: remove [mem 0xe0000000-0xefffffff] reserved
+e820: update [mem 0x00000000-0x00000fff] usable ==> reserved
+last_pfn = 0x180000 max_arch_pfn = 0x400000000
+e820: update [mem 0x7ff00000-0xffffffff] usable ==> reserved
+last_pfn = 0x7ff00 max_arch_pfn = 0x400000000
+esrt: Reserving ESRT space from 0x0000000060000e98 to 0x0000000060000ed0.
+e820: update [mem 0x60000000-0x60000fff] usable ==> reserved
+Using GB pages for direct mapping
+ACPI: RSDP 0x00000000000F0000 000024 (v02 X)
+e820: update [mem 0x50000000-0x5001ffff] usable ==> reserved
+Reserving Intel graphics memory at [mem 0xc0000000-0xc1ffffff]
+smp: Brought up 1 node, 1 CPU
+"""
+
+
+def test_what_firmware_changes_in_e820_is_taken_from_the_log(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "boot.log"
+    path.write_text(MARKED)
+    assert main(["boot", str(path), "--emit", "log"]) == 0
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith(("e820: ", "efi: ", "last_pfn"))]
+    told = [line for line in MARKED.splitlines() if line.startswith(("e820: ", "efi: ", "last_pfn"))]
+    told.insert(3, told[2])  # the second node, for kexec
+    remove = told.index("last_pfn = 0x180000 max_arch_pfn = 0x400000000")
+    told.insert(remove, "e820: remove [mem 0x000a0000-0x000fffff] usable")
+    lost = told.index("last_pfn = 0x7ff00 max_arch_pfn = 0x400000000")
+    told.insert(lost, "last_pfn = 0x180000 max_arch_pfn = 0x400000000")
+    assert [line for line in said if "RAM buffer" not in line] == told
+    assert main(["boot", str(path), "--emit", "iomem"]) == 0
+    assert (
+        capsys.readouterr().out
+        == """\
+00000000-00000fff : Reserved
+00001000-0009ffff : System RAM
+00100000-4fffffff : System RAM
+50000000-5001ffff : Reserved
+50020000-5fffffff : System RAM
+60000000-60000fff : Reserved
+60001000-70000017 : System RAM
+70000018-70000fff : System RAM
+70001000-70001017 : System RAM
+70001018-70002017 : System RAM
+70002018-7fefffff : System RAM
+7ff00000-800fffff : Reserved
+c0000000-c1ffffff : Reserved
+100000000-17fffffff : System RAM
+"""
+    )
+
+
+def test_without_pci_nobody_inserts_what_pci_devices_might_use(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "boot.log"
+    path.write_text(LOG + "[    0.1] PCI: System does not support PCI\n")
+    assert main(["boot", str(path), "--emit", "log"]) == 0
+    out = capsys.readouterr().out
+    assert "PCI: System does not support PCI" in out
+    assert "RAM buffer" not in out

@@ -17,7 +17,7 @@ from softreserve.model.ranges import PhysRange
 if TYPE_CHECKING:
     from softreserve.model.cxl import CxlHostBridge
 
-__all__ = ["CPUS_MAX", "PHYS_BITS_MAX", "PHYS_BITS_MIN", "E820Entry", "KernelImage", "Machine"]
+__all__ = ["CPUS_MAX", "PHYS_BITS_MAX", "PHYS_BITS_MIN", "E820Entry", "FirmwareMarks", "KernelImage", "Machine"]
 
 #: CPUs of the largest kernel that can be built. Linux: ``arch/x86/Kconfig: NR_CPUS_RANGE_END``.
 CPUS_MAX = 8192
@@ -52,6 +52,24 @@ class KernelImage:
 
 
 @attrs.frozen
+class FirmwareMarks:
+    """What firmware makes an x86 kernel do to its e820 table, where nothing but the kernel's log tells of it.
+
+    :param mmio: MMIO descriptors of an EFI map that is not known otherwise, by their numbers in it.
+    :param uncached: what MTRRs do not make write-back cacheable, between and above what they do.
+    :param kept: whole pages that are kept for what configuration tables of EFI point at.
+    :param stolen: what graphics processors have taken.
+    :param kept_late: pages that are kept when ACPI tables are read: the boot logo.
+    """
+
+    mmio: tuple[tuple[int, PhysRange], ...] = ()
+    uncached: tuple[PhysRange, ...] = ()
+    kept: tuple[PhysRange, ...] = ()
+    stolen: tuple[PhysRange, ...] = ()
+    kept_late: tuple[PhysRange, ...] = ()
+
+
+@attrs.frozen
 class Machine:
     """A machine, its firmware, its command line and the kernel that it boots.
 
@@ -63,6 +81,8 @@ class Machine:
     :param boot: how the kernel was entered: ``"stub"`` (EFI stub), ``"loader"`` (e820 and perhaps an EFI map from
         a boot loader) or ``"kexec"``.
     :param setup_data: ranges of the boot loader's setup_data nodes (x86), in list order.
+    :param marks: what else firmware makes of e820 (x86).
+    :param pci: whether there is a PCI bus.
     :param phys_bits: physical address width of the CPU.
     :param hypervisor: whether the CPU says that it is a virtual one (x86).
     :param la57: whether the CPU can use five-level page tables (x86).
@@ -80,6 +100,8 @@ class Machine:
     image: KernelImage = KernelImage()
     boot: str = "stub"
     setup_data: tuple[PhysRange, ...] = ()
+    marks: FirmwareMarks = FirmwareMarks()
+    pci: bool = True
     phys_bits: int = 46
     hypervisor: bool = True
     la57: bool = False

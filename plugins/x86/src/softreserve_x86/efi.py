@@ -7,18 +7,21 @@ from typing import TYPE_CHECKING, Final
 import attrs
 from softreserve.model.efi import EfiAttribute, EfiDescriptor, EfiType
 from softreserve.model.events import EventLog, Rule
+from softreserve.model.ranges import PhysRange
 
 from softreserve_x86 import behaviours, e820
 from softreserve_x86.efi_memmap import efi_clean_memmap, efi_print_memmap
 from softreserve_x86.stub import USABLE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from softreserve.kernel.efi.efi import Efi
     from softreserve.kernel.mm.memblock import Memblock
     from softreserve.model.kernel import Kernel
-    from softreserve.model.ranges import PhysRange
 
 __all__ = [
+    "arch_mem_reserve",
     "do_add_efi_memmap",
     "do_efi_soft_reserve",
     "init",
@@ -75,18 +78,23 @@ def _imported_type(descriptor: EfiDescriptor, soft_reserve: bool) -> int:
     return e820.RAM if descriptor.attribute & _WB else e820.RESERVED
 
 
-def init(efi: Efi, table: e820.E820Table, kernel: Kernel, log: EventLog) -> None:
+def init(
+    efi: Efi, table: e820.E820Table, kernel: Kernel, log: EventLog, mmio: Iterable[tuple[int, PhysRange]] = ()
+) -> None:
     """Clean and print the map; without runtime services it is unmapped instead. Linux: ``efi_init``.
 
-    An import has taken place before and is not undone.
+    An import has taken place before and is not undone. ``mmio`` is what is known of a map that is not at hand.
     """
+    removes = kernel.has(behaviours.EFI_REMOVE_E820_MMIO)
     if efi.memmap is None:
+        if removes:
+            _remove_mmio(mmio, table, log)
         return
     if efi.runtime_disabled:
         efi.memmap = None
         return
     efi.memmap = efi_clean_memmap(efi.memmap, kernel, log)
-    if kernel.has(behaviours.EFI_REMOVE_E820_MMIO):
+    if removes:
         remove_e820_mmio(efi, table, log)
     if efi.dbg:
         efi_print_memmap(efi.memmap, kernel, log)
@@ -94,16 +102,28 @@ def init(efi: Efi, table: e820.E820Table, kernel: Kernel, log: EventLog) -> None
 
 def remove_e820_mmio(efi: Efi, table: e820.E820Table, log: EventLog) -> None:
     """Take large MMIO descriptors out of e820, so that PCI may use the space. Linux: ``efi_remove_e820_mmio``."""
-    for index, descriptor in enumerate(efi.memmap or ()):
-        if descriptor.type != EfiType.MMIO:
-            continue
-        size = descriptor.size
-        what = f"mem{index:02}: MMIO range=[0x{descriptor.start:08x}-0x{descriptor.last:08x}]"
+    mmio = ((at, d) for at, d in enumerate(efi.memmap or ()) if d.type == EfiType.MMIO)
+    _remove_mmio(((at, PhysRange.from_size(d.start, d.size)) for at, d in mmio), table, log)
+
+
+def _remove_mmio(mmio: Iterable[tuple[int, PhysRange]], table: e820.E820Table, log: EventLog) -> None:
+    for index, range_ in mmio:
+        size = range_.size
+        what = f"mem{index:02}: MMIO range=[0x{range_.start:08x}-0x{range_.last:08x}]"
         if size >= _LARGE_MMIO:
             log.printk(f"efi: Remove {what} ({size >> 20}MB) from e820 map")
-            table.range_remove(descriptor.start, size, e820.RESERVED, check_type=True)
+            table.range_remove(range_.start, size, e820.RESERVED, check_type=True)
         else:
             log.printk(f"efi: Not removing {what} ({size >> 10}KB) from e820 map")
+
+
+def arch_mem_reserve(kept: Iterable[PhysRange], memblock: Memblock, table: e820.E820Table) -> None:
+    """Keep pages of the firmware, which become reserved in e820. Linux: ``quirks.c: efi_arch_mem_reserve``."""
+    for range_ in kept:
+        if not memblock.is_region_reserved(range_.start, range_.size):
+            memblock.reserve(range_.start, range_.size, "efi_mem_reserve")
+        table.range_update(range_.start, range_.size, e820.RAM, e820.RESERVED)
+        table.update_table()
 
 
 def reserve_boot_services(efi: Efi, memblock: Memblock, table: e820.E820Table, kernel: PhysRange | None) -> None:

@@ -216,9 +216,26 @@ class Setup:
         self.table.range_remove(_BIOS_BEGIN, _BIOS_END - _BIOS_BEGIN, e820.RAM, check_type=True)
         self.table.update_table()
 
-    def find_max_pfn(self, max_arch_pfn: int) -> None:
+    def trim_uncached_memory(self, uncached: Iterable[PhysRange]) -> bool:
+        """Take away RAM that MTRRs do not make cacheable: whether there was any.
+
+        Linux: ``arch/x86/kernel/cpu/mtrr/cleanup.c: mtrr_trim_uncached_memory``.
+        """
+        lost = sum(self.table.range_update(it.start, it.size, e820.RAM, e820.RESERVED) for it in uncached)
+        if lost:
+            what = f"losing {lost >> 20}MB of RAM"
+            self.log.printk(f"WARNING: BIOS bug: CPU MTRRs don't cover all of memory, {what}.")
+            self.log.printk("update e820 for mtrr")
+            if not self.table.update_table():
+                self.log.printk("modified physical RAM map:", rule=E820_LISTING)
+                self.table.print_table("modified")
+        return bool(lost)
+
+    def find_max_pfn(self, max_arch_pfn: int, uncached: Iterable[PhysRange] = ()) -> None:
         """Find where RAM ends, and print it; also for RAM below 4 GiB where there is more."""
         self.max_pfn = e820_end_of_ram_pfn(self.kernel, self.table, max_arch_pfn)
+        if self.trim_uncached_memory(uncached):
+            self.max_pfn = e820_end_of_ram_pfn(self.kernel, self.table, max_arch_pfn)
         if self.max_pfn > _LOW_PFNS:
             e820_end_of_low_ram_pfn(self.kernel, self.table, max_arch_pfn)
 
@@ -278,7 +295,7 @@ def early_reserve(system: System) -> None:
         setup.efi_memblock_x86_reserve_range(system.handoff.efi_map)
     setup.e820_reserve_setup_data(system.machine.setup_data, from_kexec=system.machine.boot == "kexec")
     setup.memmap.finish_early_params()
-    x86_efi.init(setup.efi, setup.table, setup.kernel, setup.log)
+    x86_efi.init(setup.efi, setup.table, setup.kernel, setup.log, system.machine.marks.mmio)
     _settle_table(system, setup)
     _fill_memblock(system, setup)
 
@@ -314,7 +331,7 @@ def _settle_table(system: System, setup: Setup) -> None:
     if whole is not None:
         setup.e820_add_kernel_range(whole.start, whole.end)
     setup.trim_bios_range()
-    setup.find_max_pfn(max_arch_pfn(system.machine))
+    setup.find_max_pfn(max_arch_pfn(system.machine), system.machine.marks.uncached)
     system.stash[E820_TABLE_KEXEC] = tuple(E820Entry(e.start, e.size, e.type) for e in setup.table_kexec.entries)
 
 
@@ -323,6 +340,7 @@ def _fill_memblock(system: System, setup: Setup) -> None:
     e820_resources.memblock_setup(setup.table, memblock, system.kernel.page_size)
     setup.fake_mem.memmap(setup.efi)
     setup.efi.find_mirror(memblock)
+    x86_efi.arch_mem_reserve(system.machine.marks.kept, memblock, setup.table)
     x86_efi.reserve_boot_services(setup.efi, memblock, setup.table, _with_brk(system))
     memblock.reserve(0, _BIOS_END, "reserve_real_mode")  # trampoline, and a BIOS that writes there
     if memblock.marks_kernel:
@@ -383,8 +401,18 @@ def _zone_limits(kernel: Kernel, max_pfn: int) -> dict[str, int]:
 
 
 def reserve_resources(system: System) -> Callable[[], None]:
-    """Insert the first batch of resources and publish the firmware's map; what is left to do when PCI is set up."""
+    """Insert the first batch of resources and publish the firmware's map; what is left to do when PCI is set up.
+
+    Before that graphics memory is found, and ACPI tables are read, one of which has a boot logo that is kept. Linux:
+    ``early_quirks``, ``acpi_boot_init``.
+    """
     setup = system.stash[SETUP]
+    for range_ in system.machine.marks.stolen:
+        function = "arch/x86/kernel/early-quirks.c: intel_graphics_stolen"
+        system.printk(f"Reserving Intel graphics memory at {mem_text(range_.start, range_.end)}", function)
+        setup.table.range_add(range_.start, range_.size, e820.RESERVED)
+        setup.table.update_table()
+    x86_efi.arch_mem_reserve(system.machine.marks.kept_late, system.memblock, setup.table)
     own_tree = system.kernel.has(SOFT_RESERVED_IN_OWN_TREE)
     soft_reserved = system.soft_reserved.root if own_tree else system.iomem.root
     resources = e820_resources.E820Resources(setup.table, system.iomem.root, soft_reserved, system.log)
@@ -397,7 +425,7 @@ def reserve_resources(system: System) -> Callable[[], None]:
 
     def pci_subsys_init() -> None:
         """Without PCI nobody inserts the second batch. Linux: ``arch/x86/pci/common.c: pcibios_init``."""
-        if any("off" in (value or "").split(",") for value in system.cmdline.all("pci")):
+        if not system.machine.pci or any("off" in (value or "").split(",") for value in system.cmdline.all("pci")):
             system.printk("PCI: System does not support PCI", "arch/x86/pci/legacy.c: pci_subsys_init")
         else:
             resources.reserve_resources_late()

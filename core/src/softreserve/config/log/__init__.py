@@ -17,6 +17,7 @@ from softreserve.config.acpi_schema import Acpi, build_acpi
 from softreserve.config.log.content import log_text
 from softreserve.config.log.kernel import read_arch, read_cmdline, read_kernel
 from softreserve.config.log.maps import LOOKS_LIKE_MAP, MAP_LINES, read_maps, refuse_unread
+from softreserve.config.log.marks import read_marks, read_setup_data
 from softreserve.config.log.messages import VERSION, Messages
 from softreserve.config.log.tables import SRAT_LINES, read_cpus, read_srat, unknown_tables
 from softreserve.config.parts import IMAGE_GAP
@@ -83,6 +84,9 @@ def parse_log(text: str, tables: dict[str, bytes] | None = None, path: object = 
         acpi=build_acpi(Acpi(srat=srat), arch_info(arch), cpus) if tables is None else tables,
         cpus=cpus,
         boot="stub" if efi_map is not None else "loader",
+        setup_data=read_setup_data(log),
+        marks=read_marks(log, mapped=efi_map is not None),
+        pci=not log.has("PCI: System does not support PCI"),
         hypervisor=log.has("Hypervisor detected"),
         cpu_vendor="GenuineIntel" if log.has("CPU0: Intel") else "AuthenticAMD",
         unknown=unknown_tables(log, tables, srat),

@@ -1,0 +1,70 @@
+"""What a log tells of how firmware changed the e820 table of an x86 kernel, beyond the tables that it handed over.
+
+Each change is a line of its own, but the lines are alike: whose a line is follows from where it stands. Linux:
+``arch/x86/kernel/setup.c: setup_arch()``.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from softreserve.config.log.messages import Messages, ends
+from softreserve.model.machine import FirmwareMarks
+from softreserve.model.ranges import PhysRange
+
+__all__ = ["read_marks", "read_setup_data"]
+
+_MMIO: Final = re.compile(r"efi: (?:Remove|Not removing) mem(\d{1,6}): MMIO range=\[(0x[0-9a-f]+)-(0x[0-9a-f]+)\]")
+_RESERVED: Final = re.compile(
+    r"e820: update \[mem (0x[0-9a-f]+)-(0x[0-9a-f]+)\] (?:usable ==> reserved|System RAM ==> device reserved)$"
+)
+_SETUP_DATA: Final = re.compile(r"e820: update \[mem (0x[0-9a-f]+)-(0x[0-9a-f]+)\] usable ==> usable$")
+#: As resources are printed, and as it was before 4.16.
+_STOLEN: Final = re.compile(
+    r"Reserving Intel graphics (?:stolen )?memory at (?:\[mem )?(0x[0-9a-f]+)-(0x[0-9a-f]+)\]?$"
+)
+_LAST_PFN: Final = re.compile(r"(?:e820: )?last_pfn = ")
+#: What is said between the search for the end of RAM, and of MTRRs, and the first use of the tables of EFI.
+_MEMORY_KNOWN: Final = re.compile(
+    r"esrt: |Using GB pages|init_memory_mapping: |RAMDISK: |ACPI: |found SMP MP-table|check: Scanning|"
+    r"Scanning \d+ areas for low memory|Base memory trampoline|kexec: Reserving"
+)
+#: What is said once boot services' memory was kept.
+_TABLES_READ: Final = re.compile(r"RAMDISK: |ACPI: |No NUMA configuration|Faking a node|NUMA: |SRAT: |NODE_DATA\(")
+
+
+def read_setup_data(log: Messages) -> tuple[PhysRange, ...]:
+    """Nodes of setup_data, in list order; kernels that keep them for kexec say each twice."""
+    return tuple(dict.fromkeys(log.each(_SETUP_DATA, _range)))
+
+
+def read_marks(log: Messages, *, mapped: bool) -> FirmwareMarks:
+    """What firmware makes of the e820 table.
+
+    :param mapped: whether the whole EFI map is known, which has its MMIO.
+    """
+    mmio = () if mapped else log.each(_MMIO, lambda found: (int(found[1]), PhysRange(*ends(found[2], found[3]))))
+    stolen = log.each(_STOLEN, _range)
+    uncached: list[PhysRange] = []
+    kept: list[PhysRange] = []
+    late: list[PhysRange] = []
+    into: list[PhysRange] | None = None
+    for line in log.said:
+        if _LAST_PFN.match(line.message):
+            into = uncached if into is None else kept
+        elif into is uncached and _MEMORY_KNOWN.match(line.message):
+            into = kept
+        elif into is kept and _TABLES_READ.match(line.message):
+            into = late
+        found = _RESERVED.match(line.message)
+        if found is not None and into is not None:
+            try:
+                into.append(_range(found))
+            except ValueError as error:
+                raise log.error(str(error), line) from None
+    return FirmwareMarks(tuple(mmio), tuple(uncached), tuple(kept), tuple(stolen), tuple(late))
+
+
+def _range(found: re.Match[str]) -> PhysRange:
+    return PhysRange(*ends(found[1], found[2]))
