@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from softreserve.config.distributions import distributions
+from softreserve.model.profile import Profile
 from softreserve.model.release import RELEASES, Behaviour, Release
 from softreserve.plugins.behaviours import behaviours
 
@@ -39,6 +41,10 @@ def sections() -> Iterator[str]:
             ("boundary", "release", "before it", "from it on", "change"),
             (row for behaviour in found[name] for row in _boundaries(behaviour)),
         )
+    yield from ("", "## Distributions", "")
+    yield from table(("profile", "from build", "read from", "has, or lacks"), map(_profile, distributions()))
+    yield ""
+    yield from table(("profile", "options unlike those of Debian's build"), map(_options, distributions()))
 
 
 def table(head: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> Iterator[str]:
@@ -55,6 +61,19 @@ def _where(behaviour: Behaviour) -> tuple[str, ...]:
     limits = [f"CONFIG_{option}" for option in behaviour.options] + list(behaviour.arches)
     words = f"{behaviour.words} ({', '.join(limits)})" if limits else behaviour.words
     return (behaviour.name, *applies, words.replace("|", "\\|"))
+
+
+def _profile(profile: Profile) -> tuple[str, ...]:
+    unlike = [*sorted(profile.has), *(f"not {name}" for name in sorted(profile.lacks))]
+    return profile.name, str(profile.build or "-"), profile.evidence, ", ".join(unlike) or "-"
+
+
+def _options(profile: Profile) -> tuple[str, ...]:
+    said = (
+        f"{arch or 'all'}: {', '.join(f'{name}={value}' for name, value in sorted(options.items()))}"
+        for arch, options in (profile.options or {}).items()
+    )
+    return profile.name, "; ".join(said) or "-"
 
 
 def _boundaries(behaviour: Behaviour) -> Iterator[tuple[str, ...]]:

@@ -6,7 +6,7 @@ import attrs
 import click
 
 from softreserve.cli.options import Choices, MachineCommand, booted, in_bytes, machine_argument, machine_options
-from softreserve.cli.output import print_partial
+from softreserve.cli.output import print_kernel, print_partial
 from softreserve.cli.terminal import say
 from softreserve.model.events import Event
 
@@ -39,6 +39,7 @@ def explain_command(
             "explain",
             {
                 "address": address,
+                "kernel": system.kernel.origin,
                 "owners": owners,
                 "node": node,
                 "specific_purpose": attrs.asdict(part) if part is not None else None,
@@ -46,6 +47,7 @@ def explain_command(
             },
         )
         return
+    print_kernel(system.kernel)
     print_partial()
     say(f"{address:#x} is {' > '.join(owners) or 'no resource'}" + (f", looked up as node {node}" if node >= 0 else ""))
     if not events:

@@ -10,13 +10,14 @@ import attrs
 import click
 
 from softreserve.cli.options import Choices, MachineCommand, booted, described, machine_argument, machine_options
-from softreserve.cli.output import VERDICT_STYLES, counted, print_partial
+from softreserve.cli.output import VERDICT_STYLES, counted, print_kernel, print_partial
 from softreserve.cli.terminal import Styled, say
 from softreserve.cli.upgrade import several, tried
 from softreserve.model.findings import SEVERITIES, Finding
 from softreserve.views.report import Verdict, report
 
 if TYPE_CHECKING:
+    from softreserve.model.kernel import Kernel
     from softreserve.views.upgrade.consequences import Consequence
 
 __all__ = ["lint_command"]
@@ -39,8 +40,9 @@ def lint_command(
     """
     kernels = several(choices)
     if not kernels:
-        told = report(booted(machine, choices, recording=True).system)
-        return _tell(told.verdict, told.findings, None, as_json=as_json)
+        system = booted(machine, choices, recording=True).system
+        told = report(system)
+        return _tell(system.kernel, told.verdict, told.findings, None, as_json=as_json)
     from softreserve.views.upgrade.consequences import consequences
     from softreserve.views.upgrade.kinds import FINDING_RULE
 
@@ -51,24 +53,31 @@ def lint_command(
     found = consequences(trials, [choices.changes.kernel or scenario.machine.kernel.release for choices in kernels])
     findings = [one.finding for one in found if one.rule != FINDING_RULE]
     if trials[-1].death and found:
-        return _tell(None, findings, found, as_json=as_json)
+        return _tell(trials[-1].machine.kernel, None, findings, found, as_json=as_json)
     told = report(trials[-1].system)
     findings = sorted([*told.findings, *findings], key=lambda finding: SEVERITIES.index(finding.severity))
-    return _tell(told.verdict, findings, found, as_json=as_json)
+    return _tell(trials[-1].machine.kernel, told.verdict, findings, found, as_json=as_json)
 
 
 def _tell(
-    verdict: Verdict | None, findings: Sequence[Finding], upgrade: Sequence[Consequence] | None, *, as_json: bool
+    kernel: Kernel,
+    verdict: Verdict | None,
+    findings: Sequence[Finding],
+    upgrade: Sequence[Consequence] | None,
+    *,
+    as_json: bool,
 ) -> int:
     if as_json:
         from softreserve.cli.jsonout import print_json
 
-        values: dict[str, Any] = {"verdict": verdict.as_json() if verdict is not None else None}
+        values: dict[str, Any] = {"kernel": kernel.origin}
+        values["verdict"] = verdict.as_json() if verdict is not None else None
         values["findings"] = [attrs.asdict(finding) for finding in findings]
         if upgrade is not None:
             values["consequences"] = [consequence.as_json() for consequence in upgrade]
         print_json("lint", values)
     else:
+        print_kernel(kernel)
         _print(verdict, findings)
     return 1 if any(finding.severity != "note" for finding in findings) else 0
 

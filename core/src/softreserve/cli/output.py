@@ -10,12 +10,13 @@ import click
 from softreserve.cli.options import GAPS
 from softreserve.cli.terminal import Styled, print_table, say
 from softreserve.model.findings import SEVERITIES
+from softreserve.model.kernel import Kernel
 from softreserve.model.outcome import LOSSES, USES, NodeRow
 from softreserve.model.sizes import human_size
 from softreserve.views.report import Shortfall, Verdict
 from softreserve.views.summary import Summary
 
-__all__ = ["VERDICT_STYLES", "counted", "print_partial", "print_summary", "print_verdict"]
+__all__ = ["VERDICT_STYLES", "counted", "print_kernel", "print_partial", "print_summary", "print_verdict"]
 
 _RANGE = "range (last byte included)"
 _OWNER_STYLES = {"Soft Reserved": "reserved", "System RAM": "memory"}
@@ -26,7 +27,8 @@ VERDICT_STYLES = {"error": "loss", "warning": "loss", "note": "note", "good": "g
 def print_summary(summary: Summary) -> None:
     """The verdict, specific purpose memory by use and by range, nodes, and ``/proc/iomem`` with reasons."""
     words = f"{summary.release}, {summary.arch}, {human_size(summary.page_size)} pages"
-    say(Styled(f"{summary.machine}: Linux {words}, nodes {summary.nodes or '-'}", "heading"))
+    origin = Styled(f"; {summary.kernel_words}", "aside")
+    say(Styled(f"{summary.machine}: Linux {words}, nodes {summary.nodes or '-'}", "heading"), origin)
     loaded = ", ".join(summary.modules) or "no module"
     say(Styled(f"userspace: {summary.userspace}, {loaded} loaded; plugins: {', '.join(summary.plugins)}", "aside"))
     print_partial()
@@ -40,6 +42,12 @@ def print_summary(summary: Summary) -> None:
         _print_marked(summary)
     _print_nodes(summary)
     _print_resources(summary)
+
+
+def print_kernel(kernel: Kernel) -> None:
+    """Whose kernel it is, where the answer rests on less than recorded boots."""
+    if kernel.origin["known"] != "recorded":
+        say(Styled(f"kernel {kernel.release}: {kernel.words}", "aside"))
 
 
 def print_partial() -> None:

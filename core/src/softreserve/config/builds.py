@@ -1,15 +1,20 @@
-"""How Debian builds its kernels: the ``CONFIG_`` options that matter here, for machines that do not say their own."""
+"""How kernels are built: the ``CONFIG_`` options that matter here, for machines that do not say their own.
+
+All of Debian's are known; those of others are what they have unlike (:mod:`softreserve.config.distributions`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Final
 
+from softreserve.config.profiles import profile_of
 from softreserve.model.kernel import Kernel
+from softreserve.model.profile import DEBIAN
 from softreserve.model.release import Release
 from softreserve.plugins.architectures import arch_info
 
-__all__ = ["default_config", "page_sizes", "rebuilt"]
+__all__ = ["built", "default_config", "page_sizes", "rebuilt"]
 
 #: What is the same in Debian 12's kernels (6.1.0-56, and 6.12.117 from backports) of all architectures, as
 #: /boot/config-* says it. The rest is with the architectures.
@@ -67,7 +72,9 @@ _COMMON: Final[Mapping[str, str | int]] = {
 
 
 def default_config(arch: str, release: str, page_size: int = 4096) -> dict[str, str | int]:
-    """The options of Debian's build; of the last known one before for releases that Debian did not build.
+    """The options of a build: Debian's, and what the release's own builder has unlike, where that is known.
+
+    Debian's are those of the last known build before for releases that Debian did not build.
 
     :raises MachineError: ``release`` does not begin with a version.
     """
@@ -76,7 +83,28 @@ def default_config(arch: str, release: str, page_size: int = 4096) -> dict[str, 
     for since, options in arch_info(arch).options.items():
         if not since or version.reaches(since):
             config |= options
-    return config | _page_size_options(arch, page_size)
+    return config | profile_of(release).options_on(arch, page_size) | _page_size_options(arch, page_size)
+
+
+def built(
+    release: str,
+    arch: str,
+    page_size: int = 4096,
+    options: Mapping[str, str | int] | None = None,
+    *,
+    whole: bool = False,
+) -> Kernel:
+    """A kernel as whoever makes such releases builds it.
+
+    :param options: single ones that it has unlike; all that it has where they are the ``whole`` of it.
+    :raises MachineError: ``release`` does not begin with a version, or has characters that no release has.
+    """
+    profile = profile_of(release)
+    if whole:
+        return Kernel(release, arch, page_size, dict(options or {}), profile=profile)
+    config = default_config(arch, release, page_size) | dict(options or {})
+    options_of = DEBIAN if profile.options is None else profile
+    return Kernel(release, arch, page_size, config, profile=profile, options_of=options_of.name)
 
 
 def rebuilt(
@@ -84,19 +112,22 @@ def rebuilt(
 ) -> Kernel:
     """A kernel of another release, architecture or page size.
 
-    Where release and architecture stay, so do the options, but for those that Debian's builds of the two levels of the
-    stable series have unlike; else they are those of Debian's build.
+    Where release and architecture stay, so do the options, but for those that the builds of the two have unlike; else
+    they are those of the release's builder.
 
     :raises MachineError: ``release`` does not begin with a version.
     """
     arch = arch or kernel.arch
     page_size = page_size or (kernel.page_size if arch == kernel.arch else 4096)
     release = release or kernel.release
-    if (arch, Release.parse(release).line) == (kernel.arch, kernel.base):
-        was, now = (default_config(arch, text, page_size) for text in (kernel.release, release))
-        changed = {option: value for option, value in now.items() if was.get(option) != value}
-        return Kernel(release, arch, page_size, {**kernel.config, **changed, **_page_size_options(arch, page_size)})
-    return Kernel(release, arch, page_size, default_config(arch, release, page_size))
+    other = built(release, arch, page_size)
+    if (arch, other.base) != (kernel.arch, kernel.base):
+        return other
+    was = default_config(arch, kernel.release, page_size)
+    changed = {option: value for option, value in other.config.items() if was.get(option) != value}
+    config = {**kernel.config, **changed, **_page_size_options(arch, page_size)}
+    options_of = other.options_of if kernel.options_of else ""
+    return Kernel(release, arch, page_size, config, profile=other.profile, options_of=options_of)
 
 
 def page_sizes(arch: str) -> tuple[int, ...]:

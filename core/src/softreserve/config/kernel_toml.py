@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from softreserve.config.builds import built
 from softreserve.config.parts import CPUS_GAP, IMAGE_GAP, image_parts
 from softreserve.config.reader import Document, Table
 from softreserve.model.errors import MachineError, shown
@@ -103,7 +104,7 @@ def read_kernel(top: Table, base: Kernel | None = None) -> Kernel | None:
         top.problem("page_size", f"no page size of Linux: {shown(page_size)}; {', '.join(map(str, PAGE_SIZES))}")
     config.setdefault("NODES_SHIFT", info.nodes_shift)
     try:
-        return Kernel(release, arch, page_size, config)
+        return built(release, arch, page_size, config, whole=True)
     except MachineError as error:
         top.problem("release", str(error))
         return None

@@ -11,7 +11,7 @@ import attrs
 
 from softreserve.config.acpi_files import read_acpi
 from softreserve.config.acpi_schema import Acpi, Size, build_acpi
-from softreserve.config.builds import default_config
+from softreserve.config.builds import built
 from softreserve.config.kernel_toml import PAGE_SIZES
 from softreserve.config.parts import checked_cmdline
 from softreserve.config.reader import Document, Problems, StrPath, Table, check_inside, parse_size, read_text
@@ -242,8 +242,7 @@ def _kernel(section: KernelSection, document: Document) -> Kernel | None:
         if wrong is not None:
             document.problem(("kernel", "config", name), wrong)
     try:
-        config = default_config(section.arch, section.release, section.page_size)
-        return Kernel(section.release, section.arch, section.page_size, config | own)
+        return built(section.release, section.arch, section.page_size, own)
     except MachineError as error:
         document.problem(("kernel", "release"), str(error))
         return None

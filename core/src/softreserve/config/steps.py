@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 
+from softreserve.config.builds import built
 from softreserve.config.parts import checked_cmdline, image_parts
 from softreserve.config.reader import Document, Problems, StrPath, Table
 from softreserve.model.cmdline import CommandLine
@@ -171,9 +172,9 @@ def _next_kernel(table: Table, running: Kernel, second: Kernel | None, builds: d
     """The kernel that is started. ``builds`` has the kernels of the chain by release; a new release is ``second``."""
     release = table.get("kernel", str) or running.release
     if release not in builds:
-        built = second or running
+        base = second or running
         try:
-            builds[release] = Kernel(release, built.arch, built.page_size, built.config)
+            builds[release] = built(release, base.arch, base.page_size, base.config, whole=True)
         except MachineError as error:
             table.problem("kernel", str(error))
             return running

@@ -12,6 +12,7 @@ import attrs
 from softreserve.model.behaviours import KSTRTOBOOL_KNOWS_ENABLED, MEMPARSE_SATURATES
 from softreserve.model.errors import MachineError
 from softreserve.model.names import release_problem
+from softreserve.model.profile import KNOWN, MAINLINE, Profile, known
 from softreserve.model.release import Behaviour, Release
 from softreserve.model.units import get_option, kstrtobool, memparse, simple_strtoull
 
@@ -24,7 +25,8 @@ class Kernel:
 
     ``release`` is the text of ``uname -r``; ``config`` maps option names without ``CONFIG_`` to ``"y"``, ``"m"``,
     ``"n"``, a number or a string; ``page_size`` is in bytes. ``turned`` are behaviours in which it does not do as its
-    release: no kernel that exists, but what shows that a behaviour makes a difference.
+    release: no kernel that exists, but what shows that a behaviour makes a difference. ``profile`` says whose kernel it
+    is; ``options_of`` whose options it has where nobody said them, empty: they are its own.
 
     :raises MachineError: ``release`` does not begin with a version, or has characters that no release has.
     """
@@ -34,6 +36,8 @@ class Kernel:
     page_size: int = 4096
     config: Mapping[str, str | int] = attrs.field(factory=dict, hash=False)
     turned: frozenset[Behaviour] = frozenset()
+    profile: Profile = attrs.field(default=MAINLINE, eq=False)
+    options_of: str = attrs.field(default="", eq=False)
     version: Release = attrs.field(init=False, eq=False, repr=False)
     _known: dict[Behaviour, bool] = attrs.field(init=False, factory=dict, eq=False, repr=False)
 
@@ -53,20 +57,50 @@ class Kernel:
             raise MachineError(problem)
 
     @property
+    def origin(self) -> dict[str, str | None]:
+        """Whose kernel it is and how well such kernels are known; for ``--json``."""
+        return {
+            "release": self.release,
+            "profile": self.profile.name or None,
+            "base": self.version.nearest,
+            "options": self.options_of or None,
+            "known": known(self.profile, self.version),
+        }
+
+    @property
+    def words(self) -> str:
+        """The same in words: ``RHEL 9.4 profile (mainline 5.14 + known backports; from sources)``."""
+        version, profile = self.version, self.profile
+        base = f"mainline {version.line}"
+        if version.nearest != version.line:
+            base += f" taken for {version.nearest}"
+        if profile.has or profile.lacks:
+            base += " + known backports"
+        if self.options_of not in ("", profile.name):
+            base += f", {self.options_of}'s options"
+        how = KNOWN[known(profile, version)]
+        if profile is MAINLINE:
+            return f"{base} ({how})"
+        whose = f"{profile.name} profile" if profile.name else "no profile"
+        return f"{whose} ({base}; {how})"
+
+    @property
     def pmd_size(self) -> int:
         """Bytes that one PMD maps, which is a huge page: a page full of entries of 8 bytes, each for one page."""
         return self.page_size * (self.page_size // 8)
 
     def has(self, behaviour: Behaviour) -> bool:
         """Whether this kernel behaves so."""
-        known = self._known.get(behaviour)
-        if known is None:
-            known = self._known[behaviour] = (
-                behaviour.applies_to(self.version) != (behaviour in self.turned)
+        found = self._known.get(behaviour)
+        if found is None:
+            said = self.profile.says(behaviour.name)
+            applies = behaviour.applies_to(self.version) if said is None else said
+            found = self._known[behaviour] = (
+                applies != (behaviour in self.turned)
                 and (not behaviour.arches or self.arch in behaviour.arches)
                 and all(map(self.enabled, behaviour.options))
             )
-        return known
+        return found
 
     @property
     def asked(self) -> frozenset[Behaviour]:

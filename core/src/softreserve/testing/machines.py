@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from softreserve.config.builds import default_config
+from softreserve.config.builds import built
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.efi import EfiAttribute, EfiDescriptor, EfiMemoryMap, EfiType
-from softreserve.model.kernel import Kernel
 from softreserve.model.machine import KernelImage, Machine
 from softreserve.model.ranges import PhysRange
 from softreserve.model.units import EFI_PAGE_SIZE
@@ -58,7 +57,7 @@ def sample_machine(
     )
     return Machine(
         name=f"sample-{arch}",
-        kernel=Kernel(release, arch, config=default_config(arch, release)),
+        kernel=built(release, arch),
         cmdline=CommandLine(cmdline),
         efi_map=EfiMemoryMap((*low, *above)),
         cpus=2,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from softreserve.config.builds import default_config, page_sizes
+from softreserve.config.builds import built, page_sizes
 from softreserve.kernel.system import System
 from softreserve.machine.boot import boot
 from softreserve.model.efi import EfiAttribute, EfiDescriptor, EfiMemoryMap, EfiType
@@ -70,7 +70,7 @@ def answer(range_: PhysRange, selection: Selection) -> Answer:
     notes: list[str] = []
     for arch in selection.arches:
         for page_size in page_sizes(arch):
-            kernels = [Kernel(name, arch, page_size, default_config(arch, name, page_size)) for name in RELEASES]
+            kernels = [built(name, arch, page_size) for name in RELEASES]
             ends = [_address_end(kernel, selection) for kernel in kernels]
             reaching = [(kernel, end) for kernel, end in zip(kernels, ends, strict=True) if range_.end <= end]
             beyond = {end: kernel.release for kernel, end in zip(kernels, ends, strict=True) if range_.end > end}

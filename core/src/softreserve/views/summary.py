@@ -56,12 +56,15 @@ class RangeSummary:
 class Summary:
     """What ``softreserve boot`` shows.
 
-    ``modules`` are those that were loaded, oldest first. ``as_system_ram`` and ``as_devdax`` are the uses of the
+    ``kernel`` is :attr:`~softreserve.model.kernel.Kernel.origin`, ``kernel_words`` the same as a line. ``modules`` are
+    those that were loaded, oldest first. ``as_system_ram`` and ``as_devdax`` are the uses of the
     specific purpose memory (bytes) if all dax devices were given to kmem, or to device_dax.
     """
 
     machine: str
     release: str
+    kernel: dict[str, str | None]
+    kernel_words: str
     arch: str
     page_size: int
     plugins: tuple[str, ...]
@@ -83,7 +86,8 @@ class Summary:
 
     def as_json(self) -> dict[str, Any]:
         """For ``--json``: numbers in bytes, ranges half open."""
-        found = attrs.asdict(self, filter=lambda field, _: field.name not in ("outcome", "onlined", "as_devdax"))
+        left_out = ("outcome", "onlined", "as_devdax", "kernel_words")
+        found = attrs.asdict(self, filter=lambda field, _: field.name not in left_out)
         found["specific_purpose"] = {
             "totals": self.outcome.totals,
             "as_system_ram": self.as_system_ram,
@@ -101,6 +105,8 @@ def summarize(system: System) -> Summary:
     return Summary(
         machine=system.machine.name,
         release=system.kernel.release,
+        kernel=system.kernel.origin,
+        kernel_words=system.kernel.words,
         arch=system.kernel.arch,
         page_size=system.kernel.page_size,
         plugins=system.hooks.names,

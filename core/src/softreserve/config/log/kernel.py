@@ -7,12 +7,13 @@ import tomllib
 from pathlib import Path
 from typing import Final
 
-from softreserve.config.builds import default_config, page_sizes
+from softreserve.config.builds import built, page_sizes
 from softreserve.config.log.messages import VERSION, Messages
 from softreserve.config.parts import checked_cmdline
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.errors import InputError, MachineError
 from softreserve.model.kernel import Kernel
+from softreserve.model.profile import MAINLINE
 from softreserve.plugins.architectures import arch_infos
 
 __all__ = ["read_arch", "read_cmdline", "read_kernel"]
@@ -21,9 +22,6 @@ _CMDLINE: Final = re.compile(r"(?:Kernel command line|Command line): ?(.*)")
 #: Long command lines go on with the next such line; from 7.0 on.
 _CONTINUED: Final = " \\"
 _HASH: Final = re.compile(r"\S.* hash table entries: \d+ \(order: (\d+), (\d+) bytes")
-#: Releases that Debian builds.
-_DEBIAN: Final = re.compile(r"(?:^\d[\d.]*-\d+|\+(?:deb|bpo)\d+)-(?:cloud-|rt-)?[a-z]+\d+[a-z]*$")
-_PLAIN: Final = re.compile(r"\d+\.\d+(?:\.\d+)?")
 
 
 def read_cmdline(log: Messages) -> CommandLine:
@@ -73,12 +71,13 @@ def read_kernel(log: Messages, arch: str) -> Kernel:
     page_size = next(iter(sizes)) if len(sizes) == 1 else 4096
     if len(sizes) != 1 and len(page_sizes(arch)) > 1:
         log.gap("the page size", "4 KiB is assumed")
-    if not _DEBIAN.search(release) and not _PLAIN.fullmatch(release):
-        log.gap("the kernel's configuration", "the options of Debian's build are assumed")
     try:
-        return Kernel(release, arch, page_size, default_config(arch, release, page_size))
+        kernel = built(release, arch, page_size)
     except MachineError as error:
         raise InputError(str(error), path=log.path) from None
+    if kernel.profile.options is None and kernel.profile is not MAINLINE:
+        log.gap("the kernel's configuration", f"the options of {kernel.options_of}'s build are assumed")
+    return kernel
 
 
 def _page_size(found: re.Match[str]) -> int:
