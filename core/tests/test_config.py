@@ -723,7 +723,6 @@ def test_a_line_of_a_map_that_cannot_be_read_is_a_mistake(line: str) -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        "efi: Remove mem133: MMIO range=[0xffc00000-0xffffffff] (4MB) from e820 map",
         "efi: mem03: [Reserved|attr=0x0000000000000000] range=[0x0000000000000000-0xffffffffffffffff] (invalid)",
         "SRAT: PXM 1 -> X2APIC 0x0400 ignored",
         "e820: remove [mem 0xffc00000-0xffffffff] reserved",

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 from softreserve.config.folder import Collected, Folder
 from softreserve.config.kernel_toml import read_kernel, read_kernel_toml
-from softreserve.config.parts import checked_cmdline
+from softreserve.config.parts import checked_cmdline, presumed_phys_bits
 from softreserve.config.reader import Problems, StrPath, text_of
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.efi import EfiMemoryMap
 from softreserve.model.efi_text import parse_efi_memmap
 from softreserve.model.errors import InputError
-from softreserve.model.machine import PHYS_BITS_MAX, Machine
+from softreserve.model.machine import Machine
 from softreserve.model.names import name_problem
 from softreserve.model.scenario import Scenario
 
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["read_capture"]
 
 T = TypeVar("T")
-
-#: Bits of a physical address, where nothing says how many: of QEMU's own CPUs, and of most real ones.
-_VIRTUAL_PHYS_BITS, _REAL_PHYS_BITS = 40, 46
 
 
 def read_capture(path: StrPath, *, with_steps: bool = True, files: Mapping[str, bytes] | None = None) -> Scenario:
@@ -72,7 +69,8 @@ def read_capture(path: StrPath, *, with_steps: bool = True, files: Mapping[str, 
     problems.check()
     assert kernel is not None
     if efi_map is not None:
-        cpus.setdefault("phys_bits", _presumed_phys_bits(efi_map, virtual=cpus.get("hypervisor", True)))
+        highest = max((descriptor.last.bit_length() for descriptor in efi_map), default=0)
+        cpus.setdefault("phys_bits", presumed_phys_bits(highest, virtual=cpus.get("hypervisor", True)))
     machine = Machine(
         name=name,
         kernel=kernel,
@@ -100,13 +98,6 @@ def _collected(problems: Problems, read: Callable[[Folder], T], folder: Folder) 
     except InputError as error:
         problems.add(error)
         return None
-
-
-def _presumed_phys_bits(efi_map: EfiMemoryMap, *, virtual: bool) -> int:
-    """Width of a physical address: that of QEMU's own CPUs, or of most real ones; no less than the map needs."""
-    highest = max((descriptor.last.bit_length() for descriptor in efi_map), default=0)
-    presumed = _VIRTUAL_PHYS_BITS if virtual and highest <= _VIRTUAL_PHYS_BITS else _REAL_PHYS_BITS
-    return min(max(presumed, highest), PHYS_BITS_MAX)
 
 
 def _read_efi_map(folder: Folder) -> EfiMemoryMap:

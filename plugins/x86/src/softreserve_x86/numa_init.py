@@ -64,7 +64,8 @@ class X86Numa(AcpiNumaArch):
     :param memblock: RAM; gets its nodes.
     :param max_pfn: pfn after the last page of RAM, in pages of 4096 bytes.
     :param cpus: CPU numbers that are possible.
-    :param x2apic: whether the CPUs are in x2APIC mode, where every APIC id is valid.
+    :param x2apic: whether the CPUs are in x2APIC mode, where every APIC id is valid: only so do those with large ones
+        come up.
     """
 
     def __init__(
@@ -292,7 +293,7 @@ def x86_numa_init(system: System, max_pfn: int) -> X86Numa:
         system.memblock,
         max_pfn,
         cpus=machine.cpus,
-        x2apic=machine.cpus > _MAX_XAPIC_ID,
+        x2apic=machine.cpus > _MAX_XAPIC_ID or max(apic_ids(system)) > _MAX_XAPIC_ID,
     )
     disabled = acpi_disabled(system.cmdline)
     acpi = (

@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import Final
 
 from softreserve.config.acpi_files import read_acpi
-from softreserve.config.acpi_schema import Acpi, build_acpi
 from softreserve.config.log.content import log_text
+from softreserve.config.log.hardware import read_cpu, read_image
 from softreserve.config.log.kernel import read_arch, read_cmdline, read_kernel
 from softreserve.config.log.maps import LOOKS_LIKE_MAP, MAP_LINES, read_maps, refuse_unread
 from softreserve.config.log.marks import read_marks, read_setup_data
 from softreserve.config.log.messages import VERSION, Messages
-from softreserve.config.log.tables import SRAT_LINES, read_cpus, read_srat, unknown_tables
+from softreserve.config.log.processors import read_processors
+from softreserve.config.log.srat import SRAT_LINES
+from softreserve.config.log.tables import read_tables
 from softreserve.config.parts import IMAGE_GAP
 from softreserve.config.reader import StrPath, path_words, read_bytes
 from softreserve.model.errors import InputError
@@ -70,26 +72,28 @@ def parse_log(text: str, tables: dict[str, bytes] | None = None, path: object = 
         raise log.error("no line 'Linux version ...' in it: no kernel log, or one that does not begin at the boot")
     arch = read_arch(log)
     cmdline = read_cmdline(log)
-    from_table = arch_info(arch).boots_from_e820
-    efi_map, e820 = read_maps(log, moved=cmdline.has("memmap"), cut=cmdline.has("mem"), table=from_table)
-    cpus = read_cpus(log)
-    srat = read_srat(log)
+    info = arch_info(arch)
+    efi_map, e820 = read_maps(log, moved=cmdline.has("memmap"), cut=cmdline.has("mem"), table=info.boots_from_e820)
+    cpus = read_processors(log, cmdline)
+    kernel = read_kernel(log, arch)
+    acpi = read_tables(log, tables, info, cpus)
+    highest = max(((of.start + of.size - 1).bit_length() for of in efi_map or e820), default=0)
     name = Path(str(path or "log")).stem
     machine = Machine(
         name=name if name_problem(name) is None else "log",
-        kernel=read_kernel(log, arch),
+        kernel=kernel,
         cmdline=cmdline,
         efi_map=efi_map,
         e820=e820 if efi_map is None else None,
-        acpi=build_acpi(Acpi(srat=srat), arch_info(arch), cpus) if tables is None else tables,
-        cpus=cpus,
+        acpi=acpi.tables,
+        cpus=cpus.number,
+        image=read_image(log),
         boot="stub" if efi_map is not None else "loader",
         setup_data=read_setup_data(log),
         marks=read_marks(log, mapped=efi_map is not None),
         pci=not log.has("PCI: System does not support PCI"),
-        hypervisor=log.has("Hypervisor detected"),
-        cpu_vendor="GenuineIntel" if log.has("CPU0: Intel") else "AuthenticAMD",
-        unknown=unknown_tables(log, tables, srat),
+        unknown=acpi.unknown,
+        **read_cpu(log, highest),
     )
     _log_gaps(log)
     return Scenario(machine, path=path_words(str(path)) if path else None, gaps=tuple(log.gaps))

@@ -1,70 +1,72 @@
-"""What a log tells of ACPI tables and processors."""
+"""Which ACPI tables a machine has, as its log lists them, and those that can be made of what it tells of them."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
-from softreserve.config.acpi_schema import Size, SratCpus, SratMemory, SratTable
-from softreserve.config.log.messages import Messages, ends
-from softreserve.config.parts import CPUS_GAP
-from softreserve.model.errors import shown
-from softreserve.model.machine import CPUS_MAX
+from softreserve.config.log.hmat import read_hmat
+from softreserve.config.log.messages import Messages
+from softreserve.config.log.processors import Processors
+from softreserve.config.log.srat import read_srat
+from softreserve.model.acpi.slit import Slit
+from softreserve.model.arch import ArchInfo
 
-__all__ = ["SRAT_LINES", "read_cpus", "read_srat", "unknown_tables"]
+__all__ = ["Tables", "read_tables"]
 
-_SRAT_MEMORY: Final = re.compile(r"(?:ACPI: )?SRAT: Node \d+ PXM (\d+) \[mem (0x[0-9a-f]+)-(0x[0-9a-f]+)\](.*)")
-_SRAT_CPU: Final = re.compile(r"(?:ACPI: )?(?:NUMA: )?SRAT: PXM (\d+) -> (?:APIC|MPIDR|CPU|HARTID) \S+ -> Node -?\d+$")
-#: Lines that tell of the SRAT: memory, processors.
-SRAT_LINES: Final = (_SRAT_MEMORY, _SRAT_CPU)
-_CPUS: Final = re.compile(r"smp: Brought up \d+ nodes?, (\d+) CPUs?")
-_TABLE: Final = re.compile(r"ACPI: (\w{4}) 0x[0-9A-Fa-f]+ [0-9A-Fa-f]+ \(v")
+_LISTED: Final = re.compile(r"ACPI: ([A-Z0-9]{4}) 0x[0-9A-Fa-f]+ ([0-9A-Fa-f]{1,8}) \(v(\d\d)")
 #: Tables that decide something here.
 _TABLES: Final = ("SRAT", "SLIT", "HMAT", "CEDT")
 
 
-def read_cpus(log: Messages) -> int:
-    """How many CPUs came up; 1, and a gap, where the log does not tell."""
-    cpus = max(log.each(_CPUS, _cpu_count), default=0)
-    if not cpus:
-        log.gaps.append(CPUS_GAP)
-    return cpus or 1
+#: The kernel does not say what is wrong with it: that a node is at no distance from itself will do.
+_BAD_SLIT: Final = re.compile(r"(?:ACPI: )?SLIT table looks invalid\. Not used\.|ACPI: SLIT table looks invalid")
 
 
-def read_srat(log: Messages) -> SratTable | None:
-    """An SRAT of what the kernel said of it."""
-    memory = tuple(log.each(_SRAT_MEMORY, _srat_memory))
-    cpus = tuple(log.each(_SRAT_CPU, lambda found: SratCpus(int(found[1]), 1)))
-    try:
-        return SratTable(cpus, memory) if memory else None
-    except ValueError as error:
-        raise log.error(str(error)) from None
+class _Listed(NamedTuple):
+    """A table that the kernel found: its length in bytes, and its revision."""
+
+    length: int
+    revision: int
 
 
-def unknown_tables(log: Messages, tables: Mapping[str, bytes] | None, srat: SratTable | None) -> frozenset[str]:
-    """ACPI tables that the machine has, or may have, and that are not at hand."""
-    listed = set(log.each(_TABLE, lambda found: found[1]))
-    have = set(tables or ()) | ({"SRAT"} if srat is not None else set())
+class Tables(NamedTuple):
+    """Tables by signature, and signatures of those that the machine has or may have and that are not whole here."""
+
+    tables: Mapping[str, bytes]
+    unknown: frozenset[str]
+
+
+def read_tables(log: Messages, given: Mapping[str, bytes] | None, arch: ArchInfo, cpus: Processors) -> Tables:
+    """What is given; else what can be made of the log.
+
+    :raises InputError: the log contradicts itself.
+    """
+    listed: dict[str, _Listed] = {}
+    for found in log.each(_LISTED, lambda found: found):
+        listed.setdefault(found[1], _Listed(int(found[2], 16), int(found[3])))
+    whole = dict(given or {})
+    have = set(whole)
+    parts: set[str] = set()
+    if given is None:
+        srat = read_srat(log, arch, cpus)
+        if srat is not None:
+            whole |= srat.tables
+            have |= {"SRAT"} if srat.is_whole else set()
+        hmat = read_hmat(log, *listed.get("HMAT", (None, None)))
+        if hmat is not None:
+            whole["HMAT"] = hmat.table
+            have.add("HMAT")
+            parts |= set() if hmat.is_whole else {"HMAT"}
+        if log.matching(_BAD_SLIT):
+            whole["SLIT"] = Slit([[0]]).sealed()
+            have.add("SLIT")
     lacking = [name for name in _TABLES if name not in have and (name in listed or not listed)]
-    if not lacking or not (listed or tables is None):
-        return frozenset()
+    if not lacking or (given is not None and not listed):  # who gives tables and no list has given all
+        return Tables(whole, frozenset(parts))
     log.gap(
         f"the ACPI tables {', '.join(lacking)} (--acpi DIR)",
         "nodes, distances, memory tiers and CXL windows are as on a machine without them",
     )
-    return frozenset(lacking)
-
-
-def _cpu_count(found: re.Match[str]) -> int:
-    if len(found[1]) > len(str(CPUS_MAX)) or int(found[1]) > CPUS_MAX:
-        raise ValueError(f"Linux has at most {CPUS_MAX} CPUs, not {shown(found[1])}")
-    return int(found[1])
-
-
-def _srat_memory(found: re.Match[str]) -> SratMemory:
-    start, end = ends(found[2], found[3])
-    words = found[4]
-    return SratMemory(
-        int(found[1]), Size(start), Size(end - start), hotplug="hotplug" in words, non_volatile="non-volatile" in words
-    )
+    return Tables(whole, frozenset((*lacking, *parts)))
