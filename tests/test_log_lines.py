@@ -10,7 +10,7 @@ from typing import Final
 
 import cases
 import pytest
-from small_machines import ARM64, need
+from small_machines import ARM64, X86, need
 from softreserve.config import load
 from softreserve.kernel.system import System
 from softreserve.machine.boot import boot
@@ -76,3 +76,88 @@ def test_only_mapped_memory_of_arm64_had_pages(release: str, says: list[str]) ->
     machine = sample_machine(ARM64, release=release)
     lines = boot(machine, Selection().hooks_for(machine)).log.lines
     assert [line for line in lines if "unavailable" in line] == says
+
+
+#: Numbers made up; words and order those of 6.12.0 and of 7.0.
+CHANGED = """\
+Linux version {release} (x)
+Command line: quiet
+BIOS-e820: [mem 0x0000000000000000-0x000000000009ffff]{ram}
+BIOS-e820: [mem 0x0000000000100000-0x000000007fffffff]{ram}
+BIOS-e820: [mem 0x0000000080000000-0x000000008fffffff]{reserved}
+BIOS-e820: [mem 0x0000000100000000-0x000000043fffffff]{ram}
+{setup_data}\
+efi: Remove mem57: MMIO range=[0x80000000-0x8fffffff] (256MB) from e820 map
+e820: remove [mem 0x80000000-0x8fffffff]{removed}
+efi: Not removing mem58: MMIO range=[0xfec00000-0xfec00fff] (4KB) from e820 map
+e820: update [mem 0x00000000-0x00000fff]{to_reserved}
+e820: remove [mem 0x000a0000-0x000fffff]{removed_ram}
+last_pfn = 0x440000 max_arch_pfn = 0x400000000
+e820: update [mem 0x90000000-0xffffffff]{to_reserved}
+e820: update [mem 0x430000000-0x43fffffff]{to_reserved}
+WARNING: BIOS bug: CPU MTRRs don't cover all of memory, losing 256MB of RAM.
+update e820 for mtrr
+last_pfn = 0x430000 max_arch_pfn = 0x400000000
+last_pfn = 0x80000 max_arch_pfn = 0x400000000
+esrt: Reserving ESRT space from 0x0000000060000018 to 0x0000000060000090.
+e820: update [mem 0x60000000-0x60000fff]{to_reserved}
+ACPI: RSDP 0x000000006F000014 000024 (v02 NONAME)
+Early memory node ranges
+  node   0: [mem 0x0000000000001000-0x000000000009ffff]
+  node   0: [mem 0x0000000000100000-0x000000007fffffff]
+  node   0: [mem 0x0000000100000000-0x000000042fffffff]
+Reserving Intel graphics memory at [mem 0x7c000000-0x7fffffff]
+e820: update [mem 0x61000000-0x611fffff]{to_reserved}
+smp: Brought up 1 node, 4 CPUs
+"""
+OLD_WORDS = {
+    "ram": " usable",
+    "reserved": " reserved",
+    "removed": " reserved",
+    "removed_ram": " usable",
+    "to_reserved": " usable ==> reserved",
+    "setup_data": "e820: update [mem 0x50000018-0x50002057] usable ==> usable\n" * 2,
+}
+NEW_WORDS = {
+    "ram": "  System RAM",
+    "reserved": "  device reserved",
+    "removed": " device reserved",
+    "removed_ram": " System RAM",
+    "to_reserved": " System RAM ==> device reserved",
+    "setup_data": "",
+}
+RESERVED = ["60000000-60000fff", "61000000-611fffff", "7c000000-7fffffff", "430000000-43fffffff"]
+
+
+@pytest.mark.parametrize(
+    ("release", "words", "cut"), [("6.5.3", OLD_WORDS, ["50000018-50002057"]), ("7.0.0", NEW_WORDS, [])]
+)
+def test_what_a_log_says_of_changes_in_e820_happens_again(
+    release: str, words: dict[str, str], cut: list[str], tmp_path: Path
+) -> None:
+    need(X86)
+    path = tmp_path / "boot.log"
+    path.write_text(CHANGED.format(release=release, **words))
+    system = booted(path)
+    kinds = re.compile(r"e820: (?!re(serve|gister) RAM)|efi: |last_pfn|WARNING|update e820|Reserving|  node ")
+    assert sorted(following(system.log.lines, kinds)) == sorted(following(path.read_text().splitlines(), kinds))
+    ram = {f"{res.start:x}-{res.end:x}": res.name for res in system.iomem.find("System RAM")}
+    assert set(cut) <= set(ram)
+    assert "80000000-8fffffff" not in "".join(system.iomem.lines())
+    found = [f"{res.start:x}-{res.end:x}" for res in system.iomem.find("Reserved") if res.start >= 1 << 20]
+    assert found == RESERVED
+    assert max(res.end for res in system.iomem.find("System RAM")) == 0x42FFFFFFF
+
+
+def test_zones_and_hibernation_of_a_log_tell_options(tmp_path: Path) -> None:
+    need(X86)
+    path = tmp_path / "boot.log"
+    shown = ("Zone ranges:", "  DMA32    [mem 0x0-0x7fffffff]", "  Normal   empty", "Movable zone start for each node")
+    nothing = "[mem 0x90000000-0xffffffff] available for PCI devices\n"
+    path.write_text(CHANGED.format(release="6.5.3", **OLD_WORDS) + "\n".join((*shown, nothing)))
+    system = booted(path)
+    config = system.kernel.config
+    assert [config[f"ZONE_{name}"] for name in ("DMA", "DMA32", "DEVICE")] == ["n", "y", "n"]
+    zones = [line.split()[0] for line in system.log.lines if line.startswith("  ") and "node " not in line]
+    assert zones == ["DMA32", "Normal"]
+    assert "nosave" not in "".join(system.log.lines)

@@ -289,7 +289,7 @@ class ZoneLayout:
         """Give holes in sections with memory to the zone behind them, and count them. Linux: ``memmap_init``."""
         hole, last = 0, None
         for start, end, nid in self._ranges:
-            for zone in nodes[nid].zones:
+            for zone in nodes[nid].zones if nid in nodes else ():  # without any node the kernel dies soon
                 if not zone.populated:
                     continue
                 low, high = _clamp(start, zone.start_pfn, zone.end_pfn), _clamp(end, zone.start_pfn, zone.end_pfn)
