@@ -6,6 +6,7 @@ import base64
 import html
 import json
 import quopri
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import cases
 import pytest
 from softreserve.cli import main
 from softreserve.config import load
-from softreserve.config.log import read_log
+from softreserve.config.log import parse_log, read_log
 from softreserve.model.scenario import Scenario
 from softreserve.plugins.hooks import installed
 
@@ -191,6 +192,40 @@ def test_a_log_of_a_recorded_boot_is_read(recorded: tuple[Scenario, list[str]], 
     if form != "dmesg -t":
         path.write_text(FORMS["dmesg -t"](said))
         assert attrs.evolve(read, path=None) == attrs.evolve(read_log(str(path)), path=None)
+
+
+def of_older_kernels(scenario: Scenario, said: list[str]) -> dict[str, list[str]]:
+    """The messages of a recorded boot as older releases of x86 printed them."""
+    half_open = [re.sub(r"^(efi: mem.* range=\[0x\w+)-(0x\w+)\]", _exclusive, x) for x in said]
+    numbers = [x for x in said if not x.startswith("efi: mem")]
+    numbers[2:2] = [
+        f"EFI: mem{at:02}: type={d.type}, attr={d.attribute:#x}, "
+        f"range=[0x{d.start:016x}-0x{(d.start + d.size) % (1 << 64):016x}) ({d.pages >> 8}MB)"
+        for at, d in enumerate(scenario.machine.efi_map or ())
+    ]
+    ends = [re.sub(r"^(BIOS-e820): \[mem 0x(\w+)-(0x\w+)\] +(.*)", _in_brackets, x) for x in numbers]
+    return {"4.5": half_open, "3.18": numbers, "3.4": ends}
+
+
+def _exclusive(found: re.Match[str]) -> str:
+    return f"{found[1]}-0x{(int(found[2], 16) + 1) % (1 << 64):016x})"
+
+
+def _in_brackets(found: re.Match[str]) -> str:
+    words = found[4] if found[4].startswith("type") else f"({found[4]})"
+    return f" {found[1]}: {found[2]} - {int(found[3], 16) + 1:016x} {words}"
+
+
+@pytest.mark.parametrize("recorded", ["x86-6.1-fake-one", "x86-6.12-memmap-types"], indirect=True)
+def test_lines_of_older_kernels_tell_the_same(recorded: tuple[Scenario, list[str]], tmp_path: Path) -> None:
+    scenario, said = recorded
+    new = parse_log(lines(said))
+    bare = parse_log(lines(x for x in said if not x.startswith("efi: mem")))
+    assert new.machine.efi_map
+    assert bare.machine.e820
+    for release, older in of_older_kernels(scenario, said).items():
+        assert parse_log(lines(older)) == new, release
+        assert parse_log(lines(x for x in older if not x.startswith(("efi: mem", "EFI: mem")))) == bare, release
 
 
 LOG = """\

@@ -568,8 +568,14 @@ def test_a_log_with_efi_debug_gives_the_firmwares_map() -> None:
     ("efi_map", "why"),
     [
         (MAP, "it lacks 0x100000000-0x13fffffff, which the kernel has"),
-        (DMESG_MAP.replace("mem01", "mem07"), r"mem07 (line 11) follows mem00"),
-        (DMESG_MAP.replace("mem01", "mem02").replace("mem00", "mem01"), "mem01 (line 10) follows its beginning"),
+        (
+            DMESG_MAP.replace("mem01", "mem07"),
+            "of its first 8 entries, 6 are missing: mem07 (line 11) follows mem00",
+        ),
+        (
+            DMESG_MAP.replace("mem01", "mem02").replace("mem00", "mem01"),
+            "of its first 3 entries, 1 are missing: mem01 (line 10) follows its beginning",
+        ),
     ],
 )
 def test_e820_stands_in_for_an_efi_map_that_is_not_whole(efi_map: str, why: str) -> None:
@@ -705,11 +711,13 @@ def test_messages_that_were_lost_are_said() -> None:
     [
         "who knows BIOS-e820: [mem 0x0000000040000000-0x000000007fffffff] usable",
         "[    0.000000] BIOS-e820: [mem 0x0000000040000000-",
-        "[    0.000000] BIOS-e820: 0000000000000000 - 000000000009f800 (usable)",
+        "[    0.000000] BIOS-e820: 0000000000000000 - 000000000009f800 (what)",
+        "[    0.000000] BIOS-e820: 0000000000000000 - 000000000009f800 usable",
+        "[    0.000000] Xen: [mem 0x0000000040000000-0x000000007fffffff] what",
         "[    0.000000] BIOS-e820: [mem 0x0000000040000000-0x000000007fffffff] what",
         "??? efi: mem00: [Conventional|   |WB|WT|WC|UC] range=[0x0000000000000000-0x000000000009ffff] (0MB)",
         "range=[0x0000000000000000-0x000000000009ffff] (0MB)",
-        "[    0.000000] efi:  mem00: type=7, attr=0xf, range=[0x0-0xfff] (0MB)",
+        "[    0.000000] efi:  mem00: type=7, attr=, range=[0x0-0x1000) (0MB)",
         "[    0.010000] ACPI: SRAT: Node 1 PXM 1 [mem 0x100000000-",
         "[    0.010000] ACPI: SRAT: PXM 1 -> APIC",
         "x ACPI: NUMA: SRAT: PXM 0 -> MPIDR 0x0 -> Node 0",

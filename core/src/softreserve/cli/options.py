@@ -148,6 +148,11 @@ class Choices(NamedTuple):
     acpi: str | None = None
     userspace: Userspace | None = None
 
+    @property
+    def release(self) -> str | None:
+        """The first kernel that ``--kernel`` names: what wrote a log that does not tell."""
+        return (self.changes.kernel or "").partition(",")[0].strip() or None
+
 
 class Booted(NamedTuple):
     """A running system, what it was made of, and what loads the plugins for the kernels after it."""
@@ -188,7 +193,7 @@ def machine_options(*, changes: bool = True, boots: bool = True, kernels: bool =
 
 def described(machine: str, choices: Choices, *, with_steps: bool = False) -> Scenario:
     """The machine that a person named, as it is described."""
-    return config.load(machine, with_steps=with_steps, acpi=choices.acpi)
+    return config.load(machine, with_steps=with_steps, acpi=choices.acpi, release=choices.release)
 
 
 def asked(

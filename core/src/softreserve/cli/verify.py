@@ -32,7 +32,7 @@ def verify_command(machine: str | None, log: str | None, as_json: bool, choices:
     """
     if machine is None and log is None:
         raise click.UsageError("nothing to verify: give MACHINE, or --log FILE")
-    scenario, observed = load_observed(machine, log, choices.acpi)
+    scenario, observed = load_observed(machine, log, choices.acpi, choices.release)
     made = booted(scenario, choices, reproducing=True)
     found = verify(made.scenario, made.system, observed)
     if as_json:

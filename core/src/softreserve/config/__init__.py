@@ -39,12 +39,15 @@ def example_names() -> tuple[str, ...]:
     return tuple(sorted(name[: -len(_SUFFIX)] for name in os.listdir(_EXAMPLES) if name.endswith(_SUFFIX)))
 
 
-def load(spec: StrPath, *, with_steps: bool = True, acpi: StrPath | None = None) -> Scenario:
+def load(
+    spec: StrPath, *, with_steps: bool = True, acpi: StrPath | None = None, release: str | None = None
+) -> Scenario:
     """Read a machine; without ``with_steps`` only what a boot needs.
 
     :param spec: a capture directory (``CASE`` or ``CASE/input``), a machine file, ``example:NAME``, ``dmesg:FILE`` or
         ``-``. A file whose name does not end in ``.toml``, and standard input, may be a log as well.
     :param acpi: a directory with ACPI tables, for a log, which has none.
+    :param release: which kernel wrote a log that does not tell.
     :raises InputError: there is no such machine, or it is no log and ``acpi`` was given.
     :raises ConfigError: everything that is wrong with its files.
     """
@@ -52,11 +55,11 @@ def load(spec: StrPath, *, with_steps: bool = True, acpi: StrPath | None = None)
     if path.startswith(EXAMPLE):
         path = _example(path)
     elif path.startswith(LOG):
-        return _log(path.removeprefix(LOG), acpi)
+        return _log(path.removeprefix(LOG), acpi, release)
     elif path != STDIN and not os.path.isdir(path) and not os.path.exists(path):
         raise InputError(f"no such machine: {_WANTED}{_near(path)}", path=spec)
     elif path == STDIN or not (os.path.isdir(path) or path.endswith(_SUFFIX)):
-        return _recognised(path, acpi)
+        return _recognised(path, acpi, release)
     if acpi is not None:
         raise InputError(_OWN_TABLES, path=spec)
     if os.path.isdir(path):
@@ -68,13 +71,13 @@ def load(spec: StrPath, *, with_steps: bool = True, acpi: StrPath | None = None)
     return read_machine_file(path)
 
 
-def _log(path: str, acpi: StrPath | None) -> Scenario:
+def _log(path: str, acpi: StrPath | None, release: str | None) -> Scenario:
     from softreserve.config.log import read_log
 
-    return read_log(path, acpi)
+    return read_log(path, acpi, release=release)
 
 
-def _recognised(path: str, acpi: StrPath | None) -> Scenario:
+def _recognised(path: str, acpi: StrPath | None, release: str | None) -> Scenario:
     """A log or a machine file, by what stands in it."""
     from softreserve.config.log import is_log, log_text, read_log
     from softreserve.config.reader import path_words, read_bytes
@@ -82,7 +85,7 @@ def _recognised(path: str, acpi: StrPath | None) -> Scenario:
     data = read_bytes(path)
     text = log_text(data, path)
     if is_log(text):
-        return read_log(path, acpi, text)
+        return read_log(path, acpi, text, release=release)
     if not _TOML.search(data):
         raise InputError("neither a kernel log nor a machine file (TOML)", path=path_words(path))
     if acpi is not None:

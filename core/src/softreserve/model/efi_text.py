@@ -1,11 +1,13 @@
 """The EFI memory map as the kernel prints it (``efi=debug``) and as the firmware hands it over.
 
 Linux: ``drivers/firmware/efi/efi.c: efi_md_typeattr_format``, ``arch/x86/platform/efi/efi.c: efi_print_memmap``,
-``drivers/firmware/efi/efi-init.c: reserve_regions`` (arm64 and others). Printed ends are inclusive.
+``drivers/firmware/efi/efi-init.c: reserve_regions`` (arm64 and others). Printed ends are inclusive. Before 4.6 x86
+printed ends that are not, and a round bracket; before 3.19 numbers for type and attributes.
 """
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -139,7 +141,7 @@ def native_line(descriptor: EfiDescriptor, kernel: Kernel) -> str:
 
 # ------------------------------------------------------------------------------------------------------------- parsing
 
-_PREFIX: Final = "efi: "
+_PREFIX: Final = re.compile(r"(?:efi|EFI): ")  # the latter before 3.6
 _RUNTIME_HEADING: Final = "EFI runtime memory map:"
 _INVALID: Final = "(invalid)"
 _SHOWN: Final = 60  # characters of an unusable line that a message quotes
@@ -167,7 +169,7 @@ def parse_efi_messages(messages: Iterable[tuple[int, str]], *, path: object = No
 
     :raises InputError: as :func:`parse_efi_memmap`.
     """
-    return _read(messages, lambda said: said[len(_PREFIX) :] if said.startswith(_PREFIX) else "", path)
+    return _read(messages, lambda said: said[found.end() :] if (found := _PREFIX.match(said)) else "", path)
 
 
 def _read(lines: Iterable[tuple[int, str]], payload_of: Callable[[str], str | None], path: object) -> EfiMemoryMap:
@@ -199,14 +201,16 @@ def _payload(line: str) -> str | None:
     stripped = line.strip()
     if not stripped or stripped[0] == "#":
         return None
-    if stripped.startswith(_PREFIX):
-        return stripped[len(_PREFIX) :]
+    found = _PREFIX.match(stripped)
+    if found:
+        return stripped[found.end() :]
     from softreserve.model.log_text import message
 
     said = message(stripped)
-    if said.startswith(_PREFIX):
-        return said[len(_PREFIX) :]
-    if said == stripped or _PREFIX in said:
+    found = _PREFIX.match(said)
+    if found:
+        return said[found.end() :]
+    if said == stripped or _PREFIX.search(said):
         raise _LineError(f"not a line of an EFI memory map: {_shown(stripped)}")
     return ""
 
@@ -229,9 +233,11 @@ def _numbered_entry(payload: str) -> tuple[int, EfiDescriptor]:
     head, colon, rest = payload.partition(": ")
     typeattr, separator, tail = rest.rpartition(" range=[")
     place, bracket, size = tail.partition("]")
+    if not bracket:  # before 4.6
+        place, bracket, size = tail.partition(")")
     if not (colon and head[3:].isdecimal() and len(head) < 16 and separator and bracket):
         raise _LineError(f"not of the form 'memNN: [type|attributes] range=[0x..-0x..] (..MB)': {_shown(payload)}")
-    start, pages = _range(place)
+    start, pages = _range(place, bracket)
     size = size.strip()
     if size:
         pages = _with_megabytes(pages, size)
@@ -242,15 +248,18 @@ def _numbered_entry(payload: str) -> tuple[int, EfiDescriptor]:
 def _native_entry(payload: str) -> EfiDescriptor:
     place, _, typeattr = payload.partition(" ")
     start, pages = _range(place)
-    kind, attribute = _typeattr(typeattr.lstrip())
+    kind, attribute = _typeattr(typeattr.strip().removesuffix("*"))  # arm64 marked what it reserved, before 4.12
     return EfiDescriptor(kind, start, pages, attribute)
 
 
-def _range(text: str) -> tuple[int, int]:
-    """Start in bytes and the low 52 bits of the page count of ``0x..-0x..`` (end inclusive, modulo 2**64)."""
+def _range(text: str, bracket: str = "]") -> tuple[int, int]:
+    """Start in bytes and the low 52 bits of the page count of ``0x..-0x..``.
+
+    Ends are printed modulo 2**64; before ``)`` they are exclusive.
+    """
     first, _, last = text.partition("-")
     start, end = _hex(first), _hex(last)
-    size = (end - start + 1) & U64_MAX
+    size = (end - start + (bracket == "]")) & U64_MAX
     if size % EFI_PAGE_SIZE:
         raise _LineError(f"{_shown(text)}: {size:#x} bytes are not a whole number of EFI pages")
     return start, size // EFI_PAGE_SIZE
@@ -280,7 +289,13 @@ def _with_megabytes(pages: int, text: str) -> int:
 
 @lru_cache(256)  # a map repeats itself
 def _typeattr(text: str) -> tuple[int, int]:
-    """Type and attribute of ``[type|columns]``; the closing bracket may be cut off by the kernel's short buffer."""
+    """Type and attribute of ``[type|columns]``; the closing bracket may be cut off by the kernel's short buffer.
+
+    Before 3.19 both are numbers: ``type=7, attr=0xf,``.
+    """
+    if text.startswith("type="):
+        name, _, attribute = text.removesuffix(",").partition(", ")
+        return _type(name), _attribute(attribute)
     if text[:1] != "[" or "|" not in text:
         raise _LineError(f"not of the form '[type|attributes]': {_shown(text)}")
     name, _, columns = text[1:].removesuffix("]").partition("|")

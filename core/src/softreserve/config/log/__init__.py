@@ -47,10 +47,13 @@ def is_log(text: str) -> bool:
     return False
 
 
-def read_log(source: StrPath, acpi: StrPath | None = None, text: str | None = None) -> Scenario:
+def read_log(
+    source: StrPath, acpi: StrPath | None = None, text: str | None = None, *, release: str | None = None
+) -> Scenario:
     """Read a log from a file or, for ``-``, from standard input; ACPI tables from a directory, if there is one.
 
     :param text: what stands in it, where somebody has read it already (:func:`log_text`).
+    :param release: which kernel's it is, where it does not tell.
     :raises InputError: no memory map or no release in it; a directory of tables that is not there.
     """
     if text is None:
@@ -58,24 +61,31 @@ def read_log(source: StrPath, acpi: StrPath | None = None, text: str | None = No
     if acpi is not None and not os.path.isdir(acpi):
         raise InputError("no such directory", path=acpi)
     tables = read_acpi(acpi) if acpi is not None else None
-    return parse_log(text, tables, path_words(source))
+    return parse_log(text, tables, path_words(source), release=release)
 
 
-def parse_log(text: str, tables: dict[str, bytes] | None = None, path: object = None) -> Scenario:
+def parse_log(
+    text: str, tables: dict[str, bytes] | None = None, path: object = None, *, release: str | None = None
+) -> Scenario:
     """Make a machine from the text of a log. Without tables, an SRAT is made from what the kernel said of it.
 
     :raises InputError: no memory map or no release in it, or a line of a map that cannot be read.
     """
     log = Messages(text, path)
     refuse_unread(log, SRAT_LINES)
-    if not log.boots:
-        raise log.error("no line 'Linux version ...' in it: no kernel log, or one that does not begin at the boot")
+    if not log.has_version:
+        if release is None:
+            raise log.error(
+                "no line 'Linux version ...' in it: no kernel log, or one that does not begin at the boot; "
+                "--kernel RELEASE says which kernel wrote it"
+            )
+        log.gap("the line of the kernel's version", f"{release} is assumed, as --kernel says")
     arch = read_arch(log)
     cmdline = read_cmdline(log)
     info = arch_info(arch)
     efi_map, e820 = read_maps(log, moved=cmdline.has("memmap"), cut=cmdline.has("mem"), table=info.boots_from_e820)
     cpus = read_processors(log, cmdline)
-    kernel = read_kernel(log, arch)
+    kernel = read_kernel(log, arch, release)
     acpi = read_tables(log, tables, info, cpus)
     highest = max(((of.start + of.size - 1).bit_length() for of in efi_map or e820), default=0)
     name = Path(str(path or "log")).stem
@@ -104,7 +114,7 @@ def _log_gaps(log: Messages) -> None:
     log.gaps.append(IMAGE_GAP)
     if log.boots > 1:
         log.gap("the other boots", f"the log tells of {log.boots}; the last one is read")
-    lost = len(log.matching(_LOST))
+    lost = sum(_LOST.search(line.line) is not None for line in log.said)
     if lost:
         log.gap("some messages", f"{lost} lines say that messages were lost; lines of the maps may be among them")
     if any(pattern.match(log.said[-1].message) for pattern in (*MAP_LINES, SRAT_LINES[0])):

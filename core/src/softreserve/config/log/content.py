@@ -27,8 +27,6 @@ _REFUSED: Final = {
     b"\x04\x22\x4d\x18": "packed by lz4: unpack it first (lz4 -d)",
     b"LPKSHHRH": "a journal of systemd: journalctl --file FILE -k -o short-monotonic makes a log of it",
     b"KDUMP   ": "a dump of memory: vmcore-dmesg makes a log of it",
-    b"\x7fELF": "a program or a dump of memory: vmcore-dmesg makes a log of the latter",
-    b"%PDF": "a PDF: copy its text",
 }
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
 #: How much of a file tells its encoding, and how many of its characters have a zero byte if they have two.

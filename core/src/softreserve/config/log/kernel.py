@@ -54,7 +54,7 @@ def read_arch(log: Messages) -> str:
         if any(re.match(marks, line.message) for line in log.said):
             return str(arch)
     names: dict[str, str] = {**known["names"], **{arch: arch for arch in described}}
-    version = next(line.message for line in log.said if VERSION.match(line.message))
+    version = next((line.message for line in log.said if VERSION.match(line.message)), "")
     named = re.search(rf"[-._+( ]({'|'.join(map(re.escape, names))})(?![a-z0-9])", version)
     if named:
         return names[named[1]]
@@ -63,12 +63,13 @@ def read_arch(log: Messages) -> str:
     return assumed
 
 
-def read_kernel(log: Messages, arch: str) -> Kernel:
+def read_kernel(log: Messages, arch: str, assumed: str | None = None) -> Kernel:
     """The kernel by its release, with the options that such a build has.
 
+    :param assumed: the release where the log tells none.
     :raises InputError: a release that is none.
     """
-    release = log.first(VERSION) or ""
+    release = log.first(VERSION) or assumed or ""
     sizes = set(log.each(_HASH, _page_size)) & set(page_sizes(arch))
     page_size = next(iter(sizes)) if len(sizes) == 1 else 4096
     if len(sizes) != 1 and len(page_sizes(arch)) > 1:

@@ -20,16 +20,23 @@ from softreserve.model.scenario import EFI_MAP
 
 __all__ = ["LOOKS_LIKE_MAP", "MAP_LINES", "read_maps", "refuse_unread"]
 
-_E820: Final = re.compile(r"(?:BIOS-e820|BIOS-e801|BIOS-88|Xen): \[mem (0x[0-9a-f]+)-(0x[0-9a-f]+)\] +(.*)")
+_WHO: Final = r"(?:BIOS-e820|BIOS-e801|BIOS-88|Xen): "
+#: An entry, with its last byte or, before 3.5, with its end and with words in brackets.
+_E820: Final = re.compile(
+    rf"{_WHO}(?:\[mem (0x[0-9a-f]+)-(0x[0-9a-f]+)\] +(.*)|"
+    r"([0-9a-f]{16}) - ([0-9a-f]{16}) +(?:\((.*)\)|(type \d+)))$"
+)
 #: What lies between entries; from 7.0 on.
-_E820_GAP: Final = re.compile(r"(?:BIOS-e820|BIOS-e801|BIOS-88|Xen): \[gap (0x[0-9a-f]+)-(0x[0-9a-f]+)\]$")
-_EFI: Final = re.compile(r"efi: +(?:mem(\d+): |0x[0-9a-f]+-0x)(?!.*\(invalid\)$)")
+_E820_GAP: Final = re.compile(rf"{_WHO}\[gap (0x[0-9a-f]+)-(0x[0-9a-f]+)\]$")
+#: What stands before the table.
+_E820_HEADING: Final = re.compile(r"(?:e820: )?BIOS-provided physical RAM map:")
+_EFI: Final = re.compile(r"(?:efi|EFI): +(?:mem(\d+): |0x[0-9a-f]+-0x)(?!.*\(invalid\)$)")
 #: Lines of a map.
 MAP_LINES: Final = (_E820, _EFI)
 
 #: What a line of a memory map looks like wherever it stands, and lines that look like one and are none.
 LOOKS_LIKE_MAP: Final = re.compile(
-    r"BIOS-\w+: \[?mem|BIOS-\w+: [0-9a-f]{16}|\bmem\d+: ?(?:\[|type=)|efi: +0x[0-9a-f]+-|range=\[0x|"
+    r"(?:BIOS-\w+|Xen): (?:\[?mem|[0-9a-f]{16} )|\bmem\d+: ?(?:\[|type=)|efi: +0x[0-9a-f]+-|range=\[0x|"
     r"SRAT: (?:Node|PXM) \d"
 )
 _NO_MAP: Final = re.compile(
@@ -74,7 +81,7 @@ def read_maps(
         there is no better one.
     :raises InputError: there is no map, or none that is whole.
     """
-    e820 = tuple(log.each(_E820, _e820_entry))
+    e820 = tuple(dict.fromkeys(log.each(_E820, _e820_entry)))  # a log may say everything twice
     found = read_node_ranges(log)
     node_ranges = [] if moved else [range_ for _, range_ in found]
     efi_map = _efi_map(log, e820, node_ranges)
@@ -90,6 +97,10 @@ def read_maps(
         lacking = _lost_e820(log) or _lacking("e820 table", node_ranges, map(_of_e820, e820))
         if lacking:
             raise log.error(lacking)
+        if e820[0].start and not log.matching(_E820_HEADING):
+            log.gap(
+                "the beginning of the e820 table", f"it begins at {e820[0].start:#x}, and no line says that it does"
+            )
     return efi_map, e820
 
 
@@ -100,7 +111,8 @@ def _efi_map(log: Messages, e820: Sequence[E820Entry], node_ranges: Sequence[Phy
         if e820:
             _no_efi_map(log, "efi=debug on the command line makes the kernel print it")
         return None
-    efi_map = parse_efi_messages(((line.number, line.message) for line in log.said), path=log.path)
+    once = (line for line, before in zip(log.said, [None, *log.said], strict=False) if not _again(line, before))
+    efi_map = parse_efi_messages(((line.number, line.message) for line in once), path=log.path)
     mapped = [PhysRange.from_size(d.start, d.size) for d in efi_map if d.pages and d.start + d.size <= 1 << 64]
     memory = [_of_e820(entry) for entry in e820 if entry.type in _FROM_FIRMWARE] or node_ranges
     wrong = _lost_number(lines) or _lacking("EFI map", memory, mapped)
@@ -110,6 +122,11 @@ def _efi_map(log: Messages, e820: Sequence[E820Entry], node_ranges: Sequence[Phy
         raise log.error(wrong)
     _no_efi_map(log, f"{wrong}; e820 is taken instead")
     return None
+
+
+def _again(line: LogLine, before: LogLine | None) -> bool:
+    """Whether a line of the EFI map was just said: there are two consoles in one log."""
+    return before is not None and line.message == before.message and _EFI.match(line.message) is not None
 
 
 def _no_efi_map(log: Messages, why: str) -> None:
@@ -143,18 +160,23 @@ def _lost_e820(log: Messages) -> str | None:
 def _lost_number(lines: Iterable[LogLine]) -> str | None:
     """Where the numbers of x86's map jump, in words; a map that is printed again begins at 0 again."""
     last = -1
+    missing = 0
+    lost: list[str] = []
     for line in lines:
         found = _EFI.match(line.message)
         if found is None or found[1] is None:
             continue
-        number = int(found[1])
-        if number == 0 and last >= 0:
-            return None
-        if number != last + 1:
+        number = int(found[1][:9])
+        if number == 0 and last > 0:
+            break
+        if number > last + 1:
             after = f"mem{last:02}" if last >= 0 else "its beginning"
-            return f"its EFI map is not whole: mem{number:02} (line {line.number}) follows {after}"
+            lost.append(f"mem{number:02} (line {line.number}) follows {after}")
+        missing += max(number - last - 1, 0)
         last = number
-    return None
+    return (
+        f"its EFI map is not whole: of its first {last + 1} entries, {missing} are missing: {lost[0]}" if lost else None
+    )
 
 
 def _lacking(what: str, memory: Iterable[PhysRange], mapped: Iterable[PhysRange]) -> str | None:
@@ -171,12 +193,20 @@ def _of_e820(entry: E820Entry) -> PhysRange:
     return PhysRange.from_size(entry.start, entry.size)
 
 
+def _e820_ends(found: re.Match[str]) -> tuple[int, int]:
+    """Start and end (exclusive) of an entry."""
+    if found[1] is not None:
+        return ends(found[1], found[2])
+    return ends(found[4], f"{int(found[5], 16) - 1:x}")
+
+
 def _e820_entry(found: re.Match[str]) -> E820Entry:
-    number = _E820_NUMBER.fullmatch(found[3])
-    kind = _E820_TYPES.get(found[3]) or (int(number[1][:20]) if number else None)
+    words = found[3] or found[6] or found[7] or ""
+    number = _E820_NUMBER.fullmatch(words)
+    kind = _E820_TYPES.get(words) or (int(number[1][:20]) if number else None)
     if kind is None:
-        raise ValueError(f"unknown e820 type {shown(found[3])}")
+        raise ValueError(f"unknown e820 type {shown(words)}: {shown(found[0])}")
     if kind >> 32:
         raise ValueError(f"an e820 type has 32 bits, which do not hold {shown(kind)}")
-    start, end = ends(found[1], found[2])
+    start, end = _e820_ends(found)
     return E820Entry(Size(start), Size(end - start), kind)

@@ -36,6 +36,11 @@ class Messages:
         self.said = everything[_beginning(everything, starts[-1]) :] if self.boots > 1 else everything
         self.gaps: list[Gap] = []
 
+    @property
+    def has_version(self) -> bool:
+        """Whether the log tells which kernel wrote it."""
+        return any(VERSION.match(line.message) for line in self.said)
+
     def error(self, message: str, line: LogLine | None = None) -> InputError:
         """A mistake, of a line if there is one that is to blame."""
         return InputError(message, path=self.path, place=f"line {line.number}" if line is not None else None)
