@@ -18,8 +18,9 @@ __all__ = ["capture_command"]
 @click.option("-o", "--output", metavar="DIR", type=click.Path(path_type=Path), help="The capture: a new directory.")
 @click.option(
     "--sysroot",
-    metavar="DIR",
-    help="Take the copies of a host's files in a directory: a sosreport's, for example.  [default: this machine]",
+    metavar="DIR|TAR",
+    help="Take the copies of a host's files in a directory or a tar archive: of the script, of a sosreport, of a "
+    "supportconfig, of hwloc-gather-topology.  [default: this machine]",
 )
 @click.option("--full-log", is_flag=True, help="Keep every line of the log, and the whole command line.")
 def capture_command(output: Path | None, sysroot: str | None, full_log: bool) -> None:

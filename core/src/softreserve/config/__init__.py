@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from softreserve.model.errors import InputError, nearest
 from softreserve.model.scenario import Scenario
@@ -28,10 +28,13 @@ _EXAMPLES = os.path.join(os.path.dirname(__file__), "examples")
 _SUFFIX = ".toml"
 #: What some line of a TOML file looks like.
 _TOML = re.compile(rb"^[ \t]*(?:\[[\w \t\"'.\[\]-]+\]|[\w\"'.-]+[ \t]*=)", re.MULTILINE)
+#: What a tar archive that is not packed has in its first block, and where that ends. POSIX: ``pax``, "ustar".
+_TAR_MAGIC: Final = b"ustar"
+_TAR_MAGIC_END: Final = 262
 #: How near the name of a machine is to that of an example that was meant.
 _TYPING_ERROR = 0.9
 _OWN_TABLES = "--acpi goes with a kernel log: machine files and captures have tables of their own"
-_WANTED = "wanted a capture directory, a TOML file, example:NAME, dmesg:FILE or - (standard input)"
+_WANTED = "wanted a capture directory, a tar of a host, a TOML file, example:NAME, dmesg:FILE or - (standard input)"
 
 
 def example_names() -> tuple[str, ...]:
@@ -44,8 +47,9 @@ def load(
 ) -> Scenario:
     """Read a machine; without ``with_steps`` only what a boot needs.
 
-    :param spec: a capture directory (``CASE`` or ``CASE/input``), a machine file, ``example:NAME``, ``dmesg:FILE`` or
-        ``-``. A file whose name does not end in ``.toml``, and standard input, may be a log as well.
+    :param spec: a capture directory (``CASE`` or ``CASE/input``), a directory or tar archive of a host's files, a
+        machine file, ``example:NAME``, ``dmesg:FILE`` or ``-``. A file whose name does not end in ``.toml``, and
+        standard input, may be a log as well.
     :param acpi: a directory with ACPI tables, for a log, which has none.
     :param release: which kernel wrote a log that does not tell.
     :raises InputError: there is no such machine, or it is no log and ``acpi`` was given.
@@ -59,16 +63,53 @@ def load(
     elif path != STDIN and not os.path.isdir(path) and not os.path.exists(path):
         raise InputError(f"no such machine: {_WANTED}{_near(path)}", path=spec)
     elif path == STDIN or not (os.path.isdir(path) or path.endswith(_SUFFIX)):
-        return _recognised(path, acpi, release)
+        if not _is_archive(path):
+            return _recognised(path, acpi, release)
+        if acpi is None:
+            return _host(path, with_steps=with_steps)
     if acpi is not None:
         raise InputError(_OWN_TABLES, path=spec)
     if os.path.isdir(path):
+        if not os.path.isdir(os.path.join(path, "input")) and _has_host(path):
+            return _host(path, with_steps=with_steps)
         from softreserve.config.capture import read_capture
 
         return read_capture(path, with_steps=with_steps)
     from softreserve.config.machine_file import read_machine_file
 
     return read_machine_file(path)
+
+
+def _has_host(directory: str) -> bool:
+    from softreserve.config.host.sources import is_host
+
+    return is_host(directory)
+
+
+def _is_archive(path: str) -> bool:
+    """Whether a file is a tar archive, packed or not."""
+    from softreserve.config.packed import packer
+
+    if path == STDIN or not os.path.isfile(path):
+        return False
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            beginning = file.read(_TAR_MAGIC_END) or b""
+    except (OSError, ValueError):
+        return False
+    if packer(beginning) is None and not beginning.endswith(_TAR_MAGIC):
+        return False
+    from softreserve.config.host.archive import is_archive
+
+    return is_archive(path)
+
+
+def _host(path: str, *, with_steps: bool) -> Scenario:
+    """A machine of a host's files, or of a capture that somebody packed."""
+    from softreserve.config.capture import read_capture
+    from softreserve.config.host.sources import host_case
+
+    return read_capture(path, with_steps=with_steps, files=host_case(path).files)
 
 
 def _log(path: str, acpi: StrPath | None, release: str | None) -> Scenario:

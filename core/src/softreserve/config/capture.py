@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
@@ -26,6 +27,9 @@ __all__ = ["read_capture"]
 
 T = TypeVar("T")
 
+#: How the name of an archive ends.
+_PACKED = re.compile(r"\.(?:tar(?:\.\w+)?|t[gxb]z2?|tzst)$")
+
 
 def read_capture(path: StrPath, *, with_steps: bool = True, files: Mapping[str, bytes] | None = None) -> Scenario:
     """Read ``CASE`` or ``CASE/input``; without ``with_steps`` only what a boot needs.
@@ -37,6 +41,8 @@ def read_capture(path: StrPath, *, with_steps: bool = True, files: Mapping[str, 
     if files is None and not os.path.isdir(directory):
         directory, case = os.fspath(path), os.path.dirname(case)
     folder = Folder(directory, path) if files is None else Collected(files, path)
+    if files is not None:
+        case = _PACKED.sub("", case)
     problems = Problems()
     # a host tells of itself by its log; a recorded boot has what went into it
     if folder.has("log.txt") or folder.has("memmap.txt"):

@@ -5,11 +5,12 @@ What a file is follows from what stands in it, never from its name.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import re
-from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from softreserve.config.packed import Unpacked, packer
 from softreserve.config.reader import LARGEST, path_words
 from softreserve.model.errors import InputError
 
@@ -28,7 +29,6 @@ _REFUSED: Final = {
     b"LPKSHHRH": "a journal of systemd: journalctl --file FILE -k -o short-monotonic makes a log of it",
     b"KDUMP   ": "a dump of memory: vmcore-dmesg makes a log of it",
 }
-_ZSTD: Final = b"\x28\xb5\x2f\xfd"
 #: How much of a file tells its encoding, and how many of its characters have a zero byte if they have two.
 _PROBE: Final = 4096
 _MOST: Final = 0.6
@@ -60,112 +60,20 @@ def _unpacked(data: bytes, path: StrPath | None) -> bytes:
         for first, what in _REFUSED.items():
             if data.startswith(first):
                 raise InputError(what, path=place)
-        packed = _packer(data)
-        if packed is None:
+        name = packer(data)
+        if name is None:
             return data
-        name, unpack = packed
         try:
-            data = unpack(data, LARGEST + 1)
+            packed = Unpacked(name, io.BytesIO(data))
+            with contextlib.closing(packed):
+                data = packed.read(LARGEST + 1)
         except ModuleNotFoundError as error:
             raise InputError(str(error), path=place) from None
-        except (OSError, EOFError, ValueError) as error:
-            raise InputError(f"broken {name} data: {error or 'they end too early'}", path=place) from None
+        except ValueError as error:
+            raise InputError(f"broken {name} data: {error}", path=place) from None
         if len(data) > LARGEST:
             raise InputError(f"it unpacks to more than {LARGEST >> 20} MiB, the most that is read", path=place)
     raise InputError(f"packed more than {_LAYERS - 1} times", path=place)
-
-
-def _packer(data: bytes) -> tuple[str, Callable[[bytes, int], bytes]] | None:
-    """By what a file was packed, and what unpacks at most so many bytes of it."""
-    if data.startswith(b"\x1f\x8b"):
-        return "gzip", _gzip
-    if data.startswith(b"\xfd7zXZ\0") or (data.startswith(b"\x5d\0\0") and data[12:13] in (b"\0", b"\xff")):
-        return "xz", _xz
-    if re.match(rb"BZh[1-9]1AY&SY", data):
-        return "bzip2", _bzip2
-    if data.startswith(_ZSTD) or re.match(rb"[\x50-\x5f]\x2a\x4d\x18", data):
-        return "zstd", _zstd
-    return None
-
-
-def _gzip(data: bytes, size: int) -> bytes:
-    import gzip
-    import io
-    import zlib
-
-    try:
-        with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
-            return file.read(size)
-    except zlib.error as error:
-        raise ValueError(str(error)) from None
-
-
-def _bzip2(data: bytes, size: int) -> bytes:
-    import bz2
-    import io
-
-    with bz2.BZ2File(io.BytesIO(data)) as file:
-        return file.read(size)
-
-
-def _xz(data: bytes, size: int) -> bytes:
-    import io
-    import lzma
-
-    try:
-        with lzma.LZMAFile(io.BytesIO(data)) as file:
-            return file.read(size)
-    except lzma.LZMAError as error:
-        raise ValueError(str(error)) from None
-
-
-def _zstd(data: bytes, size: int) -> bytes:
-    """By whichever of Python's modules is there; the standard library has one from 3.14 on. Else by the program."""
-    import importlib
-    import io
-
-    for name in ("compression.zstd", "backports.zstd"):
-        with suppress(ImportError):
-            module = importlib.import_module(name)
-            try:
-                with module.ZstdFile(io.BytesIO(data)) as file:
-                    return bytes(file.read(size))
-            except module.ZstdError as error:
-                raise ValueError(str(error)) from None
-    with suppress(ImportError):
-        module = importlib.import_module("zstandard")
-        try:
-            reader = module.ZstdDecompressor().stream_reader(io.BytesIO(data), read_across_frames=True)
-            return bytes(reader.read(size))
-        except module.ZstdError as error:
-            raise ValueError(str(error)) from None
-    return _zstd_program(data, size)
-
-
-def _zstd_program(data: bytes, size: int) -> bytes:
-    import subprocess
-    import tempfile
-
-    with tempfile.TemporaryFile() as packed:
-        packed.write(data)
-        packed.seek(0)
-        try:
-            program = subprocess.Popen(
-                ["zstd", "-dcq"], stdin=packed, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-            )
-        except OSError:
-            raise ModuleNotFoundError(
-                "packed by zstd, which nothing here unpacks: install the program zstd or Python's module zstandard"
-            ) from None
-        with program:
-            assert program.stdout is not None
-            found = program.stdout.read(size)
-            program.stdout.close()
-            if len(found) == size:
-                program.kill()
-    if program.returncode and len(found) < size:
-        raise ValueError("the program zstd does not read them")
-    return found
 
 
 # ------------------------------------------------------------------------------------------------------------- decoding
