@@ -144,6 +144,22 @@ def test_setting_performance_again_changes_the_values_with_a_complaint() -> None
     assert system.log.lines[-1] == "failed to add performance attribute to node 0"
 
 
+def test_values_change_where_they_are_shown_and_nowhere_else() -> None:
+    """``node_update_perf_attrs``: a class that is only linked remembers them, and has no files."""
+    system = running(0)
+    nodes = system.nodes
+    nodes.node_set_perf_attrs(0, AccessCoordinate(read_latency=1), 0)
+    assert nodes.register_memory_node_under_compute_node(0, 0, 1) == 0
+    for access in range(3):
+        nodes.node_update_perf_attrs(0, AccessCoordinate(read_latency=2), access)
+    nodes.node_update_perf_attrs(1, AccessCoordinate(read_latency=2), 0)
+    assert text(system, "node0/access0/initiators/read_latency") == "2\n"
+    assert system.sysfs.listdir(f"{ROOT}/node0/access1/initiators") == ["node0"]
+    assert system.sysfs.node(f"{ROOT}/node0/access2") is None
+    nodes.node_set_perf_attrs(0, AccessCoordinate(read_latency=3), 1)
+    assert not any("failed to add" in line for line in system.log.lines)
+
+
 def test_a_cache_is_shown_once_per_level() -> None:
     system = running(0)
     system.nodes.node_add_cache(0, NodeCache(1, 1 << 30, 64, 0, 1))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 from cxl_machine import CONFIG, GIB, Boot, Firmware, bridge, cedt, window
 from softreserve.kernel.system import System
-from softreserve.model.cxl import CxlHostBridge
+from softreserve.model.cxl import CxlHostBridge, CxlRoot
 from softreserve.testing.memory import boot_memory
 
 
@@ -22,13 +22,18 @@ def boot_cxl() -> Boot:
         modules: Sequence[str] = ("cxl_acpi", "cxl_pci", "cxl_mem"),
         config: dict[str, str] | None = None,
         invalidates: bool = True,
+        cxl_root: CxlRoot | None = None,
+        firmware: Firmware | None = None,
+        cmdline: str = "",
     ) -> System:
         system = boot_memory(
             release=release,
             config={**CONFIG, **(config or {})},
-            plugins=[("firmware", Firmware(invalidates)), ("cxl", plugin)],
+            plugins=[("firmware", firmware or Firmware(invalidates)), ("cxl", plugin)],
             acpi=cedt(window(8 * GIB, 4 * GIB)) if acpi is None else acpi,
             cxl=tuple(cxl),
+            cxl_root=cxl_root,
+            cmdline=cmdline,
         )
         for name in modules:
             assert system.modules.load(name) == 0

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from errno import ENODEV
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from softreserve.kernel.numa.node import AccessCoordinate
 from softreserve.kernel.system import System
 from softreserve.model.acpi.hmat_tables import Hmat, Locality, MemorySideCache, Proximity
 from softreserve.model.acpi.layout import Struct
@@ -204,6 +206,58 @@ def test_the_node_of_a_generic_port_shows_nothing_in_newer_kernels(boot_hmem: Bo
     acpi = {"SRAT": srat(port), "HMAT": hmat(latency(READ_LATENCY, [10, 30]))}
     assert values(boot_hmem("6.1", acpi=acpi), 0, 0) == (0, 0, 10, 0)
     assert values(boot_hmem("6.12", acpi=acpi), 0, 0) is None
+
+
+def access_bandwidth_and_latencies(ports: tuple[int, ...]) -> bytes:
+    """From node 0 to memory of domains 0 and 1, and to generic ports: 10, 30, 50 ... ns, 100, 90, 80 ... MB/s."""
+    targets = (0, 1, *ports)
+    rows = [[10 + 20 * at for at in range(len(targets))]], [[100 - 10 * at for at in range(len(targets))]]
+    structures = [Locality.build(kind, 1000, (0,), targets, rows[0]) for kind in (READ_LATENCY, WRITE_LATENCY)]
+    return hmat(*structures, Locality.build(ACCESS_BANDWIDTH, 1, (0,), targets, rows[1]))
+
+
+def generic_port(domain: int, uid: int) -> GenericAffinity:
+    handle = b"ACPI0016" + uid.to_bytes(4, "little") + bytes(4)
+    return GenericAffinity(type=GENERIC_PORT_AFFINITY, proximity_domain=domain, device_handle=handle)
+
+
+@pytest.mark.parametrize(("release", "known"), [("6.7", False), ("6.8", True), ("7.3", True)])
+def test_a_generic_port_is_known_by_the_number_of_its_bridge(boot_hmem: Boot, release: str, known: bool) -> None:
+    """``acpi_get_genport_coordinates``: as recorded of QEMU's generic ports (``x86-7.3-cxl-perf-port``)."""
+    acpi = {"SRAT": srat(generic_port(2, 12), generic_port(3, 13)), "HMAT": access_bandwidth_and_latencies((2, 3))}
+    performance = boot_hmem(release, acpi=acpi).nodes.performance
+    assert performance is not None
+    expected = [AccessCoordinate(70, 70, 70, 70)] * 2 if known else None
+    assert performance.genport_coordinates(13) == expected
+    assert performance.genport_coordinates(14) is None
+    # Targets that are no ports have zeros where a handle has its number.
+    assert performance.genport_coordinates(0) == [AccessCoordinate()] * 2
+
+
+def test_an_initiator_of_its_own_hides_how_fast_a_generic_port_is(boot_hmem: Boot) -> None:
+    """``hmat_update_target_attrs`` returns before it stores anything."""
+    tables = {"SRAT": srat(generic_port(2, 12)), "HMAT": hmat(near(2), latency(READ_LATENCY, [10, 30]))}
+    performance = boot_hmem("6.12", acpi=tables).nodes.performance
+    assert performance is not None
+    assert performance.genport_coordinates(12) == [AccessCoordinate()] * 2
+
+
+def test_nothing_is_known_without_an_hmat(boot_hmem: Boot) -> None:
+    assert boot_hmem("6.12", acpi={"SRAT": srat(generic_port(2, 12))}).nodes.performance is None
+
+
+def test_what_cxl_says_of_a_node_stands_in_place_of_the_hmat(boot_hmem: Boot) -> None:
+    """6.12: ``ext_updated``. Who is linked is what was found for the target before: ``p_nodes`` is static."""
+    acpi = {"SRAT": srat(), "HMAT": access_bandwidth_and_latencies(())}
+    system = boot_hmem("6.12", acpi=acpi, modules=["dax_hmem", "kmem"])
+    performance = system.nodes.performance
+    assert performance is not None
+    for access in range(2):
+        assert performance.update_target_coordinates(1, AccessCoordinate(1, 2, 3, 4), access) == 0
+    assert performance.update_target_coordinates(7, AccessCoordinate(), 0) == -ENODEV
+    assert system.sysfs.write("/sys/devices/system/memory/memory72/state", b"online_movable") > 0
+    assert values(system, 1, 0) == values(system, 1, 1) == (1, 2, 3, 4)
+    assert initiators(system, 1, 0) == ["node0"]
 
 
 # --- caches

@@ -20,6 +20,7 @@ from softreserve.model.acpi.madt import Madt
 from softreserve.model.acpi.slit import Slit
 from softreserve.model.acpi.srat import (
     ENABLED,
+    GENERIC_PORT_AFFINITY,
     HOT_PLUGGABLE,
     NON_VOLATILE,
     GenericAffinity,
@@ -58,6 +59,8 @@ _NO_ENTRY = 0xFFFF
 _PICOSECONDS = 1000
 
 _HANDLE = 16  # bytes
+#: What ACPI calls CXL host bridges.
+_BRIDGE_HID = b"ACPI0016"
 
 #: What a window may be used for: devices of types 2 and 3, volatile and persistent memory; and that it never moves.
 _UNRESTRICTED = 0x0F
@@ -107,12 +110,21 @@ class SratInitiator:
 
 
 @attrs.frozen
+class SratPort:
+    """The generic port of a CXL host bridge, which is named by its ``uid``."""
+
+    domain: int = attrs.field(validator=_DOMAIN)
+    bridge: int = attrs.field(validator=a_number(0, U32_MAX))
+
+
+@attrs.frozen
 class SratTable:
     """Who is in which domain."""
 
     cpus: tuple[SratCpus, ...] = attrs.field(default=())
     memory: tuple[SratMemory, ...] = ()
     initiators: tuple[SratInitiator, ...] = ()
+    ports: tuple[SratPort, ...] = ()
 
     @cpus.validator
     def _check(self, attribute: attrs.Attribute[tuple[SratCpus, ...]], cpus: tuple[SratCpus, ...]) -> None:
@@ -288,6 +300,9 @@ def _srat(srat: SratTable, arch: ArchInfo) -> list[Struct]:
     for initiator in srat.initiators:
         handle = bytes.fromhex(initiator.handle)[:_HANDLE].ljust(_HANDLE, b"\0")
         entries.append(GenericAffinity(proximity_domain=initiator.domain, device_handle=handle))
+    for port in srat.ports:
+        handle = _BRIDGE_HID + port.bridge.to_bytes(4, "little") + bytes(4)
+        entries.append(GenericAffinity(type=GENERIC_PORT_AFFINITY, proximity_domain=port.domain, device_handle=handle))
     return entries
 
 

@@ -20,7 +20,7 @@ from softreserve.model.names import name_problem
 from softreserve.model.scenario import Scenario
 
 if TYPE_CHECKING:
-    from softreserve.model.cxl import CxlHostBridge
+    from softreserve.model.cxl import CxlHostBridge, CxlRoot
     from softreserve.model.steps import KexecScenario, Step
 
 __all__ = ["read_capture"]
@@ -65,11 +65,13 @@ def read_capture(path: StrPath, *, with_steps: bool = True, files: Mapping[str, 
         steps, kexec = scenario_steps(what_follows.read(), kernel, second)
         what_follows.check_keys()
     cxl: tuple[CxlHostBridge, ...] = ()
+    cxl_root: CxlRoot | None = None
     if folder.has("cxl.toml"):
-        from softreserve.config.cxl import host_bridges
+        from softreserve.config.cxl import host_bridges, root_device
 
         devices = folder.document("cxl.toml", problems)
-        cxl = host_bridges(devices.read())
+        table = devices.read()
+        cxl, cxl_root = host_bridges(table), root_device(table)
         devices.check_keys()
     name = _machine_name(case, problems)
     problems.check()
@@ -85,6 +87,7 @@ def read_capture(path: StrPath, *, with_steps: bool = True, files: Mapping[str, 
         acpi=acpi,
         image=image,
         cxl=cxl,
+        cxl_root=cxl_root,
         **cpus,
     )
     return Scenario(machine, steps, kexec, path=path, recorded=True, gaps=gaps)

@@ -8,21 +8,27 @@ from softreserve.config.reader import Table
 from softreserve.model.cxl import (
     DECODER_MULTIPLE,
     GRANULARITIES,
+    LINK_SPEEDS,
+    LINK_WIDTHS,
     WAYS,
     CxlDecoder,
     CxlHostBridge,
+    CxlLink,
     CxlMemdev,
+    CxlPerformance,
+    CxlRoot,
     CxlRootPort,
 )
 from softreserve.model.errors import shown
 
-__all__ = ["host_bridges"]
+__all__ = ["host_bridges", "root_device"]
 
 #: HDM decoders of a host bridge with several root ports where the description does not say.
 _BRIDGE_DECODERS: Final = 4
 _DECODERS: Final = (1, 2, 4, 6, 8, 10, 12, 14, 16, 20, 24, 28, 32)
 _BUSES: Final = range(256)
 _PORTS: Final = range(256)
+_QTGS: Final = range(1 << 16)
 _U32: Final = range(1 << 32)
 _U64: Final = range(1 << 64)
 
@@ -36,6 +42,14 @@ def host_bridges(top: Table) -> tuple[CxlHostBridge, ...]:
             table.problem("uid", f"two host bridges have the number {bridge.uid}")
         found.append(bridge)
     return tuple(found)
+
+
+def root_device(top: Table) -> CxlRoot | None:
+    """What a table says of the root device, ACPI0017; ``None``: nothing."""
+    if "root" not in top and "qtg" not in top:
+        return None
+    present = top.get("root", bool, True) is not False
+    return CxlRoot(present, _number(top, "qtg", _QTGS) if "qtg" in top else None)
 
 
 def _host_bridge(table: Table) -> CxlHostBridge:
@@ -65,7 +79,37 @@ def _memdev(table: Table) -> CxlMemdev:
     volatile, persistent = _capacity(table, "volatile"), _capacity(table, "persistent")
     serial = _number(table, "serial", _U64, 0)
     committed = tuple(_decoder(item) for item in table.tables("committed"))
-    return CxlMemdev(volatile, persistent, serial, _decoders(table, 4, committed), committed)
+    link, cdat = _link(table), table.table("cdat")
+    if cdat is not None and link is None:
+        table.problem("link", "missing: how fast a device with a CDAT is depends on its link")
+    performance = [
+        _performance(cdat, name, size) for name, size in (("volatile", volatile), ("persistent", persistent))
+    ]
+    return CxlMemdev(volatile, persistent, serial, _decoders(table, 4, committed), committed, link, *performance)
+
+
+def _link(table: Table) -> CxlLink | None:
+    link = table.table("link")
+    if link is None:
+        return None
+    told = link.value("speed")
+    speed = next((known for known in LINK_SPEEDS if told == known / 1000), 0)
+    if not speed:
+        known = ", ".join(f"{speed / 1000:g}" for speed in LINK_SPEEDS)
+        link.problem("speed", "missing" if told is None else f"wanted one of {known} (GT/s), not {shown(told)}")
+    width = link.need("width", int, LINK_WIDTHS[0])
+    if width not in LINK_WIDTHS:
+        link.problem("width", f"wanted one of {', '.join(map(str, LINK_WIDTHS))} lanes, not {shown(width)}")
+    return CxlLink(speed, width, link.get("flit", bool, False) or False)
+
+
+def _performance(cdat: Table | None, name: str, size: int) -> CxlPerformance | None:
+    table = cdat.table(name) if cdat is not None else None
+    if table is None or cdat is None:
+        return None
+    if not size:
+        cdat.problem(name, f"the device has no {name} memory")
+    return CxlPerformance(*(_number(table, field, _U32) for field in CxlPerformance._fields))
 
 
 def _decoders(table: Table, default: int, committed: tuple[CxlDecoder, ...]) -> int:

@@ -31,7 +31,7 @@ from softreserve.model.units import EFI_PAGE_SIZE
 from softreserve.plugins.architectures import arch_info, presumed_arch
 
 if TYPE_CHECKING:
-    from softreserve.model.cxl import CxlHostBridge
+    from softreserve.model.cxl import CxlHostBridge, CxlRoot
 
 __all__ = ["MachineFile", "read_machine_file"]
 
@@ -153,8 +153,7 @@ def read_machine_file(path: StrPath, data: bytes | None = None) -> Scenario:
         document.problem(key, message)
     problems.check()
     assert found is not None
-    cxl = _cxl(top)
-    machine = _machine(found, Path(document.path), document, cxl)
+    machine = _machine(found, Path(document.path), document, *_cxl(top))
     steps, kexec = scenario_steps(top, machine.kernel, None) if machine is not None else ((), None)
     top.asked.update(dict.fromkeys(values))
     document.check_keys(strict=True)
@@ -163,16 +162,18 @@ def read_machine_file(path: StrPath, data: bytes | None = None) -> Scenario:
     return Scenario(machine, steps, kexec, plugins=found.plugins, path=document.path)
 
 
-def _cxl(top: Table) -> tuple[CxlHostBridge, ...]:
+def _cxl(top: Table) -> tuple[tuple[CxlHostBridge, ...], CxlRoot | None]:
     table = top.table("cxl")
     if table is None:
-        return ()
-    from softreserve.config.cxl import host_bridges
+        return (), None
+    from softreserve.config.cxl import host_bridges, root_device
 
-    return host_bridges(table)
+    return host_bridges(table), root_device(table)
 
 
-def _machine(found: MachineFile, path: Path, document: Document, cxl: tuple[CxlHostBridge, ...]) -> Machine | None:
+def _machine(
+    found: MachineFile, path: Path, document: Document, cxl: tuple[CxlHostBridge, ...], cxl_root: CxlRoot | None
+) -> Machine | None:
     problems = document.problems
     if (found.efi_map_file is not None) + bool(found.efi_map) > 1:
         document.problem(("efi_map_file",), "give either efi_map or efi_map_file")
@@ -216,6 +217,7 @@ def _machine(found: MachineFile, path: Path, document: Document, cxl: tuple[CxlH
         la57=found.la57,
         cpu_vendor=found.cpu_vendor,
         cxl=cxl,
+        cxl_root=cxl_root,
     )
 
 

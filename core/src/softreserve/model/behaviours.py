@@ -250,6 +250,19 @@ CXL_WINDOWS_NEED_CXL_ACPI: Final = Behaviour(
     ),
 )
 
+CXL_UPDATES_NODES: Final = Behaviour(
+    "cxl-updates-nodes",
+    "the performance of a CXL region changes what its node shows already, after the HMAT and once per node; before, a "
+    "node that the SRAT does not have got files of its own, and for others it replaced what the HMAT says",
+    since=Boundary(
+        "6.18",
+        "cxl, acpi/hmat: Update CXL access coordinates directly instead of through HMAT",
+        "captured with programs x86-6.12-cxl-perf-port",
+        "captured with programs x86-6.18-cxl-perf-port",
+        after="6.12",
+    ),
+)
+
 NUMA_BAD_NODE_FAILS: Final = Behaviour(
     "numa-bad-node-fails",
     "a range of memory on a node that cannot be is an error; before, it was left out with a warning",

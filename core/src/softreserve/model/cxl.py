@@ -10,10 +10,15 @@ from typing import Final, NamedTuple
 __all__ = [
     "DECODER_MULTIPLE",
     "GRANULARITIES",
+    "LINK_SPEEDS",
+    "LINK_WIDTHS",
     "WAYS",
     "CxlDecoder",
     "CxlHostBridge",
+    "CxlLink",
     "CxlMemdev",
+    "CxlPerformance",
+    "CxlRoot",
     "CxlRootPort",
     "eiw_to_ways",
     "ways_to_eiw",
@@ -56,10 +61,39 @@ class CxlDecoder(NamedTuple):
     skip: int = 0
 
 
+#: How fast lanes of a PCIe link can be (MT/s), and how many there can be.
+LINK_SPEEDS: Final = (2500, 5000, 8000, 16000, 32000, 64000)
+LINK_WIDTHS: Final = (1, 2, 4, 8, 12, 16, 32)
+
+
+class CxlLink(NamedTuple):
+    """The PCIe link of a device, as it was trained.
+
+    :param speed: of each lane, in MT/s.
+    :param flit: whether it is in flit mode (256 bytes; else 68).
+    """
+
+    speed: int
+    width: int
+    flit: bool = False
+
+
+class CxlPerformance(NamedTuple):
+    """What a device's CDAT says of a part of its memory: nanoseconds and MB/s."""
+
+    read_latency: int
+    write_latency: int
+    read_bandwidth: int
+    write_bandwidth: int
+
+
 class CxlMemdev(NamedTuple):
     """A memory device (type 3): bytes that are volatile, persistent, and how many HDM decoders it has.
 
     :param committed: its first decoders, as they were left.
+    :param link: ``None``: not known.
+    :param volatile_performance: what its CDAT says; ``None``: nothing.
+    :param persistent_performance: the same of its persistent memory.
     """
 
     volatile: int = 0
@@ -67,6 +101,9 @@ class CxlMemdev(NamedTuple):
     serial: int = 0
     decoders: int = 4
     committed: tuple[CxlDecoder, ...] = ()
+    link: CxlLink | None = None
+    volatile_performance: CxlPerformance | None = None
+    persistent_performance: CxlPerformance | None = None
 
 
 class CxlRootPort(NamedTuple):
@@ -89,3 +126,15 @@ class CxlHostBridge(NamedTuple):
     decoders: int = 0
     committed: tuple[CxlDecoder, ...] = ()
     domain: int | None = None
+
+
+class CxlRoot(NamedTuple):
+    """The CXL root device (ACPI0017), which is what a kernel finds windows by.
+
+    :param present: whether ACPI has it; a CEDT alone makes no CXL.
+    :param qos_class: the QoS throttling group that its _DSM names for whatever performance it is asked about;
+        ``None``: there is no such method, or it names none.
+    """
+
+    present: bool = True
+    qos_class: int | None = None

@@ -15,7 +15,7 @@ from softreserve.model.names import name_problem
 from softreserve.model.ranges import PhysRange
 
 if TYPE_CHECKING:
-    from softreserve.model.cxl import CxlHostBridge
+    from softreserve.model.cxl import CxlHostBridge, CxlRoot
 
 __all__ = ["CPUS_MAX", "PHYS_BITS_MAX", "PHYS_BITS_MIN", "E820Entry", "FirmwareMarks", "KernelImage", "Machine"]
 
@@ -78,6 +78,7 @@ class Machine:
     :param acpi: whole ACPI tables, as bytes, by signature: ``SRAT``, ``HMAT``, ``SLIT``, ``APIC``, ``CEDT``.
     :param unknown: signatures of tables that the machine may have all the same: whoever described it did not know them.
     :param cxl: CXL host bridges with what is behind them.
+    :param cxl_root: the CXL root device; ``None``: nobody said anything of it, and it is there where there is a CEDT.
     :param boot: how the kernel was entered: ``"stub"`` (EFI stub), ``"loader"`` (e820 and perhaps an EFI map from
         a boot loader) or ``"kexec"``.
     :param setup_data: ranges of the boot loader's setup_data nodes (x86), in list order.
@@ -108,6 +109,7 @@ class Machine:
     cpu_vendor: str = "AuthenticAMD"
     unknown: frozenset[str] = frozenset()
     cxl: tuple[CxlHostBridge, ...] = ()
+    cxl_root: CxlRoot | None = None
 
     @name.validator
     def _has_its_alphabet(self, _: object, name: str) -> None:

@@ -14,7 +14,7 @@ from softreserve.model.machine import Machine
 from softreserve.plugins.hooks import load
 
 if TYPE_CHECKING:
-    from softreserve.model.cxl import CxlHostBridge
+    from softreserve.model.cxl import CxlHostBridge, CxlRoot
 
 __all__ = ["CONFIG", "boot_memory"]
 
@@ -46,6 +46,7 @@ def boot_memory(
     plugins: Sequence[tuple[str, object]] = (),
     acpi: Mapping[str, bytes] | None = None,
     cxl: tuple[CxlHostBridge, ...] = (),
+    cxl_root: CxlRoot | None = None,
 ) -> System:
     """Boot a kernel that has memory and nodes and nothing else.
 
@@ -56,9 +57,18 @@ def boot_memory(
     :param plugins: ``(name, plugin)`` that are asked for initcalls, modules and sysfs, but know of no architecture.
     :param acpi: tables, by signature.
     :param cxl: CXL host bridges.
+    :param cxl_root: the CXL root device, where something is said of it.
     """
     kernel = Kernel(release, _ARCH, page_size=page_size, config={**CONFIG, **(config or {})})
-    machine = Machine("test", kernel=kernel, cmdline=CommandLine(cmdline), cpus=cpus, acpi=acpi or {}, cxl=cxl)
+    machine = Machine(
+        "test",
+        kernel=kernel,
+        cmdline=CommandLine(cmdline),
+        cpus=cpus,
+        acpi=acpi or {},
+        cxl=cxl,
+        cxl_root=cxl_root,
+    )
     hooks = load([], extra=plugins)
     system = System(machine, hooks)
     _place(system, ranges, possible)

@@ -1,6 +1,6 @@
 """CXL windows of the CEDT, and the host bridges that they lead to. Linux: ``drivers/cxl/acpi.c``.
 
-A machine with a CEDT is taken to have the ACPI device (ACPI0017) that the driver binds to.
+A machine with a CEDT is taken to have the ACPI device (ACPI0017) that the driver binds to, unless it says otherwise.
 """
 
 from __future__ import annotations
@@ -68,7 +68,10 @@ class CxlAcpi:
 
     def init(self) -> int:
         """Bind to the CXL root device, if there is one. Always 0: a failed probe does not fail the module."""
-        cedt = acpi_get_table(self._system.machine.acpi, "CEDT")
+        machine = self._system.machine
+        if machine.cxl_root is not None and not machine.cxl_root.present:
+            return 0
+        cedt = acpi_get_table(machine.acpi, "CEDT")
         if cedt is not None and self._probe(cedt):
             self.exit()
         return 0
@@ -102,7 +105,9 @@ class CxlAcpi:
         add_port(root)
         bridges = [bridge for bridge in hardware(self._system) if self._is_known(bridge)]
         for bridge in bridges:
-            root.dports[bridge.uid] = Dport(bridge.uid, bridge.path)
+            performance = self._system.nodes.performance
+            coordinates = performance.genport_coordinates(bridge.uid) if performance is not None else None
+            root.dports[bridge.uid] = Dport(bridge.uid, bridge.path, coordinates=coordinates or ())
         handlers = [(CFMWS, partial(self._parse_cfmws, root, cedt))]
         log, kernel = self._system.log, self._system.kernel
         if acpi_parse_entries_array(log, kernel, cedt, Cedt.entries_offset(), handlers) < 0:

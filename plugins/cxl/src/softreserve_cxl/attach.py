@@ -10,6 +10,7 @@ from errno import EBUSY, EINVAL, ENODEV, ENXIO
 
 from softreserve.model.cxl import GRANULARITIES
 
+from softreserve_cxl.performance import cxl_region_perf_data_calculate, cxl_region_shared_upstream_bandwidth_update
 from softreserve_cxl.topology import (
     Config,
     Decoder,
@@ -40,6 +41,7 @@ def cxl_region_attach(region: Region, decoder: EndpointDecoder, pos: int) -> int
     status = _may_attach(region, decoder)
     if status:
         return status
+    cxl_region_perf_data_calculate(region, decoder)
     if region.auto:
         return _attach_auto(region, decoder, pos)
     status = _validate_position(region, decoder, pos) or _attach_position(region, decoder, pos)
@@ -52,6 +54,7 @@ def cxl_region_attach(region: Region, decoder: EndpointDecoder, pos: int) -> int
         if status:
             return status
         region.state = Config.ACTIVE
+        cxl_region_shared_upstream_bandwidth_update(region)
     assert region.res is not None
     decoder.ways, decoder.granularity = region.ways, region.granularity
     decoder.set_range(region.res.start, region.res.size)
@@ -179,6 +182,7 @@ def _attach_auto(region: Region, decoder: EndpointDecoder, pos: int) -> int:
     status = status or _setup_targets(region)
     if not status:
         region.state = Config.COMMIT
+        cxl_region_shared_upstream_bandwidth_update(region)
     return status
 
 

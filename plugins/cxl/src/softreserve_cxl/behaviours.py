@@ -126,3 +126,62 @@ DAX_CXL_WAITS_FOR_HMEM: Final = Behaviour(
         "source read 7.3.4",
     ),
 )
+
+CXL_QOS_CLASS: Final = Behaviour(
+    "cxl-qos-class",
+    "a memory device shows the QoS class of its partitions, by its CDAT, its links and a generic port",
+    since=Boundary(
+        "6.8",
+        "cxl: Compute the entire CXL path latency and bandwidth data",
+        "source read 6.1.192",
+        "captured with programs x86-6.12-cxl-perf-port",
+    ),
+)
+
+CXL_REGION_PERFORMANCE: Final = Behaviour(
+    "cxl-region-performance",
+    "a region knows how fast it is, and says so to its node when that gets memory",
+    since=Boundary(
+        "6.9",
+        "cxl/region: Calculate performance data for a region",
+        "source read 6.1.192",
+        "captured with programs x86-6.12-cxl-perf-port",
+    ),
+)
+
+CXL_REGION_ABSTRACT_DISTANCE: Final = Behaviour(
+    "cxl-region-abstract-distance",
+    "a region answers for the abstract distance of its node, where the HMAT does not",
+    since=Boundary(
+        "6.11",
+        "cxl/region: Support to calculate memory tier abstract distance",
+        "source read 6.1.192",
+        "source read 6.12.117",
+    ),
+)
+
+CXL_SHARED_BANDWIDTH: Final = Behaviour(
+    "cxl-shared-bandwidth",
+    "devices of a region share the bandwidth of links and host bridges that they have in common; before, it was the "
+    "sum of all devices'",
+    since=Boundary(
+        "6.12",
+        "cxl: Calculate region bandwidth of targets with shared upstream link",
+        "source read 6.1.192",
+        "source read 6.12.117",
+    ),
+)
+
+CXL_LINK_LATENCY_IN_NS: Final = Behaviour(
+    "cxl-link-latency-in-ns",
+    "the latency of a link counts in nanoseconds, and by all of its lanes; before, in picoseconds of one lane, added "
+    "to nanoseconds",
+    since=Boundary(
+        "7.3",
+        "cxl_pci_get_latency() by pcie_link_bandwidth_mbps() (subject not at hand)",
+        "captured with programs x86-6.18-cxl-perf-port; source read 7.2.13",
+        "captured with programs x86-7.3-cxl-perf-port",
+        after="7.2",
+    ),
+    backported=("6.12.117",),
+)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from softreserve.kernel.state import StashKey
 from softreserve.kernel.sysfs import Link
 from softreserve.model.acpi.cedt import CHBS, Cedt, HostBridge
-from softreserve.model.cxl import GRANULARITIES, CxlDecoder, CxlHostBridge, CxlMemdev, CxlRootPort
+from softreserve.model.cxl import GRANULARITIES, CxlDecoder, CxlHostBridge, CxlLink, CxlMemdev, CxlRootPort
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,6 +72,11 @@ class RootPort:
         self.number = number
         self.path = path
         self.endpoint: Endpoint | None = None
+
+    @property
+    def link(self) -> CxlLink | None:
+        """The link to what is plugged in."""
+        return self.endpoint.memdev.link if self.endpoint is not None else None
 
 
 class Bridge:

@@ -15,7 +15,8 @@ from softreserve.model.events import Rule
 from softreserve_cxl import behaviours, dpa
 from softreserve_cxl.attach import cxl_decoder_detach
 from softreserve_cxl.bus import CxlDevice, cxl_bus
-from softreserve_cxl.hardware import hardware
+from softreserve_cxl.hardware import RootPort, hardware
+from softreserve_cxl.performance import cxl_endpoint_parse_cdat
 from softreserve_cxl.region import cxl_add_to_region
 from softreserve_cxl.topology import (
     DEVICE_MEMORY_EXPANDER,
@@ -103,7 +104,7 @@ class CxlMemDriver:
             for root_port in bridge.root_ports if bridge is not None else ():
                 if root_port.endpoint is device.hardware:
                     assert isinstance(port, Port)
-                    return port, Dport(root_port.number, root_port.path)
+                    return port, _dport(root_port)
         return None
 
     def remove(self, device: CxlDevice) -> None:
@@ -119,6 +120,10 @@ class CxlMemDriver:
                 dpa.cxl_dpa_release(decoder)
         remove_port(port)
         device.port = None
+
+
+def _dport(root_port: RootPort) -> Dport:
+    return Dport(root_port.number, root_port.path, root_port.link)
 
 
 def _add_dport(port: Port, dport: Dport) -> None:
@@ -178,13 +183,14 @@ class CxlPortDriver:
             return self._endpoint_probe(device)
         if not device.bus.system.kernel.has(behaviours.CXL_DPORTS_WITH_ENDPOINTS) and device.bridge is not None:
             for root_port in device.bridge.root_ports:
-                device.dports[root_port.number] = Dport(root_port.number, root_port.path)
+                device.dports[root_port.number] = _dport(root_port)
             _setup_decoders(device)
         return 0
 
     def _endpoint_probe(self, port: Port) -> int:
         assert port.endpoint is not None
         assert port.memdev is not None
+        cxl_endpoint_parse_cdat(port)
         base = 0
         for registers in port.endpoint.decoders:
             decoder = EndpointDecoder(port, port.memdev, registers)

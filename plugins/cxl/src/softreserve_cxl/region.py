@@ -6,7 +6,7 @@ Store functions return how many bytes they took, or ``-errno``.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from errno import EBUSY, EINVAL, ENODEV, ENXIO, EPERM, ERANGE
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -23,6 +23,7 @@ from softreserve.kernel.resource import (
     walk_system_ram_res,
 )
 from softreserve.kernel.sysfs import Attribute, Directory, Node, c_text
+from softreserve.model.behaviours import CXL_UPDATES_NODES
 from softreserve.model.cxl import DECODER_MULTIPLE, GRANULARITIES, WAYS
 from softreserve.model.events import Rule
 from softreserve.model.units import U64_MAX, kstrtoint, kstrtoull
@@ -30,9 +31,11 @@ from softreserve.model.units import U64_MAX, kstrtoint, kstrtoull
 from softreserve_cxl import behaviours
 from softreserve_cxl.attach import cxl_decoder_detach, cxl_region_attach, decode_commit, decode_reset
 from softreserve_cxl.bus import CXL_BUS, CxlDevice, shown
-from softreserve_cxl.topology import DEVICE_REGION, Config, EndpointDecoder, Region, RootDecoder
+from softreserve_cxl.performance import cxl_region_update_coordinates
+from softreserve_cxl.topology import DEVICE_REGION, Config, EndpointDecoder, Region, RootDecoder, root_decoders
 
 if TYPE_CHECKING:
+    from softreserve.kernel.numa.node import MemoryTiering
     from softreserve.kernel.system import System
 
 __all__ = [
@@ -47,6 +50,10 @@ __all__ = [
 ]
 
 _FILE: Final = "drivers/cxl/core/region.c"
+#: Linux: ``include/linux/memory.h: CXL_CALLBACK_PRI``.
+_CALLBACK_PRIORITY: Final = 5
+#: The access class of initiators that have CPUs.
+_CPU: Final = 1
 _NUMBER: Final = re.compile(r"region\s*([+-]?\d+)")
 _UUID: Final = re.compile(rb"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
@@ -149,8 +156,6 @@ def committed_regions(system: System) -> list[Region]:
 def _files(region: Region) -> dict[str, Node]:
     res = region.res
     found: dict[str, Node] = {
-        "access0": Directory(),
-        "access1": Directory(),
         "uuid": Attribute(0o444, lambda: "\n"),
         "commit": _rw(int(region.state >= Config.COMMIT), partial(commit_store, region)),
         "interleave_ways": _rw(region.ways, partial(interleave_ways_store, region)),
@@ -159,6 +164,8 @@ def _files(region: Region) -> dict[str, Node]:
         "size": _rw(f"{res.size if res is not None else 0:#x}", partial(size_store, region)),
         "mode": shown(region.mode),
     }
+    if region.bus.system.kernel.has(behaviours.CXL_REGION_PERFORMANCE):
+        found |= {f"access{access}": _access(region, access) for access in range(len(region.coordinates))}
     if region.mode == "pmem":
         found["uuid"] = _rw(region.uuid or "00000000-0000-0000-0000-000000000000", partial(uuid_store, region))
     if region.bus.system.kernel.has(behaviours.CXL_LOCKED_REGIONS):
@@ -167,6 +174,12 @@ def _files(region: Region) -> dict[str, Node]:
         target = region.targets.get(pos)
         found[f"target{pos}"] = _rw(target.name if target is not None else "", partial(target_store, region, pos))
     return found
+
+
+def _access(region: Region, access: int) -> Directory:
+    return Directory(
+        {name: shown(getattr(region.coordinates[access], name)) for name in region.shown_coordinates[access]}
+    )
 
 
 def _rw(text: object, store: Callable[[bytes], int]) -> Attribute:
@@ -332,8 +345,8 @@ def _record(region: Region, rule: Rule, function: str) -> None:
 def cxl_add_to_region(decoder: EndpointDecoder) -> int:
     """Make the region that a committed decoder belongs to, or add to it; with the last one it gets its driver."""
     start, end = decoder.start, decoder.start + decoder.size
-    roots = [found for found in decoder.bus.devices.values() if isinstance(found, RootDecoder)]
-    root = next((found for found in roots if found.start <= start and end <= found.start + found.size), None)
+    windows = root_decoders(decoder.bus)
+    root = next((found for found in windows if found.start <= start and end <= found.start + found.size), None)
     if root is None:
         port, device = decoder.memdev, decoder.memdev.hardware.path.rpartition("/")[2]
         text = f"{port.name}:{decoder.name} no CXL window for range {start:#x}:{end - 1:#x}"
@@ -384,24 +397,62 @@ class CxlRegionDriver:
         """``add_dax_region`` makes the device that dax_cxl takes, and gives back what takes it away."""
         self._system = system
         self._add_dax_region = add_dax_region
-        self._undo: dict[str, Callable[[], None]] = {}
+        self._undo: dict[str, list[Callable[[], None]]] = {}
+        #: Nodes that have been told how fast a region is.
+        self._seen: set[int] = set()
+        self._updates_nodes = system.kernel.has(CXL_UPDATES_NODES)
 
     def probe(self, device: CxlDevice) -> int:
         """Bind: 0, or -ENXIO where the region is not committed. Linux: ``cxl_region_probe``."""
         assert isinstance(device, Region)
         if device.state < Config.COMMIT:
             return -ENXIO
+        self._undo[device.name] = list(self._listen(device))
         res = device.res
         if device.mode != "ram" or res is None:
             return 0
         if walk_system_ram_res(self._system.iomem.root, res.start, res.end, lambda _: 1) > 0:
             _record(device, IN_USE, "cxl_region_probe")
             return 0
-        self._undo[device.name] = self._add_dax_region(device)
+        self._undo[device.name].append(self._add_dax_region(device))
         return 0
+
+    def _listen(self, region: Region) -> Iterator[Callable[[], None]]:
+        """Answer for the region's node; what comes back makes an end of that."""
+        kernel, memory, tiering = self._system.kernel, self._system.memory, self._system.nodes.tiering
+        if kernel.has(behaviours.CXL_REGION_PERFORMANCE):
+            notifier = partial(self._perf_attrs_callback, region)
+            memory.register_memory_notifier(notifier, _CALLBACK_PRIORITY)
+            yield partial(memory.unregister_memory_notifier, notifier)
+        if kernel.has(behaviours.CXL_REGION_ABSTRACT_DISTANCE) and tiering is not None:
+            algorithm = partial(self._calculate_adistance, region, tiering)
+            tiering.register_mt_adistance_algorithm(algorithm)
+            yield partial(tiering.unregister_mt_adistance_algorithm, algorithm)
+
+    def _perf_attrs_callback(self, region: Region, action: str, start_pfn: int, nr_pages: int, nid: int) -> None:
+        """Memory went online; the first of the region's node shows how fast it is.
+
+        Linux: ``cxl_region_perf_attrs_callback``, a memory notifier.
+        """
+        if nid < 0 or action != "online" or nid != self._node_of(region):
+            return
+        if self._updates_nodes:
+            if nid in self._seen:
+                return
+            self._seen.add(nid)
+        cxl_region_update_coordinates(region, nid, updates_nodes=self._updates_nodes)
+
+    def _calculate_adistance(self, region: Region, tiering: MemoryTiering, nid: int) -> int | None:
+        """Abstract distance of the region's node. Linux: ``cxl_region_calculate_adistance``."""
+        if nid != self._node_of(region):
+            return None
+        status, distance = tiering.mt_perf_to_adistance(region.coordinates[_CPU])
+        return None if status else distance
+
+    def _node_of(self, region: Region) -> int | None:
+        return self._system.nodes.phys_to_target_node(region.res.start) if region.res is not None else None
 
     def remove(self, device: CxlDevice) -> None:
         """Take the memory away from the dax bus."""
-        undo = self._undo.pop(device.name, None)
-        if undo is not None:
+        for undo in reversed(self._undo.pop(device.name, [])):
             undo()

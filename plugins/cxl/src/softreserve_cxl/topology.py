@@ -7,11 +7,13 @@ and :mod:`softreserve_cxl.region`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum
 from errno import EBUSY
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from softreserve.kernel.driver_core.ida import memregion_ids
+from softreserve.kernel.numa.node import AccessCoordinate
 from softreserve.kernel.resource import IORESOURCE_MEM, Resource, request_resource
 from softreserve.kernel.sysfs import Attribute, Directory, Link, Node
 from softreserve.model.behaviours import PWM_CHARACTER_DEVICES
@@ -20,6 +22,8 @@ from softreserve_cxl import behaviours
 from softreserve_cxl.bus import CxlBus, CxlDevice, shown
 
 if TYPE_CHECKING:
+    from softreserve.model.cxl import CxlLink
+
     from softreserve_cxl.hardware import Bridge, Endpoint, Hdm
 
 __all__ = [
@@ -28,10 +32,12 @@ __all__ = [
     "DEVICE_REGION",
     "ROOT_PATH",
     "Config",
+    "Coordinates",
     "Decoder",
     "Dport",
     "EndpointDecoder",
     "Memdev",
+    "PartitionPerformance",
     "Port",
     "Region",
     "RegionRef",
@@ -39,6 +45,7 @@ __all__ = [
     "SwitchDecoder",
     "add_port",
     "remove_port",
+    "root_decoders",
 ]
 
 #: Numbers of kinds of devices. Linux: ``drivers/cxl/cxl.h``.
@@ -56,11 +63,29 @@ _PAYLOAD_MAX: Final = 2048
 ROOT_PATH: Final = "/sys/devices/platform/ACPI0017:00"
 
 
+#: How fast something is, for each access class of nodes.
+Coordinates = Sequence[AccessCoordinate]
+
+
 class Dport(NamedTuple):
-    """The downstream end of a port: a host bridge below the root, a root port below a host bridge."""
+    """The downstream end of a port: a host bridge below the root, a root port below a host bridge.
+
+    :param link: to what is plugged in there, where that is known.
+    :param coordinates: how fast it is; empty where that is not known.
+    """
 
     number: int
     path: str
+    link: CxlLink | None = None
+    coordinates: Coordinates = ()
+
+
+class PartitionPerformance(NamedTuple):
+    """How fast a partition of a device is: by itself, and from the host. Linux: ``struct cxl_dpa_perf``."""
+
+    cdat: Coordinates
+    coordinates: Coordinates
+    qos_class: int
 
 
 class Port(CxlDevice):
@@ -86,6 +111,20 @@ class Port(CxlDevice):
         self.bridge: Bridge | None = None
         self.endpoint: Endpoint | None = None
         self.memdev: Memdev | None = None
+
+    @property
+    def is_bridge(self) -> bool:
+        """Whether it is a host bridge: right below the root."""
+        return self.parent is not None and self.parent.parent is None
+
+    @property
+    def host_bridge(self) -> Port:
+        """The host bridge that it hangs below, or is."""
+        port = self
+        while not port.is_bridge:
+            assert port.parent is not None
+            port = port.parent
+        return port
 
     def files(self) -> dict[str, Node]:
         """Where it hangs, what hangs below it, how many decoders are in use."""
@@ -328,6 +367,11 @@ class RootDecoder(Decoder):
         memregion_ids(self.bus.system).free(self.region_id)
 
 
+def root_decoders(bus: CxlBus) -> list[RootDecoder]:
+    """The decoders of all windows."""
+    return [device for device in bus.devices.values() if isinstance(device, RootDecoder)]
+
+
 class Memdev(CxlDevice):
     """``memN``. Linux: ``struct cxl_memdev``."""
 
@@ -343,6 +387,8 @@ class Memdev(CxlDevice):
         #: Device memory: bytes, and what of it is volatile and persistent.
         self.dpa = Resource(0, max(described.volatile + described.persistent, 1) - 1, self.name, IORESOURCE_MEM)
         self.partitions: dict[str, Resource] = {}
+        #: What is known of them.
+        self.performance: dict[str, PartitionPerformance] = {}
         start = 0
         for name, size in (("ram", described.volatile), ("pmem", described.persistent)):
             if size:
@@ -361,10 +407,16 @@ class Memdev(CxlDevice):
             "label_storage_size": shown(0),
             "numa_node": shown(self.numa_node),
             "payload_max": shown(_PAYLOAD_MAX),
-            "pmem": Directory({"size": shown(f"{described.persistent:#x}")}),
-            "ram": Directory({"size": shown(f"{described.volatile:#x}")}),
+            "pmem": self._partition("pmem", described.persistent),
+            "ram": self._partition("ram", described.volatile),
             "serial": shown(f"{described.serial:#x}"),
         }
+
+    def _partition(self, name: str, size: int) -> Directory:
+        files: dict[str, Node] = {"size": shown(f"{size:#x}")}
+        if name in self.performance:
+            files["qos_class"] = shown(self.performance[name].qos_class)
+        return Directory(files)
 
     @property
     def dev(self) -> str:
@@ -413,6 +465,9 @@ class Region(CxlDevice):
         #: Whether it was made of decoders that were committed before this kernel.
         self.auto = False
         self.locked = root.locked
+        #: How fast it is, and which of that its directory shows, for each access class.
+        self.coordinates = [AccessCoordinate(), AccessCoordinate()]
+        self.shown_coordinates: list[set[str]] = [set(), set()]
 
     @property
     def stays(self) -> bool:

@@ -4,13 +4,14 @@ Linux: ``drivers/acpi/numa/hmat.c``.
 
 Memory ranges of the SRAT become targets, by proximity domain. If the HMAT is sound, every target's ranges are offered
 as hmem devices, and performance and caches show up in the node's directory: at boot, or when the node gets its first
-memory. Left out is what only CXL asks for: the performance of generic ports, and updates of it from outside.
+memory. Generic ports are targets without ranges: CXL asks how fast they are, and up to 6.17 it puts what it knows of a
+node's memory in place of what the HMAT says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from errno import EINVAL
+from collections.abc import Callable, Mapping, Sequence
+from errno import EINVAL, ENODEV
 from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel.numa.node import AccessCoordinate, NodeCache
@@ -58,8 +59,9 @@ TARGET_OVERLAP: Final = Rule("hmat-target-overlap", "two SRAT entries of a domai
 VALUE_LOST: Final = Rule("hmat-value-lost", "HMAT value lost")
 #: Domains are unsigned here, so that "none" is a number that a table can name.
 _PXM_INVAL: Final = (1 << 32) - 1
-#: Access classes: the best initiators of all; the best that have CPUs.
-_LOCAL, _CPU = 0, 1
+#: Access classes: the best initiators of all; the best that have CPUs; both of them for generic ports.
+_LOCAL, _CPU, _PORT_LOCAL, _PORT_CPU = range(4)
+_OF_CPUS: Final = (_CPU, _PORT_CPU)
 _FIRST_LEVEL: Final = 0
 #: In the order in which they decide who is best. Linux: ``enum locality_types``.
 _LOCALITY_TYPES: Final = ("write_latency", "read_latency", "write_bandwidth", "read_bandwidth")
@@ -71,16 +73,32 @@ _OTHER: Final = 2
 class MemoryTarget:
     """Memory of one proximity domain: its ranges, and what is known about it. Linux: ``struct memory_target``."""
 
-    __slots__ = ("caches", "coordinates", "memory_pxm", "memregions", "port_handle", "processor_pxm", "registered")
+    __slots__ = (
+        "caches",
+        "coordinates",
+        "ext_updated",
+        "memory_pxm",
+        "memregions",
+        "port_handle",
+        "processor_pxm",
+        "registered",
+    )
 
     def __init__(self, memory_pxm: int) -> None:
         self.memory_pxm = memory_pxm
         self.processor_pxm = _PXM_INVAL
         self.memregions = Resource(0, U64_MAX, "ACPI mem", IORESOURCE_MEM)
-        self.coordinates = [AccessCoordinate() for _ in (_LOCAL, _CPU)]
+        self.coordinates = [AccessCoordinate() for _ in (_LOCAL, _CPU, _PORT_LOCAL, _PORT_CPU)]
         self.caches: list[NodeCache] = []
         self.port_handle = bytes(16)
         self.registered = False
+        #: Whether CXL has said how fast it is.
+        self.ext_updated = False
+
+    @property
+    def uid(self) -> int:
+        """The number in the handle; 0 where there is none."""
+        return int.from_bytes(self.port_handle[8:12], "little")
 
     @property
     def is_port(self) -> bool:
@@ -116,6 +134,8 @@ class HmatState:
         self.initiators: dict[int, bool] = {}
         self.localities: list[MemoryLocality] = []
         self._locality_types: dict[str, MemoryLocality] = {}
+        #: Who was linked to the target before this one.
+        self._last_initiators: set[int] = set()
 
     # --- boot
 
@@ -320,7 +340,7 @@ class HmatState:
         for kind in _LOCALITY_TYPES:
             locality = self._locality_types.get(kind)
             if locality is not None:
-                best = self._keep_best(target, locality, candidates, wants_cpu=access == _CPU)
+                best = self._keep_best(target, locality, candidates, wants_cpu=access in _OF_CPUS)
                 if best:
                     target.update(access, locality.data_type, best)
         return candidates
@@ -353,8 +373,11 @@ class HmatState:
     def _register_target(self, target: MemoryTarget) -> None:
         """Offer the ranges of a target, and show what is known if its node is online."""
         self._register_devices(target)
-        # The node of a generic port never shows anything, whatever else lies in its domain.
-        target.registered |= target.is_port
+        if target.is_port:
+            for access in (_PORT_LOCAL, _PORT_CPU):
+                self._best_initiators(target, access)
+            # Its node never shows anything, whatever else lies in its domain.
+            target.registered = True
         self._hotplug_target(target)
 
     def _register_devices(self, target: MemoryTarget) -> None:
@@ -379,7 +402,9 @@ class HmatState:
     def _register_initiators(self, target: MemoryTarget, mem_nid: int) -> None:
         own = target.processor_pxm
         for access in self._access_classes:
-            found = self._best_initiators(target, access)
+            # What CXL has updated is not looked at again, and who was found for the target before stands.
+            found = self._last_initiators if target.ext_updated else self._best_initiators(target, access)
+            self._last_initiators = found
             if found == {own} and not self._kernel.has(behaviours.HMAT_GENERIC_PORTS):
                 # Linked without the detour over a bitmap, which cannot hold large domains.
                 initiators = [own]
@@ -388,6 +413,25 @@ class HmatState:
             for pxm in initiators:
                 cpu_nid = self._nodes.pxm_to_node(pxm)
                 self._nodes.register_memory_node_under_compute_node(mem_nid, cpu_nid, access)
+
+    # --- what CXL asks and tells
+
+    def genport_coordinates(self, uid: int) -> Sequence[AccessCoordinate] | None:
+        """How fast the host bridge of that number is reached, by access class. Linux: ``acpi_get_genport_coordinates``.
+
+        Targets that are no ports have the number 0 in their handles, and count for a bridge of that number.
+        """
+        target = next((target for target in self.targets.values() if target.uid == uid), None)
+        return target.coordinates[_PORT_LOCAL:] if target is not None else None
+
+    def update_target_coordinates(self, nid: int, coordinate: AccessCoordinate, access: int) -> int:
+        """Put what CXL knows in place of the HMAT's: 0 or -ENODEV. Linux: ``hmat_update_target_coordinates``."""
+        target = self.targets.get(self._nodes.node_to_pxm(nid) & U32_MAX)
+        if target is None:
+            return -ENODEV
+        target.coordinates[access] = coordinate
+        target.ext_updated = True
+        return 0
 
     # --- later
 
@@ -424,7 +468,8 @@ class HmatState:
         target = self.targets.get(self._nodes.node_to_pxm(nid) & U32_MAX)
         if target is None or self._tiers is None:
             return None
-        self._best_initiators(target, _CPU)
+        if not target.ext_updated:
+            self._best_initiators(target, _CPU)
         status, adistance = self._tiers.mt_perf_to_adistance(target.coordinates[_CPU])
         return None if status else adistance
 

@@ -7,13 +7,13 @@ of 128 of them. Nodes get a memory type (a distance) and join a tier when they h
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from errno import EINVAL, EIO, ENOENT
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel.initcalls import Initcall, Level
-from softreserve.kernel.numa.node import AccessCoordinate
+from softreserve.kernel.numa.node import AccessCoordinate, AdistanceAlgorithm
 from softreserve.kernel.numa.numa import format_list
 from softreserve.kernel.state import StashKey
 from softreserve.kernel.sysfs import Attribute, Directory, Node, c_text
@@ -28,7 +28,6 @@ __all__ = [
     "MEMORY_TIERS",
     "MEMTIER_ADISTANCE_DRAM",
     "MEMTIER_DEFAULT_DAX_ADISTANCE",
-    "Algorithm",
     "MemoryTiers",
     "MemoryType",
     "publish",
@@ -44,9 +43,6 @@ MEMTIER_ADISTANCE_DRAM: Final = 4 * _CHUNK + (_CHUNK >> 1)
 MEMTIER_DEFAULT_DAX_ADISTANCE: Final = MEMTIER_ADISTANCE_DRAM * 5
 _HOTPLUG_PRIORITY: Final = 100
 _ROOT: Final = "/sys/devices/virtual/memory_tiering"
-
-#: Gives the abstract distance of a node, or ``None``: unknown.
-Algorithm = Callable[[int], "int | None"]
 
 
 def tier_of_adistance(adistance: int) -> int:
@@ -87,7 +83,7 @@ class MemoryTiers:
         self._uses: dict[int, int] = {}
         self._default_types: list[MemoryType] = []
         self._default_dram_type = self.find_alloc_memory_type(MEMTIER_ADISTANCE_DRAM, self._default_types)
-        self._algorithms: list[Algorithm] = []
+        self._algorithms: list[AdistanceAlgorithm] = []
         self._reference: tuple[int, AccessCoordinate, str] | None = None
         self._reference_broken = False
         #: Nodes with memory and CPUs when the tiers were set up.
@@ -220,9 +216,13 @@ class MemoryTiers:
 
     # --- abstract distances
 
-    def register_mt_adistance_algorithm(self, algorithm: Algorithm) -> None:
+    def register_mt_adistance_algorithm(self, algorithm: AdistanceAlgorithm) -> None:
         """Ask ``algorithm`` for abstract distances, before those registered later."""
         self._algorithms.append(algorithm)
+
+    def unregister_mt_adistance_algorithm(self, algorithm: AdistanceAlgorithm) -> None:
+        """Ask it no more."""
+        self._algorithms.remove(algorithm)
 
     def calc_adistance(self, node: int, default: int) -> int:
         """Abstract distance of a node; ``default`` where no algorithm knows. Linux: ``mt_calc_adistance``."""

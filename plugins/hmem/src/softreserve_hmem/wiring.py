@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel.initcalls import Initcall, Level
 from softreserve.kernel.modules import Module
+from softreserve.model.behaviours import CXL_UPDATES_NODES
 from softreserve.plugins.hooks import hooks_of
 
 from softreserve_hmem import behaviours
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["modules", "setup"]
 
-#: Linux: ``include/linux/memory.h: HMAT_CALLBACK_PRI``.
+#: Linux: ``include/linux/memory.h: HMAT_CALLBACK_PRI``; CXL's is between them.
 _HMAT_CALLBACK_PRIORITY: Final = 2
+_HMAT_CALLBACK_PRIORITY_BEFORE_CXL: Final = 6
 
 
 def setup(system: System) -> list[Initcall]:
@@ -48,8 +50,10 @@ def _hmat_init(system: System) -> None:
     register = devices.register if _has_hmem_devices(system) else lambda nid, res: None
     hmat = HmatState(system.kernel, system.log, system.nodes, register, system.stash.get(MEMORY_TIERS))
     if hmat.hmat_init(system.machine.acpi):
-        system.stash[HMAT] = hmat
-        system.memory.register_memory_notifier(hmat.callback, _HMAT_CALLBACK_PRIORITY)
+        system.stash[HMAT] = system.nodes.performance = hmat
+        before_cxl = system.kernel.has(CXL_UPDATES_NODES)
+        priority = _HMAT_CALLBACK_PRIORITY_BEFORE_CXL if before_cxl else _HMAT_CALLBACK_PRIORITY
+        system.memory.register_memory_notifier(hmat.callback, priority)
 
 
 def modules(system: System) -> list[Module]:

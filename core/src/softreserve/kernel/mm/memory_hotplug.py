@@ -170,6 +170,10 @@ class MemoryHotplug:
         self._notifiers.append((priority, notifier))
         self._notifiers.sort(key=lambda entry: -entry[0])
 
+    def unregister_memory_notifier(self, notifier: Notifier) -> None:
+        """Call it no more."""
+        self._notifiers = [entry for entry in self._notifiers if entry[1] != notifier]
+
     def _notify(self, action: str, start_pfn: int, nr_pages: int, nid: int) -> None:
         for _, notifier in self._notifiers:
             notifier(action, start_pfn, nr_pages, nid)

@@ -240,7 +240,8 @@ class _Walk:
         if self.kernel.has(behaviours.CXL_WINDOWS_NEED_CXL_ACPI) and not self.kernel.enabled("CXL_ACPI"):
             return
         cedt = acpi_get_table(self.tables, "CEDT")
-        self.fake_pxm = self.state.highest_pxm() + 1
+        self.state.last_real_pxm = self.state.highest_pxm()
+        self.fake_pxm = self.state.last_real_pxm + 1
         if cedt is not None:
             self._parse(cedt, Cedt.entries_offset(), [(CFMWS, self._cfmws)])
 

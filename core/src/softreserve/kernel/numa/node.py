@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from errno import EAGAIN, EEXIST, EINVAL, ENODEV
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
@@ -20,7 +20,16 @@ if TYPE_CHECKING:
     from softreserve.kernel.state import KernelState
     from softreserve.model.kernel import Kernel
 
-__all__ = ["AccessCoordinate", "MemoryBlocks", "MemoryTiering", "NodeCache", "NodeDevice", "Nodes"]
+__all__ = [
+    "AccessCoordinate",
+    "AdistanceAlgorithm",
+    "FirmwarePerformance",
+    "MemoryBlocks",
+    "MemoryTiering",
+    "NodeCache",
+    "NodeDevice",
+    "Nodes",
+]
 
 _ROOT: Final = "/sys/devices/system/node"
 #: The rank whose initiators have CPUs. Linux: ``ACCESS_COORDINATE_CPU``.
@@ -36,6 +45,10 @@ class AccessCoordinate(NamedTuple):
     write_bandwidth: int = 0
     read_latency: int = 0
     write_latency: int = 0
+
+
+#: Gives the abstract distance of a node, or ``None``: unknown.
+AdistanceAlgorithm = Callable[[int], "int | None"]
 
 
 class NodeCache(NamedTuple):
@@ -74,6 +87,30 @@ class MemoryTiering(Protocol):
 
     def demotion_targets(self, nid: int) -> list[int]:
         """Nodes that a node's cold pages go to first, where demotion is on; empty: none."""
+        ...
+
+    def register_mt_adistance_algorithm(self, algorithm: AdistanceAlgorithm) -> None:
+        """Ask ``algorithm`` for abstract distances, before those registered later."""
+        ...
+
+    def unregister_mt_adistance_algorithm(self, algorithm: AdistanceAlgorithm) -> None:
+        """Ask it no more."""
+        ...
+
+    def mt_perf_to_adistance(self, perf: AccessCoordinate) -> tuple[int, int]:
+        """Abstract distance for a performance: ``(0, distance)`` or ``(-errno, 0)``."""
+        ...
+
+
+class FirmwarePerformance(Protocol):
+    """What CXL asks about performance, and tells, that is in the firmware's tables. Linux: ``acpi/numa/hmat.c``."""
+
+    def genport_coordinates(self, uid: int) -> Sequence[AccessCoordinate] | None:
+        """How fast the host bridge of that number is reached, by access class; ``None``: nothing is said of it."""
+        ...
+
+    def update_target_coordinates(self, nid: int, coordinate: AccessCoordinate, access: int) -> int:
+        """Put something else in place of what is said about the memory of a node: 0 or -errno."""
         ...
 
 
@@ -237,7 +274,7 @@ class _AccessClass:
 
     def show(self, coordinate: AccessCoordinate) -> bool:
         """Set the values; False where their files were there already (and now show the new values)."""
-        first = self.coordinate is None
+        first = AccessCoordinate._fields[0] not in self.initiators.children
         self.coordinate = coordinate
         for name in AccessCoordinate._fields:
             self.initiators.children[name] = Attribute(0o444, partial(self._show_field, name))
@@ -268,6 +305,8 @@ class Nodes(NumaState):
         self.huge_pages: dict[tuple[int, int], int] = {}
         #: Who knows in which memory tiers nodes are; ``None``: this kernel has no tiers.
         self.tiering: MemoryTiering | None = None
+        #: Who knows what the HMAT says; ``None``: there is none that is of use.
+        self.performance: FirmwarePerformance | None = None
 
     @cached_property
     def interleave(self) -> WeightedInterleave:
@@ -410,6 +449,16 @@ class Nodes(NumaState):
         if not device.access_class(access).show(coordinate):
             text = f"failed to add performance attribute to node {nid}"
             self.log.printk(text, "drivers/base/node.c: node_set_perf_attrs")
+        if access == _ACCESS_OF_CPUS:
+            self.interleave.set_node_perf(nid, coordinate.read_bandwidth, coordinate.write_bandwidth)
+
+    def node_update_perf_attrs(self, nid: int, coordinate: AccessCoordinate, access: int) -> None:
+        """Change how fast a node is, where it shows that, and weigh it anew."""
+        device = self._devices.get(nid)
+        if nid not in self.online or device is None:
+            return
+        if access in device.access:
+            device.access[access].coordinate = coordinate
         if access == _ACCESS_OF_CPUS:
             self.interleave.set_node_perf(nid, coordinate.read_bandwidth, coordinate.write_bandwidth)
 

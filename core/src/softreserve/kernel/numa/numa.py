@@ -85,6 +85,8 @@ class NumaState:
         #: The SRAT was found bad, or ``numa=noacpi``. Linux: ``acpi_numa < 0``.
         self.srat_disabled = False
         self.srat_revision = 0
+        #: The highest domain of the SRAT; those of CXL windows are above it.
+        self.last_real_pxm = 0
         #: ``numa=nohmat`` (x86): the HMAT is not read.
         self.hmat_disabled = False
         #: The text of ``numa=fake=``. Linux: ``emu_cmdline``.
