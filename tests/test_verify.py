@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import attrs
+import cases
 import pytest
 from softreserve.cli import main
+from softreserve.config.observed import load_observed
+from softreserve.machine.boot import boot
+from softreserve.model.observed import Observed
 from softreserve.plugins.hooks import installed
+from softreserve.plugins.selection import Selection
+from softreserve.views.verify.kinds import FILES, KINDS, kind_of
+from softreserve.views.verify.verification import verify
 
 MISSING = sorted({"x86", "hmem"} - set(installed()))
 if MISSING:
     pytest.skip(f"not installed here: softreserve-{', softreserve-'.join(MISSING)}", allow_module_level=True)
+
+ARCHES = Selection().arches
 
 #: A small machine, written by hand after ``arch/x86/kernel/e820.c`` and ``mm/mm_init.c``.
 SAID = """\
@@ -172,3 +182,97 @@ def test_a_table_and_the_differences_are_shown(tmp_path: Path, capsys: pytest.Ca
         "    predicted: last_pfn = 0x80000 max_arch_pfn = 0x400000000\n"
     ) in out
     assert out.endswith("28 of 30 lines equal; differences: 1 ours, 0 input, 1 outside\n")
+
+
+# --- recorded boots
+
+
+def verified_case(name: str, where: Path) -> tuple[Observed, Callable[[Observed], Any]]:
+    """What was observed of a recorded boot, and what compares its prediction with that."""
+    scenario, observed = load_observed(str(cases.unpack(name, where)))
+    if scenario.machine.arch not in ARCHES:
+        pytest.skip(f"no plugin boots {scenario.machine.arch}")
+    system = boot(scenario.machine, Selection().hooks_for(scenario.machine), recording=False)
+    return observed, lambda of: verify(scenario, system, of)
+
+
+@pytest.mark.parametrize("name", cases.names())
+def test_all_of_a_recorded_boot_is_equal(name: str, tmp_path: Path) -> None:
+    observed, compared = verified_case(name, tmp_path)
+    found = compared(observed)
+    # where node data lies is an allocation
+    assert [one for one in found.differences if one.kind != "node data"] == []
+    assert {"log", "iomem.txt", "memory-blocks.txt", "nodes.txt"} <= {row.where for row in found.rows if row.equal}
+
+
+#: Recorded boots that together have every kind of line that recorded boots have.
+VARIED = (
+    "x86-6.1-fake-one",
+    "arm64-6.12-two-node-hmat",
+    "x86-6.12-memmap-types",
+    "arm64-6.18-mem-four-nodes",
+    "arm64-64k-aligned",
+    "arm64-7.3-crashkernel-cma",
+    "x86-6.18-trace-three-ranges",
+)
+
+
+def other(line: str) -> str:
+    """The line with another number, or with another end where it has none."""
+    if line.endswith(" = "):
+        return f"{line}9"
+    numbers = [*re.finditer(r"(?<=[^\s])[0-9]", line.partition(" = ")[2] or line)]
+    if not numbers:
+        return f"{line[:-1]}?"
+    at = numbers[-1].start() + len(line) - len(line.partition(" = ")[2] or line)
+    return f"{line[:at]}{(int(line[at]) + 1) % 10}{line[at + 1 :]}"
+
+
+def one_of_each_kind(observed: Observed) -> Iterator[tuple[str, str, str]]:
+    """Where a line stands, its kind and the line; the last of each kind."""
+    said = {kind.name: line.message for line in observed.log if (kind := kind_of(line.message))}
+    yield from (("log", kind, line) for kind, line in said.items())
+    for name, text in observed.files.items():
+        # inside System RAM it is an allocation
+        lines = [line for line in text.splitlines() if not re.search("^ .* : reserved$", line)]
+        named = {line: line.partition(" : ")[2] if name == "iomem.txt" else line for line in lines}
+        last = {kind.name: line for line in lines if (kind := kind_of(named[line], name))}
+        yield from ((name, kind, line) for kind, line in last.items())
+
+
+@pytest.mark.parametrize("name", VARIED)
+def test_one_wrong_line_of_any_kind_is_found_and_is_ours(name: str, tmp_path: Path) -> None:
+    observed, compared = verified_case(name, tmp_path)
+    for place, kind, line in one_of_each_kind(observed):
+        wrong = other(line)
+        if place == "log":
+            said = [one._replace(message=wrong) if one.message == line else one for one in observed.log]
+            changed = attrs.evolve(observed, log=tuple(said))
+        else:
+            text = "".join(f"{wrong if one == line else one}\n" for one in observed.files[place].splitlines())
+            changed = attrs.evolve(observed, files={**observed.files, place: text})
+        found = [one for one in compared(changed).differences if one.kind != "node data"]
+        assert found or kind == "node data", (place, kind, line)
+        assert {one.sort for one in found} <= {"ours"}, (place, kind, line)
+
+
+def test_the_recorded_boots_that_are_tried_have_every_kind(tmp_path: Path) -> None:
+    tried = set()
+    for name in VARIED:
+        _, observed = load_observed(str(cases.unpack(name, tmp_path)))
+        tried |= {(place, kind) for place, kind, _ in one_of_each_kind(observed)}
+    kinds = {*(("log", kind.name) for kind in KINDS), *((name, kind.name) for name in FILES for kind in FILES[name])}
+    assert kinds - tried == {
+        # not kept where boots are recorded
+        ("log", "mirrored memory"),
+        ("log", "nosave memory"),
+        ("log", "initial RAM disk"),
+        ("log", "contiguous memory"),
+        ("log", "crash kernel"),
+        ("log", "CXL"),
+        ("log", "setup_data of the boot loader"),
+        # comes after the boot
+        ("log", "memory hotplug"),
+        ("iomem.txt", "memory given to drivers"),
+        ("iomem.txt", "CXL"),
+    }

@@ -7,7 +7,7 @@ import click
 from softreserve.cli.options import Choices, MachineCommand, booted, machine_argument, machine_options
 from softreserve.cli.output import print_partial
 from softreserve.cli.terminal import Styled, print_table, say
-from softreserve.config.observed import load_observed
+from softreserve.config.observed import host_observed, load_observed
 from softreserve.kernel.system import System
 from softreserve.views.verify.facts import OURS
 from softreserve.views.verify.rows import CLASSES, Difference, Verification
@@ -21,18 +21,26 @@ _STYLES = {"ours": "loss", "input": "warning", "outside": "aside"}
 @click.command("verify", cls=MachineCommand)
 @machine_argument(required=False)
 @click.option("--log", metavar="FILE", help="Compare with this kernel log; without MACHINE it is the machine, too.")
+@click.option(
+    "--sysroot", metavar="DIR", help="The machine is a host whose files are there: a sosreport's, or / itself."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @machine_options()
-def verify_command(machine: str | None, log: str | None, as_json: bool, choices: Choices) -> int:
+def verify_command(machine: str | None, log: str | None, sysroot: str | None, as_json: bool, choices: Choices) -> int:
     """Boot MACHINE and compare with what it showed, line by line.
 
-    MACHINE is a capture with expected/, or a kernel log. Differences are sorted by what decides the line: the
-    prediction is wrong (ours), the input lacks something (input), it is not modelled (outside). Ends with 1 when
-    a prediction is wrong.
+    MACHINE is a capture (softreserve capture makes one), or a kernel log. Differences are sorted by what decides the
+    line: the prediction is wrong (ours), the input lacks something (input), it is not modelled (outside). Ends with 1
+    when a prediction is wrong.
     """
-    if machine is None and log is None:
-        raise click.UsageError("nothing to verify: give MACHINE, or --log FILE")
-    scenario, observed = load_observed(machine, log, choices.acpi, choices.release)
+    if (machine, log, sysroot) == (None, None, None):
+        raise click.UsageError("nothing to verify: give MACHINE, --log FILE or --sysroot DIR")
+    if sysroot is not None and (machine, log, choices.acpi) != (None, None, None):
+        raise click.UsageError("--sysroot names the machine and what it showed: leave MACHINE, --log and --acpi out")
+    if sysroot is not None:
+        scenario, observed = host_observed(sysroot)
+    else:
+        scenario, observed = load_observed(machine, log, choices.acpi, choices.release)
     made = booted(scenario, choices, reproducing=True)
     found = verify(made.scenario, made.system, observed)
     if as_json:

@@ -15,7 +15,7 @@ from softreserve.model.scenario import Scenario
 if TYPE_CHECKING:
     from softreserve.config.reader import StrPath
 
-__all__ = ["EXAMPLE", "LOG", "STDIN", "example_names", "load"]
+__all__ = ["EXAMPLE", "LOG", "STDIN", "example_names", "has_host_files", "load"]
 
 #: What the name of a bundled example begins with.
 EXAMPLE = "example:"
@@ -70,7 +70,7 @@ def load(
     if acpi is not None:
         raise InputError(_OWN_TABLES, path=spec)
     if os.path.isdir(path):
-        if not os.path.isdir(os.path.join(path, "input")) and _has_host(path):
+        if has_host_files(path):
             return _host(path, with_steps=with_steps)
         from softreserve.config.capture import read_capture
 
@@ -80,10 +80,13 @@ def load(
     return read_machine_file(path)
 
 
-def _has_host(directory: str) -> bool:
+def has_host_files(path: str) -> bool:
+    """Whether a directory or an archive has a host's files, or is a capture that somebody packed."""
+    if not os.path.isdir(path):
+        return not path.endswith(_SUFFIX) and _is_archive(path)
     from softreserve.config.host.sources import is_host
 
-    return is_host(directory)
+    return not os.path.isdir(os.path.join(path, "input")) and is_host(path)
 
 
 def _is_archive(path: str) -> bool:

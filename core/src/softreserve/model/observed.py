@@ -19,9 +19,11 @@ class Observed:
     :param files: text by name, as in a capture's ``expected/``: ``"iomem.txt"``.
     :param hidden: what is not known, by name, and why: ``"iomem.txt"``: addresses are shown to root only.
     :param running: whether user space ran before somebody looked: it changes what can be changed.
+    :param selected: whether somebody chose from the log, kind by kind, what is kept of it.
     """
 
     log: tuple[LogLine, ...] = ()
     files: Mapping[str, str] = attrs.field(factory=dict, hash=False)
     hidden: Mapping[str, str] = attrs.field(factory=dict, hash=False)
     running: bool = True
+    selected: bool = False

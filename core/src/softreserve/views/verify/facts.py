@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterable
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from softreserve.model.scenario import Scenario
 
 __all__ = ["INPUT", "OURS", "OUTSIDE", "Fact", "Sorted", "sorted_by"]
@@ -22,11 +21,8 @@ Sorted = tuple[str, str]
 class Fact(Enum):
     """What decides a line. Its value: how a gap that leaves it open is named, or why it is not modelled."""
 
-    MAP = "the (EFI memory|e820|memory) map|some messages|the end of the log"
     EFI_MAP = "the EFI memory map"
     CMDLINE = "the command line"
-    ARCH = "the architecture"
-    PAGE_SIZE = "the page size"
     CONFIG = "the kernel's configuration"
     CPUS = "the number of CPUs"
     IMAGE = "the place of the kernel image"
@@ -34,26 +30,29 @@ class Fact(Enum):
     SLIT = "the ACPI tables? .*SLIT"
     HMAT = "the ACPI tables? .*HMAT"
     CEDT = "the ACPI tables? .*CEDT"
-    CXL = "the CXL devices|the ACPI tables? .*CEDT"
+    CXL = "the CXL devices"
     ALLOCATIONS = "it depends on every allocation before it"
-    DEVICES = "it depends on PCI and other devices, which are not modelled"
     LOADER = "it depends on where the boot loader puts what it hands over"
     CHANGED = "user space can change it while the system runs"
+    ADDED = "no memory of the boot: it was added while the system ran"
+    DEVICES = "it grew around resources of PCI or other devices, which are not modelled"
 
 
-_OUTSIDE: Final = (Fact.ALLOCATIONS, Fact.DEVICES, Fact.LOADER, Fact.CHANGED)
+#: What is never modelled, and what is not where somebody found that it plays a part.
+_ALWAYS: Final = frozenset({Fact.ALLOCATIONS, Fact.LOADER})
+_WHERE_FOUND: Final = frozenset({Fact.CHANGED, Fact.ADDED, Fact.DEVICES})
 
 
-def sorted_by(facts: Iterable[Fact], scenario: Scenario, *, running: bool) -> Sorted:
+def sorted_by(facts: Collection[Fact], scenario: Scenario, found: Iterable[Fact] = ()) -> Sorted:
     """The class of a difference in what these facts decide, and why; what they do not excuse is ours.
 
-    :param running: whether user space had run when the machine was looked at.
+    :param found: which of those that are not everywhere play a part.
     """
     for fact in facts:
-        if fact in _OUTSIDE and (running or fact is not Fact.CHANGED):
+        if fact in _ALWAYS or fact in found:
             return OUTSIDE, fact.value
     for fact in facts:
         for gap in scenario.gaps:
-            if fact not in _OUTSIDE and re.match(fact.value, gap.missing):
+            if fact not in _WHERE_FOUND and re.match(fact.value, gap.missing):
                 return INPUT, f"without {gap.missing}"
     return OURS, ""

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from softreserve.views.verify.facts import Fact
 
-__all__ = ["KINDS", "OTHERS", "Kind", "kind_of"]
+__all__ = ["FILES", "KINDS", "OTHERS", "Kind", "kind_of"]
 
 
 class Kind(NamedTuple):
@@ -19,6 +19,7 @@ class Kind(NamedTuple):
     :param needs: facts that decide what stands in them.
     :param there: facts that decide, beside those, whether they are printed at all.
     :param ordered: whether the kernel prints them in an order that follows from its input.
+    :param recorded: whether recorded boots have them in their logs, from which much is left out.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Kind(NamedTuple):
     needs: tuple[Fact, ...] = ()
     there: tuple[Fact, ...] = ()
     ordered: bool = True
+    recorded: bool = True
 
 
 _MAPS: Final = (Fact.CMDLINE,)
@@ -36,6 +38,7 @@ KINDS: Final = (
         "setup_data of the boot loader",
         r"reserve setup_data: |e820: update \[mem \S+\] usable ==> usable|(\[mem|mem) .*setup_data",
         (Fact.LOADER,),
+        recorded=False,
     ),
     Kind("firmware's e820 table", r"BIOS-provided physical RAM map:|(BIOS-e820|BIOS-e801|BIOS-88|Xen): \["),
     Kind(
@@ -47,16 +50,17 @@ KINDS: Final = (
     Kind("e820 changes", r"e820: (update|remove|reserve|remap|modify) ?", (Fact.CMDLINE,)),
     Kind("end of RAM", r"last_pfn = "),
     Kind("gap for PCI devices", r"\[(mem|gap) \S+\] available for PCI devices"),
-    Kind("EFI map", r"efi: +(mem\d+: |0x)|efi: Processing EFI memory map", (Fact.EFI_MAP,)),
+    Kind("EFI map", r"efi: +(mem\d+: |0x)|efi: Processing EFI memory map", (Fact.EFI_MAP,), recorded=False),
     Kind(
         "EFI map changes",
-        r"efi_fake_mem: |efi: (Remove|Not removing|Removing \d+ invalid|Failed to fake|\[Firmware Bug\])|efi: Memory: ",
+        r"efi_fake_mem: |efi: (Remove|Not removing|Removing \d+ invalid|Failed to fake|\[Firmware Bug\])",
         (Fact.EFI_MAP,),
     ),
+    Kind("mirrored memory", r"efi: Memory: \d+M/\d+M mirrored", (Fact.EFI_MAP,), recorded=False),
     Kind("memory of the command line", r"Malformed early option |Memory limited to |Memory Limit: ", (Fact.CMDLINE,)),
     Kind("SRAT", r"(ACPI: )?(NUMA: )?SRAT: ", (Fact.SRAT,)),
     Kind("distances", r"ACPI: SLIT(:| table)|NUMA: Initialized distance table", (Fact.SLIT, Fact.SRAT)),
-    Kind("node data", r"NODE_DATA|NUMA: NODE_DATA", (Fact.ALLOCATIONS,)),
+    Kind("node data", r"NODE_DATA|NUMA: NODE_DATA", (Fact.ALLOCATIONS,), recorded=False),
     Kind(
         "NUMA set-up",
         r"NUMA: |ACPI: NUMA: |No NUMA configuration found|Faking a? ?node|Fake node size |NUMA turned off",
@@ -76,14 +80,15 @@ KINDS: Final = (
     Kind("policy zone", r"Policy zone: "),
     Kind("memory block size", r"(\w+/mm: )?Memory block size: "),
     Kind("processors", r"smp: Brought up ", (Fact.CPUS, Fact.SRAT)),
-    Kind("nosave memory", r"PM: (hibernation: )?Registered nosave memory: ", (), (Fact.CONFIG,)),
-    Kind("initial RAM disk", r"RAMDISK: ", (Fact.IMAGE, Fact.LOADER)),
-    Kind("contiguous memory", r"cma: Reserved ", (Fact.ALLOCATIONS,)),
+    Kind("nosave memory", r"PM: (hibernation: )?Registered nosave memory: ", (), (Fact.CONFIG,), recorded=False),
+    Kind("initial RAM disk", r"RAMDISK: ", (Fact.IMAGE, Fact.LOADER), recorded=False),
+    Kind("contiguous memory", r"cma: Reserved ", (Fact.ALLOCATIONS,), recorded=False),
     Kind(
         "crash kernel",
         r"crashkernel(:| reserved| low memory| CMA)|Reserving \d+MB of (low )?memory at ",
         (Fact.CMDLINE, Fact.IMAGE),
         (Fact.CONFIG,),
+        recorded=False,
     ),
     Kind("HMAT", r"acpi/hmat: |ACPI: \[?HMAT|\[?HMAT:", (Fact.HMAT, Fact.SRAT), ordered=False),
     Kind(
@@ -107,24 +112,89 @@ KINDS: Final = (
         (Fact.CXL,),
         (Fact.CONFIG,),
         ordered=False,
+        recorded=False,
     ),
     Kind(
         "memory hotplug",
         r"Block size \[|removing memory fails|Offlined Pages |System RAM resource .* cannot be added|Online pages |"
-        r"online_pages \[mem|memory memory\d+: |Auto-onlining|Refuse to remove ",
+        r"online_pages \[mem|memory memory\d+: (?!hash matches)|Auto-onlining|Refuse to remove ",
         (Fact.CHANGED,),
         ordered=False,
+        recorded=False,
     ),
 )
 #: Lines that we print and that are of no kind above.
-OTHERS: Final = Kind("others", "")
+OTHERS: Final = Kind("others", "", recorded=False)
 
 
-@lru_cache(1)
-def _patterns() -> list[tuple[re.Pattern[str], Kind]]:
-    return [(re.compile(kind.lines), kind) for kind in KINDS]
+#: Kinds of lines of each file, likewise. Lines of dumps of sysfs have no order.
+FILES: Final[dict[str, tuple[Kind, ...]]] = {
+    "iomem.txt": (
+        Kind("System RAM", r"System RAM$"),
+        Kind("memory given to drivers", r"System RAM \(", (Fact.CHANGED,)),
+        Kind("soft reserved", r"Soft Reserved$", (Fact.EFI_MAP,)),
+        Kind("reserved", r"Reserved$|reserved$|Unusable memory$|Unknown E820 type$", (Fact.DEVICES,)),
+        Kind("ACPI", r"ACPI (Tables|Non-volatile Storage)$"),
+        Kind("persistent memory", r"Persistent Memory|namespace\d", (Fact.CHANGED,)),
+        Kind("kernel image", r"Kernel (code|rodata|data|bss)$", (Fact.IMAGE,)),
+        Kind("crash kernel", r"Crash kernel$", (Fact.CMDLINE, Fact.IMAGE), (Fact.CONFIG,)),
+        Kind("RAM buffer", r"RAM buffer$"),
+        Kind("dax regions", r"hmem(\.\d+)?$", (Fact.HMAT, Fact.SRAT), (Fact.CONFIG,)),
+        Kind("dax devices", r"dax\d+\.\d+$", (Fact.CHANGED, Fact.HMAT, Fact.SRAT), (Fact.CONFIG,)),
+        Kind("CXL", r"CXL Window|region\d+$", (Fact.CEDT, Fact.CXL), (Fact.CONFIG,)),
+    ),
+    "firmware-memmap.txt": (Kind("firmware's map", r"\d+ 0x"),),
+    "memory-blocks.txt": (
+        Kind("block size", r".*/block_size_bytes = "),
+        Kind("online policy", r".*/auto_online_blocks = ", (Fact.CHANGED, Fact.CONFIG, Fact.CMDLINE)),
+        Kind("memory blocks", r".*/memory\d+/($|phys_index)", (Fact.ADDED,)),
+        Kind("nodes of blocks", r".*/memory\d+/node\d+ -> ", (Fact.ADDED, Fact.SRAT)),
+        Kind("states of blocks", r".*/memory\d+/(removable|state)", (Fact.CHANGED,)),
+        Kind("zones of blocks", r".*/memory\d+/valid_zones", (Fact.CHANGED, Fact.SRAT)),
+    ),
+    "nodes.txt": (
+        Kind("sets of nodes", r".*/node/(possible|online|has_\w+) = ", (Fact.SRAT, Fact.CPUS, Fact.HMAT, Fact.CEDT)),
+        Kind("nodes", r".*/node\d+/$", (Fact.SRAT, Fact.HMAT, Fact.CEDT)),
+        Kind("processors", r".*/node\d+/cpulist = ", (Fact.CPUS, Fact.SRAT)),
+        Kind("distances", r".*/node\d+/distance = ", (Fact.SLIT, Fact.SRAT)),
+        Kind("nodes of blocks", r".*/node\d+/memory\d+ -> ", (Fact.ADDED, Fact.SRAT)),
+        Kind("performance", r".*/node\d+/(access\d+|memory_side_cache)/", (Fact.HMAT, Fact.SRAT, Fact.CXL)),
+    ),
+    "memory-tiers.txt": (Kind("memory tiers", r"/sys/", (Fact.CHANGED, Fact.HMAT, Fact.SRAT)),),
+    "dax.txt": (
+        Kind(
+            "dax drivers",
+            r"/sys/bus/dax/drivers/\w+/($|dax\d)|.*/driver -> ",
+            (Fact.CHANGED, Fact.HMAT, Fact.CXL),
+            (Fact.CONFIG,),
+        ),
+        Kind(
+            "dax regions",
+            r"/sys/devices/\S*/(hmem(_platform)?\.\d+/($|numa_node = )|dax_region/(align|id|size)( = | ! ))",
+            (Fact.HMAT, Fact.SRAT, Fact.CXL),
+            (Fact.CONFIG,),
+        ),
+        Kind(
+            "capacity of dax regions",
+            r"/sys/devices/\S*/dax_region/(available_size|create|seed)( = | ! )",
+            (Fact.CHANGED, Fact.HMAT, Fact.CXL),
+        ),
+        Kind(
+            "dax devices",
+            r"/sys/bus/dax/devices/dax\d+\.\d+ -> |/sys/devices/\S*/dax\d+\.\d+/($|(align|memmap_on_memory|numa_node"
+            r"|resource|size|state|target_node)( = | -> | ! )|mapping\d+/($|(start|end|page_offset)( = | ! )))",
+            (Fact.CHANGED, Fact.HMAT, Fact.CXL),
+            (Fact.CONFIG,),
+        ),
+    ),
+}
 
 
-def kind_of(message: str) -> Kind | None:
-    """The kind of a message; ``None``: one that is not modelled."""
-    return next((kind for pattern, kind in _patterns() if pattern.match(message)), None)
+@lru_cache
+def _patterns(file: str) -> list[tuple[re.Pattern[str], Kind]]:
+    return [(re.compile(kind.lines), kind) for kind in (FILES[file] if file else KINDS)]
+
+
+def kind_of(text: str, file: str = "") -> Kind | None:
+    """The kind of a message of the log, or of a line of a file (of ``/proc/iomem``: of a name); ``None``: no such."""
+    return next((kind for pattern, kind in _patterns(file) if pattern.match(text)), None)

@@ -9,13 +9,13 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from softreserve.model.log_text import message
-from softreserve.views.verify.facts import Sorted, sorted_by
+from softreserve.views.verify.facts import Fact, sorted_by
 from softreserve.views.verify.kinds import KINDS, OTHERS, Kind, kind_of
 from softreserve.views.verify.matching import Pair, side_by_side, words_of
 from softreserve.views.verify.rows import Difference, Row
 
 if TYPE_CHECKING:
-    from softreserve.model.log_text import LogLine
+    from softreserve.model.observed import Observed
     from softreserve.model.scenario import Scenario
 
 __all__ = ["LOG", "LogComparison", "compare_logs"]
@@ -60,16 +60,17 @@ class _Side(NamedTuple):
     places: list[int]
 
 
-def compare_logs(
-    scenario: Scenario, observed: Sequence[LogLine], predicted: Sequence[str], boot_lines: int
-) -> LogComparison:
+def compare_logs(scenario: Scenario, observed: Observed, predicted: Sequence[str], boot_lines: int) -> LogComparison:
     """Compare, kind by kind. What only we print counts where the log would show it: see :class:`_Coverage`.
+
+    A log that was selected from has all of the kinds that are recorded, and of others those of which it has any.
 
     :param boot_lines: how many of the predicted lines were printed before user space began.
     """
     ours = [text for line in predicted if (text := message(line))]
     late = sum(bool(message(line)) for line in predicted[:boot_lines])
-    said = [line.message for line in observed]
+    said = [line.message for line in observed.log]
+    found = (Fact.CHANGED,) if observed.running else ()
     known = _by_kind(ours)
     kept = _by_kind(said, {words_of(text) for text in known[OTHERS.name].texts})
     matched: dict[str, list[Pair]] = {}
@@ -84,11 +85,17 @@ def compare_logs(
     differences: list[Difference] = []
     for kind in (*KINDS, OTHERS):
         pairs = matched[kind.name]
-        told = [(a, b) for a, b in pairs if a is not None or (b is not None and coverage.tells(b))]
+        whole = kind.recorded or (kind.name in kept and kind is not OTHERS)
+        told = [
+            (a, b)
+            for a, b in pairs
+            if a is not None or (b is not None and (whole if observed.selected else coverage.tells(b)))
+        ]
         wrong = [(a, b) for a, b in told if a is None or b is None or said[a] != ours[b]]
         for a, b in sorted(wrong, key=lambda pair: (pair[0] is None, pair)):
-            sort, why = _sorted(kind, scenario, alone=a is None or b is None)
-            number, theirs_text = (None, None) if a is None else (observed[a].number, said[a])
+            facts = kind.needs + (kind.there if a is None or b is None else ())
+            sort, why = sorted_by(facts, scenario, found)
+            number, theirs_text = (None, None) if a is None else (observed.log[a].number, said[a])
             differences.append(
                 Difference(LOG, kind.name, sort, why, number, theirs_text, None if b is None else ours[b])
             )
@@ -103,10 +110,6 @@ def _note(kind: Kind, untold: int) -> str:
     if untold:
         notes.append(f"{untold} more that the log does not tell of")
     return "; ".join(notes)
-
-
-def _sorted(kind: Kind, scenario: Scenario, *, alone: bool) -> Sorted:
-    return sorted_by(kind.needs + (kind.there if alone else ()), scenario, running=True)
 
 
 def _by_kind(messages: Sequence[str], others: Collection[str] | None = None) -> dict[str, _Side]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from softreserve.views.emit import emit
+from softreserve.views.verify.files import compare_files
 from softreserve.views.verify.log import compare_logs
 from softreserve.views.verify.rows import Difference, Row, Verification
 
@@ -22,8 +23,11 @@ def verify(scenario: Scenario, system: System, observed: Observed) -> Verificati
     differences: list[Difference] = []
     unread = 0
     if observed.log:
-        log = compare_logs(scenario, observed.log, [*emit(system, "log")], system.boot_lines)
+        log = compare_logs(scenario, observed, [*emit(system, "log")], system.boot_lines)
         rows += log.rows
         differences += log.differences
         unread = log.unread
+    files = compare_files(scenario, system, observed)
+    rows += files.rows
+    differences += files.differences
     return Verification(tuple(rows), tuple(differences), unread, tuple(observed.hidden.items()))
