@@ -128,7 +128,7 @@ def test_what_a_profile_says_is_about_behaviours_that_there_are(profile: Profile
     assert profile.options is not None
     if {"x86", "hmem", "arm64", "cxl"} <= set(behaviours()) and profile.has | profile.lacks:
         assert profile.has | profile.lacks <= set(known)
-        release = Release.parse(profile.matches.pattern.replace("\\", ""))
+        release = Release.parse(profile.matches.pattern.replace(r"(\d+)", str(profile.build)).replace("\\", ""))
         assert not [name for name in profile.has if known[name].applies_to(release)], "as its release has it"
         assert not [name for name in profile.lacks if not known[name].applies_to(release)], "as its release lacks it"
 
@@ -202,3 +202,33 @@ def test_the_answer_names_the_profile(command: str, tmp_path: Path, capsys: pyte
     main([*words, "--kernel", "7.9", "--json"])
     kernel = json.loads(capsys.readouterr().out)["kernel"]
     assert (kernel["profile"], kernel["base"], kernel["known"]) == ("mainline", NEWEST, "nearest")
+
+
+@pytest.mark.parametrize(
+    ("release", "kept"),
+    [
+        ("4.18.0-348.el8.x86_64", [160 << 20]),
+        ("4.18.0-553.el8_10.x86_64", [192 << 20]),
+        ("5.14.0-427.el9_4.x86_64", []),
+    ],
+)
+def test_red_hats_kernels_of_8_know_crashkernel_auto(release: str, kept: list[int]) -> None:
+    """2 GiB of RAM are of 1G-4G: 160M, and 192M from 8.8 on."""
+    if X86 not in ARCHES:
+        pytest.skip("needs the x86 plugin: pip install ./plugins/x86")
+    scenario = parse_log(log(release).replace("quiet", "crashkernel=auto"))
+    system = settled(scenario.machine)
+    assert [resource.size for _, resource in system.iomem.walk() if resource.name == "Crash kernel"] == kept
+    said = "Using crashkernel=auto, the size chosen is a best effort estimation."
+    assert (said in system.log.lines) is bool(kept)
+
+
+def test_the_dax_bus_of_rhel_9_4_gives_kmem_its_devices() -> None:
+    """What its source has: drivers match devices by their type, as from 6.3 on; ranges still get devices at boot."""
+    if X86 not in ARCHES:
+        pytest.skip("needs the x86 plugin: pip install ./plugins/x86")
+    described = Scenario(load("example:two-node").machine)
+    for release, taken in [("5.14.0-362.el9_3.x86_64", False), ("5.14.0-427.el9_4.x86_64", True)]:
+        lines = settled(Changes(kernel=release).apply(described, Selection()).machine).iomem.lines()
+        assert any(line.endswith(" : hmem.0") for line in lines), release
+        assert any(line.endswith(" : System RAM (kmem)") for line in lines) is taken, release

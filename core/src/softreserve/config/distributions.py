@@ -33,14 +33,18 @@ def _profile(table: Mapping[str, Any], like: Profile | None, sets: Mapping[str, 
     for where, parts in table.get("options", {}).items():
         arch = "" if where == "all" else where
         options[arch] = {**options.get(arch, {}), **_joined(parts, sets)}
-    has, lacks = frozenset(table.get("has", ())), frozenset(table.get("lacks", ()))
+    has, lacks = set(table.get("has", ())), set(table.get("lacks", ()))
+    if like is not None:
+        gone = {*table.get("no_longer", ()), *has, *lacks}
+        has |= like.has - gone
+        lacks |= like.lacks - gone
     return Profile(
         table["name"],
         table.get("matches") or (like.matches.pattern if like is not None else ""),
         build=table.get("build", 0),
         options=options,
-        has=has | ((like.has if like is not None else frozenset()) - lacks),
-        lacks=lacks | ((like.lacks if like is not None else frozenset()) - has),
+        has=has,
+        lacks=lacks,
         evidence=table["evidence"],
     )
 

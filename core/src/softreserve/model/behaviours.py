@@ -15,13 +15,25 @@ MEMPARSE_SATURATES: Final = Behaviour(
 KSTRTOBOOL_KNOWS_ENABLED: Final = Behaviour(
     "kstrtobool-knows-enabled",
     "words that begin with e or d are booleans, as those that begin with y or n, in files and parameters",
-    since=Boundary("6.17", "", "source read 6.12.117", "source read 7.2.13", after="6.12"),
+    since=Boundary(
+        "6.17",
+        "",
+        "source read 6.12.117; source read 6.14",
+        "source read 7.2.13",
+        after="6.14",
+    ),
 )
 
 LONG_COMMAND_LINE_WRAPS: Final = Behaviour(
     "long-command-line-wraps",
     "a command line of more than a thousand characters takes several lines of the log",
-    since=Boundary("7.0", "", "source read 6.12.117", "source read 7.2.13", after="6.18"),
+    since=Boundary(
+        "6.19",
+        "",
+        "source read 6.12.117",
+        "source read 7.2.13; source read 6.19",
+        after="6.18",
+    ),
 )
 
 EFI_SOFT_RESERVE: Final = Behaviour(
@@ -30,7 +42,7 @@ EFI_SOFT_RESERVE: Final = Behaviour(
     since=Boundary(
         "5.5",
         "efi: Common enable/disable infrastructure for EFI soft reservation",
-        "from history",
+        "source read 5.4.1",
         "captured x86-6.1-two-node-hmat",
     ),
     options=("EFI_SOFT_RESERVE",),
@@ -42,20 +54,25 @@ EFI_UNACCEPTED_MEMORY: Final = Behaviour(
     since=Boundary(
         "6.5",
         "efi/libstub: Implement support for unaccepted memory",
-        "vectors efi-md-format 6.1",
-        "vectors efi-md-format 6.12",
+        "vectors efi-md-format 6.1; source read 6.4",
+        "vectors efi-md-format 6.12; source read 6.8.1",
     ),
 )
 
 EFI_SOFT_RESERVED_NOMAP: Final = Behaviour(
     "efi-soft-reserved-nomap",
     "specific purpose memory is in memblock as memory that cannot be mapped; later it is not in memblock at all",
-    since=Boundary("5.5", "", "from history", "from history"),
+    since=Boundary(
+        "5.5",
+        "",
+        "source read 5.4.1",
+        "source read 5.10.7",
+    ),
     until=Boundary(
         "6.8",
         "efi: Don't add memblocks for soft-reserved memory",
-        "from history",
-        "captured arm64-6.1-two-node-hmat; vectors arm64-boot 6.1",
+        "source read 6.4",
+        "captured arm64-6.1-two-node-hmat; vectors arm64-boot 6.1; source read 6.8.1",
     ),
     dropped=("6.1",),
 )
@@ -63,12 +80,17 @@ EFI_SOFT_RESERVED_NOMAP: Final = Behaviour(
 EFI_SOFT_RESERVED_SIZE_IS_INT: Final = Behaviour(
     "efi-soft-reserved-size-is-int",
     "the size of a Soft Reserved resource passes through 32 bits: multiples of 4 GiB get no line",
-    since=Boundary("5.5", "", "from history", "from history"),
+    since=Boundary(
+        "5.5",
+        "",
+        "source read 5.4.1",
+        "source read 5.10.7",
+    ),
     until=Boundary(
         "6.8",
         "efi: runtime: Fix potential overflow of soft-reserved region size",
-        "from history",
-        "captured arm64-6.1-two-node-hmat; vectors arm64-boot 6.1",
+        "source read 6.4",
+        "captured arm64-6.1-two-node-hmat; vectors arm64-boot 6.1; source read 6.8.1",
     ),
     dropped=("6.1",),
 )
@@ -77,7 +99,10 @@ EFI_STUB_ALIGNS_AFTER_RNG: Final = Behaviour(
     "efi-stub-aligns-after-rng",
     "the stub falls back to an alignment of 2 MiB where the firmware has no random numbers too",
     since=Boundary(
-        "6.6", "efi: libstub: Move the KASLR code to a separate file", "source read 6.1.192", "source read 6.12.117"
+        "6.6",
+        "efi: libstub: Move the KASLR code to a separate file",
+        "source read 6.1.192; source read 6.4",
+        "source read 6.12.117; source read 6.8.1",
     ),
 )
 
@@ -87,8 +112,8 @@ EFI_CRYPTO_COLUMN: Final = Behaviour(
     since=Boundary(
         "5.10",
         "efi: Add definition of EFI_MEMORY_CPU_CRYPTO and ability to report it",
-        "from history",
-        "captured x86-6.1-fake-one; vectors efi-md-format 6.1",
+        "source read 5.4.1",
+        "captured x86-6.1-fake-one; vectors efi-md-format 6.1; source read 5.10.7",
     ),
 )
 
@@ -98,8 +123,8 @@ EFI_HOT_PLUGGABLE: Final = Behaviour(
     since=Boundary(
         "6.14",
         "efi: Avoid cold plugged memory for placing the kernel",
-        "from history",
-        "captured x86-6.1-fake-one; vectors efi-md-format 6.1",
+        "source read 6.8.1",
+        "captured x86-6.1-fake-one; vectors efi-md-format 6.1; source read 6.14",
     ),
     backported=("6.1", "6.12"),
 )
@@ -107,7 +132,13 @@ EFI_HOT_PLUGGABLE: Final = Behaviour(
 EFI_RANDOM_ALLOC_REPORTS_FAILURE: Final = Behaviour(
     "efi-random-alloc-reports-failure",
     "efi_random_alloc() without any slot gives EFI_OUT_OF_RESOURCES; before, success without an address",
-    since=Boundary("6.12", "", "vectors kaslr-efistub 6.1", "vectors kaslr-efistub 6.12", after="6.1"),
+    since=Boundary(
+        "6.4",
+        "",
+        "vectors kaslr-efistub 6.1",
+        "vectors kaslr-efistub 6.12; source read 6.4",
+        after="6.1",
+    ),
 )
 
 MEMBLOCK_MERGE_LOCAL: Final = Behaviour(
@@ -116,8 +147,8 @@ MEMBLOCK_MERGE_LOCAL: Final = Behaviour(
     since=Boundary(
         "6.3",
         "memblock: Avoid useless checks in memblock_merge_regions()",
-        "source read 6.1.192",
-        "source read 6.12.117",
+        "source read 6.1.192; source read 6.0",
+        "source read 6.12.117; source read 6.4",
     ),
 )
 
@@ -125,7 +156,11 @@ MEMBLOCK_EMPTY_WITHOUT_DUMMY: Final = Behaviour(
     "memblock-empty-without-dummy",
     "an empty list has no entries; before, memblock=debug showed one dummy entry of size 0",
     since=Boundary(
-        "6.12", "mm/memblock: remove empty dummy entry", "vectors memblock 6.1", "vectors memblock 6.12", after="6.1"
+        "6.12",
+        "mm/memblock: remove empty dummy entry",
+        "vectors memblock 6.1; source read 6.8.1",
+        "vectors memblock 6.12",
+        after="6.8",
     ),
 )
 
@@ -133,11 +168,11 @@ MEMBLOCK_PANICS_WHEN_FULL: Final = Behaviour(
     "memblock-panics-when-full",
     "a full array that must not grow yet is a panic; before, the call failed silently",
     since=Boundary(
-        "6.12",
+        "6.8",
         "memblock: report failures when memblock_can_resize is not set",
-        "source read 6.1.192",
-        "source read 6.12.117",
-        after="6.1",
+        "source read 6.1.192; source read 6.4",
+        "source read 6.12.117; source read 6.8.1",
+        after="6.4",
     ),
 )
 
@@ -148,8 +183,8 @@ MEMBLOCK_MARKS_KERNEL: Final = Behaviour(
     since=Boundary(
         "6.16",
         "memblock: add MEMBLOCK_RSRV_KERN flag",
-        "vectors memblock 6.12",
-        "vectors memblock 7.3",
+        "vectors memblock 6.12; source read 6.14",
+        "vectors memblock 7.3; source read 6.19",
     ),
 )
 
@@ -159,7 +194,7 @@ NUMA_MEMBLKS_GENERIC: Final = Behaviour(
     since=Boundary(
         "6.12",
         "mm: introduce numa_memblks",
-        "captured arm64-6.1-two-node-hmat; vectors numa-x86 6.1",
+        "captured arm64-6.1-two-node-hmat; vectors numa-x86 6.1; source read 6.8.1",
         "captured arm64-6.12-trace-3; vectors numa-x86 6.12",
     ),
 )
@@ -170,8 +205,8 @@ NUMA_KEEPS_RESERVED_BLOCKS: Final = Behaviour(
     since=Boundary(
         "5.8",
         "x86/NUMA: Provide a range-to-target_node lookup facility",
-        "from history",
-        "captured x86-6.1-hmat-broken; vectors numa-x86 6.1",
+        "source read 5.4.1",
+        "captured x86-6.1-hmat-broken; vectors numa-x86 6.1; source read 5.10.7",
     ),
 )
 
@@ -181,9 +216,9 @@ SORT_TAKES_PAIRS: Final = Behaviour(
     since=Boundary(
         "6.12",
         "lib/sort: optimize heapsort with double-pop variation",
-        "vectors heap-sort 6.1",
+        "vectors heap-sort 6.1; source read 6.8.1",
         "vectors heap-sort 6.12",
-        after="6.1",
+        after="6.8",
     ),
 )
 
@@ -191,14 +226,22 @@ ACPI_WALK_IN_FW_TABLE: Final = Behaviour(
     "acpi-walk-in-fw-table",
     "a walk over subtables ends at the first handler that fails; its messages have no `ACPI: ` prefix",
     since=Boundary(
-        "6.7", "ACPI: Move common tables helper functions to common lib", "vectors hmat 6.1", "vectors hmat 6.12"
+        "6.7",
+        "ACPI: Move common tables helper functions to common lib",
+        "vectors hmat 6.1; source read 6.4",
+        "vectors hmat 6.12; source read 6.8.1",
     ),
 )
 
 ACPI_GENERIC_INITIATORS: Final = Behaviour(
     "acpi-generic-initiators",
     "SRAT generic initiators make nodes",
-    since=Boundary("5.10", "ACPI: Support Generic Initiator only domains", "from history", "source read 6.1.192"),
+    since=Boundary(
+        "5.10",
+        "ACPI: Support Generic Initiator only domains",
+        "source read 5.4.1",
+        "source read 6.1.192; source read 5.10.7",
+    ),
 )
 
 ACPI_RINTC_AFFINITY: Final = Behaviour(
@@ -207,7 +250,7 @@ ACPI_RINTC_AFFINITY: Final = Behaviour(
     since=Boundary(
         "6.11",
         "ACPI: NUMA: Add handler for SRAT RINTC affinity structure",
-        "source read 6.1.192",
+        "source read 6.1.192; source read 6.8.1",
         "source read 6.12.117",
     ),
 )
@@ -219,9 +262,9 @@ CXL_WINDOW_BOUNDS_BLOCK_SIZE: Final = Behaviour(
     since=Boundary(
         "6.15",
         "acpi,srat: give memory block size advice based on CFMWS alignment",
-        "captured x86-6.12-cxl-far-window",
-        "captured x86-6.18-cxl-far-window",
-        after="6.12",
+        "captured x86-6.12-cxl-far-window; source read 6.14",
+        "captured x86-6.18-cxl-far-window; source read 6.19",
+        after="6.14",
     ),
 )
 
@@ -232,9 +275,9 @@ CXL_WINDOW_BLOCKS_RESERVED: Final = Behaviour(
     since=Boundary(
         "6.16",
         "mm: numa_memblks: introduce numa_add_reserved_memblk",
-        "captured x86-6.12-cxl-odd-windows",
-        "captured x86-6.18-cxl-odd-windows",
-        after="6.12",
+        "captured x86-6.12-cxl-odd-windows; source read 6.14",
+        "captured x86-6.18-cxl-odd-windows; source read 6.19",
+        after="6.14",
     ),
 )
 
@@ -244,9 +287,9 @@ CXL_WINDOWS_NEED_CXL_ACPI: Final = Behaviour(
     since=Boundary(
         "7.1",
         "ACPI: NUMA: Only parse CFMWS at boot when CXL_ACPI is on",
-        "source read 6.12.117",
+        "source read 6.12.117; source read 6.19",
         "source read 7.3.4",
-        after="6.12",
+        after="6.19",
     ),
 )
 
@@ -280,28 +323,50 @@ ACPI_CXL_WINDOW_NODES: Final = Behaviour(
     "acpi-cxl-window-nodes",
     "CXL memory windows that the SRAT does not cover become nodes",
     since=Boundary(
-        "5.17", "ACPI: NUMA: Add a node and memblk for each CFMWS not in SRAT", "from history", "source read 6.1.192"
+        "5.17",
+        "ACPI: NUMA: Add a node and memblk for each CFMWS not in SRAT",
+        "source read 5.15.100",
+        "source read 6.1.192; source read 6.0",
     ),
 )
 
 OFFLINE_NODES_ANNOUNCED_MEMORYLESS: Final = Behaviour(
     "offline-nodes-announced-memoryless",
     "nodes that are possible but offline are announced with a line of their own when they are laid out",
-    since=Boundary("5.18", "", "from history", "captured x86-6.1-two-node-hmat"),
-    until=Boundary("6.5", "", "captured x86-6.1-two-node-hmat", "captured x86-6.12-two-node-hmat"),
+    since=Boundary(
+        "5.18",
+        "",
+        "source read 5.15.100",
+        "captured x86-6.1-two-node-hmat; source read 6.0",
+    ),
+    until=Boundary(
+        "6.5",
+        "",
+        "captured x86-6.1-two-node-hmat; source read 6.4",
+        "captured x86-6.12-two-node-hmat; source read 6.8.1",
+    ),
 )
 
 MIRROR_NEEDS_MIRRORED_MEMORY: Final = Behaviour(
     "mirror-needs-mirrored-memory",
     "kernelcore=mirror is ignored without mirrored memory, or in a crash kernel",
-    since=Boundary("6.4", "", "source read 6.1.192", "source read 6.12.117"),
+    since=Boundary(
+        "6.8",
+        "",
+        "source read 6.1.192; source read 6.4",
+        "source read 6.12.117; source read 6.8.1",
+        after="6.4",
+    ),
 )
 
 FALLBACK_ORDER_PRINTED: Final = Behaviour(
     "fallback-order-printed",
     "the fallback order of every node is printed when zone lists are built",
     since=Boundary(
-        "5.16", "mm/page_alloc: print node fallback order", "from history", "captured arm64-6.1-two-node-hmat"
+        "5.16",
+        "mm/page_alloc: print node fallback order",
+        "source read 5.15.100",
+        "captured arm64-6.1-two-node-hmat; source read 6.0",
     ),
 )
 
@@ -311,8 +376,8 @@ FALLBACK_SKIPS_MEMORYLESS_NODE: Final = Behaviour(
     since=Boundary(
         "6.7",
         "mm/page_alloc: skip memoryless nodes entirely",
-        "captured arm64-6.1-two-node-hmat",
-        "captured arm64-6.12-two-node-hmat",
+        "captured arm64-6.1-two-node-hmat; source read 6.4",
+        "captured arm64-6.12-two-node-hmat; source read 6.8.1",
     ),
 )
 
@@ -322,7 +387,7 @@ MEMMAP_NOT_MANAGED_AT_BOOT: Final = Behaviour(
     until=Boundary(
         "6.10",
         "mm/mm_init.c: remove the useless dma_reserve",
-        "source read 6.1.192",
+        "source read 6.1.192; source read 6.8.1",
         "source read 6.12.117",
     ),
 )
@@ -361,20 +426,36 @@ PFN_VALID_IS_MAPPED: Final = Behaviour(
 NODE_STATE_CLEARED_BEFORE_ZONELISTS: Final = Behaviour(
     "node-state-cleared-before-zonelists",
     "a node that lost its last memory is memoryless before the zone lists are built again",
-    since=Boundary("6.9", "", "source read 6.1.192", "source read 6.12.117"),
+    since=Boundary(
+        "6.8",
+        "",
+        "source read 6.1.192; source read 6.4",
+        "source read 6.12.117; source read 6.8.1",
+        after="6.4",
+    ),
 )
 
 MHP_ONLINE_TYPES_BY_CONFIG: Final = Behaviour(
     "mhp-online-types-by-config",
     "CONFIG_MHP_DEFAULT_ONLINE_TYPE_* chooses among four auto-online policies",
-    since=Boundary("6.14", "", "source read 6.1.192", "captured arm64-6.12-trace-3"),
+    since=Boundary(
+        "6.14",
+        "",
+        "source read 6.1.192; source read 6.8.1",
+        "captured arm64-6.12-trace-3; source read 6.14",
+    ),
     backported=("6.12.117",),
 )
 
 MEMMAP_ON_MEMORY_PER_BLOCK: Final = Behaviour(
     "memmap-on-memory-per-block",
     "the memory map can be put on each hot-added block; asking for it where it cannot be is no error",
-    since=Boundary("6.7", "", "source read 6.1.192", "source read 6.12.117"),
+    since=Boundary(
+        "6.7",
+        "",
+        "source read 6.1.192; source read 6.4",
+        "source read 6.12.117; source read 6.8.1",
+    ),
 )
 
 BIND_REPORTS_PROBE_ERRORS: Final = Behaviour(
@@ -383,15 +464,21 @@ BIND_REPORTS_PROBE_ERRORS: Final = Behaviour(
     since=Boundary(
         "5.14",
         "driver core: Flow the return code from ->probe() through to sysfs bind",
-        "from history",
-        "captured x86-6.1-trace-2",
+        "source read 5.10.7",
+        "captured x86-6.1-trace-2; source read 5.15.100",
     ),
 )
 
 PROBE_FAILURE_AS_DEVICE_MESSAGE: Final = Behaviour(
     "probe-failure-as-device-message",
     "a failed probe is printed as `DRIVER DEVICE: probe with driver DRIVER failed`; before, `DRIVER: probe of ..`",
-    since=Boundary("6.12", "", "captured x86-6.1-trace-2", "captured x86-6.12-trace-1", after="6.1"),
+    since=Boundary(
+        "6.12",
+        "",
+        "captured x86-6.1-trace-2; source read 6.8.1",
+        "captured x86-6.12-trace-1",
+        after="6.8",
+    ),
 )
 
 CMA_REWORKED: Final = Behaviour(
@@ -401,22 +488,28 @@ CMA_REWORKED: Final = Behaviour(
     since=Boundary(
         "6.15",
         "mm, cma: support multiple contiguous ranges, if requested",
-        "source read 6.12.117",
-        "source read 7.2.13",
-        after="6.12",
+        "source read 6.12.117; source read 6.14",
+        "source read 7.2.13; source read 6.19",
+        after="6.14",
     ),
 )
 
 CMA_NAMES_NODE: Final = Behaviour(
     "cma-names-node",
     "the log says on which node an area of contiguous memory was asked for",
-    since=Boundary("6.12", "", "source read 6.1.192", "source read 6.12.117", after="6.1"),
+    since=Boundary(
+        "6.8",
+        "",
+        "source read 6.1.192; source read 6.4",
+        "source read 6.12.117; source read 6.8.1",
+        after="6.4",
+    ),
     until=Boundary(
         "6.15",
         "mm, cma: support multiple contiguous ranges, if requested",
-        "source read 6.12.117",
-        "source read 7.2.13",
-        after="6.12",
+        "source read 6.12.117; source read 6.14",
+        "source read 7.2.13; source read 6.19",
+        after="6.14",
     ),
 )
 
@@ -426,9 +519,9 @@ CRASHKERNEL_GENERIC: Final = Behaviour(
     since=Boundary(
         "6.7",
         "crash_core: add generic function to do reservation",
-        "source read 6.1.192",
-        "source read 6.12.117",
-        after="6.1",
+        "source read 6.1.192; source read 6.4",
+        "source read 6.12.117; source read 6.8.1",
+        after="6.4",
     ),
 )
 
@@ -438,9 +531,9 @@ CRASHKERNEL_CMA: Final = Behaviour(
     since=Boundary(
         "6.17",
         'Add a new optional ",cma" suffix to the crashkernel= command line option',
-        "source read 6.12.117",
-        "source read 7.2.13",
-        after="6.12",
+        "source read 6.12.117; source read 6.14",
+        "source read 7.2.13; source read 6.19",
+        after="6.14",
     ),
 )
 
@@ -450,9 +543,9 @@ KEXEC_FILE_PREFERS_CMA: Final = Behaviour(
     since=Boundary(
         "6.17",
         "kexec: enable CMA based contiguous allocation",
-        "source read 6.12.117",
-        "source read 7.2.13",
-        after="6.12",
+        "source read 6.12.117; source read 6.14",
+        "source read 7.2.13; source read 6.19",
+        after="6.14",
     ),
 )
 
@@ -463,7 +556,7 @@ KEXEC_SYSFS_DIRECTORY: Final = Behaviour(
         "6.19",
         "kexec: move sysfs entries to /sys/kernel/kexec",
         "source read 6.12.117",
-        "source read 7.2.13",
+        "source read 7.2.13; source read 6.19",
         after="6.18",
     ),
 )
@@ -471,7 +564,13 @@ KEXEC_SYSFS_DIRECTORY: Final = Behaviour(
 KEXEC_CRASH_SIZE_COUNTS_LOW: Final = Behaviour(
     "kexec-crash-size-counts-low",
     "kexec_crash_size counts, and gives back, the low memory of a crash kernel that lies high too",
-    since=Boundary("6.5", "", "source read 6.1.192", "source read 6.12.117", after="6.1"),
+    since=Boundary(
+        "6.5",
+        "",
+        "source read 6.1.192; source read 6.4",
+        "source read 6.12.117; source read 6.8.1",
+        after="6.4",
+    ),
 )
 
 KEXEC_FILE_SKIPS_DRIVER_MANAGED: Final = Behaviour(
@@ -480,8 +579,8 @@ KEXEC_FILE_SKIPS_DRIVER_MANAGED: Final = Behaviour(
     since=Boundary(
         "5.8",
         "kexec_file: don't place kexec images on IORESOURCE_MEM_DRIVER_MANAGED",
-        "from history",
-        "source read 6.1.192",
+        "source read 5.4.1",
+        "source read 6.1.192; source read 5.10.7",
     ),
 )
 
@@ -491,8 +590,8 @@ KEXEC_FILE_WALKS_TOP_DOWN: Final = Behaviour(
     since=Boundary(
         "6.8",
         "kexec_file: load kernel at top of system RAM if required",
-        "vectors kexec-holes 6.1",
-        "vectors kexec-holes 6.12",
+        "vectors kexec-holes 6.1; source read 6.4",
+        "vectors kexec-holes 6.12; source read 6.8.1",
     ),
 )
 
@@ -502,8 +601,8 @@ KEXEC_FILE_EXACT_TOP: Final = Behaviour(
     since=Boundary(
         "6.8",
         "kexec: modify the meaning of the end parameter in kimage_is_destination_range()",
-        "vectors kexec-holes 6.1",
-        "vectors kexec-holes 6.12",
+        "vectors kexec-holes 6.1; source read 6.4",
+        "vectors kexec-holes 6.12; source read 6.8.1",
     ),
 )
 
@@ -514,7 +613,7 @@ SOFT_RESERVED_IN_OWN_TREE: Final = Behaviour(
     since=Boundary(
         "7.0",
         "dax/hmem, e820, resource: Defer Soft Reserved insertion until hmem is ready",
-        "captured x86-6.18-two-node-hmat",
+        "captured x86-6.18-two-node-hmat; source read 6.19",
         "captured arm64-7.3-two-node-hmat; captured x86-7.3-two-node-hmat",
     ),
 )
@@ -536,16 +635,21 @@ NUMA_DISTANCE_LINE: Final = Behaviour(
     until=Boundary(
         "6.17",
         "mm/numa_memblks: Use pr_debug instead of printk(KERN_DEBUG)",
-        "captured x86-6.12-life",
-        "captured x86-6.17-life",
-        after="6.12",
+        "captured x86-6.12-life; source read 6.14",
+        "captured x86-6.17-life; source read 6.19",
+        after="6.14",
     ),
 )
 
 IOMEM_DEPTH_8: Final = Behaviour(
     "iomem-depth-8",
     "/proc/iomem is indented up to eight levels; before, five",
-    since=Boundary("7.0", "resource: Increase MAX_IORES_LEVEL to 8", "source read 6.12.117", "source read 7.3.4"),
+    since=Boundary(
+        "7.0",
+        "resource: Increase MAX_IORES_LEVEL to 8",
+        "source read 6.12.117; source read 6.19",
+        "source read 7.3.4",
+    ),
 )
 
 SPLIT_RESOURCE_HANDS_OVER_CHILDREN: Final = Behaviour(
@@ -563,7 +667,7 @@ NODE_THREADS_ON_THEIR_NODE: Final = Behaviour(
         "6.14",
         "mm: Create/affine kswapd to its preferred node",
         "captured with programs x86-6.12-life",
-        "captured x86-7.3-state-and-blocks",
+        "captured x86-7.3-state-and-blocks; source read 6.14",
     ),
 )
 
@@ -573,9 +677,9 @@ NODE_RECLAIM_FILE: Final = Behaviour(
     since=Boundary(
         "6.17",
         "mm: introduce per-node proactive reclaim interface",
-        "source read 6.12.117",
-        "source read 7.3.4",
-        after="6.12",
+        "source read 6.12.117; source read 6.14",
+        "source read 7.3.4; source read 6.19",
+        after="6.14",
     ),
 )
 
@@ -597,7 +701,7 @@ WEIGHTED_INTERLEAVE: Final = Behaviour(
     since=Boundary(
         "6.9",
         "mm/mempolicy: implement the sysfs-based weighted_interleave interface",
-        "source read 6.1.192",
+        "source read 6.1.192; source read 6.8.1",
         "source read 6.12.117",
     ),
 )
@@ -608,9 +712,9 @@ WEIGHTED_INTERLEAVE_AUTO: Final = Behaviour(
     since=Boundary(
         "6.16",
         "mm/mempolicy: Weighted Interleave Auto-tuning",
-        "source read 6.12.117",
-        "source read 7.2.13",
-        after="6.12",
+        "source read 6.12.117; source read 6.14",
+        "source read 7.2.13; source read 6.19",
+        after="6.14",
     ),
 )
 
@@ -632,9 +736,9 @@ CACHE_ADDRESS_MODE: Final = Behaviour(
     since=Boundary(
         "6.15",
         "acpi: numa: Add support to enumerate and store extended linear address mode",
-        "captured x86-6.12-three-nodes-cache",
-        "captured arm64-6.18-hmat-caches",
-        after="6.12",
+        "captured x86-6.12-three-nodes-cache; source read 6.14",
+        "captured arm64-6.18-hmat-caches; source read 6.19",
+        after="6.14",
     ),
 )
 
@@ -662,7 +766,7 @@ PWM_CHARACTER_DEVICES: Final = Behaviour(
     since=Boundary(
         "6.17",
         "pwm: Add support for pwmchip devices for faster and easier userspace access",
-        "source read 6.12.117",
-        "source read 7.3.4",
+        "source read 6.12.117; source read 6.14",
+        "source read 7.3.4; source read 6.19",
     ),
 )

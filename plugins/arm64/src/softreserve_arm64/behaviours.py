@@ -10,7 +10,10 @@ ARM64_SMALL_SECTIONS: Final = Behaviour(
     "arm64-small-sections",
     "sections and memory blocks of 128 MiB (64K pages: 512 MiB); before, 1 GiB",
     since=Boundary(
-        "5.12", "arm64/sparsemem: reduce SECTION_SIZE_BITS", "from history", "captured arm64-6.1-two-node-hmat"
+        "5.12",
+        "arm64/sparsemem: reduce SECTION_SIZE_BITS",
+        "source read 5.10.7",
+        "captured arm64-6.1-two-node-hmat; source read 5.15.100",
     ),
 )
 
@@ -20,35 +23,45 @@ ARM64_HEAD_IS_NOT_CODE: Final = Behaviour(
     since=Boundary(
         "5.11",
         "arm64: omit [_text, _stext) from permanent kernel mapping",
-        "from history",
-        "source read 6.1.192",
+        "source read 5.10.7",
+        "source read 6.1.192; source read 5.15.100",
     ),
     until=Boundary(
-        "6.12",
+        "6.18",
         "",
-        "source read 6.1.192",
-        "source read 6.12.117",
-        after="6.1",
+        "source read 6.1.192; source read 6.14",
+        "source read 6.12.117; source read 6.19",
+        after="6.14",
     ),
+    dropped=("6.12.107",),
 )
 
 ARM64_ZONE_DMA_BY_ADDRESS: Final = Behaviour(
     "arm64-zone-dma-by-address",
     "the end of zone DMA is an address, and 4 GiB where DRAM starts below; before, a number of address bits",
     since=Boundary(
-        "6.12", "arm64: support DMA zone above 4GB", "source read 6.1.192", "source read 6.12.117", after="6.1"
+        "6.12",
+        "arm64: support DMA zone above 4GB",
+        "source read 6.1.192; source read 6.8.1",
+        "source read 6.12.117",
+        after="6.8",
     ),
 )
 
 ARM64_ZONE_DMA_OF_1_GIB: Final = Behaviour(
     "arm64-zone-dma-of-1-gib",
     "zone DMA is the first GiB from where DRAM starts, for the sake of one board",
-    since=Boundary("5.5", "", "from history", "from history"),
+    since=Boundary(
+        "5.5",
+        "",
+        "source read 5.4.1",
+        "source read 5.10.7",
+    ),
     until=Boundary(
         "5.11",
         "arm64: mm: Set ZONE_DMA size based on early IORT scan",
-        "from history",
-        "captured arm64-6.1-two-node-hmat",
+        "source read 5.10.7",
+        "captured arm64-6.1-two-node-hmat; source read 5.15.100",
     ),
 )
 
@@ -56,7 +69,10 @@ ARM64_WIDE_MEMBLOCK_TABLE: Final = Behaviour(
     "arm64-wide-memblock-table",
     "the table of memory regions has room for 1024 of them before it must grow; before, for 128",
     since=Boundary(
-        "6.0", "memblock,arm64: expand the static memblock memory table", "from history", "source read 6.1.192"
+        "6.0",
+        "memblock,arm64: expand the static memblock memory table",
+        "source read 5.15.100",
+        "source read 6.1.192; source read 6.0",
     ),
 )
 
@@ -72,7 +88,7 @@ ARM64_LPA2: Final = Behaviour(
     since=Boundary(
         "6.9",
         "arm64: Enable 52-bit virtual addressing for 4k and 16k granule configs",
-        "source read 6.1.192",
+        "source read 6.1.192; source read 6.8.1",
         "source read 6.12.117",
     ),
 )
@@ -83,7 +99,7 @@ ARM64_GICC_ONLINE_CAPABLE: Final = Behaviour(
     since=Boundary(
         "6.11",
         "irqchip/gic-v3: Add support for ACPI's disabled but 'online capable' CPUs",
-        "source read 6.1.192",
+        "source read 6.1.192; source read 6.8.1",
         "source read 6.12.117",
     ),
 )

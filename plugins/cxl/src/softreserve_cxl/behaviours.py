@@ -12,8 +12,8 @@ CXL_ACPI_EARLY: Final = Behaviour(
     since=Boundary(
         "6.3",
         "cxl/dax: Create dax devices for CXL RAM regions",
-        "source read 6.1.192",
-        "source read 6.12.117",
+        "source read 6.1.192; source read 6.0",
+        "source read 6.12.117; source read 6.4",
     ),
 )
 
@@ -23,8 +23,8 @@ CXL_ACPI_TOLERATES_BAD_WINDOWS: Final = Behaviour(
     since=Boundary(
         "6.7",
         "cxl/acpi: Return 'rc' instead of '0' in cxl_parse_cfmws()",
-        "source read 6.1.192",
-        "source read 6.12.117",
+        "source read 6.1.192; source read 6.4",
+        "source read 6.12.117; source read 6.8.1",
     ),
 )
 
@@ -32,14 +32,22 @@ CXL_XOR_INTERLEAVE: Final = Behaviour(
     "cxl-xor-interleave",
     "CXL windows with XOR interleave arithmetic are known",
     since=Boundary(
-        "6.2", "cxl/acpi: Support CXL XOR Interleave Math (CXIMS)", "source read 6.1.192", "source read 6.12.117"
+        "6.2",
+        "cxl/acpi: Support CXL XOR Interleave Math (CXIMS)",
+        "source read 6.1.192; source read 6.0",
+        "source read 6.12.117; source read 6.4",
     ),
 )
 
 CXL_ACPI_WINDOWS: Final = Behaviour(
     "cxl-acpi-windows",
     "cxl_acpi puts CXL windows (CEDT) into /proc/iomem",
-    since=Boundary("6.0", "cxl/acpi: Track CXL resources in iomem_resource", "from history", "source read 6.1.192"),
+    since=Boundary(
+        "6.0",
+        "cxl/acpi: Track CXL resources in iomem_resource",
+        "source read 5.15.100",
+        "source read 6.1.192; source read 6.0",
+    ),
 )
 
 CXL_RAM_REGIONS: Final = Behaviour(
@@ -49,8 +57,8 @@ CXL_RAM_REGIONS: Final = Behaviour(
     since=Boundary(
         "6.3",
         "cxl/region: Add volatile region creation support",
-        "source read 6.1.192",
-        "captured with programs x86-6.12-cxl-region",
+        "source read 6.1.192; source read 6.0",
+        "captured with programs x86-6.12-cxl-region; source read 6.4",
     ),
 )
 
@@ -61,9 +69,9 @@ CXL_DPA_PARTITIONS: Final = Behaviour(
     since=Boundary(
         "6.15",
         "cxl: Introduce 'struct cxl_dpa_partition' and 'struct cxl_range_info'",
-        "source read 6.12.117",
-        "source read 7.3.4",
-        after="6.12",
+        "source read 6.12.117; source read 6.14",
+        "source read 7.3.4; source read 6.19",
+        after="6.14",
     ),
 )
 
@@ -74,9 +82,9 @@ CXL_DPORTS_WITH_ENDPOINTS: Final = Behaviour(
     since=Boundary(
         "6.18",
         "cxl: Defer dport allocation for switch ports",
-        "source read 6.12.117",
-        "source read 7.3.4",
-        after="6.12",
+        "source read 6.12.117; source read 6.14",
+        "source read 7.3.4; source read 6.19",
+        after="6.14",
     ),
 )
 

@@ -10,7 +10,10 @@ KMEM_DRIVER_MANAGED: Final = Behaviour(
     "kmem-driver-managed",
     "memory that kmem adds is `System RAM (kmem)` and not in the firmware map",
     since=Boundary(
-        "5.8", "device-dax: Add memory via add_memory_driver_managed()", "from history", "captured x86-6.1-trace-2"
+        "5.8",
+        "device-dax: Add memory via add_memory_driver_managed()",
+        "source read 5.4.1",
+        "captured x86-6.1-trace-2; source read 5.10.7",
     ),
 )
 
@@ -18,7 +21,10 @@ MEMORY_TIERS: Final = Behaviour(
     "memory-tiers",
     "nodes are grouped into memory tiers by abstract distance",
     since=Boundary(
-        "6.1", "mm/demotion: add support for explicit memory tiers", "from history", "captured arm64-6.1-two-node-hmat"
+        "6.1",
+        "mm/demotion: add support for explicit memory tiers",
+        "source read 6.0",
+        "captured arm64-6.1-two-node-hmat",
     ),
 )
 
@@ -28,7 +34,7 @@ MEMORY_TIERS_LATE: Final = Behaviour(
     since=Boundary(
         "6.11",
         "memory tier: consolidate the initialization of memory tiers",
-        "source read 6.1.192",
+        "source read 6.1.192; source read 6.8.1",
         "captured arm64-6.12-trace-3",
     ),
 )
@@ -36,7 +42,13 @@ MEMORY_TIERS_LATE: Final = Behaviour(
 DEMOTION_TARGETS_PRINTED: Final = Behaviour(
     "demotion-targets-printed",
     "demotion targets are printed whenever they are worked out",
-    since=Boundary("6.7", "", "source read 6.1.192", "captured arm64-6.12-trace-3"),
+    since=Boundary(
+        "6.9",
+        "mm/demotion: print demotion targets",
+        "source read 6.1.192; source read 6.8.1",
+        "captured arm64-6.12-trace-3",
+        after="6.8",
+    ),
 )
 
 KMEM_ASKS_FOR_ABSTRACT_DISTANCE: Final = Behaviour(
@@ -45,8 +57,8 @@ KMEM_ASKS_FOR_ABSTRACT_DISTANCE: Final = Behaviour(
     since=Boundary(
         "6.7",
         "dax, kmem: calculate abstract distance with general interface",
-        "source read 6.1.192",
-        "source read 6.12.117",
+        "source read 6.1.192; source read 6.4",
+        "source read 6.12.117; source read 6.8.1",
     ),
 )
 
@@ -54,7 +66,10 @@ HMEM_PER_SOFT_RESERVED_RANGE: Final = Behaviour(
     "hmem-per-soft-reserved-range",
     "every soft reserved range gets a device; before, only ranges that SRAT and HMAT describe",
     since=Boundary(
-        "5.10", "ACPI: HMAT: attach a device for each soft-reserved range", "from history", "captured x86-6.1-trace-2"
+        "5.10",
+        "ACPI: HMAT: attach a device for each soft-reserved range",
+        "source read 5.4.1",
+        "captured x86-6.1-trace-2; source read 5.10.7",
     ),
 )
 
@@ -64,7 +79,7 @@ REGION_INTERSECTS_LOOKS_BELOW: Final = Behaviour(
     since=Boundary(
         "6.12",
         "resource: fix region_intersects() vs add_memory_driver_managed()",
-        "from history",
+        "source read 6.8.1",
         "source read 6.1.192",
     ),
     backported=("6.1",),
@@ -77,8 +92,8 @@ HMEM_PLATFORM_DEVICE: Final = Behaviour(
     since=Boundary(
         "6.3",
         "dax/hmem: Move hmem device registration to dax_hmem.ko",
-        "captured x86-6.1-trace-2; vectors hmat 6.1",
-        "captured arm64-6.12-trace-3; vectors hmat 6.12",
+        "captured x86-6.1-trace-2; vectors hmat 6.1; source read 6.0",
+        "captured arm64-6.12-trace-3; vectors hmat 6.12; source read 6.4",
     ),
 )
 
@@ -88,8 +103,8 @@ HMEM_DEFERS_TO_CXL: Final = Behaviour(
     since=Boundary(
         "6.3",
         "cxl/dax: Create dax devices for CXL RAM regions",
-        "source read 6.1.192",
-        "captured with programs x86-6.12-cxl-window-sp",
+        "source read 6.1.192; source read 6.0",
+        "captured with programs x86-6.12-cxl-window-sp; source read 6.4",
     ),
     until=Boundary(
         "7.1",
@@ -106,8 +121,8 @@ HMAT_CPU_ACCESS_CLASS: Final = Behaviour(
     since=Boundary(
         "5.10",
         "node: Add access1 class to represent CPU to memory characteristics",
-        "from history",
-        "captured arm64-6.1-two-node-hmat; vectors hmat 6.1",
+        "source read 5.4.1",
+        "captured arm64-6.1-two-node-hmat; vectors hmat 6.1; source read 5.10.7",
     ),
 )
 
@@ -117,8 +132,8 @@ HMAT_GENERIC_PORTS: Final = Behaviour(
     since=Boundary(
         "6.8",
         "acpi: numa: Add setting of generic port system locality attributes",
-        "vectors hmat 6.1",
-        "vectors hmat 6.12",
+        "vectors hmat 6.1; source read 6.4",
+        "vectors hmat 6.12; source read 6.8.1",
     ),
 )
 
@@ -128,8 +143,8 @@ HMAT_ABSTRACT_DISTANCE: Final = Behaviour(
     since=Boundary(
         "6.7",
         "acpi, hmat: calculate abstract distance with HMAT",
-        "vectors hmat 6.1",
-        "captured x86-6.12-hmat-covers-more; vectors hmat 6.12",
+        "vectors hmat 6.1; source read 6.4",
+        "captured x86-6.12-hmat-covers-more; vectors hmat 6.12; source read 6.8.1",
     ),
 )
 
@@ -137,7 +152,10 @@ DAX_SUBDIVISION: Final = Behaviour(
     "dax-subdivision",
     "regions can be shared out: create, delete, seed, size, align, mapping",
     since=Boundary(
-        "5.10", "device-dax: add dis-contiguous resource support", "from history", "captured x86-6.1-trace-2"
+        "5.10",
+        "device-dax: add dis-contiguous resource support",
+        "source read 5.4.1",
+        "captured x86-6.1-trace-2; source read 5.10.7",
     ),
 )
 
@@ -148,8 +166,8 @@ DAX_MATCH_BY_TYPE: Final = Behaviour(
     since=Boundary(
         "6.3",
         "dax: Assign RAM regions to memory-hotplug by default",
-        "captured x86-6.1-trace-2",
-        "captured arm64-6.12-trace-3",
+        "captured x86-6.1-trace-2; source read 6.0",
+        "captured arm64-6.12-trace-3; source read 6.4",
     ),
 )
 
@@ -159,8 +177,8 @@ DAX_MEMMAP_ON_MEMORY: Final = Behaviour(
     since=Boundary(
         "6.8",
         "dax: add a sysfs knob to control memmap_on_memory behavior",
-        "captured x86-6.1-trace-2",
-        "captured arm64-6.12-trace-3",
+        "captured x86-6.1-trace-2; source read 6.4",
+        "captured arm64-6.12-trace-3; source read 6.8.1",
     ),
 )
 
@@ -170,7 +188,7 @@ DAX_MAPPING_IGNORES_MISALIGNED: Final = Behaviour(
     since=Boundary(
         "6.10",
         "dax/bus.c: replace driver-core lock usage by a local rwsem",
-        "captured x86-6.1-trace-2; vectors dax-alloc 6.1",
+        "captured x86-6.1-trace-2; vectors dax-alloc 6.1; source read 6.8.1",
         "captured arm64-6.12-trace-3; vectors dax-alloc 6.12",
     ),
 )
@@ -224,9 +242,9 @@ KMEM_TRUNCATION_WARNING: Final = Behaviour(
     since=Boundary(
         "6.16",
         "DAX: warn when kmem regions are truncated for memory block alignment",
-        "captured x86-6.12-trace-1",
-        "captured x86-6.18-unaligned",
-        after="6.12",
+        "captured x86-6.12-trace-1; source read 6.14",
+        "captured x86-6.18-unaligned; source read 6.19",
+        after="6.14",
     ),
 )
 
@@ -259,6 +277,6 @@ HMAT_TABLES_PRINTED: Final = Behaviour(
         "6.14",
         "ACPI/HMAT: Move HMAT messages to pr_debug()",
         "captured x86-6.12-two-node-hmat",
-        "captured x86-6.18-two-node-hmat",
+        "captured x86-6.18-two-node-hmat; source read 6.14",
     ),
 )

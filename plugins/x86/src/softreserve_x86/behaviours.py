@@ -12,7 +12,7 @@ EFI_FAKE_MEM: Final = Behaviour(
     until=Boundary(
         "6.11",
         "x86/efi: Drop support for fake EFI memory maps",
-        "captured x86-6.1-fake-one; vectors kaslr-x86 6.1",
+        "captured x86-6.1-fake-one; vectors kaslr-x86 6.1; source read 6.8.1",
         "vectors kaslr-x86 6.12",
     ),
 )
@@ -42,8 +42,8 @@ EFI_REMOVE_E820_MMIO: Final = Behaviour(
     since=Boundary(
         "6.2",
         "efi/x86: Remove EfiMemoryMappedIO from E820 map",
-        "captured x86-6.1-trace-2; vectors x86-boot 6.1",
-        "captured x86-6.12-trace-1; vectors x86-boot 6.12",
+        "captured x86-6.1-trace-2; vectors x86-boot 6.1; source read 6.0",
+        "captured x86-6.12-trace-1; vectors x86-boot 6.12; source read 6.4",
     ),
 )
 
@@ -53,8 +53,8 @@ E820_SOFT_RESERVED_NEVER_MERGES: Final = Behaviour(
     since=Boundary(
         "5.10",
         "ACPI: HMAT: attach a device for each soft-reserved range",
-        "from history",
-        "captured x86-6.1-many-small; vectors e820-edit 6.1",
+        "source read 5.4.1",
+        "captured x86-6.1-many-small; vectors e820-edit 6.1; source read 5.10.7",
     ),
 )
 
@@ -64,9 +64,9 @@ E820_END_PFN_COUNTS_ACPI: Final = Behaviour(
     since=Boundary(
         "6.12",
         "x86/e820: Permit making ACPI tables usable RAM (stable)",
-        "vectors memory-block-size 6.1",
+        "vectors memory-block-size 6.1; source read 6.8.1",
         "vectors memory-block-size 6.12",
-        after="6.1",
+        after="6.8",
     ),
 )
 
@@ -76,7 +76,7 @@ SETUP_DATA_KEPT_FOR_KEXEC: Final = Behaviour(
     until=Boundary(
         "6.10",
         "x86/kexec: Do not update E820 kexec table for setup_data",
-        "source read 6.1.192",
+        "source read 6.1.192; source read 6.8.1",
         "source read 6.12.117",
     ),
 )
@@ -85,7 +85,10 @@ X86_BARE_METAL_MAX_MEMORY_BLOCK: Final = Behaviour(
     "x86-bare-metal-max-memory-block",
     "without a hypervisor, memory blocks are as large as possible (2 GiB) from 64 GiB of RAM on",
     since=Boundary(
-        "5.8", "x86/mm: use max memory block size on bare metal", "from history", "vectors memory-block-size 6.1"
+        "5.8",
+        "x86/mm: use max memory block size on bare metal",
+        "source read 5.4.1",
+        "vectors memory-block-size 6.1; source read 5.10.7",
     ),
 )
 
@@ -93,7 +96,10 @@ EFI_STUB_DECOMPRESSES: Final = Behaviour(
     "efi-stub-decompresses",
     "the x86 EFI stub places and decompresses the kernel itself; before, the decompressor ran after it",
     since=Boundary(
-        "6.6", "x86/efistub: Avoid legacy decompressor when doing EFI boot", "from history", "source read 6.1.192"
+        "6.6",
+        "x86/efistub: Avoid legacy decompressor when doing EFI boot",
+        "source read 6.4",
+        "source read 6.1.192",
     ),
     backported=("6.1",),
 )
@@ -101,19 +107,36 @@ EFI_STUB_DECOMPRESSES: Final = Behaviour(
 SRAT_CPU_LINES_AT_DEBUG_LEVEL: Final = Behaviour(
     "srat-cpu-lines-at-debug-level",
     "x86 prints `SRAT: PXM .. -> APIC ..` at debug level only",
-    since=Boundary("6.12", "", "captured x86-6.1-trace-2", "captured x86-6.12-trace-1", after="6.1"),
+    since=Boundary(
+        "6.12",
+        "",
+        "captured x86-6.1-trace-2; source read 6.8.1",
+        "captured x86-6.12-trace-1",
+        after="6.8",
+    ),
 )
 
 KEXEC_FILE_ABOVE_PREF_ADDRESS: Final = Behaviour(
     "kexec-file-above-pref-address",
     "kexec_file_load puts an x86 kernel no lower than its preferred address",
-    since=Boundary("6.12", "", "source read 6.1.192", "source read 6.12.117", after="6.1"),
+    since=Boundary(
+        "6.12",
+        "",
+        "source read 6.1.192; source read 6.8.1",
+        "source read 6.12.117",
+        after="6.8",
+    ),
 )
 
 CLEARS_RNG_SEED: Final = Behaviour(
     "clears-rng-seed",
     "random numbers that a loader hands over in setup_data are used, and their node shrinks to its header",
-    since=Boundary("6.0", "x86/setup: Use rng seeds from setup_data", "from history", "source read 6.1.192"),
+    since=Boundary(
+        "6.0",
+        "x86/setup: Use rng seeds from setup_data",
+        "source read 5.15.100",
+        "source read 6.1.192; source read 6.0",
+    ),
 )
 
 SETUP_DATA_SPLITS_RAM: Final = Behaviour(
@@ -123,8 +146,8 @@ SETUP_DATA_SPLITS_RAM: Final = Behaviour(
     until=Boundary(
         "6.15",
         "x86/e820: Drop obsolete E820_TYPE_RESERVED_KERN and related code",
-        "vectors e820-resources 6.12",
-        "vectors e820-resources 7.3",
+        "vectors e820-resources 6.12; source read 6.14",
+        "vectors e820-resources 7.3; source read 6.19",
     ),
 )
 
@@ -135,7 +158,7 @@ E820_REWORKED: Final = Behaviour(
     since=Boundary(
         "7.0",
         "x86/boot/e820: Improve e820_print_type() messages",
-        "captured x86-6.18-two-node-hmat",
+        "captured x86-6.18-two-node-hmat; source read 6.19",
         "captured x86-7.3-two-node-hmat",
     ),
 )
@@ -152,9 +175,9 @@ X86_FIVE_LEVELS_ALWAYS: Final = Behaviour(
     since=Boundary(
         "6.17",
         "x86/mm/64: Make 5-level paging support unconditional",
-        "source read 6.12.117",
-        "captured x86-7.3-la57",
-        after="6.12",
+        "source read 6.12.117; source read 6.14",
+        "captured x86-7.3-la57; source read 6.19",
+        after="6.14",
     ),
 )
 

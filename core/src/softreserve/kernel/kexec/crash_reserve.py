@@ -92,6 +92,7 @@ class Parser:
         self.system_ram = system_ram
         self._suffixes = (_HIGH, _LOW, _CMA) if kernel.has(behaviours.CRASHKERNEL_CMA) else (_HIGH, _LOW)
         self.notes: list[str] = []
+        self.auto = False
 
     def _number(self, text: str, problem: str) -> tuple[int, str]:
         value, rest = self._kernel.memparse(text)
@@ -120,10 +121,13 @@ class Parser:
             return default
 
     def plain(self) -> tuple[int, int]:
-        """Size and base of the form without a suffix. Linux: ``__parse_crashkernel``."""
+        """Size and base of the form without a suffix; Red Hat knows ``auto``. Linux: ``__parse_crashkernel``."""
         text = _last(self._cmdline, None, self._suffixes)
         if text is None:
             raise ParseError("", ENOENT)
+        auto = self._kernel.config.get("CRASH_AUTO_STR", "n")
+        if auto != "n" and text.startswith("auto"):
+            self.auto, text = True, str(auto)
         if ":" in text:
             return self._by_ranges(text)
         size, rest = self._number(text, "crashkernel: memory value expected")
@@ -194,6 +198,8 @@ class CrashReservation:
         except ParseError as error:
             asked, note = None, str(error)
             parser.notes += [note] if note else []
+        if parser.auto:
+            self.say("Using crashkernel=auto, the size chosen is a best effort estimation.")
         for note in parser.notes:
             self.refuse(note)
         return asked if asked is not None and self.fits(asked, parser.system_ram) else None
