@@ -16,6 +16,8 @@ import pytest
 from softreserve.cli import main
 from softreserve.config import load
 from softreserve.config.log import parse_log, read_log
+from softreserve.config.log.messages import Messages
+from softreserve.config.log.options import read_options
 from softreserve.model.scenario import Scenario
 from softreserve.plugins.hooks import installed
 
@@ -445,3 +447,79 @@ def test_without_pci_nobody_inserts_what_pci_devices_might_use(
     out = capsys.readouterr().out
     assert "PCI: System does not support PCI" in out
     assert "RAM buffer" not in out
+
+
+def test_a_machine_with_a_device_tree_has_no_acpi(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "boot.log"
+    found = FOUND.replace("6.12.0", "6.6.0")
+    path.write_text(found)
+    main(["boot", str(path), "--emit", "log"])
+    assert "NUMA: Failed to initialise from firmware" in capsys.readouterr().out
+    path.write_text(found.replace("Kernel command", "Machine model: A board\nKernel command"))
+    assert main(["boot", str(path), "--emit", "log"]) == 0
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("NUMA: ")]
+    assert said == [
+        "NUMA: No NUMA configuration found",
+        "NUMA: Faking a node at [mem 0x0000000040000000-0x000000007fffffff]",
+    ]
+    path.write_text(path.read_text().replace("6.6.0", "6.12.0"))
+    main(["boot", str(path), "--emit", "log"])
+    assert "No NUMA configuration" not in capsys.readouterr().out
+
+
+#: What a kernel without nodes, zone DMA32, memory hotplug and hibernation says, on x86.
+SMALL = """\
+Zone ranges:
+  DMA      [mem 0x0000000000001000-0x0000000000ffffff]
+  Normal   [mem 0x0000000001000000-0x000000017fffffff]
+Movable zone start for each node
+[mem 0x80000000-0xffffffff] available for PCI devices
+setup_percpu: NR_CPUS:16 nr_cpumask_bits:16 nr_cpu_ids:4 nr_node_ids:1
+Built 1 zonelists, mobility grouping on.  Total pages: 1032000
+Kernel command line: quiet
+devtmpfs: initialized
+"""
+SHOWN = """\
+PM: hibernation: Registered nosave memory: [mem 0x00000000-0x00000fff]
+Zone ranges:
+  DMA      [mem 0x0000000000001000-0x0000000000ffffff]
+  DMA32    empty
+  Normal   [mem 0x0000000001000000-0x000000017fffffff]
+  Device   empty
+Movable zone start for each node
+[mem 0x80000000-0xffffffff] available for PCI devices
+Built 1 zonelists, mobility grouping on.  Total pages: 1032000
+Policy zone: Normal
+rcu: \tRCU restricting CPUs from NR_CPUS=8192 to nr_cpu_ids=4.
+devtmpfs: initialized
+x86/mm: Memory block size: 128MB
+"""
+
+
+@pytest.mark.parametrize(
+    ("said", "options"),
+    [
+        ("", {}),
+        (SMALL, {"NUMA": "n", "NR_CPUS": 16, "HIBERNATION": "n", "MEMORY_HOTPLUG": "n", "ZONE_DEVICE": "n"}),
+        (SMALL, {"ZONE_DMA": "y", "ZONE_DMA32": "n"}),
+        (SHOWN, {"NUMA": "y", "NR_CPUS": 8192, "HIBERNATION": "y", "MEMORY_HOTPLUG": "y", "ZONE_DEVICE": "y"}),
+    ],
+)
+def test_options_show_in_lines_and_where_lines_are_missing(log: str, said: str, options: dict[str, str | int]) -> None:
+    usual = read_log(log).machine.kernel.config
+    with open(log, "a") as file:
+        file.write(said)
+    config = read_log(log).machine.kernel.config
+    assert config == {**usual, **read_options(Messages(LOG + said))}
+    assert options.items() <= config.items()
+    assert bool(said) or config == usual
+
+
+def test_a_kernel_without_nodes_says_nothing_of_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "boot.log"
+    path.write_text(LOG.replace("soft reserved", "usable") + SMALL)
+    assert main(["boot", str(path), "--emit", "log"]) == 0
+    out = capsys.readouterr().out
+    assert "Zone ranges:" in out
+    for words in ("NUMA", "Faking", "Fallback order", "Policy zone", "Device", "DMA32", "Memory block", "nosave"):
+        assert words not in out

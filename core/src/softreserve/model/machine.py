@@ -83,6 +83,7 @@ class Machine:
         a boot loader) or ``"kexec"``.
     :param setup_data: ranges of the boot loader's setup_data nodes (x86), in list order.
     :param marks: what else firmware makes of e820 (x86).
+    :param devicetree: whether a device tree describes the machine, and ACPI tables do not count (arm64).
     :param pci: whether there is a PCI bus.
     :param phys_bits: physical address width of the CPU.
     :param hypervisor: whether the CPU says that it is a virtual one (x86).
@@ -102,6 +103,7 @@ class Machine:
     boot: str = "stub"
     setup_data: tuple[PhysRange, ...] = ()
     marks: FirmwareMarks = FirmwareMarks()
+    devicetree: bool = False
     pci: bool = True
     phys_bits: int = 46
     hypervisor: bool = True

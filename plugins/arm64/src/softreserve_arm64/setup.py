@@ -18,6 +18,7 @@ from softreserve.kernel.numa.arch_numa import ARCH_NUMA, arch_numa
 from softreserve.kernel.numa.cpus_by_uid import map_cpus_to_nodes
 from softreserve.model.acpi.srat import GiccAffinity
 from softreserve.model.errors import MachineError
+from softreserve.model.units import U64_MAX
 
 from softreserve_arm64 import behaviours
 from softreserve_arm64.memblock import arm64_memblock_init
@@ -63,7 +64,11 @@ def early_reserve(system: System) -> None:
 
 def bootmem_init(system: System) -> None:
     """Nodes, then zones, and memory that must be in one piece. Linux: the same function."""
-    system.stash[ARCH_NUMA].arch_numa_init()
+    if system.kernel.builtin("NUMA"):
+        system.stash[ARCH_NUMA].arch_numa_init()
+    else:
+        system.memblock.set_node(0, U64_MAX, system.memblock.memory, 0)
+        system.nodes.possible.intersection_update({0})
     limits = max_zone_pfns(system.memblock)
     system.memory.zones.zone_sizes_init(limits)
     if "crashkernel=" in system.cmdline.text or system.kernel.builtin("CMA"):
@@ -79,7 +84,8 @@ def register_resources(system: System) -> list[Initcall]:
     source = "arch/arm64/kernel/setup.c"
     kernel = kernel_resources(system.machine.image, system.arch.image_parts)
     standard = request_standard_resources(system.iomem, system.memblock, kernel, source)
-    cpus = None if acpi_disabled(system.cmdline) else acpi_cpus(system.nodes, system.machine)
+    no_acpi = system.machine.devicetree or acpi_disabled(system.cmdline)
+    cpus = None if no_acpi else acpi_cpus(system.nodes, system.machine)
     function = f"{_ACPI_NUMA}: acpi_parse_gicc_pxm"
     map_cpus_to_nodes(system.nodes, system.machine, cpus, GiccAffinity, called="MPIDR", function=function)
     runtime = "drivers/firmware/efi/arm-runtime.c"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 from softreserve.model.efi import EfiAttribute, EfiDescriptor, EfiType
 from softreserve.model.events import EventLog, Rule
-from softreserve.model.ranges import PhysRange
+from softreserve.model.units import U64_MAX
 
 from softreserve_x86 import behaviours, e820
 from softreserve_x86.efi_memmap import efi_clean_memmap, efi_print_memmap
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from softreserve.kernel.efi.efi import Efi
     from softreserve.kernel.mm.memblock import Memblock
     from softreserve.model.kernel import Kernel
+    from softreserve.model.ranges import PhysRange
 
 __all__ = [
     "arch_mem_reserve",
@@ -88,7 +89,7 @@ def init(
     removes = kernel.has(behaviours.EFI_REMOVE_E820_MMIO)
     if efi.memmap is None:
         if removes:
-            _remove_mmio(mmio, table, log)
+            _remove_mmio(((at, it.start, it.size) for at, it in mmio), table, log)
         return
     if efi.runtime_disabled:
         efi.memmap = None
@@ -102,17 +103,17 @@ def init(
 
 def remove_e820_mmio(efi: Efi, table: e820.E820Table, log: EventLog) -> None:
     """Take large MMIO descriptors out of e820, so that PCI may use the space. Linux: ``efi_remove_e820_mmio``."""
-    mmio = ((at, d) for at, d in enumerate(efi.memmap or ()) if d.type == EfiType.MMIO)
-    _remove_mmio(((at, PhysRange.from_size(d.start, d.size)) for at, d in mmio), table, log)
+    numbered = enumerate(efi.memmap or ())
+    _remove_mmio(((at, d.start, d.size) for at, d in numbered if d.type == EfiType.MMIO), table, log)
 
 
-def _remove_mmio(mmio: Iterable[tuple[int, PhysRange]], table: e820.E820Table, log: EventLog) -> None:
-    for index, range_ in mmio:
-        size = range_.size
-        what = f"mem{index:02}: MMIO range=[0x{range_.start:08x}-0x{range_.last:08x}]"
+def _remove_mmio(mmio: Iterable[tuple[int, int, int]], table: e820.E820Table, log: EventLog) -> None:
+    """The same, of numbers, starts and sizes."""
+    for index, start, size in mmio:
+        what = f"mem{index:02}: MMIO range=[0x{start:08x}-0x{(start + size - 1) & U64_MAX:08x}]"
         if size >= _LARGE_MMIO:
             log.printk(f"efi: Remove {what} ({size >> 20}MB) from e820 map")
-            table.range_remove(range_.start, size, e820.RESERVED, check_type=True)
+            table.range_remove(start, size, e820.RESERVED, check_type=True)
         else:
             log.printk(f"efi: Not removing {what} ({size >> 10}KB) from e820 map")
 

@@ -21,7 +21,7 @@ from softreserve.config.log.marks import read_marks, read_setup_data
 from softreserve.config.log.messages import VERSION, Messages
 from softreserve.config.log.processors import read_processors
 from softreserve.config.log.srat import SRAT_LINES
-from softreserve.config.log.tables import read_tables
+from softreserve.config.log.tables import Tables, read_tables
 from softreserve.config.parts import IMAGE_GAP
 from softreserve.config.reader import StrPath, path_words, read_bytes
 from softreserve.model.errors import InputError
@@ -33,6 +33,9 @@ from softreserve.plugins.architectures import arch_info
 
 __all__ = ["is_log", "log_text", "parse_log", "read_log"]
 
+#: What the kernel says of a device tree, and of an ACPI table.
+_MODEL: Final = re.compile(r"Machine model: ")
+_ACPI_TABLE: Final = re.compile(r"ACPI: [A-Z0-9]{4} 0x")
 _LOST: Final = re.compile(r"\*\* \d+ printk messages dropped|Missed \d+ kernel messages")
 
 
@@ -86,7 +89,8 @@ def parse_log(
     efi_map, e820 = read_maps(log, moved=cmdline.has("memmap"), cut=cmdline.has("mem"), table=info.boots_from_e820)
     cpus = read_processors(log, cmdline)
     kernel = read_kernel(log, arch, release)
-    acpi = read_tables(log, tables, info, cpus)
+    devicetree = tables is None and bool(log.matching(_MODEL)) and not log.matching(_ACPI_TABLE)
+    acpi = Tables({}, frozenset()) if devicetree else read_tables(log, tables, info, cpus)
     highest = max(((of.start + of.size - 1).bit_length() for of in efi_map or e820), default=0)
     name = Path(str(path or "log")).stem
     machine = Machine(
@@ -101,6 +105,7 @@ def parse_log(
         boot="stub" if efi_map is not None else "loader",
         setup_data=read_setup_data(log),
         marks=read_marks(log, mapped=efi_map is not None),
+        devicetree=devicetree,
         pci=not log.has("PCI: System does not support PCI"),
         unknown=acpi.unknown,
         **read_cpu(log, highest),

@@ -9,6 +9,7 @@ from typing import Final
 
 from softreserve.config.builds import built, page_sizes
 from softreserve.config.log.messages import VERSION, Messages
+from softreserve.config.log.options import read_options
 from softreserve.config.parts import checked_cmdline
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.errors import InputError, MachineError
@@ -21,8 +22,6 @@ __all__ = ["read_arch", "read_cmdline", "read_kernel"]
 _CMDLINE: Final = re.compile(r"(?:Kernel command line|Command line): ?(.*)")
 #: Long command lines go on with the next such line; from 7.0 on.
 _CONTINUED: Final = " \\"
-#: A zone and its limits.
-_ZONE: Final = re.compile(r" *(\w+) +(?:\[mem 0x|empty$)")
 _HASH: Final = re.compile(r"\S.* hash table entries: \d+ \(order: (\d+), (\d+) bytes")
 
 
@@ -75,23 +74,12 @@ def read_kernel(log: Messages, arch: str, assumed: str | None = None) -> Kernel:
     if len(sizes) != 1 and len(page_sizes(arch)) > 1:
         log.gap("the page size", "4 KiB is assumed")
     try:
-        kernel = built(release, arch, page_size, _shown_options(log))
+        kernel = built(release, arch, page_size, read_options(log))
     except MachineError as error:
         raise InputError(str(error), path=log.path) from None
     if kernel.profile.options is None and kernel.profile is not MAINLINE:
         log.gap("the kernel's configuration", f"the options of {kernel.options_of}'s build are assumed")
     return kernel
-
-
-def _shown_options(log: Messages) -> dict[str, str | int]:
-    """Options that show in what the kernel lists whole: its zones, and what hibernation leaves out."""
-    options: dict[str, str | int] = {}
-    if log.has("Zone ranges:") and log.has("Movable zone start for each node"):
-        zones = log.each(_ZONE, lambda found: found[1])
-        options |= {f"ZONE_{zone.upper()}": "y" if zone in zones else "n" for zone in ("DMA", "DMA32", "Device")}
-    if log.has("available for PCI devices"):
-        options["HIBERNATION"] = "y" if log.has("Registered nosave memory") else "n"
-    return options
 
 
 def _page_size(found: re.Match[str]) -> int:

@@ -124,7 +124,8 @@ class PageAllocator:
             f"Built {len(nodes.online)} zonelists, mobility grouping {mobility}.  Total pages: {total}",
             "mm/page_alloc.c: build_all_zonelists",
         )
-        self._state.printk(f"Policy zone: {self._zone_names[self._policy_zone]}")
+        if self._state.kernel.builtin("NUMA"):
+            self._state.printk(f"Policy zone: {self._zone_names[self._policy_zone]}")
         self._untouched = False
 
     def _build_zonelists(self, local: int) -> None:
@@ -141,7 +142,7 @@ class PageAllocator:
         self._fallback[local] = order
         for node in order:
             self._check_highest_zone(node)
-        if self._state.kernel.has(behaviours.FALLBACK_ORDER_PRINTED):
+        if self._state.kernel.has(behaviours.FALLBACK_ORDER_PRINTED) and self._state.kernel.builtin("NUMA"):
             listed = "".join(f"{node} " for node in order)
             self._state.printk(f"Fallback order for Node {local}: {listed}", "mm/page_alloc.c: build_zonelists")
 

@@ -58,7 +58,7 @@ class ArchNuma(AcpiNumaArch):
         """Try ACPI unless ``numa=off``; fall back to one node. A bad SRAT leads straight to the fall-back."""
         self._begin()
         if not self.state.numa_off:
-            disabled = acpi_disabled(self.machine.cmdline)
+            disabled = self.machine.devicetree or acpi_disabled(self.machine.cmdline)
             method = self._of_numa_init if disabled else self._arch_acpi_numa_init
             if not self._numa_init(method):
                 return
@@ -103,8 +103,8 @@ class ArchNuma(AcpiNumaArch):
         return -EINVAL if self.state.srat_disabled else 0
 
     def _of_numa_init(self) -> int:
-        """The device tree that the stub makes has no memory nodes."""
-        return -EINVAL
+        """Nothing tells of nodes in a device tree, which is no mistake; what the stub makes has no memory at all."""
+        return 0
 
     def _dummy_numa_init(self) -> int:
         """One node for all memory. From then on no proximity domain has a node."""
@@ -226,6 +226,10 @@ class GenericArchNuma(ArchNuma):
     def numa_fill_memblks(self, start: int, end: int) -> int:
         """A CXL window: 0, or -1 where no block is in it."""
         return self._memblks.numa_fill_memblks(start, end)
+
+    def _of_numa_init(self) -> int:
+        """Nothing tells of nodes in a device tree: fail."""
+        return -EINVAL
 
     def _acpi_failed(self) -> None:
         """Say nothing of it: it is a line of debug level."""
