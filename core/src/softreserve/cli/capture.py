@@ -23,12 +23,20 @@ __all__ = ["capture_command"]
     "supportconfig, of hwloc-gather-topology.  [default: this machine]",
 )
 @click.option("--full-log", is_flag=True, help="Keep every line of the log, and the whole command line.")
-def capture_command(output: Path | None, sysroot: str | None, full_log: bool) -> None:
+@click.option(
+    "--print-script", is_flag=True, help="Print a shell script that collects, for hosts without this program."
+)
+def capture_command(output: Path | None, sysroot: str | None, full_log: bool, print_script: bool) -> None:
     """Write what decides about this machine's memory, and what its kernel shows of it, as a capture directory.
 
     An ordinary user gets what the kernel shows to everybody; what was hidden is said. Names, addresses and numbers of
     people, hosts, networks and disks are left out.
     """
+    if print_script:
+        from softreserve.config.host.script import script
+
+        print(script(), end="")
+        return
     if output is None:
         raise click.UsageError("Missing option '-o' / '--output'.")
     from softreserve.config.host import collect

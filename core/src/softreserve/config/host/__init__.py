@@ -29,6 +29,8 @@ __all__ = ["TABLES", "Case", "collect"]
 #: ACPI tables that decide what becomes of memory.
 TABLES: Final = ("APIC", "CEDT", "HMAT", "SLIT", "SRAT")
 _TABLES_AT: Final = "/sys/firmware/acpi/tables"
+#: Where the script keeps which of them there are: that everybody is shown.
+_LISTED: Final = "/acpi-tables"
 _ROOT_ONLY: Final = "only root may read it"
 _NOT_COPIED: Final = "who copied it was not allowed to read it"
 _EFI_LINE: Final = re.compile(r"efi: +(?:(mem)\d+: |0x[0-9a-f]+-0x)")
@@ -132,16 +134,17 @@ class _Collector:
 
     def _tables(self) -> list[str] | None:
         """Signatures of all ACPI tables, those that decide something kept; ``None`` where nothing tells."""
-        if not self.tree.is_directory(_TABLES_AT):
+        listed = self.tree.text(_LISTED)
+        if listed is None and not self.tree.is_directory(_TABLES_AT):
             return [] if self.tree.is_directory("/sys/firmware") else None
-        names = sorted(name for name in self.tree.names(_TABLES_AT) if name[:4].isalnum() and len(name) in (4, 5))
+        names = {*self.tree.names(_TABLES_AT), *(listed or "").split()}
         for name in TABLES:
             if name in names:
                 data = self.tree.read(f"{_TABLES_AT}/{name}")
-                if self._answered(f"acpi/{name}", data):
+                if self._answered(f"acpi/{name}", -errno.EACCES if data == -errno.ENOENT else data):
                     assert isinstance(data, bytes)
                     self.files[f"input/acpi/{name}.bin"] = data
-        return [name for name in names if len(name) == 4 and name.isupper()]
+        return sorted(name for name in names if len(name) == 4 and name.isupper() and name.isalnum())
 
     def _efi(self) -> None:
         """The firmware's own say: the runtime map that the kernel kept, and where its tables are."""

@@ -50,7 +50,7 @@ _WANTED: Final = re.compile(
     r"|var/log/(?:dmesg|boot\.dmesg|boot\.msg|kern\.log|messages|syslog)"
     r"|sos_commands/(?:kernel|general|logs)/(?:dmesg|uname|journalctl)[^/]*"
     r"|(?:input|expected)/.*)$"
-    r"|^(?:[^/]+/)?(?:dmesg|uname|uname-m|pagesize|capture\.toml|[^/]+\.txt)$"
+    r"|^(?:[^/]+/)?(?:dmesg|uname|uname-m|pagesize|acpi-tables|capture\.toml|[^/]+\.txt)$"
 )
 #: What the paths above begin with; a link of such a name would lead to them.
 _ROOTS: Final = ("proc", "sys", "boot", "lib", "usr", "dev", "var", "sos_commands", "input", "expected")
