@@ -39,6 +39,8 @@ _PAGES_BITS: Final = 52  # an address range of 64 bits holds this many bits of p
 
 #: The buffer that every caller passes holds 64 bytes, the closing NUL included.
 _BUFFER_CHARS: Final = 63
+#: How many blanks there may be where the buffer ends, and nobody keeps.
+_BLANKS: Final = 8
 
 _NARROW_NAMES: Final = (
     "Reserved",
@@ -298,6 +300,8 @@ def _typeattr(text: str) -> tuple[int, int]:
         return _type(name), _attribute(attribute)
     if text[:1] != "[" or "|" not in text:
         raise _LineError(f"not of the form '[type|attributes]': {_shown(text)}")
+    if text[-1] != "]" and len(text) < _BUFFER_CHARS - _BLANKS:
+        raise _LineError(f"ends too early: {_shown(text)}")
     name, _, columns = text[1:].removesuffix("]").partition("|")
     return _type(name.rstrip()), _attribute(columns)
 

@@ -80,11 +80,15 @@ _JSON_ITEM: Final = re.compile(r"^(?:data: *|[-*,] *)+")
 
 
 class LogLine(NamedTuple):
-    """A message in a file: its line from 1, what it says, and the line without what drives a terminal."""
+    """A message in a file: its line from 1, what it says, and the line without what drives a terminal.
+
+    ``parts`` is of how many lines it was put together.
+    """
 
     number: int
     message: str
     line: str
+    parts: int = 1
 
 
 def log_lines(text: str) -> Iterator[LogLine]:

@@ -86,7 +86,7 @@ def private_log(text: str) -> str:
 
 def _kept_lines(found: Iterable[LogLine], lines: Sequence[str]) -> Iterator[str]:
     for_init = False
-    for number, message, _ in found:
+    for number, message, *_ in found:
         line = lines[number - 1].rstrip()
         prefix = line[: -len(message)] if message and line.endswith(message) else ""
         stamp = _STAMP.search(prefix)

@@ -16,7 +16,8 @@ from softreserve.config.acpi_files import read_acpi
 from softreserve.config.log.content import log_text
 from softreserve.config.log.hardware import read_cpu, read_image
 from softreserve.config.log.kernel import read_arch, read_cmdline, read_kernel
-from softreserve.config.log.maps import LOOKS_LIKE_MAP, MAP_LINES, read_maps, refuse_unread
+from softreserve.config.log.map_lines import looks_like_map
+from softreserve.config.log.maps import MAP_LINES, read_maps, refuse_unread
 from softreserve.config.log.marks import read_marks, read_setup_data
 from softreserve.config.log.messages import VERSION, Messages
 from softreserve.config.log.processors import read_processors
@@ -41,7 +42,7 @@ _LOST: Final = re.compile(r"\*\* \d+ printk messages dropped|Missed \d+ kernel m
 
 def is_log(text: str) -> bool:
     """Whether the text of a file is a kernel log, and no machine file that speaks of one."""
-    if not any(VERSION.match(line.message) or LOOKS_LIKE_MAP.search(line.line) for line in log_lines(text)):
+    if not any(VERSION.match(line.message) or looks_like_map(line) for line in log_lines(text)):
         return False
     try:
         tomllib.loads(text)

@@ -14,6 +14,7 @@ from softreserve.config.parts import checked_cmdline
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.errors import InputError, MachineError
 from softreserve.model.kernel import Kernel
+from softreserve.model.log_text import LogLine
 from softreserve.model.profile import MAINLINE
 from softreserve.plugins.architectures import arch_infos
 
@@ -27,16 +28,21 @@ _HASH: Final = re.compile(r"\S.* hash table entries: \d+ \(order: (\d+), (\d+) b
 
 def read_cmdline(log: Messages) -> CommandLine:
     """The command line; an empty one, and a gap, where there is none in the log."""
-    pieces: list[str] = []
-    for line in log.said:
-        found = _CMDLINE.match(line.message)
-        if found is not None:
-            pieces.append(found[1])
-            if not found[1].endswith(_CONTINUED):
-                break
+    pieces: list[LogLine] = []
+    for line in log.matching(_CMDLINE):
+        pieces.append(line)
+        if not line.message.endswith(_CONTINUED):
+            break
+    said = [_CMDLINE.sub(r"\1", line.message) for line in pieces]
     if not pieces:
         log.gap("the command line", "an empty one is assumed")
-    return checked_cmdline(" ".join([*(p.removesuffix(_CONTINUED) for p in pieces[:-1]), *pieces[-1:]]), log.path)
+    # x86 prints it twice; who wraps breaks the two at different places
+    twice = [_CMDLINE.sub(r"\1", line.message) for line in log.matching(_CMDLINE)].count(said[0]) > 1 if said else False
+    wrapped = [line for line in pieces if line.parts > 1]
+    if wrapped and not twice:
+        ends = wrapped[0].number + wrapped[0].parts - 1
+        log.gap("the command line in one piece", f"lines {wrapped[0].number} to {ends} are taken for one")
+    return checked_cmdline(" ".join([*(part.removesuffix(_CONTINUED) for part in said[:-1]), *said[-1:]]), log.path)
 
 
 def read_arch(log: Messages) -> str:

@@ -6,10 +6,20 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from softreserve.config.acpi_schema import Size
 from softreserve.config.log.found import map_of_found, read_node_ranges
-from softreserve.config.log.messages import Messages, ends
-from softreserve.model.e820 import ACPI, NEW_TYPE_TEXT, NVS, PMEM, RAM, RESERVED_KERN, SOFT_RESERVED, TYPE_TEXT
+from softreserve.config.log.map_lines import (
+    E820,
+    E820_GAP,
+    E820_HEADING,
+    EFI,
+    NO_MAP,
+    e820_ends,
+    e820_entry,
+    ends,
+    looks_like_map,
+)
+from softreserve.config.log.messages import Messages
+from softreserve.model.e820 import ACPI, NVS, PMEM, RAM, SOFT_RESERVED
 from softreserve.model.efi import EfiMemoryMap
 from softreserve.model.efi_text import parse_efi_messages
 from softreserve.model.errors import shown
@@ -18,37 +28,10 @@ from softreserve.model.machine import E820Entry
 from softreserve.model.ranges import PhysRange, merged, uncovered
 from softreserve.model.scenario import EFI_MAP
 
-__all__ = ["LOOKS_LIKE_MAP", "MAP_LINES", "read_maps", "refuse_unread"]
+__all__ = ["MAP_LINES", "read_maps", "refuse_unread"]
 
-_WHO: Final = r"(?:BIOS-e820|BIOS-e801|BIOS-88|Xen): "
-#: An entry, with its last byte or, before 3.5, with its end and with words in brackets.
-_E820: Final = re.compile(
-    rf"{_WHO}(?:\[mem (0x[0-9a-f]+)-(0x[0-9a-f]+)\] +(.*)|"
-    r"([0-9a-f]{16}) - ([0-9a-f]{16}) +(?:\((.*)\)|(type \d+)))$"
-)
-#: What lies between entries; from 7.0 on.
-_E820_GAP: Final = re.compile(rf"{_WHO}\[gap (0x[0-9a-f]+)-(0x[0-9a-f]+)\]$")
-#: What stands before the table.
-_E820_HEADING: Final = re.compile(r"(?:e820: )?BIOS-provided physical RAM map:")
-_EFI: Final = re.compile(r"(?:efi|EFI): +(?:mem(\d+): |0x[0-9a-f]+-0x)(?!.*\(invalid\)$)")
 #: Lines of a map.
-MAP_LINES: Final = (_E820, _EFI)
-
-#: What a line of a memory map looks like wherever it stands, and lines that look like one and are none.
-LOOKS_LIKE_MAP: Final = re.compile(
-    r"(?:BIOS-\w+|Xen): (?:\[?mem|[0-9a-f]{16} )|\bmem\d+: ?(?:\[|type=)|efi: +0x[0-9a-f]+-|range=\[0x|"
-    r"SRAT: (?:Node|PXM) \d"
-)
-_NO_MAP: Final = re.compile(
-    r"efi: (?:Remove|Not removing) mem|efi: +mem\d+: .*\(invalid\)$|"
-    r"(?:ACPI: )?(?:NUMA: )?SRAT: PXM \d+ .*(?:ignored|skipped)"
-)
-
-#: Types by their names in the log; what the kernel took of RAM for itself is called as RAM is.
-_E820_TYPES: Final = {
-    text: number for words in (TYPE_TEXT, NEW_TYPE_TEXT) for number, text in words.items() if number != RESERVED_KERN
-}
-_E820_NUMBER: Final = re.compile(r"type (\d+)")
+MAP_LINES: Final = (E820, EFI)
 #: What becomes of the firmware's memory in the e820 table of the EFI stub; other types loaders add by themselves.
 _FROM_FIRMWARE: Final = frozenset((RAM, ACPI, NVS, PMEM, SOFT_RESERVED))
 _LARGEST_PAGE: Final = 65536
@@ -59,11 +42,9 @@ def refuse_unread(log: Messages, others: Iterable[re.Pattern[str]]) -> None:
 
     :raises InputError: there is one.
     """
-    known = (*MAP_LINES, _NO_MAP, *others)
+    known = (*MAP_LINES, NO_MAP, *others)
     wrong = [
-        line
-        for line in log.said
-        if LOOKS_LIKE_MAP.search(line.line) and not any(pattern.match(line.message) for pattern in known)
+        line for line in log.said if looks_like_map(line) and not any(pattern.match(line.message) for pattern in known)
     ]
     if wrong:
         more = f" (and {len(wrong) - 1} more such lines)" if len(wrong) > 1 else ""
@@ -81,7 +62,7 @@ def read_maps(
         there is no better one.
     :raises InputError: there is no map, or none that is whole.
     """
-    e820 = tuple(dict.fromkeys(log.each(_E820, _e820_entry)))  # a log may say everything twice
+    e820 = tuple(dict.fromkeys(log.each(E820, e820_entry)))  # a log may say everything twice
     found = read_node_ranges(log)
     node_ranges = [] if moved else [range_ for _, range_ in found]
     efi_map = _efi_map(log, e820, node_ranges)
@@ -92,12 +73,13 @@ def read_maps(
         return map_of_found(found), ()
     if efi_map is None and not e820:
         of = f" (of the last of {log.boots} boots)" if log.boots > 1 else ""
-        raise log.error(f"no memory map in the log{of}: neither BIOS-e820 lines nor those of efi=debug")
+        others = "BIOS-e820 lines" if table else "ranges of nodes ('node   0: [mem ...]')"
+        raise log.error(f"no memory map in the log{of}: neither {others} nor lines of efi=debug")
     if efi_map is None:
         lacking = _lost_e820(log) or _lacking("e820 table", node_ranges, map(_of_e820, e820))
         if lacking:
             raise log.error(lacking)
-        if e820[0].start and not log.matching(_E820_HEADING):
+        if e820[0].start and not log.matching(E820_HEADING):
             log.gap(
                 "the beginning of the e820 table", f"it begins at {e820[0].start:#x}, and no line says that it does"
             )
@@ -106,7 +88,7 @@ def read_maps(
 
 def _efi_map(log: Messages, e820: Sequence[E820Entry], node_ranges: Sequence[PhysRange]) -> EfiMemoryMap | None:
     """The firmware's map if the log has it whole; on x86 e820 stands in for one that is not whole."""
-    lines = log.matching(_EFI)
+    lines = log.matching(EFI)
     if not lines:
         if e820:
             _no_efi_map(log, "efi=debug on the command line makes the kernel print it")
@@ -126,7 +108,7 @@ def _efi_map(log: Messages, e820: Sequence[E820Entry], node_ranges: Sequence[Phy
 
 def _again(line: LogLine, before: LogLine | None) -> bool:
     """Whether a line of the EFI map was just said: there are two consoles in one log."""
-    return before is not None and line.message == before.message and _EFI.match(line.message) is not None
+    return before is not None and line.message == before.message and EFI.match(line.message) is not None
 
 
 def _no_efi_map(log: Messages, why: str) -> None:
@@ -139,15 +121,15 @@ def _no_efi_map(log: Messages, why: str) -> None:
 
 def _lost_e820(log: Messages) -> str | None:
     """Where lines of e820 are absent, in words: newer kernels print what lies between entries, too."""
-    lines = log.matching(_E820, _E820_GAP)
-    if not any(_E820_GAP.match(line.message) for line in lines):
+    lines = log.matching(E820, E820_GAP)
+    if not any(E820_GAP.match(line.message) for line in lines):
         return None
     before = 0
     for line in lines:
-        found = _E820.match(line.message) or _E820_GAP.match(line.message)
+        found = E820.match(line.message) or E820_GAP.match(line.message)
         assert found is not None
         try:
-            start, end = ends(found[1], found[2])
+            start, end = e820_ends(found) if found.re is E820 else ends(found[1], found[2])
         except ValueError as error:
             raise log.error(str(error), line) from None
         if start > before:
@@ -163,7 +145,7 @@ def _lost_number(lines: Iterable[LogLine]) -> str | None:
     missing = 0
     lost: list[str] = []
     for line in lines:
-        found = _EFI.match(line.message)
+        found = EFI.match(line.message)
         if found is None or found[1] is None:
             continue
         number = int(found[1][:9])
@@ -191,22 +173,3 @@ def _lacking(what: str, memory: Iterable[PhysRange], mapped: Iterable[PhysRange]
 
 def _of_e820(entry: E820Entry) -> PhysRange:
     return PhysRange.from_size(entry.start, entry.size)
-
-
-def _e820_ends(found: re.Match[str]) -> tuple[int, int]:
-    """Start and end (exclusive) of an entry."""
-    if found[1] is not None:
-        return ends(found[1], found[2])
-    return ends(found[4], f"{int(found[5], 16) - 1:x}")
-
-
-def _e820_entry(found: re.Match[str]) -> E820Entry:
-    words = found[3] or found[6] or found[7] or ""
-    number = _E820_NUMBER.fullmatch(words)
-    kind = _E820_TYPES.get(words) or (int(number[1][:20]) if number else None)
-    if kind is None:
-        raise ValueError(f"unknown e820 type {shown(words)}: {shown(found[0])}")
-    if kind >> 32:
-        raise ValueError(f"an e820 type has 32 bits, which do not hold {shown(kind)}")
-    start, end = _e820_ends(found)
-    return E820Entry(Size(start), Size(end - start), kind)

@@ -7,7 +7,9 @@ from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import Final, TypeVar
 
-from softreserve.model.errors import InputError, shown
+from softreserve.config.log.map_lines import ends, is_torn, reading
+from softreserve.config.log.mended import mended, unwrapped
+from softreserve.model.errors import InputError
 from softreserve.model.log_text import LogLine, log_lines
 from softreserve.model.scenario import Gap
 
@@ -29,7 +31,7 @@ class Messages:
     """
 
     def __init__(self, text: str, path: object = None) -> None:
-        everything = _in_order(list(log_lines(text)))
+        everything = _whole(_in_order(list(log_lines(text))))
         starts = [index for index, line in enumerate(everything) if VERSION.match(line.message)]
         self.path = path
         self.boots = len(starts)
@@ -78,6 +80,11 @@ class Messages:
         return made
 
 
+def _whole(lines: list[LogLine]) -> list[LogLine]:
+    """Lines as they were before something broke them, where that is certain."""
+    return mended(unwrapped(lines, is_torn), is_torn, reading)
+
+
 def _in_order(lines: list[LogLine]) -> list[LogLine]:
     """Lines in the order in which they were written: pstore keeps a dump in parts, of which the last comes first.
 
@@ -96,14 +103,3 @@ def _in_order(lines: list[LogLine]) -> list[LogLine]:
 def _beginning(lines: Sequence[LogLine], version: int) -> int:
     """Where a boot begins: arm64 and others say something before their version."""
     return version - (version > 0 and lines[version - 1].message.startswith("Booting Linux on "))
-
-
-def ends(first: str, last: str) -> tuple[int, int]:
-    """Start and end (exclusive) of a range that is printed with its last byte.
-
-    :raises ValueError: it ends before it begins, or beyond 64 bits.
-    """
-    start, end = int(first, 16), int(last, 16) + 1
-    if not start < end <= 1 << 64:
-        raise ValueError(f"no range of memory: {shown(f'{first}-{last}')}")
-    return start, end
