@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from softreserve.config import load
 from softreserve.model.acpi.srat import GENERIC_PORT_AFFINITY, GenericAffinity, Srat
-from softreserve.model.cxl import CxlLink, CxlPerformance, CxlRoot
+from softreserve.model.cxl import CxlLink, CxlMemdev, CxlPerformance, CxlRoot, CxlRootPort, CxlSwitch
 from softreserve.model.errors import ConfigError
 from softreserve.model.machine import Machine
 
@@ -35,6 +35,13 @@ def problems(tmp_path: Path, text: str) -> list[str]:
     with pytest.raises(ConfigError) as caught:
         read(tmp_path, text)
     return [problem.split(": ", 3)[3] for problem in caught.value.problems]
+
+
+def _nested(levels: int) -> str:
+    below = "{ number = 0 }"
+    for _ in range(levels):
+        below = f"{{ number = 0, switch = [{{ port = [{below}] }}] }}"
+    return f"root_port = [{below}]\n"
 
 
 def test_a_device_has_a_link_and_says_how_fast_it_is(tmp_path: Path) -> None:
@@ -78,6 +85,47 @@ def test_links_are_those_of_pcie(tmp_path: Path, text: str, link: CxlLink) -> No
 )
 def test_what_is_said_of_devices(tmp_path: Path, text: str, said: str) -> None:
     assert problems(tmp_path, DEVICE + text) == [said]
+
+
+SWITCH = """[[cxl.host_bridge]]
+uid = 12
+bus = 12
+[[cxl.host_bridge.root_port]]
+number = 0
+[[cxl.host_bridge.root_port.switch]]
+link = { speed = 32, width = 8 }
+cdat = { read_latency = 150, write_latency = 150, read_bandwidth = 16384, write_bandwidth = 16384 }
+[[cxl.host_bridge.root_port.switch.port]]
+number = 3
+[[cxl.host_bridge.root_port.switch.port.memdev]]
+volatile = "1G"
+"""
+
+
+def test_a_switch_stands_where_a_device_may_stand(tmp_path: Path) -> None:
+    (port,) = read(tmp_path, SWITCH).cxl[0].root_ports
+    assert port == CxlRootPort(
+        0,
+        switch=CxlSwitch(
+            (CxlRootPort(3, CxlMemdev(volatile=1 << 30)),),
+            link=CxlLink(32000, 8),
+            performance=CxlPerformance(150, 150, 16384, 16384),
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (SWITCH + "[[cxl.host_bridge.root_port.memdev]]\nvolatile = 0\n", "one device or switch fits a port"),
+        (SWITCH + "[[cxl.host_bridge.root_port.switch]]\n", "one device or switch fits a port"),
+        (SWITCH + "[[cxl.host_bridge.root_port.switch.port]]\nnumber = 3\n", "two ports have the number 3"),
+        (SWITCH.replace("write_bandwidth", "bandwidth"), "missing"),
+        (DEVICE.split("[[cxl.host_bridge.root_port]]")[0] + _nested(17), "switches in 16 levels are enough"),
+    ],
+)
+def test_what_is_said_of_switches(tmp_path: Path, text: str, said: str) -> None:
+    assert said in problems(tmp_path, text)
 
 
 @pytest.mark.parametrize(

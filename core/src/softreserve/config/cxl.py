@@ -18,13 +18,16 @@ from softreserve.model.cxl import (
     CxlPerformance,
     CxlRoot,
     CxlRootPort,
+    CxlSwitch,
 )
 from softreserve.model.errors import shown
 
 __all__ = ["host_bridges", "root_device"]
 
-#: HDM decoders of a host bridge with several root ports where the description does not say.
+#: HDM decoders of a switch, and of a host bridge with several root ports, where the description does not say.
 _BRIDGE_DECODERS: Final = 4
+#: Switches below each other; PCI has no more than 256 buses.
+_LEVELS: Final = 16
 _DECODERS: Final = (1, 2, 4, 6, 8, 10, 12, 14, 16, 20, 24, 28, 32)
 _BUSES: Final = range(256)
 _PORTS: Final = range(256)
@@ -55,24 +58,48 @@ def root_device(top: Table) -> CxlRoot | None:
 def _host_bridge(table: Table) -> CxlHostBridge:
     uid = _number(table, "uid", _U32)
     bus = _number(table, "bus", _BUSES)
-    ports: list[CxlRootPort] = []
-    for item in table.tables("root_port"):
-        port = _root_port(item)
-        if any(port.number == other.number for other in ports):
-            item.problem("number", f"two root ports have the number {port.number}")
-        ports.append(port)
+    ports = _ports(table, "root_port", depth=0)
     committed = tuple(_decoder(item) for item in table.tables("committed"))
     default = _BRIDGE_DECODERS if len(ports) > 1 or committed else 0
     domain = _number(table, "domain", _U32) if "domain" in table else None
-    return CxlHostBridge(uid, bus, tuple(ports), _decoders(table, default, committed), committed, domain)
+    return CxlHostBridge(uid, bus, ports, _decoders(table, default, committed), committed, domain)
 
 
-def _root_port(table: Table) -> CxlRootPort:
+def _ports(table: Table, name: str, depth: int) -> tuple[CxlRootPort, ...]:
+    """Root ports of a host bridge, or downstream ports of a switch."""
+    found: list[CxlRootPort] = []
+    for item in table.tables(name):
+        port = _port(item, depth)
+        if any(port.number == other.number for other in found):
+            item.problem("number", f"two ports have the number {port.number}")
+        found.append(port)
+    return tuple(found)
+
+
+def _port(table: Table, depth: int) -> CxlRootPort:
     number = _number(table, "number", _PORTS)
     memdevs = [_memdev(item) for item in table.tables("memdev")]
-    if len(memdevs) > 1:
-        table.problem("memdev", "one device fits a root port; switches are not modelled")
-    return CxlRootPort(number, memdevs[0] if memdevs else None)
+    tables = table.tables("switch")
+    if tables and depth == _LEVELS:
+        table.problem("switch", f"switches in {_LEVELS} levels are enough")
+        tables = []
+    switches = [_switch(item, depth + 1) for item in tables]
+    if len(memdevs) + len(switches) > 1:
+        table.problem("switch" if switches else "memdev", "one device or switch fits a port")
+    return CxlRootPort(number, memdevs[0] if memdevs else None, switches[0] if switches and not memdevs else None)
+
+
+def _switch(table: Table, depth: int) -> CxlSwitch:
+    ports = _ports(table, "port", depth)
+    committed = tuple(_decoder(item) for item in table.tables("committed"))
+    link, cdat = _link(table), table.table("cdat")
+    return CxlSwitch(
+        ports,
+        _decoders(table, _BRIDGE_DECODERS, committed),
+        committed,
+        link,
+        _speed(cdat) if cdat is not None else None,
+    )
 
 
 def _memdev(table: Table) -> CxlMemdev:
@@ -109,6 +136,10 @@ def _performance(cdat: Table | None, name: str, size: int) -> CxlPerformance | N
         return None
     if not size:
         cdat.problem(name, f"the device has no {name} memory")
+    return _speed(table)
+
+
+def _speed(table: Table) -> CxlPerformance:
     return CxlPerformance(*(_number(table, field, _U32) for field in CxlPerformance._fields))
 
 
@@ -139,7 +170,7 @@ def _decoder(table: Table) -> CxlDecoder:
     targets = table.get("targets", list, []) or []
     for index, target in enumerate(targets):
         if type(target) is not int or target not in _PORTS:
-            table.problem_in("targets", index, f"wanted the number of a root port, not {shown(target)}")
+            table.problem_in("targets", index, f"wanted the number of a port, not {shown(target)}")
     locked = table.get("locked", bool, False) or False
     return CxlDecoder(start or 0, size or 0, ways, granularity, tuple(targets), locked, table.size("skip", 0) or 0)
 

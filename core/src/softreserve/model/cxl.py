@@ -20,6 +20,7 @@ __all__ = [
     "CxlPerformance",
     "CxlRoot",
     "CxlRootPort",
+    "CxlSwitch",
     "eiw_to_ways",
     "ways_to_eiw",
 ]
@@ -107,10 +108,25 @@ class CxlMemdev(NamedTuple):
 
 
 class CxlRootPort(NamedTuple):
-    """A root port of a host bridge, and what is plugged into it."""
+    """A root port of a host bridge, or a downstream port of a switch, and what is plugged into it."""
 
     number: int
     memdev: CxlMemdev | None = None
+    switch: CxlSwitch | None = None
+
+
+class CxlSwitch(NamedTuple):
+    """A switch: its downstream ports.
+
+    :param link: of its upstream port; ``None``: not known.
+    :param performance: what its CDAT says of the way through it; ``None``: nothing.
+    """
+
+    ports: tuple[CxlRootPort, ...] = ()
+    decoders: int = 4
+    committed: tuple[CxlDecoder, ...] = ()
+    link: CxlLink | None = None
+    performance: CxlPerformance | None = None
 
 
 class CxlHostBridge(NamedTuple):

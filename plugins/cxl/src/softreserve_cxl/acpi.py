@@ -115,7 +115,7 @@ class CxlAcpi:
         self._add_cxl_resources(root)
         for bridge in bridges:
             port = Port(root.bus, "port", root, bridge.path, root.dports[bridge.uid])
-            port.bridge = bridge
+            port.component = bridge
             add_port(port)
             self._bridges.append(port)
             name = bridge.path.rpartition("/")[2]

@@ -80,8 +80,21 @@ def _may_attach(region: Region, decoder: EndpointDecoder) -> int:
 
 def _root_dport(region: Region, decoder: EndpointDecoder) -> Dport | None:
     """The end of the root that leads to the device's host bridge."""
-    bridge = decoder.port.parent
-    return bridge.parent_dport if bridge is not None and bridge.parent is region.root.port else None
+    bridge = decoder.port.host_bridge
+    return bridge.parent_dport if bridge.parent is region.root.port else None
+
+
+def _next(port: Port, decoder: EndpointDecoder) -> Port | None:
+    """The switch below a port on the way to a device; ``None``: the device is next."""
+    way = list(_way_up(decoder))
+    below = way[way.index(port) - 1]
+    return below if below is not decoder.port else None
+
+
+def _next_dport(port: Port, decoder: EndpointDecoder) -> Dport | None:
+    """The end of a port that leads to a device."""
+    way = list(_way_up(decoder))
+    return way[way.index(port) - 1].parent_dport
 
 
 def _validate_position(region: Region, decoder: EndpointDecoder, pos: int) -> int:
@@ -111,8 +124,13 @@ def _attach_position(region: Region, decoder: EndpointDecoder, pos: int) -> int:
 def _port_attach(port: Port, region: Region, decoder: EndpointDecoder) -> int:
     """Take a decoder of a port, and count its targets. Linux: ``cxl_port_attach_region``."""
     ref = port.regions.get(region)
+    counted = True
     if ref is not None:
-        ref.nr_targets += 1
+        # An endpoint counts whatever it decodes; a port counts switches once, however many devices are behind them.
+        below = _next(port, decoder) if port is not decoder.port else None
+        others = (other for other in ref.endpoints if other is not decoder)
+        counted = below is None or all(_next(port, other) is not below for other in others)
+        ref.nr_targets += counted
     else:
         chosen = _pick_decoder(port, region, decoder)
         if chosen is None or _out_of_order(port, region, chosen):
@@ -123,12 +141,12 @@ def _port_attach(port: Port, region: Region, decoder: EndpointDecoder) -> int:
             return -EBUSY
     chosen = ref.decoder
     if isinstance(chosen, SwitchDecoder) and ref.nr_targets > chosen.nr_targets:
-        ref.nr_targets -= 1
+        ref.nr_targets -= counted
         return -ENXIO
     region.locked |= chosen.locked
     if port is not decoder.port:
         if decoder in ref.endpoints:
-            ref.nr_targets -= 1
+            ref.nr_targets -= counted
             return -EBUSY
         ref.endpoints[decoder] = None
     ref.nr_eps += 1
@@ -199,52 +217,52 @@ def _sort_targets(region: Region) -> int:
 def _calc_interleave_pos(region: Region, decoder: EndpointDecoder) -> int:
     """A device's place in its region, by the decoders above it; -ENXIO: one of them leads elsewhere."""
     pos = 0
-    bridge = decoder.port.parent
-    assert bridge is not None
-    mapping = next((found for found in bridge.decoders if _maps(region, found)), None)
-    if not isinstance(mapping, SwitchDecoder):
-        return -ENXIO
-    for targets, ways, dport in (
-        (mapping.targets, mapping.ways, decoder.port.parent_dport),
-        (region.root.targets, region.root.ways, bridge.parent_dport),
-    ):
-        if dport not in targets[:ways]:
+    for port in _way_up(decoder):
+        parent = port.parent
+        assert parent is not None
+        mapping = region.root if port.is_bridge else _mapping(region, parent)
+        if mapping is None or port.parent_dport not in mapping.targets[: mapping.ways]:
             return -ENXIO
-        pos = pos * ways + targets.index(dport)
+        pos = pos * mapping.ways + mapping.targets.index(port.parent_dport)
     return pos
+
+
+def _mapping(region: Region, port: Port) -> SwitchDecoder | None:
+    """The decoder of a port that decodes a region."""
+    found = (decoder for decoder in port.decoders if isinstance(decoder, SwitchDecoder) and _maps(region, decoder))
+    return next(found, None)
 
 
 # --- targets
 
 
 def _setup_targets(region: Region) -> int:
-    """Lay out the interleaving of host bridges, or check it. Linux: ``cxl_region_setup_targets``."""
+    """Lay out the interleaving of host bridges and switches, or check it. Linux: ``cxl_region_setup_targets``."""
     for _, decoder in sorted(region.targets.items()):
-        bridge = decoder.port.parent
-        assert bridge is not None
-        status = _port_setup_targets(bridge, region, decoder)
-        if status:
-            _teardown_targets(region)
-            return status
+        for port in reversed(list(_way_up(decoder))[1:]):
+            status = _port_setup_targets(port, region, decoder)
+            if status:
+                _teardown_targets(region)
+                return status
     return 0
 
 
 def _port_setup_targets(port: Port, region: Region, decoder: EndpointDecoder) -> int:
-    """Linux: ``cxl_port_setup_targets``, with the root as the parent."""
+    """Linux: ``cxl_port_setup_targets``."""
     ref = port.regions.get(region)
     if ref is None:
         # Gone since a decoder was written to its target twice; the kernel follows a null pointer here.
         return -ENXIO
-    chosen, dport = ref.decoder, decoder.port.parent_dport
+    chosen, dport = ref.decoder, _next_dport(port, decoder)
     assert isinstance(chosen, SwitchDecoder)
     if ref.nr_targets.bit_count() != 1:
         return -EINVAL
     if not ref.nr_targets_set:
-        status = _set_interleaving(region, chosen, ref.nr_targets)
+        status = _set_interleaving(region, port, chosen, ref.nr_targets)
         if status:
             return status
     elif dport in chosen.targets[: ref.nr_targets_set]:
-        return _check_last_peer(region, decoder, ref.nr_targets * region.root.ways)
+        return _check_last_peer(region, port, decoder)
     if ref.nr_targets_set == ref.nr_targets:
         return -ENXIO
     if not region.auto:
@@ -256,9 +274,15 @@ def _port_setup_targets(port: Port, region: Region, decoder: EndpointDecoder) ->
     return 0
 
 
-def _set_interleaving(region: Region, chosen: SwitchDecoder, ways: int) -> int:
-    root_ways = region.root.ways if region.root.ways.bit_count() == 1 else region.root.ways // 3
-    granularity = region.granularity * root_ways
+def _set_interleaving(region: Region, port: Port, chosen: SwitchDecoder, ways: int) -> int:
+    parent = port.parent
+    assert parent is not None
+    if port.is_bridge:
+        root_ways = region.root.ways if region.root.ways.bit_count() == 1 else region.root.ways // 3
+        granularity = region.granularity * root_ways
+    else:
+        above = parent.regions[region].decoder
+        granularity = above.granularity * above.ways
     if granularity not in GRANULARITIES:
         return -EINVAL
     if region.auto:
@@ -270,10 +294,17 @@ def _set_interleaving(region: Region, chosen: SwitchDecoder, ways: int) -> int:
     return 0
 
 
-def _check_last_peer(region: Region, decoder: EndpointDecoder, distance: int) -> int:
-    """Devices behind one end must be ``distance`` apart in the region."""
+def _check_last_peer(region: Region, port: Port, decoder: EndpointDecoder) -> int:
+    """Devices behind one end must be as far apart in the region as all that is above them interleaves."""
+    distance, above = region.root.ways, port
+    while True:
+        distance *= above.regions[region].nr_targets
+        if above.is_bridge or above.parent is None:
+            break
+        above = above.parent
     peer = region.targets.get(decoder.pos - distance)
-    return 0 if peer is not None and peer.port.parent_dport == decoder.port.parent_dport else -ENXIO
+    fits = peer is not None and port in _way_up(peer) and _next_dport(port, peer) == _next_dport(port, decoder)
+    return 0 if fits else -ENXIO
 
 
 def _teardown_targets(region: Region) -> None:
@@ -281,11 +312,11 @@ def _teardown_targets(region: Region) -> None:
     if region.auto:
         return
     for decoder in region.targets.values():
-        bridge = decoder.port.parent
-        ref = bridge.regions.get(region) if bridge is not None else None
-        if ref is not None:
-            ref.nr_targets_set = 0
-            ref.decoder.set_range(0, 0)
+        for port in list(_way_up(decoder))[1:]:
+            ref = port.regions.get(region)
+            if ref is not None:
+                ref.nr_targets_set = 0
+                ref.decoder.set_range(0, 0)
 
 
 # --- programming
@@ -294,10 +325,12 @@ def _teardown_targets(region: Region) -> None:
 def decode_commit(region: Region) -> int:
     """Program all decoders, from the devices up. Linux: ``cxl_region_decode_commit``."""
     for done, (_, decoder) in enumerate(sorted(region.targets.items())):
-        for port in _way_up(decoder):
+        way = list(_way_up(decoder))
+        for at, port in enumerate(way):
             status = port.regions[region].decoder.commit()
             if status:
-                decoder.reset()
+                for below in reversed(way[: at + 1]):
+                    below.regions[region].decoder.reset()
                 decode_reset(region, done)
                 return status
     return 0
@@ -344,14 +377,17 @@ def _cancel_auto_attach(decoder: EndpointDecoder) -> None:
 
 
 def _port_detach(port: Port, region: Region, decoder: EndpointDecoder) -> None:
-    """Give a decoder of a port back with its last device; before, the kernel goes on to count those that left.
+    """Give a decoder of a port back with its last device; before, the kernel goes on to count devices that left.
 
     Linux: ``cxl_port_detach_region``.
     """
     ref = port.regions.get(region)
     if ref is None or (ref.decoder is not decoder and decoder not in ref.endpoints):
         return
-    ref.endpoints.pop(decoder, None)
+    if ref.decoder is not decoder:
+        below = _next(port, decoder)
+        del ref.endpoints[decoder]
+        ref.nr_targets -= all(_next(port, other) is not below for other in ref.endpoints)
     ref.nr_eps -= 1
     if not ref.nr_eps:
         ref.decoder.region = None

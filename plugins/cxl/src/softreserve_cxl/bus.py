@@ -96,6 +96,8 @@ class CxlBus(Bus["CxlDevice", "CxlDriver"]):
         self.system = system
         self.port_ids = Ida()
         self.memdev_ids = Ida()
+        self._work: list[Callable[[], None]] = []
+        self._releasing = 0
         directory = self.directory()
         directory.children["flush"] = Attribute(0o200, store=len)
         system.sysfs.add(self.path, directory)
@@ -111,6 +113,18 @@ class CxlBus(Bus["CxlDevice", "CxlDriver"]):
     def remove(self, driver: CxlDriver, device: CxlDevice) -> None:
         """Unbind."""
         driver.remove(device)
+
+    def device_release_driver(self, device: CxlDevice) -> None:
+        """Unbind a device; when that is done, what was put off until then."""
+        self._releasing += 1
+        super().device_release_driver(device)
+        self._releasing -= 1
+        while self._work and not self._releasing:
+            self._work.pop(0)()
+
+    def queue_work(self, work: Callable[[], None]) -> None:
+        """Do something when what is being unbound now is done with. Linux: ``cxl_bus_wq``."""
+        self._work.append(work)
 
     def register(self, device: CxlDevice, parent: CxlDevice | None = None) -> None:
         """Put a device on the bus, into the directory of its parent or where its path says."""

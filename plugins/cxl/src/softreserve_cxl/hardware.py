@@ -5,19 +5,29 @@ A kernel that is started by kexec finds them as the one before left them.
 
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel.state import StashKey
 from softreserve.kernel.sysfs import Link
 from softreserve.model.acpi.cedt import CHBS, Cedt, HostBridge
-from softreserve.model.cxl import GRANULARITIES, CxlDecoder, CxlHostBridge, CxlLink, CxlMemdev, CxlRootPort
+from softreserve.model.cxl import (
+    GRANULARITIES,
+    CxlDecoder,
+    CxlHostBridge,
+    CxlLink,
+    CxlMemdev,
+    CxlPerformance,
+    CxlRootPort,
+    CxlSwitch,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from softreserve.kernel.system import System
 
-__all__ = ["HARDWARE", "Bridge", "Endpoint", "Hdm", "RootPort", "hardware"]
+__all__ = ["HARDWARE", "Bridge", "Component", "DownPort", "Endpoint", "Hdm", "hardware"]
 
 
 class Hdm:
@@ -57,7 +67,7 @@ def _committed(decoders: Sequence[Hdm]) -> tuple[CxlDecoder, ...]:
 
 
 class Endpoint:
-    """A memory device in a root port: ``path`` is its PCI function."""
+    """A memory device in a port: ``path`` is its PCI function."""
 
     def __init__(self, memdev: CxlMemdev, path: str) -> None:
         self.memdev = memdev
@@ -65,21 +75,76 @@ class Endpoint:
         self.decoders = _decoders(memdev.decoders, memdev.committed)
 
 
-class RootPort:
-    """A root port: ``path`` is its PCI function."""
+class DownPort:
+    """A root port of a host bridge, or a downstream port of a switch: ``path`` is its PCI function."""
 
-    def __init__(self, number: int, path: str) -> None:
-        self.number = number
+    def __init__(self, port: CxlRootPort, path: str, buses: Iterator[int], performance: CxlPerformance | None) -> None:
+        """``performance``: of the way through the switch that it is of."""
+        self.number = port.number
         self.path = path
-        self.endpoint: Endpoint | None = None
+        self.performance = performance
+        bus = next(buses) & 0xFF
+        function = f"{path}/0000:{bus:02x}:00.0"
+        self.endpoint = Endpoint(port.memdev, function) if port.memdev is not None else None
+        self.switch = Switch(port.switch, function, buses) if port.switch is not None else None
 
     @property
     def link(self) -> CxlLink | None:
         """The link to what is plugged in."""
+        if self.switch is not None:
+            return self.switch.switch.link
         return self.endpoint.memdev.link if self.endpoint is not None else None
 
+    def frozen(self) -> CxlRootPort:
+        """As the next kernel finds it."""
+        endpoint, switch = self.endpoint, self.switch
+        memdev = endpoint.memdev._replace(committed=_committed(endpoint.decoders)) if endpoint is not None else None
+        return CxlRootPort(self.number, memdev, switch.frozen() if switch is not None else None)
 
-class Bridge:
+
+class Component:
+    """What has decoders, and ports below it: a host bridge or a switch. ``path`` is its directory among PCI devices."""
+
+    path: str
+    decoders: list[Hdm]
+    ports: list[DownPort]
+
+    def endpoints(self) -> Iterator[Endpoint]:
+        """All devices below it."""
+        for port in self.ports:
+            if port.endpoint is not None:
+                yield port.endpoint
+            if port.switch is not None:
+                yield from port.switch.endpoints()
+
+    def way_to(self, endpoint: Endpoint) -> list[tuple[Component, DownPort]]:
+        """Components down to a device, itself first, each with the port that leads on; empty: it is not here."""
+        for port in self.ports:
+            if port.endpoint is endpoint:
+                return [(self, port)]
+            further = port.switch.way_to(endpoint) if port.switch is not None else []
+            if further:
+                return [(self, port), *further]
+        return []
+
+
+class Switch(Component):
+    """A switch: ``path`` is the PCI function of its upstream port."""
+
+    def __init__(self, switch: CxlSwitch, path: str, buses: Iterator[int]) -> None:
+        """``buses`` numbers those behind it, from one port to the next."""
+        self.switch = switch
+        self.path = path
+        self.decoders = _decoders(switch.decoders, switch.committed)
+        self.ports = _ports(switch.ports, path, next(buses) & 0xFF, buses, switch.performance)
+
+    def frozen(self) -> CxlSwitch:
+        """As the next kernel finds it."""
+        ports = tuple(port.frozen() for port in self.ports)
+        return self.switch._replace(ports=ports, committed=_committed(self.decoders))
+
+
+class Bridge(Component):
     """A host bridge; ``has_registers``: the CEDT says where its registers are."""
 
     def __init__(self, bridge: CxlHostBridge, has_registers: bool) -> None:
@@ -88,23 +153,18 @@ class Bridge:
         self.has_registers = has_registers
         self.path = f"/sys/devices/pci0000:{bridge.bus:02x}"
         self.decoders = _decoders(bridge.decoders, bridge.committed)
-        self.root_ports: list[RootPort] = []
-        for at, port in enumerate(bridge.root_ports):
-            path = f"{self.path}/0000:{bridge.bus:02x}:{at:02x}.0"
-            found = RootPort(port.number, path)
-            if port.memdev is not None:
-                # Buses behind root ports are numbered in the order of the ports.
-                found.endpoint = Endpoint(port.memdev, f"{path}/0000:{(bridge.bus + 1 + at) & 0xFF:02x}:00.0")
-            self.root_ports.append(found)
+        self.ports = _ports(bridge.root_ports, self.path, bridge.bus, count(bridge.bus + 1), None)
 
     def frozen(self) -> CxlHostBridge:
         """As the next kernel finds it."""
-        ports = tuple(CxlRootPort(port.number, _memdev(port.endpoint)) for port in self.root_ports)
+        ports = tuple(port.frozen() for port in self.ports)
         return self.bridge._replace(root_ports=ports, committed=_committed(self.decoders))
 
 
-def _memdev(endpoint: Endpoint | None) -> CxlMemdev | None:
-    return None if endpoint is None else endpoint.memdev._replace(committed=_committed(endpoint.decoders))
+def _ports(
+    ports: Sequence[CxlRootPort], path: str, bus: int, buses: Iterator[int], performance: CxlPerformance | None
+) -> list[DownPort]:
+    return [DownPort(port, f"{path}/0000:{bus:02x}:{at:02x}.0", buses, performance) for at, port in enumerate(ports)]
 
 
 HARDWARE: Final = StashKey["list[Bridge]"]("cxl hardware")
@@ -125,9 +185,19 @@ def hardware(system: System) -> list[Bridge]:
             companion = f"/sys/devices/LNXSYSTM:00/LNXSYBUS:00/ACPI0016:{found.index(bridge):02x}"
             system.sysfs.directory(companion)
             system.sysfs.add(f"{bridge.path}/firmware_node", Link(companion))
-            for port in bridge.root_ports:
-                system.sysfs.directory(port.path if port.endpoint is None else port.endpoint.path)
+            for path in _functions(bridge):
+                system.sysfs.directory(path)
     return found
+
+
+def _functions(component: Component) -> Iterator[str]:
+    """PCI functions with nothing behind them; those on the way to them come by themselves."""
+    for port in component.ports:
+        if port.switch is not None:
+            yield port.switch.path
+            yield from _functions(port.switch)
+        else:
+            yield port.path if port.endpoint is None else port.endpoint.path
 
 
 def _with_registers(system: System) -> list[int]:

@@ -14,9 +14,9 @@ from softreserve.model.events import Rule
 
 from softreserve_cxl import behaviours, dpa
 from softreserve_cxl.attach import cxl_decoder_detach
-from softreserve_cxl.bus import CxlDevice, cxl_bus
-from softreserve_cxl.hardware import RootPort, hardware
-from softreserve_cxl.performance import cxl_endpoint_parse_cdat
+from softreserve_cxl.bus import CxlBus, CxlDevice, cxl_bus
+from softreserve_cxl.hardware import Component, DownPort, hardware
+from softreserve_cxl.performance import by_cdat, cxl_endpoint_parse_cdat
 from softreserve_cxl.region import cxl_add_to_region
 from softreserve_cxl.topology import (
     DEVICE_MEMORY_EXPANDER,
@@ -52,12 +52,11 @@ class CxlPci:
         for bridge in hardware(self._system):
             domain = bridge.bridge.domain
             node = -1 if domain is None else self._system.nodes.pxm_to_node(domain)
-            for port in bridge.root_ports:
-                if port.endpoint is not None:
-                    memdev = Memdev(bus, port.endpoint, node)
-                    self._memdevs.append(memdev)
-                    self._system.sysfs.add(f"/sys/dev/char/{memdev.dev}", Link(memdev.path, f"cxl/{memdev.name}"))
-                    bus.register(memdev)
+            for endpoint in bridge.endpoints():
+                memdev = Memdev(bus, endpoint, node)
+                self._memdevs.append(memdev)
+                self._system.sysfs.add(f"/sys/dev/char/{memdev.dev}", Link(memdev.path, f"cxl/{memdev.name}"))
+                bus.register(memdev)
         return 0
 
     def exit(self) -> None:
@@ -79,12 +78,10 @@ class CxlMemDriver:
     def probe(self, device: CxlDevice) -> int:
         """Bind: 0, or -ENXIO where the root is not there or the host bridge has no driver. Linux: ``cxl_mem_probe``."""
         assert isinstance(device, Memdev)
-        found = self._parent(device)
-        if found is None or found[0].driver is None:
+        port = self._enumerate_ports(device)
+        if port is None:
             return -ENXIO
-        port, dport = found
-        if dport.number not in port.dports:
-            _add_dport(port, dport)
+        dport = port.dports[self._way_to(device)[-1][1].number]
         endpoint = Port(device.bus, "endpoint", port, device.path, dport)
         endpoint.memdev = device
         endpoint.endpoint = device.hardware
@@ -97,18 +94,32 @@ class CxlMemDriver:
             return -ENXIO
         return 0
 
-    def _parent(self, device: Memdev) -> tuple[Port, Dport] | None:
-        """The port of the device's host bridge, and its end that leads to the device."""
-        for port in device.bus.devices.values():
-            bridge = port.bridge if isinstance(port, Port) else None
-            for root_port in bridge.root_ports if bridge is not None else ():
-                if root_port.endpoint is device.hardware:
-                    assert isinstance(port, Port)
-                    return port, _dport(root_port)
-        return None
+    def _enumerate_ports(self, device: Memdev) -> Port | None:
+        """Ports down to a device, made where they are missing; the last one. Linux: ``devm_cxl_enumerate_ports``."""
+        parent: Port | None = None
+        parent_dport: Dport | None = None
+        for component, down in self._way_to(device):
+            port = _port_of(device.bus, component)
+            if port is None:
+                if parent is None:
+                    return None
+                port = Port(device.bus, "port", parent, component.path, parent_dport)
+                port.component = component
+                add_port(port)
+            if port.driver is None:
+                return None
+            if down.number not in port.dports:
+                _add_dport(port, _dport(device.bus.system, down))
+            port.passing.add(device)
+            parent, parent_dport = port, port.dports[down.number]
+        return parent
+
+    def _way_to(self, device: Memdev) -> list[tuple[Component, DownPort]]:
+        ways = (bridge.way_to(device.hardware) for bridge in hardware(device.bus.system))
+        return next(way for way in ways if way)
 
     def remove(self, device: CxlDevice) -> None:
-        """Take the endpoint away."""
+        """Take the endpoint away, and switches that lead to no other device. Linux: ``cxl_detach_ep``."""
         assert isinstance(device, Memdev)
         port = device.port
         assert port is not None
@@ -118,16 +129,32 @@ class CxlMemDriver:
             cxl_decoder_detach(decoder)
             if decoder.dpa is not None:
                 dpa.cxl_dpa_release(decoder)
+        above = port.parent
         remove_port(port)
         device.port = None
+        while above is not None and above.parent is not None:
+            above.passing.discard(device)
+            further = above.parent
+            if not above.passing and not above.is_bridge and not above.leaving:
+                remove_port(above)
+            above = further
 
 
-def _dport(root_port: RootPort) -> Dport:
-    return Dport(root_port.number, root_port.path, root_port.link)
+def _port_of(bus: CxlBus, component: Component) -> Port | None:
+    ports = (device for device in bus.devices.values() if isinstance(device, Port))
+    return next((port for port in ports if port.component is component), None)
+
+
+def _dport(system: System, down: DownPort) -> Dport:
+    """The end of a port; how fast the way through a switch is stands in its CDAT. Linux: ``cxl_switch_parse_cdat``."""
+    told = down.performance
+    if told is None or not system.kernel.has(behaviours.CXL_QOS_CLASS):
+        return Dport(down.number, down.path, down.link)
+    return Dport(down.number, down.path, down.link, by_cdat(told))
 
 
 def _add_dport(port: Port, dport: Dport) -> None:
-    """Add the downstream end of a host bridge; the first one makes its decoders. Linux: ``cxl_port_add_dport``."""
+    """Add a downstream end of a port; the first one makes its decoders. Linux: ``cxl_port_add_dport``."""
     if not port.decoders:
         port.dports[dport.number] = dport
         _setup_decoders(port)
@@ -138,21 +165,21 @@ def _add_dport(port: Port, dport: Dport) -> None:
 
 
 def _setup_decoders(port: Port) -> None:
-    """Decoders of a host bridge: those that it has, or one that stands for none.
+    """Decoders of a host bridge or a switch: those that it has, or one that stands for none.
 
     Linux: ``devm_cxl_switch_port_decoders_setup``.
     """
-    bridge = port.bridge
-    assert bridge is not None
-    if not bridge.decoders:
-        if len(bridge.root_ports) == 1:
+    component = port.component
+    assert component is not None
+    if not component.decoders:
+        if len(component.ports) == 1:
             passthrough = SwitchDecoder(port, 1)
-            passthrough.target_map[0] = bridge.root_ports[0].number
+            passthrough.target_map[0] = component.ports[0].number
             passthrough.find_targets()
             port.add_decoder(passthrough)
         return
     nr_targets = _TARGETS
-    for registers in bridge.decoders:
+    for registers in component.decoders:
         decoder = SwitchDecoder(port, nr_targets, registers)
         decoder.init_hdm_decoder()
         for at, number in enumerate(registers.targets):
@@ -161,7 +188,7 @@ def _setup_decoders(port: Port) -> None:
         port.add_decoder(decoder)
 
 
-#: How many targets a decoder of a host bridge has.
+#: How many targets a decoder of a host bridge or a switch has.
 _TARGETS: Final = 8
 
 
@@ -181,9 +208,10 @@ class CxlPortDriver:
         assert isinstance(device, Port)
         if device.endpoint is not None:
             return self._endpoint_probe(device)
-        if not device.bus.system.kernel.has(behaviours.CXL_DPORTS_WITH_ENDPOINTS) and device.bridge is not None:
-            for root_port in device.bridge.root_ports:
-                device.dports[root_port.number] = _dport(root_port)
+        system = device.bus.system
+        if not system.kernel.has(behaviours.CXL_DPORTS_WITH_ENDPOINTS) and device.component is not None:
+            for down in device.component.ports:
+                device.dports[down.number] = _dport(system, down)
             _setup_decoders(device)
         return 0
 
@@ -224,13 +252,18 @@ class CxlPortDriver:
         port.bus.system.printk(f"{self.name} {port.name}: {text}", "drivers/cxl/core/hdm.c: init_hdm_decoder")
 
     def remove(self, device: CxlDevice) -> None:
-        """Devices below a host bridge lose their drivers, its decoders go; those of an endpoint go with the port."""
+        """Devices below a port lose their drivers, its decoders go; those of an endpoint go with the port."""
         assert isinstance(device, Port)
-        if device.endpoint is not None:
+        bus = device.bus
+        if device.memdev is not None:
+            bus.queue_work(partial(bus.device_release_driver, device.memdev))
             return
-        for memdev in list(device.bus.devices.values()):
-            if isinstance(memdev, Memdev) and memdev.port is not None and memdev.port.parent is device:
-                device.bus.device_release_driver(memdev)
+        if device.passing and not device.is_bridge:
+            # The last device takes a switch with it, once that is unbound.
+            device.leaving = True
+            bus.queue_work(partial(remove_port, device))
+        for memdev in sorted(device.passing, key=lambda memdev: memdev.id):
+            bus.device_release_driver(memdev)
         for decoder in reversed(device.decoders):
             decoder.unregister()
         device.decoders.clear()

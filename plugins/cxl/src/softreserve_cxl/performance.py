@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from softreserve_cxl.topology import EndpointDecoder, Port, Region
 
 __all__ = [
+    "by_cdat",
     "cxl_endpoint_parse_cdat",
     "cxl_region_perf_data_calculate",
     "cxl_region_shared_upstream_bandwidth_update",
@@ -128,13 +129,14 @@ def cxl_endpoint_parse_cdat(port: Port) -> None:
     if not _has_window(port, qos_class):
         return
     for name, performance in said.items():
-        cdat = [_coordinate(performance)] * len(_CLASSES)
+        cdat = by_cdat(performance)
         memdev.performance[name] = PartitionPerformance(cdat, _each(cdat, way), qos_class)
 
 
-def _coordinate(performance: CxlPerformance) -> AccessCoordinate:
+def by_cdat(performance: CxlPerformance) -> Coordinates:
+    """What a CDAT says, which knows no access classes."""
     read_latency, write_latency, read_bandwidth, write_bandwidth = performance
-    return AccessCoordinate(read_bandwidth, write_bandwidth, read_latency, write_latency)
+    return [AccessCoordinate(read_bandwidth, write_bandwidth, read_latency, write_latency)] * len(_CLASSES)
 
 
 def _endpoint_coordinates(kernel: Kernel, endpoint: Port) -> Coordinates | None:

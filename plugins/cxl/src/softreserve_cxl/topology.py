@@ -1,6 +1,6 @@
 """Ports, decoders, memory devices, regions: what there is. Linux: ``drivers/cxl/{cxl.h,cxlmem.h}``, ``core/port.c``.
 
-A root has host bridges below it, a host bridge has the endpoints of memory devices; switches are not modelled.
+A root has host bridges below it, a host bridge has switches and the endpoints of memory devices, as has a switch.
 Addresses and sizes are bytes. What is done with them is in :mod:`softreserve_cxl.dpa`, :mod:`softreserve_cxl.attach`
 and :mod:`softreserve_cxl.region`.
 """
@@ -24,7 +24,7 @@ from softreserve_cxl.bus import CxlBus, CxlDevice, shown
 if TYPE_CHECKING:
     from softreserve.model.cxl import CxlLink
 
-    from softreserve_cxl.hardware import Bridge, Endpoint, Hdm
+    from softreserve_cxl.hardware import Component, Endpoint, Hdm
 
 __all__ = [
     "DEVICE_MEMORY_EXPANDER",
@@ -68,7 +68,7 @@ Coordinates = Sequence[AccessCoordinate]
 
 
 class Dport(NamedTuple):
-    """The downstream end of a port: a host bridge below the root, a root port below a host bridge.
+    """A downstream end of a port: a host bridge of the root, a root port of a bridge, a downstream port of a switch.
 
     :param link: to what is plugged in there, where that is known.
     :param coordinates: how fast it is; empty where that is not known.
@@ -89,7 +89,7 @@ class PartitionPerformance(NamedTuple):
 
 
 class Port(CxlDevice):
-    """A port: the root, a host bridge, or the endpoint of a memory device. Linux: ``struct cxl_port``."""
+    """A port: the root, a host bridge, a switch, or the endpoint of a memory device. Linux: ``struct cxl_port``."""
 
     devtype = "cxl_port"
 
@@ -108,9 +108,13 @@ class Port(CxlDevice):
         self.hdm_end = -1
         self.regions: dict[Region, RegionRef] = {}
         #: What it is the port of.
-        self.bridge: Bridge | None = None
+        self.component: Component | None = None
         self.endpoint: Endpoint | None = None
         self.memdev: Memdev | None = None
+        #: Devices whose way goes through it.
+        self.passing: set[Memdev] = set()
+        #: Whether it will be taken away with the last of them, by somebody else.
+        self.leaving = False
 
     @property
     def is_bridge(self) -> bool:
@@ -254,7 +258,7 @@ class Decoder(CxlDevice):
 
 
 class SwitchDecoder(Decoder):
-    """A decoder of a host bridge."""
+    """A decoder of a host bridge or a switch."""
 
     devtype = "cxl_decoder_switch"
 
@@ -482,7 +486,7 @@ class RegionRef:
 
     def __init__(self, decoder: Decoder) -> None:
         self.decoder = decoder
-        #: Decoders of the devices below a bridge, in the order of attaching.
+        #: Decoders of the devices below a bridge or a switch, in the order of attaching.
         self.endpoints: dict[EndpointDecoder, None] = {}
         #: How often something was attached; counts at endpoints, too.
         self.nr_eps = 0
