@@ -21,7 +21,6 @@ __all__ = ["built", "default_config", "page_sizes", "rebuilt"]
 _COMMON: Final[Mapping[str, str | int]] = {
     "EFI": "y",
     "EFI_STUB": "y",
-    "EFI_SOFT_RESERVE": "y",
     "EFI_FAKE_MEMMAP": "n",
     "EFI_MAX_FAKE_MEM": "n",
     "ACPI": "y",
@@ -32,7 +31,6 @@ _COMMON: Final[Mapping[str, str | int]] = {
     "NUMA_KEEP_MEMINFO": "y",
     "NUMA_BALANCING": "y",
     "DEV_DAX": "m",
-    "DEV_DAX_HMEM": "m",
     "DEV_DAX_KMEM": "m",
     "LIBNVDIMM": "m",
     "ND_BLK": "n",
@@ -44,7 +42,6 @@ _COMMON: Final[Mapping[str, str | int]] = {
     "MHP_DEFAULT_ONLINE_TYPE_OFFLINE": "n",
     "MHP_DEFAULT_ONLINE_TYPE_ONLINE_KERNEL": "n",
     "MHP_DEFAULT_ONLINE_TYPE_ONLINE_MOVABLE": "n",
-    "MHP_MEMMAP_ON_MEMORY": "y",
     "ZONE_DMA": "y",
     "ZONE_DMA32": "y",
     "SPARSEMEM_VMEMMAP": "y",
@@ -59,15 +56,20 @@ _COMMON: Final[Mapping[str, str | int]] = {
     "DMA_NUMA_CMA": "n",
     "CMA_SIZE_PERNUMA": "n",
     "HUGETLB_PAGE": "y",
-    "CXL_BUS": "y",
-    "CXL_ACPI": "m",
-    "CXL_MEM": "m",
-    "CXL_PORT": "y",
-    "CXL_REGION": "y",
-    "CXL_PCI": "m",
     "STRICT_DEVMEM": "y",
     "IO_STRICT_DEVMEM": "y",
     "ARCH_SUPPORTS_MEMORY_FAILURE": "y",
+}
+
+#: What came with a release, and is in Debian's builds since they have it. Linux: the ``Kconfig`` files.
+_CAME: Final[Mapping[str, Mapping[str, str | int]]] = {
+    "5.5": {"EFI_SOFT_RESERVE": "y", "DEV_DAX_HMEM": "m"},
+    "5.12": {"CXL_BUS": "y", "CXL_MEM": "m"},
+    "5.13": {"MHP_MEMMAP_ON_MEMORY": "y"},
+    "5.14": {"CXL_ACPI": "m"},
+    "5.16": {"CXL_PCI": "m"},
+    "5.18": {"CXL_PORT": "y"},
+    "6.0": {"CXL_REGION": "y"},
 }
 
 
@@ -79,7 +81,11 @@ def default_config(arch: str, release: str, page_size: int = 4096) -> dict[str, 
     :raises MachineError: ``release`` does not begin with a version.
     """
     version = Release.parse(release)
-    config = dict(_COMMON)
+    config: dict[str, str | int] = {option: "n" for options in _CAME.values() for option in options}
+    config |= _COMMON
+    for since, options in _CAME.items():
+        if version.reaches(since):
+            config |= options
     for since, options in arch_info(arch).options.items():
         if not since or version.reaches(since):
             config |= options

@@ -613,7 +613,7 @@ SOFT_RESERVED_IN_OWN_TREE: Final = Behaviour(
     since=Boundary(
         "7.0",
         "dax/hmem, e820, resource: Defer Soft Reserved insertion until hmem is ready",
-        "captured x86-6.18-two-node-hmat; source read 6.19",
+        "captured x86-6.18-two-node-hmat",
         "captured arm64-7.3-two-node-hmat; captured x86-7.3-two-node-hmat",
     ),
 )
