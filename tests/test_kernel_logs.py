@@ -464,7 +464,30 @@ def test_a_machine_with_a_device_tree_has_no_acpi(tmp_path: Path, capsys: pytest
     ]
     path.write_text(path.read_text().replace("6.6.0", "6.12.0"))
     main(["boot", str(path), "--emit", "log"])
-    assert "No NUMA configuration" not in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "No NUMA configuration" not in out
+    assert "Remapping and enabling EFI services." in out
+
+
+def test_a_machine_without_uefi_has_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "boot.log"
+    path.write_text(FOUND.replace("Kernel command", "efi: UEFI not found.\nKernel command"))
+    assert main(["boot", str(path), "--emit", "log"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "efi: UEFI not found."
+    assert "EFI services will not be available." in said
+    assert "Remapping and enabling EFI services." not in said
+    assert main(["export", str(path), str(tmp_path / "tree")]) == 0
+    assert not (tmp_path / "tree" / "sys" / "firmware" / "efi").exists()
+
+
+def test_the_boot_logo_is_in_nobodys_way(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is memory of boot services until ACPI tables are read: the crash kernel goes below."""
+    path = tmp_path / "boot.log"
+    said = MARKED.replace("quiet", "crashkernel=128M").replace("[mem 0x50000000-0x5001", "[mem 0x7e000000-0x7e01")
+    path.write_text(said)
+    assert main(["boot", str(path), "--emit", "log"]) == 0
+    assert "Reserving 128MB of memory at 1888MB for crashkernel" in capsys.readouterr().out
 
 
 #: What a kernel without nodes, zone DMA32, memory hotplug and hibernation says, on x86.

@@ -85,7 +85,8 @@ def softreserve_sysfs(system: System) -> None:
     """``/sys/firmware/efi``."""
     from softreserve.kernel.efi import sysfs
 
-    sysfs.publish(system, {"systab": 0o400})
+    if system.machine.boot != "loader":
+        sysfs.publish(system, {"systab": 0o400})
 
 
 @hookimpl

@@ -41,6 +41,8 @@ _ACPI_NUMA: Final = "arch/arm64/kernel/acpi_numa.c"
 def early_reserve(system: System) -> None:
     """Early options, then memblock from the EFI map, cut to what can be mapped and to ``mem=``.
 
+    A kernel that a loader starts without EFI finds the same memory in its device tree; the map stands for that.
+
     :raises MachineError: there is no EFI map: where memory is would be in a device tree.
     """
     efi_map = system.handoff.efi_map
@@ -56,6 +58,8 @@ def early_reserve(system: System) -> None:
     system.stash[EFI], system.stash[ARCH_NUMA] = efi, numa
     handlers = common_handlers(efi, memblock) | {"mem": limit.early_mem, "numa": numa.early_param}
     parse_early_param(system.cmdline, handlers, log)
+    if system.machine.boot == "loader":
+        log.printk("efi: UEFI not found.", "drivers/firmware/efi/fdtparams.c: efi_get_fdt_params")
     efi_init(memblock, efi, kernel, log)
     linear = arm64_memblock_init(memblock, system.machine.image, limit.limit, log)
     memblock.allow_resize()
@@ -88,8 +92,8 @@ def register_resources(system: System) -> list[Initcall]:
     cpus = None if no_acpi else acpi_cpus(system.nodes, system.machine)
     function = f"{_ACPI_NUMA}: acpi_parse_gicc_pxm"
     map_cpus_to_nodes(system.nodes, system.machine, cpus, GiccAffinity, called="MPIDR", function=function)
-    runtime = "drivers/firmware/efi/arm-runtime.c"
+    runtime, uefi = "drivers/firmware/efi/arm-runtime.c", system.machine.boot != "loader"
     return [
-        enable_runtime_services(system, system.stash[EFI], runtime, "arm_enable_runtime_services"),
+        enable_runtime_services(system, system.stash[EFI], runtime, "arm_enable_runtime_services", uefi=uefi),
         reserved_regions_initcall(system, standard, source),
     ]

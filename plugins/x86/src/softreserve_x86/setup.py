@@ -341,6 +341,8 @@ def _fill_memblock(system: System, setup: Setup) -> None:
     setup.fake_mem.memmap(setup.efi)
     setup.efi.find_mirror(memblock)
     x86_efi.arch_mem_reserve(system.machine.marks.kept, memblock, setup.table)
+    for range_ in system.machine.marks.kept_late:  # boot services memory, or it would not be kept
+        memblock.reserve(range_.start, range_.size, "efi_reserve_boot_services")
     x86_efi.reserve_boot_services(setup.efi, memblock, setup.table, _with_brk(system))
     memblock.reserve(0, _BIOS_END, "reserve_real_mode")  # trampoline, and a BIOS that writes there
     if memblock.marks_kernel:

@@ -103,7 +103,7 @@ def parse_log(
         acpi=acpi.tables,
         cpus=cpus.number,
         image=read_image(log),
-        boot="stub" if efi_map is not None else "loader",
+        boot="loader" if efi_map is None or log.has("efi: UEFI not found") else "stub",
         setup_data=read_setup_data(log),
         marks=read_marks(log, mapped=efi_map is not None),
         devicetree=devicetree,

@@ -27,14 +27,18 @@ REGISTERED: Final = Rule("soft-reserved-registered", "specific purpose memory is
 NOT_REGISTERED: Final = Rule("soft-reserved-not-registered", "specific purpose memory cannot be registered")
 
 
-def enable_runtime_services(state: KernelState, efi: Efi, source: str, name: str) -> Initcall:
+def enable_runtime_services(state: KernelState, efi: Efi, source: str, name: str, *, uefi: bool = True) -> Initcall:
     """The early initcall: soft reserved memory is registered even where runtime services stay off.
 
     :param source: the file of the architecture, and ``name`` its function.
+    :param uefi: whether EFI started the kernel.
     """
     function = f"{source}: {name}"
 
     def call() -> None:
+        if not uefi:
+            state.printk("EFI services will not be available.", function)
+            return
         if efi.soft_reserve_enabled:
             register_soft_reserved(state.iomem, efi, state.kernel, function)
         said = (
