@@ -546,3 +546,21 @@ def test_a_kernel_without_nodes_says_nothing_of_them(tmp_path: Path, capsys: pyt
     assert "Zone ranges:" in out
     for words in ("NUMA", "Faking", "Fallback order", "Policy zone", "Device", "DMA32", "Memory block", "nosave"):
         assert words not in out
+
+
+@pytest.mark.parametrize(
+    ("version", "level"),
+    [
+        ("6.1.0-9-amd64 (debian-kernel@lists.debian.org) (gcc-12) #1 SMP Debian 6.1.27-1 (2023-05-08)", 27),
+        (
+            "5.4.0-148-generic (buildd@x) (gcc) #165-Ubuntu SMP Tue Apr 18 2023 (Ubuntu 5.4.0-148.165-generic 5.4.231)",
+            231,
+        ),
+        ("6.1.0-9-amd64 (x) #1 SMP Debian 6.0.27-1 (2023-05-08)", None),
+        ("6.1.0-9-amd64 (x) #1 SMP", None),
+        ("6.1.30 (x) #1 SMP Debian 6.1.27-1 (2023-05-08)", 30),
+    ],
+)
+def test_a_version_tells_of_which_level_of_a_series_it_is(log: str, version: str, level: int | None) -> None:
+    Path(log).write_text(LOG.replace("6.12.0 (x)", version))
+    assert read_log(log).machine.kernel.version.patch == level

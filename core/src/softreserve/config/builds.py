@@ -133,7 +133,8 @@ def rebuilt(
     changed = {option: value for option, value in other.config.items() if was.get(option) != value}
     config = {**kernel.config, **changed, **_page_size_options(arch, page_size)}
     options_of = other.options_of if kernel.options_of else ""
-    return Kernel(release, arch, page_size, config, profile=other.profile, options_of=options_of)
+    level = kernel.level if release == kernel.release else None
+    return Kernel(release, arch, page_size, config, profile=other.profile, options_of=options_of, level=level)
 
 
 def page_sizes(arch: str) -> tuple[int, ...]:

@@ -26,7 +26,8 @@ class Kernel:
     ``release`` is the text of ``uname -r``; ``config`` maps option names without ``CONFIG_`` to ``"y"``, ``"m"``,
     ``"n"``, a number or a string; ``page_size`` is in bytes. ``turned`` are behaviours in which it does not do as its
     release: no kernel that exists, but what shows that a behaviour makes a difference. ``profile`` says whose kernel it
-    is; ``options_of`` whose options it has where nobody said them, empty: they are its own.
+    is; ``options_of`` whose options it has where nobody said them, empty: they are its own. ``level`` is that of its
+    stable series, where the release does not tell it and somebody knows.
 
     :raises MachineError: ``release`` does not begin with a version, or has characters that no release has.
     """
@@ -38,12 +39,14 @@ class Kernel:
     turned: frozenset[Behaviour] = frozenset()
     profile: Profile = attrs.field(default=MAINLINE, eq=False)
     options_of: str = attrs.field(default="", eq=False)
+    level: int | None = None
     version: Release = attrs.field(init=False, eq=False, repr=False)
     _known: dict[Behaviour, bool] = attrs.field(init=False, factory=dict, eq=False, repr=False)
 
     @version.default
     def _version(self) -> Release:
-        return Release.parse(self.release)
+        version = Release.parse(self.release)
+        return version._replace(patch=self.level) if version.patch is None else version
 
     @property
     def base(self) -> str:

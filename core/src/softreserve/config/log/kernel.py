@@ -7,6 +7,8 @@ import tomllib
 from pathlib import Path
 from typing import Final
 
+import attrs
+
 from softreserve.config.builds import built, page_sizes
 from softreserve.config.log.messages import VERSION, Messages
 from softreserve.config.log.options import read_options
@@ -23,6 +25,8 @@ __all__ = ["read_arch", "read_cmdline", "read_kernel"]
 _CMDLINE: Final = re.compile(r"(?:Kernel command line|Command line): ?(.*)")
 #: Long command lines go on with the next such line; from 7.0 on.
 _CONTINUED: Final = " \\"
+#: What distributions add to the version of a build: of which level of the stable series it is.
+_LEVEL: Final = re.compile(r" Debian (\d+\.\d+)\.(\d{1,4})[-+~ ]| \(Ubuntu \S+ (\d+\.\d+)\.(\d{1,4})\)\s*$")
 _HASH: Final = re.compile(r"\S.* hash table entries: \d+ \(order: (\d+), (\d+) bytes")
 
 
@@ -85,7 +89,17 @@ def read_kernel(log: Messages, arch: str, assumed: str | None = None) -> Kernel:
         raise InputError(str(error), path=log.path) from None
     if kernel.profile.options is None and kernel.profile is not MAINLINE:
         log.gap("the kernel's configuration", f"the options of {kernel.options_of}'s build are assumed")
-    return kernel
+    level = _level(log, kernel.base)
+    return kernel if level is None else attrs.evolve(kernel, level=level)
+
+
+def _level(log: Messages, base: str) -> int | None:
+    """The level of the stable series that the log tells beside the release; ``None``: it does not tell any."""
+    version = next((line.message for line in log.said if VERSION.match(line.message)), "")
+    found = _LEVEL.search(version)
+    if found is None or base != (found[1] or found[3]):
+        return None
+    return int(found[2] or found[4])
 
 
 def _page_size(found: re.Match[str]) -> int:
