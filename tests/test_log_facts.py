@@ -12,6 +12,7 @@ from small_machines import ARM64, X86, need
 from softreserve.config.log import parse_log
 from softreserve.kernel.system import System
 from softreserve.machine.boot import boot
+from softreserve.model.acpi.cedt import Cedt, FixedMemoryWindow, HostBridge
 from softreserve.model.acpi.madt import GenericInterrupt, Madt
 from softreserve.model.acpi.srat import CpuAffinity, Srat, X2apicAffinity
 from softreserve.model.errors import InputError
@@ -253,3 +254,100 @@ def test_a_table_of_performance_of_which_newer_kernels_print_little_is_said_to_b
         scenario = parse_log(x86(*NODES, LISTED % length, *(f"acpi/hmat: {line}" for line in lines)))
         assert "HMAT" in scenario.machine.unknown
         assert f"parts of the HMAT of {LENGTH} bytes (--acpi DIR)" in missing(scenario)
+
+
+def test_a_table_of_distances_tells_nothing_of_a_single_node() -> None:
+    need(X86)
+    listed = "ACPI: SLIT 0x000000007F776000 00002D (v01 BOCHS  BXPC     00000001 BXPC 00000001)"
+    one = parse_log(x86(NODES[0], listed))
+    assert "SLIT" not in one.machine.unknown
+    assert "NUMA: Initialized distance table, cnt=1" in booted(one).log.lines
+    two = parse_log(x86(*NODES, listed))
+    assert "SLIT" in two.machine.unknown
+    assert "NUMA: Initialized distance table, cnt=2" in booted(two).log.lines
+    bad = parse_log(x86(*NODES, listed, "ACPI: SLIT table looks invalid. Not used."))
+    assert "SLIT" not in bad.machine.unknown
+    assert "ACPI: SLIT table looks invalid. Not used." in booted(bad).log.lines
+
+
+def test_memory_of_nodes_in_the_words_of_old_kernels_is_read() -> None:
+    """2.6.32: numbers of processors are decimal, the end of a range is the byte behind it."""
+    need(X86)
+    old = (
+        "SRAT: PXM 0 -> APIC 10 -> Node 0",
+        "SRAT: Node 0 PXM 0 0-80000000",
+        "SRAT: Node 1 PXM 1 100000000-140000000",
+    )
+    assert srat_lines(booted(parse_log(x86(*old)))) == ["SRAT: PXM 0 -> APIC 0x0a -> Node 0", *NODES]
+
+
+@pytest.mark.parametrize(
+    ("release", "line"),
+    [
+        (
+            "6.1.0-56-amd64",
+            "Reserving 192MB of memory at 1600MB for crashkernel (System RAM: 2047MB)",
+        ),
+        (
+            "6.12.117+deb12-amd64",
+            "crashkernel reserved: 0x0000000064000000 - 0x0000000070000000 (192 MB)",
+        ),
+    ],
+)
+def test_a_crash_kernels_memory_is_where_it_was_seen(release: str, line: str) -> None:
+    need(X86)
+    for text in (x86(line, release=release), x86(release=release)):
+        machine = parse_log(text.replace("quiet", "crashkernel=192M")).machine
+        lines = booted(Scenario(machine)).log.lines
+        assert (line in lines) == bool(machine.crash_kernel)
+        assert any("192MB" in said or "(192 MB)" in said for said in lines)
+
+
+def test_a_crash_kernels_memory_is_sought_anew_where_it_was_seen_cannot_be() -> None:
+    """Below the node's own data at the end of RAM, at a multiple of 16 MiB."""
+    need(X86)
+    line = "Reserving 192MB of memory at 4096MB for crashkernel (System RAM: 2047MB)"  # soft reserved
+    machine = parse_log(x86(line).replace("quiet", "crashkernel=192M")).machine
+    assert [said for said in booted(Scenario(machine)).log.lines if said.startswith("Reserving")] == [
+        "Reserving 192MB of memory at 1840MB for crashkernel (System RAM: 2047MB)"
+    ]
+
+
+WINDOWS: Final = (
+    "acpi ACPI0016:00: CHBCR found for UID 52: 0x0000000180000000",
+    "cxl_acpi:__cxl_parse_cfmws:514: cxl_acpi ACPI0017:00: decode range: node: 1 range [0x100000000 - 0x13fffffff]",
+    "cxl_acpi ACPI0017:00: decode range: node: 2 range [0x190000000 - 0x28fffffff]",
+)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        WINDOWS,
+        (
+            "cxl_acpi ACPI0017:00: add: decoder0.0 node: 1 range [0x100000000 - 0x13fffffff]",
+            "cxl_acpi ACPI0017:00: add: decoder0.1 node: 2 range [0x190000000 - 0x28fffffff]",
+        ),
+        ("100000000-13fffffff : CXL Window 0", "  100000000-13fffffff : region0", "190000000-28fffffff : CXL Window 1"),
+    ],
+)
+def test_windows_that_the_log_shows_are_windows_of_the_machine(lines: tuple[str, ...]) -> None:
+    need(X86)
+    listed = "ACPI: CEDT 0x000000007F776000 000094 (v01 BOCHS  BXPC     00000001 BXPC 00000001)"
+    scenario = parse_log(x86(NODES[0], listed, *lines, release="6.12.117+deb12-amd64"))
+    assert "CEDT" not in scenario.machine.unknown
+    assert "targets of CXL windows, and CXL devices" in missing(scenario)
+    cedt = Cedt.parse(scenario.machine.acpi["CEDT"])
+    windows = [entry for entry in cedt.entries if isinstance(entry, FixedMemoryWindow)]
+    assert [(entry.base_hpa, entry.window_size) for entry in windows] == [(4 << 30, 1 << 30), (0x190000000, 4 << 30)]
+    assert [entry.uid for entry in cedt.entries if isinstance(entry, HostBridge)] == [52 if lines is WINDOWS else 0]
+    system = booted(scenario)
+    assert [system.nodes.phys_to_target_node(address) for address in (4 << 30, 0x190000000)] == [1, 2]
+
+
+def test_without_its_windows_a_machine_with_cxl_has_a_table_that_is_not_known() -> None:
+    need(X86)
+    listed = "ACPI: CEDT 0x000000007F776000 000094 (v01 BOCHS  BXPC     00000001 BXPC 00000001)"
+    scenario = parse_log(x86(NODES[0], listed, "acpi ACPI0016:00: UID found: 52"))
+    assert scenario.machine.unknown == {"CEDT"}
+    assert "the ACPI tables CEDT (--acpi DIR)" in missing(scenario)

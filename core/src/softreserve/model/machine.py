@@ -85,6 +85,8 @@ class Machine:
     :param marks: what else firmware makes of e820 (x86).
     :param devicetree: whether a device tree describes the machine, and ACPI tables do not count (arm64).
     :param pci: whether there is a PCI bus.
+    :param crash_kernel: where a kernel was seen to keep memory for a crash kernel, if it was: the places of the image
+        and of what firmware left decide on it, too, and are seldom known.
     :param phys_bits: physical address width of the CPU.
     :param hypervisor: whether the CPU says that it is a virtual one (x86).
     :param la57: whether the CPU can use five-level page tables (x86).
@@ -105,6 +107,7 @@ class Machine:
     marks: FirmwareMarks = FirmwareMarks()
     devicetree: bool = False
     pci: bool = True
+    crash_kernel: tuple[PhysRange, ...] = ()
     phys_bits: int = 46
     hypervisor: bool = True
     la57: bool = False

@@ -14,7 +14,7 @@ from typing import Final
 
 from softreserve.config.acpi_files import read_acpi
 from softreserve.config.log.content import log_text
-from softreserve.config.log.hardware import read_cpu, read_image
+from softreserve.config.log.hardware import read_cpu, read_crash_kernel, read_image
 from softreserve.config.log.kernel import read_arch, read_cmdline, read_kernel
 from softreserve.config.log.map_lines import looks_like_map
 from softreserve.config.log.maps import MAP_LINES, read_maps, refuse_unread
@@ -108,6 +108,7 @@ def parse_log(
         marks=read_marks(log, mapped=efi_map is not None),
         devicetree=devicetree,
         pci=not log.has("PCI: System does not support PCI"),
+        crash_kernel=read_crash_kernel(log),
         unknown=acpi.unknown,
         **read_cpu(log, highest),
     )

@@ -1,4 +1,4 @@
-"""What a log tells of processors as such, and of what a boot loader left in memory."""
+"""What a log tells of processors as such, and of what lies where in memory, but for the kernel itself."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from softreserve.config.parts import presumed_phys_bits
 from softreserve.model.machine import PHYS_BITS_MAX, PHYS_BITS_MIN, KernelImage
 from softreserve.model.ranges import PhysRange
 
-__all__ = ["read_cpu", "read_image"]
+__all__ = ["read_cpu", "read_crash_kernel", "read_image"]
 
 #: The first processor, as it calls itself.
 _NAME: Final = re.compile(r"(?:smpboot: )?CPU0: (.*)")
@@ -40,6 +40,9 @@ _FIVE_LEVELS: Final = 1 << 52 >> 12
 #: What the chipset's remapping of DMA says; it reaches what the processors do. Linux: ``drivers/iommu/intel/dmar.c``.
 _HOST_BITS: Final = re.compile(r"DMAR: Host address width (\d{1,2})$")
 _INITRD: Final = re.compile(r"RAMDISK: \[mem (0x[0-9a-f]+)-(0x[0-9a-f]+)\]")
+#: Where a crash kernel's memory is: in MiB on x86 before 6.7, with its end (exclusive) since.
+_CRASH_MIB: Final = re.compile(r"Reserving (\d{1,8})MB of (?:low )?memory at (\d{1,8})MB for crashkernel")
+_CRASH: Final = re.compile(r"crashkernel (?:low memory )?reserved: (0x[0-9a-f]{1,16}) - (0x[0-9a-f]{1,16}) \(")
 
 
 def read_cpu(log: Messages, highest: int) -> dict[str, Any]:
@@ -62,6 +65,12 @@ def read_image(log: Messages) -> KernelImage:
     """Where the initial RAM disk lies; of the kernel itself a log tells no place."""
     found = log.each(_INITRD, lambda found: PhysRange(*ends(found[1], found[2])))
     return KernelImage(initrd=found[0] if found else None)
+
+
+def read_crash_kernel(log: Messages) -> tuple[PhysRange, ...]:
+    """Where the kernel kept memory for a crash kernel."""
+    found = log.each(_CRASH_MIB, lambda found: PhysRange.from_size(int(found[2]) << 20, int(found[1]) << 20))
+    return (*found, *log.each(_CRASH, lambda found: PhysRange(*ends(found[1], hex(int(found[2], 16) - 1)))))
 
 
 def _vendor(log: Messages) -> str:

@@ -19,7 +19,7 @@ from softreserve.model.units import U32_MAX, U64_MAX
 
 __all__ = ["ReadHmat", "read_hmat"]
 
-#: Before 5.8 both words stood before a message.
+#: At first one, then both words stood before a message.
 _BEFORE: Final = r"(?:acpi/hmat: |HMAT: )+ *"
 _PROXIMITY: Final = re.compile(
     _BEFORE + r"Memory (?:\((0x[0-9a-f]+) length (0x[0-9a-f]+)\) )?Flags:([0-9a-f]+) "
@@ -29,7 +29,7 @@ _LOCALITY: Final = re.compile(
     _BEFORE + r"Locality: Flags:([0-9a-f]+) Type:(\w+(?: \w+)?) "
     r"Initiator Domains:(\d+) Target Domains:(\d+) Base:(\d+)$"
 )
-_PAIR: Final = re.compile(_BEFORE + r"Initiator-Target\[(\d+)-(\d+)\]:(\d+)(?: (?:nsec|MB/s))?$")
+_PAIR: Final = re.compile(rf"(?:{_BEFORE})?" + r"Initiator-Target\[(\d+)-(\d+)\]:(\d+)(?: (?:nsec|MB/s))?$")
 _CACHE: Final = re.compile(_BEFORE + r"Cache: Domain:(\d+) Size:(\d+) Attrs:([0-9a-f]+) SMBIOS Handles:(-?\d+)$")
 
 #: By the number that the table has. Linux: ``hmat_data_type``.

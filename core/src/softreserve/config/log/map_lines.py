@@ -62,7 +62,8 @@ LOOKS_LIKE_MAP: Final = re.compile(
 )
 NO_MAP: Final = re.compile(
     r"efi: (?:Remove|Not removing) mem|efi: memattr: |efi: +mem\d+: .*\(invalid\)$|"
-    r"(?:ACPI: )?(?:NUMA: )?SRAT: PXM \d+ .*(?:ignored|skipped)"
+    r"(?:ACPI: )?(?:NUMA: )?SRAT: PXM \d+ .*(?:ignored|skipped)|"
+    r"\(XEN\) "  # what the hypervisor says on the same console
 )
 
 #: The beginning of a line of a map.

@@ -8,7 +8,7 @@ initiators by none.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Final, NamedTuple
 
@@ -29,16 +29,18 @@ from softreserve.model.acpi.srat import (
 from softreserve.model.acpi.tables import Header
 from softreserve.model.arch import ArchInfo
 from softreserve.model.errors import shown
-from softreserve.model.units import U32_MAX
+from softreserve.model.units import U32_MAX, U64_MAX
 
 __all__ = ["SRAT_LINES", "ReadSrat", "read_srat"]
 
 _MEMORY: Final = re.compile(r"(?:ACPI: )?SRAT: Node (\d+) PXM (\d+) \[mem (0x[0-9a-f]+)-(0x[0-9a-f]+)\](.*)")
+#: Before 3.5: the end is exclusive.
+_OLD_MEMORY: Final = re.compile(r"SRAT: Node (\d+) PXM (\d+) ([0-9a-f]+)-([0-9a-f]*[1-9a-f][0-9a-f]*)()$")
 _CPU: Final = re.compile(
-    r"(?:ACPI: )?(?:NUMA: )?SRAT: PXM (\d+) -> (APIC|MPIDR|CPU|HARTID) (?:0x)?([0-9a-f]+) -> Node (-?\d+)$"
+    r"(?:ACPI: )?(?:NUMA: )?SRAT: PXM (\d+) -> (APIC|MPIDR|CPU|HARTID) (0x[0-9a-f]+|\d+) -> Node (-?\d+)$"
 )
 #: Lines that tell of the SRAT: memory, processors.
-SRAT_LINES: Final = (_MEMORY, _CPU)
+SRAT_LINES: Final = (_MEMORY, _CPU, _OLD_MEMORY)
 #: The highest node that there can be, counted from 1.
 _NODE_IDS: Final = re.compile(r"setup_percpu: .*\bnr_node_ids:(\d+)")
 _MEMORYLESS: Final = re.compile(
@@ -53,12 +55,12 @@ _APIC: Final = "APIC"
 _MPIDR: Final = "MPIDR"
 #: Nodes of the largest kernel that can be built. Linux: ``NODES_SHIFT``.
 _NODES_MAX: Final = 1 << 10
-#: An APIC id of so many digits is one of eight bits.
-_SHORT: Final = 2
+#: An APIC id of so many characters is one of eight bits.
+_SHORT: Final = len("0x00")
 
 
 class _Cpu(NamedTuple):
-    """A processor of the SRAT: its domain and node, what its number is called, and the number in hexadecimal."""
+    """A processor of the SRAT: its domain and node, what its number is called, and the number as it is printed."""
 
     domain: int
     node: int
@@ -67,7 +69,7 @@ class _Cpu(NamedTuple):
 
     @property
     def hardware_id(self) -> int:
-        return int(self.digits, 16)
+        return int(self.digits, 16 if self.digits.startswith("0x") else 10)
 
 
 class _Memory(NamedTuple):
@@ -79,10 +81,11 @@ class _Memory(NamedTuple):
 
 
 class ReadSrat(NamedTuple):
-    """SRAT and MADT, whole tables by signature; ``is_whole``: with memory, too."""
+    """SRAT and MADT, whole tables by signature; ``is_whole``: with memory, too; all its domains."""
 
     tables: dict[str, bytes]
     is_whole: bool
+    domains: Collection[int]
 
 
 def read_srat(log: Messages, arch: ArchInfo, cpus: Processors) -> ReadSrat | None:
@@ -90,7 +93,8 @@ def read_srat(log: Messages, arch: ArchInfo, cpus: Processors) -> ReadSrat | Non
 
     :raises InputError: lines that contradict each other, or that no kernel prints.
     """
-    memory, listed = log.each(_MEMORY, _memory), log.each(_CPU, _cpu)
+    memory = log.each(_MEMORY, _memory) or log.each(_OLD_MEMORY, _old_memory)
+    listed = log.each(_CPU, _cpu)
     if not memory and not listed:
         return None
     domains = _domains(log)
@@ -104,7 +108,7 @@ def read_srat(log: Messages, arch: ArchInfo, cpus: Processors) -> ReadSrat | Non
         "SRAT": Srat(entries, header=Header(signature=b"SRAT", revision=3)).sealed(),
         "APIC": Madt(_madt(arch, cpus, listed)).sealed(),
     }
-    return ReadSrat(tables, bool(memory))
+    return ReadSrat(tables, bool(memory), nodes.domains.values())
 
 
 class _Nodes:
@@ -146,8 +150,12 @@ def _domains(log: Messages) -> dict[int, int]:
     domains: dict[int, int] = {}
     nodes: dict[int, int] = {}
     for line in log.matching(*SRAT_LINES):
-        memory, cpu = _MEMORY.match(line.message), _CPU.match(line.message)
-        item = _memory(memory) if memory is not None else _cpu(cpu) if cpu is not None else None
+        memory, cpu = _MEMORY.match(line.message) or _OLD_MEMORY.match(line.message), _CPU.match(line.message)
+        item: _Cpu | _Memory | None = None
+        if memory is not None:
+            item = (_memory if memory.re is _MEMORY else _old_memory)(memory)
+        elif cpu is not None:
+            item = _cpu(cpu)
         if item is None or item.node < 0:
             continue
         if domains.setdefault(item.node, item.domain) != item.domain:
@@ -228,7 +236,14 @@ def _small(digits: str, what: str, limit: int) -> int:
 
 
 def _memory(found: re.Match[str]) -> _Memory:
-    start, end = ends(found[3], found[4])
+    return _range(found, *ends(found[3], found[4]))
+
+
+def _old_memory(found: re.Match[str]) -> _Memory:
+    return _range(found, *ends(found[3], hex(int(found[4], 16) - 1)))
+
+
+def _range(found: re.Match[str], start: int, end: int) -> _Memory:
     flags = ENABLED | HOT_PLUGGABLE * ("hotplug" in found[5]) | NON_VOLATILE * ("non-volatile" in found[5])
     domain = _small(found[2], "domains", U32_MAX)
     entry = MemoryAffinity(proximity_domain=domain, base=start, size_bytes=end - start, flags=flags)
@@ -236,7 +251,7 @@ def _memory(found: re.Match[str]) -> _Memory:
 
 
 def _cpu(found: re.Match[str]) -> _Cpu:
-    if len(found[3]) > 16:
+    if len(found[3]) > len(hex(U64_MAX)):
         raise ValueError(f"no processor has such a number: {shown(found[3])}")
     node = -1 if found[4].startswith("-") else _small(found[4], "nodes", _NODES_MAX)
     return _Cpu(_small(found[1], "domains", U32_MAX), node, found[2], found[3])

@@ -6,11 +6,13 @@ import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+from softreserve.config.acpi_schema import Acpi, build_acpi
+from softreserve.config.log.cxl import read_cxl
 from softreserve.config.log.hmat import read_hmat
 from softreserve.config.log.messages import Messages
 from softreserve.config.log.processors import Processors
 from softreserve.config.log.srat import read_srat
-from softreserve.model.acpi.slit import Slit
+from softreserve.model.acpi.slit import LOCAL_DISTANCE, REMOTE_DISTANCE, Slit
 from softreserve.model.arch import ArchInfo
 
 __all__ = ["Tables", "read_tables"]
@@ -22,6 +24,10 @@ _TABLES: Final = ("SRAT", "SLIT", "HMAT", "CEDT")
 
 #: The kernel does not say what is wrong with it: that a node is at no distance from itself will do.
 _BAD_SLIT: Final = re.compile(r"(?:ACPI: )?SLIT table looks invalid\. Not used\.|ACPI: SLIT table looks invalid")
+
+
+#: More than any machine of today has.
+_LOCALITIES_MAX: Final = 1 << 8
 
 
 class _Listed(NamedTuple):
@@ -62,6 +68,15 @@ def read_tables(log: Messages, given: Mapping[str, bytes] | None, arch: ArchInfo
         if log.matching(_BAD_SLIT):
             whole["SLIT"] = Slit([[0]]).sealed()
             have.add("SLIT")
+        elif "SLIT" in listed and srat is not None and max(srat.domains, default=_LOCALITIES_MAX) < _LOCALITIES_MAX:
+            # what is assumed without it, so that there are distances at all; of one node it tells no more
+            whole["SLIT"] = _even_slit(max(srat.domains) + 1)
+            have |= {"SLIT"} if len(srat.domains) == 1 else set()
+        cxl = read_cxl(log)
+        if cxl is not None:
+            made = build_acpi(Acpi(windows=cxl.windows), arch, cpus.number, cxl.bridges)
+            whole |= {"CEDT": made["CEDT"], "APIC": whole.get("APIC", made["APIC"])}
+            have.add("CEDT")
     lacking = [name for name in _TABLES if name not in have and (name in listed or not listed)]
     if not lacking or (given is not None and not listed):  # who gives tables and no list has given all
         return Tables(whole, frozenset(parts))
@@ -70,3 +85,9 @@ def read_tables(log: Messages, given: Mapping[str, bytes] | None, arch: ArchInfo
         "nodes, distances, memory tiers and CXL windows are as on a machine without them",
     )
     return Tables(whole, frozenset((*lacking, *parts)))
+
+
+def _even_slit(count: int) -> bytes:
+    """A table with the distances that nodes have without one."""
+    rows = [[LOCAL_DISTANCE if row == column else REMOTE_DISTANCE for column in range(count)] for row in range(count)]
+    return Slit(rows).sealed()

@@ -227,8 +227,14 @@ class CrashReservation:
         return Asked(size, base, low_size, cma_size, high)
 
     def alloc(self, size: int, start: int, end: int, align: int | None = None) -> int:
-        """Reserve memory in a range: the address, or 0."""
-        return self.memblock.alloc_range_nid(size, align or self.limits.align, start, end, NUMA_NO_NODE)
+        """Reserve memory in a range: the address, or 0. Where a kernel was seen to have it, if it can be had there."""
+        align = align or self.limits.align
+        for seen in self.system.machine.crash_kernel:
+            if seen.size == size and start <= seen.start and seen.end <= (end or seen.end):
+                base = self.memblock.alloc_range_nid(size, align, seen.start, seen.end, NUMA_NO_NODE)
+                if base:
+                    return base
+        return self.memblock.alloc_range_nid(size, align, start, end, NUMA_NO_NODE)
 
     def reserve_memory(self, asked: Asked) -> None:
         """The range, and low memory beside it. Linux: ``reserve_crashkernel_generic``."""

@@ -117,6 +117,7 @@ def next_machine(system: System, request: KexecRequest, layout: Layout) -> Machi
         cmdline=system.cmdline if request.cmdline is None else request.cmdline,
         image=layout.image,
         setup_data=layout.setup_data,
+        crash_kernel=(),
         boot="kexec",
     )
 
