@@ -226,6 +226,41 @@ def test_no_line_that_is_compared_is_left_out(name: str, tmp_path: Path) -> None
     assert masked("log.txt", private_log(text)) == masked("log.txt", text)
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Machine model: ***",
+        "Missed 12 kernel messages",
+        "** 3 printk messages dropped **",
+        "smpboot: CPU0: Intel(R) Xeon(R) Processor (family: 0x6, model: 0xa7, stepping: 0x1)",
+        "microcode: sig=0x50654, pf=0x80, revision=0x2006906",
+        "x86/mktme: enabled by BIOS",
+        "AMD-Vi: Extended features",
+        "Booting paravirtualized kernel on bare hardware",
+        "kvm-clock: Using msrs 4b564d01 and 4b564d00",
+        "DMAR: Host address width 46",
+        "PCI: System does not support PCI",
+        "esrt: Reserving ESRT space from 0x0000000076f3a318 to 0x0000000076f3a378.",
+        "found SMP MP-table at [mem 0x000f5a20-0x000f5a2f]",
+        "Reserving Intel graphics memory at [mem 0x7b800000-0x7f7fffff]",
+        "setup_percpu: NR_CPUS:512 nr_cpumask_bits:4 nr_cpu_ids:4 nr_node_ids:2",
+        "rcu: \tRCU restricting CPUs from NR_CPUS=512 to nr_cpu_ids=4.",
+        "SLUB: HWalign=64, Order=0-3, MinObjects=0, CPUs=4, Nodes=2",
+        "devtmpfs: initialized",
+        ".... node  #0, CPUs:      #1",
+        "CPU1: Booted secondary processor 0x0000000001 [0x411fd070]",
+        "PM: hibernation: Registered nosave memory: [mem 0x00000000-0x00000fff]",
+        "acpi/hmat: Memory Flags:0001 Processor Domain:0 Memory Domain:1",
+        "cxl_acpi ACPI0017:00: decoder0.0: endpoint",
+        "ACPI: SLIT table looks invalid. Not used.",
+        "EFI: mem00: type=7, attr=0xf, range=[0x0000000000000000-0x00000000000a0000) (0MB)",
+        "Xen: [mem 0x0000000000000000-0x000000000009ffff] usable",
+    ],
+)
+def test_lines_that_somebody_reads_stay(said: str) -> None:
+    assert private_log(f"[    0.000000] {said}\n") == f"[    0.000000] {said}\n"
+
+
 def test_a_command_line_goes_on_without_what_is_for_init() -> None:
     assert private_cmdline('memmap=1G!4G dyndbg="file x +p" alice -- bob') == "memmap=1G!4G dyndbg=***"
     log = "[    0.000000] Command line: quiet -- \\\n[    0.000000] Command line: alice\n"

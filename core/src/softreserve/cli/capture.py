@@ -20,7 +20,7 @@ __all__ = ["capture_command"]
     "--sysroot",
     metavar="DIR|TAR",
     help="Take the copies of a host's files in a directory or a tar archive: of the script, of a sosreport, of a "
-    "supportconfig, of hwloc-gather-topology.  [default: this machine]",
+    "supportconfig, of hwloc's collector.  [default: this machine]",
 )
 @click.option("--full-log", is_flag=True, help="Keep every line of the log, and the whole command line.")
 @click.option(

@@ -82,7 +82,14 @@ plugin_option = click.option(
 )
 _LOGS = (
     click.option(_LOG_OPTION, metavar="FILE", expose_value=False, help="The same as dmesg:FILE in MACHINE's place."),
-    click.option("--acpi", metavar="DIR", help="ACPI tables of a kernel log, as in /sys/firmware/acpi/tables."),
+    click.option(
+        "--acpi",
+        metavar="DIR|FILE",
+        help="ACPI tables of a kernel log: a directory as /sys/firmware/acpi/tables, or what acpidump printed.",
+    ),
+    click.option(
+        "--efi-map", metavar="FILE", help="The firmware's map: as efi=debug prints it, or memmap of a UEFI shell."
+    ),
 )
 _KERNEL = click.option("--kernel", metavar="RELEASE", help="Boot this kernel release (6.1, 6.12 ...).")
 _KERNELS = click.option(
@@ -140,12 +147,14 @@ class Choices(NamedTuple):
     """What the options that all commands about a machine share say. ``None``: nothing.
 
     :param plugin: as given with ``-p``.
-    :param acpi: a directory with the tables of a log.
+    :param acpi: a directory, or file, with the tables of a log.
+    :param efi_map: a file with the firmware's map, which a log or capture may lack.
     """
 
     changes: Changes = Changes()
     plugin: tuple[str, ...] = ()
     acpi: str | None = None
+    efi_map: str | None = None
     userspace: Userspace | None = None
 
     @property
@@ -193,7 +202,16 @@ def machine_options(*, changes: bool = True, boots: bool = True, kernels: bool =
 
 def described(machine: str, choices: Choices, *, with_steps: bool = False) -> Scenario:
     """The machine that a person named, as it is described."""
-    return config.load(machine, with_steps=with_steps, acpi=choices.acpi, release=choices.release)
+    return _mapped(config.load(machine, with_steps=with_steps, acpi=choices.acpi, release=choices.release), choices)
+
+
+def _mapped(scenario: Scenario, choices: Choices) -> Scenario:
+    """With the firmware's map that a person named."""
+    if choices.efi_map is None:
+        return scenario
+    from softreserve.config.firmware_map import with_efi_map
+
+    return with_efi_map(scenario, choices.efi_map)
 
 
 def asked(
@@ -205,7 +223,10 @@ def asked(
 
     ``-p`` before the command counts too.
     """
-    scenario = described(machine, choices, with_steps=with_steps) if isinstance(machine, str) else machine
+    if isinstance(machine, str):
+        scenario = described(machine, choices, with_steps=with_steps)
+    else:
+        scenario = _mapped(machine, choices)
     everywhere: tuple[str, ...] = click.get_current_context().find_root().params.get("plugin", ())
     selection = Selection(dict.fromkeys((*everywhere, *choices.plugin)), scenario.plugins)
     changed = choices.changes.apply(scenario, selection)

@@ -28,6 +28,10 @@ _EXAMPLES = os.path.join(os.path.dirname(__file__), "examples")
 _SUFFIX = ".toml"
 #: What some line of a TOML file looks like.
 _TOML = re.compile(rb"^[ \t]*(?:\[[\w \t\"'.\[\]-]+\]|[\w\"'.-]+[ \t]*=)", re.MULTILINE)
+#: What the map of a UEFI shell begins with.
+_SHELL_MAP = re.compile(
+    r"^\s*(?:Type +Start +End +(?:# )?Pages +Attributes|MemoryMap, ?\")", re.MULTILINE | re.IGNORECASE
+)
 #: What a tar archive that is not packed has in its first block, and where that ends. POSIX: ``pax``, "ustar".
 _TAR_MAGIC: Final = b"ustar"
 _TAR_MAGIC_END: Final = 262
@@ -48,8 +52,8 @@ def load(
     """Read a machine; without ``with_steps`` only what a boot needs.
 
     :param spec: a capture directory (``CASE`` or ``CASE/input``), a directory or tar archive of a host's files, a
-        machine file, ``example:NAME``, ``dmesg:FILE`` or ``-``. A file whose name does not end in ``.toml``, and
-        standard input, may be a log as well.
+        machine file, the map of a UEFI shell, ``example:NAME``, ``dmesg:FILE`` or ``-``. A file whose name does not end
+        in ``.toml``, and standard input, may be a log as well.
     :param acpi: a directory with ACPI tables, for a log, which has none.
     :param release: which kernel wrote a log that does not tell.
     :raises InputError: there is no such machine, or it is no log and ``acpi`` was given.
@@ -130,6 +134,12 @@ def _recognised(path: str, acpi: StrPath | None, release: str | None) -> Scenari
     text = log_text(data, path)
     if is_log(text):
         return read_log(path, acpi, text, release=release)
+    if _SHELL_MAP.search(text):
+        from softreserve.config.firmware_map import bare_machine
+
+        if acpi is not None:
+            raise InputError(_OWN_TABLES, path=path_words(path))
+        return bare_machine(data, path, release)
     if not _TOML.search(data):
         raise InputError("neither a kernel log nor a machine file (TOML)", path=path_words(path))
     if acpi is not None:

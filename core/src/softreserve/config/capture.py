@@ -45,7 +45,7 @@ def read_capture(path: StrPath, *, with_steps: bool = True, files: Mapping[str, 
         case = _PACKED.sub("", case)
     problems = Problems()
     # a host tells of itself by its log; a recorded boot has what went into it
-    if folder.has("log.txt") or folder.has("memmap.txt"):
+    if any(map(folder.has, ("log.txt", "memmap.txt", os.path.join(os.pardir, "capture.toml")))):
         from softreserve.config.host.case import read_host_case
 
         return read_host_case(folder, _machine_name(case, problems), problems)

@@ -50,7 +50,7 @@ class Collected(Folder):
 
     def has(self, name: str) -> bool:
         """See :meth:`Folder.has`."""
-        return f"input/{name}" in self._files
+        return os.path.normpath(f"input/{name}") in self._files
 
     def read(self, name: str) -> bytes:
         """See :meth:`Folder.read`."""

@@ -138,12 +138,12 @@ def _opened(path: StrPath) -> AbstractContextManager[Any]:
 
 
 def text_of(data: bytes, path: StrPath) -> str:
-    """The text of a file's content, without a byte order mark.
+    """The text of a file's content, without a byte order mark; UEFI's and Windows' programs write UTF-16 with one.
 
     :raises InputError: it is empty, or is no UTF-8.
     """
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode("utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError("not a text file (UTF-8)", path=path_words(path), place=f"byte {error.start}") from None
     if not text.strip():

@@ -154,7 +154,7 @@ class _LineError(Exception):
 
 
 def parse_efi_memmap(text: str, *, path: object = None) -> EfiMemoryMap:
-    """Read a dump in x86's or the other architectures' form, of any release.
+    """Read a dump in x86's or the other architectures' form, of any release, or what a UEFI shell printed.
 
     Blank lines, comments (``#``), what programs put before a line (:mod:`softreserve.model.log_text`) and a boot
     log's other ``efi:`` or time-stamped lines are passed over;
@@ -163,6 +163,11 @@ def parse_efi_memmap(text: str, *, path: object = None) -> EfiMemoryMap:
 
     :raises InputError: a line that is no part of a map or cannot be read (with its number), or no map at all.
     """
+    if "Attributes" in text or "MemoryMap" in text:  # no kernel says so
+        from softreserve.model.efi_shell import is_shell_map, parse_shell_map
+
+        if is_shell_map(text):
+            return parse_shell_map(text, path=path)
     return _read(enumerate(text.splitlines(), 1), _payload, path)
 
 

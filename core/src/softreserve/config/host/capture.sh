@@ -38,8 +38,8 @@ match(bare, /^(Kernel c|C)ommand line: /) {
   print stamp heading (init ? "" : words(bare)) (more ? " \\" : ""); init = init && more; next
 }
 bare ~ /^Linux version / { gsub(/\([^() \t]*@[^() \t]*\)/, "(***)"); print stamp scrubbed($0); next }
-bare ~ lines && tolower(bare) !~ /serial|asset|uuid|cert|x[.]509|loaded|hostname|machine model|dmi:/ {
-  gsub(/[0-9]+[.][0-9]+[.][0-9]+[.][0-9]+/, "***"); print stamp scrubbed($0)
+bare ~ lines && tolower(bare) !~ /serial|asset|uuid|cert|x[.]509|loaded|hostname|dmi:/ {
+  sub(/Machine model: .*/, "Machine model: ***"); gsub(/[0-9]+[.][0-9]+[.][0-9]+[.][0-9]+/, "***"); print stamp scrubbed($0)
 }'
 }
 tarred() { # members of an archive: with a name, of standard input; \001 is the byte 0, which not every awk knows

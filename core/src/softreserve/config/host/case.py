@@ -20,7 +20,7 @@ from softreserve.model.efi import EfiMemoryMap
 from softreserve.model.efi_text import parse_efi_memmap
 from softreserve.model.errors import InputError, shown
 from softreserve.model.kernel import Kernel
-from softreserve.model.machine import E820Entry, Machine
+from softreserve.model.machine import E820Entry, KernelImage, Machine
 from softreserve.model.scenario import EFI_MAP, Gap, Scenario
 
 __all__ = ["read_host_case"]
@@ -43,13 +43,13 @@ _TYPES: Final = {
 _DECIDING: Final = ("SRAT", "SLIT", "HMAT", "CEDT")
 _PAGE_SIZE: Final = "the page size"
 _NO_MAP: Final = (
-    "no memory map: neither BIOS-e820 lines or those of efi=debug in the log, nor /sys/firmware/memmap; "
+    "no memory map: neither BIOS-e820 lines nor those of efi=debug in a log, and no /sys/firmware/memmap; "
     "boot once with efi=debug, or capture as root"
 )
 
 
 def read_host_case(folder: Folder, name: str, problems: Problems) -> Scenario:
-    """Read the capture of a host, which has ``log.txt`` or ``memmap.txt``.
+    """Read the capture of a host, as far as the host showed itself.
 
     :raises ConfigError: everything that is wrong with the files.
     """
@@ -65,6 +65,7 @@ class _Reader:
         self.folder = folder
         self.problems = problems
         self.gaps: dict[str, Gap] = {}
+        self.without_log = True
 
     def scenario(self, name: str) -> Scenario | None:
         """The machine; ``None`` where something is wrong, which is noted."""
@@ -94,6 +95,7 @@ class _Reader:
             if says is None or not any(map(self.folder.has, ("memmap.txt", "efi-memmap.txt"))):
                 raise
             return None
+        self.without_log = False
         self.gaps.update((gap.missing, gap) for gap in found.gaps)
         return found
 
@@ -128,7 +130,9 @@ class _Reader:
         return parse_efi_memmap(text_of(self.folder.read("efi-memmap.txt"), path), path=path)
 
     def _memmap(self) -> tuple[E820Entry, ...]:
-        """The table of the firmware, or of the loader, as ``/sys/firmware/memmap`` has it."""
+        """The table of the firmware, or of the loader, as ``/sys/firmware/memmap`` has it; or nothing."""
+        if not self.folder.has("memmap.txt"):
+            return ()
         path = self.folder.path("memmap.txt")
         text = text_of(self.folder.read("memmap.txt"), path)
         return tuple(_entry(line, number, path) for number, line in enumerate(text.splitlines(), 1) if line.strip())
@@ -166,12 +170,16 @@ class _Reader:
     def _of_kernel_toml(self, says: KernelToml | None, machine: Machine) -> dict[str, Any]:
         if says is None:
             return {}
-        for gap in (CPUS_GAP, IMAGE_GAP):
-            if gap not in says.gaps:
-                self._known(gap.missing)
-            elif machine.cpus == 1 or gap is IMAGE_GAP:
-                self.gaps.setdefault(gap.missing, gap)
-        return {**says.cpus, "image": says.image}
+        parts = {name: part for name, part in attrs.asdict(says.image, recurse=False).items() if part is not None}
+        if parts:
+            self._known(IMAGE_GAP.missing)
+        if CPUS_GAP not in says.gaps:
+            self._known(CPUS_GAP.missing)
+        if machine.image == KernelImage() and not parts:
+            self.gaps.setdefault(IMAGE_GAP.missing, IMAGE_GAP)
+        if self.without_log and not says.cpus:
+            self.gaps.setdefault(CPUS_GAP.missing, CPUS_GAP)
+        return {**says.cpus, "image": attrs.evolve(machine.image, **parts)}
 
     def _unknown(self, machine: Machine, says: KernelToml | None) -> frozenset[str]:
         """Tables that the machine has, or may have, and that are not at hand."""

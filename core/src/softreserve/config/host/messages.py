@@ -9,6 +9,7 @@ from typing import Final
 
 from softreserve.config.host.tree import Tree
 from softreserve.config.log.content import log_text
+from softreserve.model.errors import InputError
 
 __all__ = ["kernel_log"]
 
@@ -41,13 +42,16 @@ def kernel_log(tree: Tree) -> tuple[str, str]:
         if isinstance(data, int):
             hidden = hidden or ("only root may read it" if data in (-errno.EPERM, -errno.EACCES) else "")
             continue
-        text = _as_dmesg(log_text(data))
+        try:
+            text = _as_dmesg(log_text(data))
+        except InputError:  # packed by what cannot be read here, or no log at all
+            continue
         if _BEGINNING.search(text) and (not release or f"Linux version {release} (" in text):
             return text, ""
         first = first or (text if text.strip() else "")
     if first:
         return first, "it no longer begins with the boot: later messages took the room"
-    return "", hidden or "there is none"
+    return "", hidden or ("there is none" if tree.live else "it is not there: who copied it may not have been shown it")
 
 
 def _as_dmesg(text: str) -> str:

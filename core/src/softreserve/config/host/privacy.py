@@ -57,14 +57,14 @@ def _kept_words(text: str) -> Iterator[str]:
 # --- the log
 
 #: Lines that look like those above and are about somebody's hardware or certificates.
-_DROPPED_LINES: Final = re.compile(
-    r"serial|asset|\buuid\b|\bcert|\bkey\b|X\.509|Loaded|hostname|Machine model|DMI:", re.IGNORECASE
-)
+_DROPPED_LINES: Final = re.compile(r"serial|asset|\buuid\b|\bcert|\bkey\b|X\.509|Loaded|hostname|DMI:", re.IGNORECASE)
 _STAMP: Final = re.compile(r"\[ *\d+\.\d{6}\]")
 _COMMAND: Final = re.compile(r"((?:Kernel c|C)ommand line: ?)(.*)")
 #: How a line of a command line ends that goes on; from 7.0 on.
 _CONTINUED: Final = " \\"
 _VERSION: Final = "Linux version "
+#: What only machines with a device tree say.
+_MODEL: Final = "Machine model: "
 _BUILDER: Final = re.compile(r"\([^()\s]*@[^()\s]*\)")
 _HOME: Final = re.compile(r"/(?:home|Users|root)/[^\s/()\"']+")
 #: A number of a thing, of a network card, of a network.
@@ -101,6 +101,8 @@ def _kept_lines(found: Iterable[LogLine], lines: Sequence[str]) -> Iterator[str]
             for_init = more and (for_init or _FOR_INIT in words.split())
         elif message.startswith(_VERSION):
             yield before + _HOME.sub(LEFT_OUT, _BUILDER.sub(f"({LEFT_OUT})", _scrubbed(message)))
+        elif message.startswith(_MODEL):
+            yield f"{before}{_MODEL}{LEFT_OUT}"
         elif kept("lines").match(message) and not _DROPPED_LINES.search(message):
             yield before + _ADDRESSES.sub(LEFT_OUT, _HOME.sub(LEFT_OUT, _scrubbed(message)))
 

@@ -6,13 +6,12 @@ A log says some things, and not others. What it does not say and an answer may n
 
 from __future__ import annotations
 
-import os
 import re
 import tomllib
 from pathlib import Path
 from typing import Final
 
-from softreserve.config.acpi_files import read_acpi
+from softreserve.config.acpi_dump import tables_at
 from softreserve.config.log.content import log_text
 from softreserve.config.log.hardware import read_cpu, read_crash_kernel, read_image
 from softreserve.config.log.kernel import read_arch, read_cmdline, read_kernel
@@ -25,7 +24,6 @@ from softreserve.config.log.srat import SRAT_LINES
 from softreserve.config.log.tables import Tables, read_tables
 from softreserve.config.parts import IMAGE_GAP
 from softreserve.config.reader import StrPath, path_words, read_bytes
-from softreserve.model.errors import InputError
 from softreserve.model.log_text import log_lines
 from softreserve.model.machine import Machine
 from softreserve.model.names import name_problem
@@ -54,17 +52,15 @@ def is_log(text: str) -> bool:
 def read_log(
     source: StrPath, acpi: StrPath | None = None, text: str | None = None, *, release: str | None = None
 ) -> Scenario:
-    """Read a log from a file or, for ``-``, from standard input; ACPI tables from a directory, if there is one.
+    """Read a log from a file or, for ``-``, from standard input; ACPI tables from a directory or file, if there is one.
 
     :param text: what stands in it, where somebody has read it already (:func:`log_text`).
     :param release: which kernel's it is, where it does not tell.
-    :raises InputError: no memory map or no release in it; a directory of tables that is not there.
+    :raises InputError: no memory map or no release in it; no tables where they are to be.
     """
     if text is None:
         text = log_text(read_bytes(source), source)
-    if acpi is not None and not os.path.isdir(acpi):
-        raise InputError("no such directory", path=acpi)
-    tables = read_acpi(acpi) if acpi is not None else None
+    tables = tables_at(acpi) if acpi is not None else None
     return parse_log(text, tables, path_words(source), release=release)
 
 
