@@ -98,6 +98,7 @@ HELD_BY = {
     "weighted-interleave": "core/tests/test_mempolicy.py",
     "weighted-interleave-auto": "core/tests/test_mempolicy.py",
     "weighted-interleave-misnamed": "core/tests/test_mempolicy.py",
+    "x86-kvm-guest-looks-at-ram": "tests/test_flipped.py::test_guests_of_kvm_look_for_the_end_of_ram_from_6_18_on",
 }
 
 
@@ -299,3 +300,17 @@ def test_nodes_have_a_file_for_reclaim_from_its_release_on(release: str, there: 
     found = machine(release=release)
     system = boot(found, Selection().hooks_for(found))
     assert (system.sysfs.node("/sys/devices/system/node/node0/reclaim") is not None) is there
+
+
+@pytest.mark.parametrize(
+    ("release", "kvm", "lines"),
+    [("6.12.53", True, 1), ("6.12.54", True, 2), ("6.17.3", True, 1), ("6.18", True, 2), ("6.18", False, 1)],
+)
+def test_guests_of_kvm_look_for_the_end_of_ram_from_6_18_on(release: str, kvm: bool, lines: int) -> None:
+    """``arch/x86/kernel/kvm.c: kvm_init_platform``, before ``arch/x86/kernel/setup.c: trim_bios_range``."""
+    need(X86)
+    found = machine(X86, release, kvm=kvm)
+    said = boot(found, Selection().hooks_for(found)).log.lines
+    assert sum(line.startswith("last_pfn = 0x80000 ") for line in said) == lines
+    trimmed = said.index("e820: update [mem 0x00000000-0x00000fff] usable ==> reserved")
+    assert sum(line.startswith("last_pfn = ") for line in said[:trimmed]) == lines - 1

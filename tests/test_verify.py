@@ -151,6 +151,24 @@ def test_lost_messages_may_be_any(verified: Verified) -> None:
     assert (status, differences(found)) == (0, [])
 
 
+def test_a_guest_of_kvm_looks_for_the_end_of_ram_before_its_table_changes(verified: Verified) -> None:
+    said = SAID.replace("Linux version 6.12.0 ", "Linux version 6.18.2 ")
+    said = said.replace("NX (Ex", "Hypervisor detected: KVM\nlast_pfn = 0x80000 max_arch_pfn = 0x400000000\nNX (Ex")
+    status, found = verified(said)
+    assert (status, differences(found)) == (0, [])
+    assert (found["equal"], found["total"]) == (30, 31)
+
+
+def test_a_release_that_is_not_modelled_is_no_mistake_of_ours(verified: Verified) -> None:
+    said = SAID.replace("Linux version 6.12.0 ", "Linux version 4.4.0 ").replace(
+        "last_pfn = 0x80000", "last_pfn = 0x80001"
+    )
+    status, found = verified(said)
+    assert (status, differences(found)) == (0, [])
+    why = {one["why"] for one in found["differences"] if one["kind"] == "end of RAM"}
+    assert why == {"how Linux 4.4 behaves is not known; it is taken for 5.4"}
+
+
 def test_a_log_with_nothing_that_can_be_compared_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     machine = tmp_path / "boot.log"
     machine.write_text(SAID)
@@ -265,6 +283,7 @@ def test_the_recorded_boots_that_are_tried_have_every_kind(tmp_path: Path) -> No
     assert kinds - tried == {
         # not kept where boots are recorded
         ("log", "mirrored memory"),
+        ("log", "EFI services"),
         ("log", "nosave memory"),
         ("log", "initial RAM disk"),
         ("log", "contiguous memory"),

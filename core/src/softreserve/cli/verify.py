@@ -49,7 +49,7 @@ def verify_command(machine: str | None, log: str | None, sysroot: str | None, as
         about = made.system.machine
         print_json(
             "verify",
-            {"machine": about.name, "release": about.kernel.release, "arch": about.arch, **found.as_json()},
+            {"machine": about.name, "arch": about.arch, "kernel": about.kernel.origin, **found.as_json()},
         )
     else:
         _print(made.system, found)
@@ -57,7 +57,8 @@ def verify_command(machine: str | None, log: str | None, sysroot: str | None, as
 
 
 def _print(system: System, found: Verification) -> None:
-    say(Styled(f"{system.machine.name}: Linux {system.kernel.release}, {system.machine.arch}", "heading"))
+    origin = Styled(f"; {system.kernel.words}", "aside")
+    say(Styled(f"{system.machine.name}: Linux {system.kernel.release}, {system.machine.arch}", "heading"), origin)
     print_partial()
     say()
     rows = [(row.where, row.kind, f"{row.equal}/{row.total}", row.note) for row in found.rows]

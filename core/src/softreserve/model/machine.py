@@ -89,6 +89,7 @@ class Machine:
         and of what firmware left decide on it, too, and are seldom known.
     :param phys_bits: physical address width of the CPU.
     :param hypervisor: whether the CPU says that it is a virtual one (x86).
+    :param kvm: whether its hypervisor is KVM (x86).
     :param la57: whether the CPU can use five-level page tables (x86).
     :param cpu_vendor: who made the CPU, as its ``cpuid`` instruction says (x86).
     :raises MachineError: the name has characters that no name has.
@@ -110,6 +111,7 @@ class Machine:
     crash_kernel: tuple[PhysRange, ...] = ()
     phys_bits: int = 46
     hypervisor: bool = True
+    kvm: bool = False
     la57: bool = False
     cpu_vendor: str = "AuthenticAMD"
     unknown: frozenset[str] = frozenset()

@@ -200,3 +200,15 @@ NOSAVE_BETWEEN_RAM: Final = Behaviour(
     ),
     backported=("5.4.293", "5.10.237", "5.15.181", "6.1.135", "6.6.88", "6.12.24", "6.14.3"),
 )
+
+X86_KVM_GUEST_LOOKS_AT_RAM: Final = Behaviour(
+    "x86-kvm-guest-looks-at-ram",
+    "guests of KVM look for the end of RAM below 4 GiB before anything else is done to the e820 table",
+    since=Boundary(
+        "6.18",
+        "x86/kvm: Force legacy PCI hole to UC when overriding MTRRs for TDX/SNP",
+        "source read 6.1.192",
+        "source read 7.2.13",
+    ),
+    backported=("6.12.54", "6.17.4"),
+)

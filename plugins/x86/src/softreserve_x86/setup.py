@@ -324,6 +324,8 @@ def _early_reserve_memory(system: System) -> None:
 
 def _settle_table(system: System, setup: Setup) -> None:
     """The kernel's own resources, the last changes of the table, and the end of RAM."""
+    if system.machine.kvm and system.kernel.has(behaviours.X86_KVM_GUEST_LOOKS_AT_RAM):
+        e820_end_of_low_ram_pfn(system.kernel, setup.table, max_arch_pfn(system.machine))
     image = system.machine.image
     for res in kernel_resources(image, system.arch.image_parts, IORESOURCE_BUSY | IORESOURCE_SYSTEM_RAM):
         insert_resource(system.iomem.root, res)

@@ -55,6 +55,7 @@ def read_cpu(log: Messages, highest: int) -> dict[str, Any]:
     known = PHYS_BITS_MIN <= max(bits, highest) <= PHYS_BITS_MAX and bits
     return {
         "hypervisor": virtual,
+        "kvm": log.has("Hypervisor detected: KVM"),
         "cpu_vendor": _vendor(log),
         "la57": any(pfn == _FIVE_LEVELS for pfn in log.each(_MAX_ARCH_PFN, lambda found: int(found[1], 16))),
         "phys_bits": max(bits, highest) if known else presumed_phys_bits(highest, virtual=virtual),

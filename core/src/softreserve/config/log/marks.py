@@ -24,6 +24,8 @@ _SETUP_DATA: Final = re.compile(r"e820: update \[mem (0x[0-9a-f]+)-(0x[0-9a-f]+)
 _STOLEN: Final = re.compile(
     r"Reserving Intel graphics (?:stolen )?memory at (?:\[mem )?(0x[0-9a-f]+)-(0x[0-9a-f]+)\]?$"
 )
+#: What comes before the first search for the end of RAM, but for that of guests of KVM. Linux: ``trim_bios_range()``.
+_TRIMMED: Final = re.compile(r"e820: update \[mem 0x0+-0x0*fff\] ")
 _LAST_PFN: Final = re.compile(r"(?:e820: )?last_pfn = ")
 #: What is said between the search for the end of RAM, and of MTRRs, and the first use of the tables of EFI.
 _MEMORY_KNOWN: Final = re.compile(
@@ -51,7 +53,9 @@ def read_marks(log: Messages, *, mapped: bool) -> FirmwareMarks:
     late: list[PhysRange] = []
     into: list[PhysRange] | None = None
     for line in log.said:
-        if _LAST_PFN.match(line.message):
+        if _TRIMMED.match(line.message):
+            into = None
+        elif _LAST_PFN.match(line.message):
             into = uncached if into is None else kept
         elif into is uncached and _MEMORY_KNOWN.match(line.message):
             into = kept

@@ -55,4 +55,7 @@ def sorted_by(facts: Collection[Fact], scenario: Scenario, found: Iterable[Fact]
         for gap in scenario.gaps:
             if fact not in _WHERE_FOUND and re.match(fact.value, gap.missing):
                 return INPUT, f"without {gap.missing}"
+    version = scenario.machine.kernel.version
+    if version.nearest != version.line:
+        return OUTSIDE, f"how Linux {version.line} behaves is not known; it is taken for {version.nearest}"
     return OURS, ""

@@ -30,8 +30,6 @@ class Kind(NamedTuple):
     recorded: bool = True
 
 
-_MAPS: Final = (Fact.CMDLINE,)
-
 #: The first that fits counts.
 KINDS: Final = (
     Kind(
@@ -56,6 +54,7 @@ KINDS: Final = (
         r"efi_fake_mem: |efi: (Remove|Not removing|Removing \d+ invalid|Failed to fake|\[Firmware Bug\])",
         (Fact.EFI_MAP,),
     ),
+    Kind("EFI services", r"Remapping and enabling EFI services", (), (Fact.EFI_MAP,), recorded=False),
     Kind("mirrored memory", r"efi: Memory: \d+M/\d+M mirrored", (Fact.EFI_MAP,), recorded=False),
     Kind("memory of the command line", r"Malformed early option |Memory limited to |Memory Limit: ", (Fact.CMDLINE,)),
     Kind("SRAT", r"(ACPI: )?(NUMA: )?SRAT: ", (Fact.SRAT,)),
@@ -65,6 +64,7 @@ KINDS: Final = (
         "NUMA set-up",
         r"NUMA: |ACPI: NUMA: |No NUMA configuration found|Faking a? ?node|Fake node size |NUMA turned off",
         (Fact.SRAT,),
+        (Fact.CONFIG,),
     ),
     Kind("zones", r"Zone ranges:|(DMA|DMA32|Normal|Movable|Device) +(\[mem|empty)", (), (Fact.CONFIG,)),
     Kind("movable memory", r"Movable zone start for each node|Node \d+: 0x|Built-in zone", (Fact.SRAT, Fact.CMDLINE)),
@@ -75,10 +75,10 @@ KINDS: Final = (
         (Fact.SRAT,),
     ),
     Kind("unavailable pages", r"On node \d+, zone \w+: \d+ pages|Zeroed struct page in unavailable", (Fact.SRAT,)),
-    Kind("fallback order", r"Fallback order for Node ", (Fact.SRAT, Fact.SLIT)),
+    Kind("fallback order", r"Fallback order for Node ", (Fact.SRAT, Fact.SLIT), (Fact.CONFIG,)),
     Kind("zone lists", r"Built \d+ zonelists", (Fact.SRAT,)),
-    Kind("policy zone", r"Policy zone: "),
-    Kind("memory block size", r"(\w+/mm: )?Memory block size: "),
+    Kind("policy zone", r"Policy zone: ", (), (Fact.CONFIG,)),
+    Kind("memory block size", r"(\w+/mm: )?Memory block size: ", (), (Fact.CONFIG,)),
     Kind("processors", r"smp: Brought up ", (Fact.CPUS, Fact.SRAT)),
     Kind("nosave memory", r"PM: (hibernation: )?Registered nosave memory: ", (), (Fact.CONFIG,), recorded=False),
     Kind("initial RAM disk", r"RAMDISK: ", (Fact.IMAGE, Fact.LOADER), recorded=False),
@@ -90,7 +90,7 @@ KINDS: Final = (
         (Fact.CONFIG,),
         recorded=False,
     ),
-    Kind("HMAT", r"acpi/hmat: |ACPI: \[?HMAT|\[?HMAT:", (Fact.HMAT, Fact.SRAT), ordered=False),
+    Kind("HMAT", r"acpi/hmat: |ACPI: \[HMAT|\[?HMAT:", (Fact.HMAT, Fact.SRAT), ordered=False),
     Kind(
         "memory tiers",
         r"Demotion targets for Node |memory_tier|memory-tiers|Unknown (target|online) node for memory",
