@@ -145,6 +145,21 @@ def test_a_filtered_log_says_nothing_of_what_it_lacks(verified: Verified) -> Non
     assert (status, differences(found)) == (0, [])
 
 
+def test_of_an_excerpt_those_kinds_count_that_it_has(verified: Verified) -> None:
+    excerpt = SAID.replace("x86/mm: Memory block size: 128MB\n", "").replace("Policy zone: DMA32\n", "")
+    status, found = verified(excerpt.replace("e820: remove [mem 0x000a0000-0x000fffff] usable\n", ""))
+    assert [one[3] for one in differences(found)] == ["e820: remove [mem 0x000a0000-0x000fffff] usable"]
+    assert status == 1
+
+
+def test_of_a_whole_log_kinds_count_that_it_lacks(verified: Verified) -> None:
+    others = "tsc: x\nsetup_percpu: x\nrcu: x\nNR_IRQS: 1\nsmpboot: x\nSLUB: x\nDMI: x\n"
+    said = SAID.replace("Policy zone: DMA32\n", "").replace("Kernel command line", f"{others}Kernel command line")
+    status, found = verified(said)
+    assert [one[3] for one in differences(found)] == ["Policy zone: DMA32"]
+    assert status == 1
+
+
 def test_lost_messages_may_be_any(verified: Verified) -> None:
     lost = SAID.replace("last_pfn = 0x80000 max_arch_pfn = 0x400000000\n", "** 3 printk messages dropped **\n")
     status, found = verified(lost)
@@ -295,3 +310,89 @@ def test_the_recorded_boots_that_are_tried_have_every_kind(tmp_path: Path) -> No
         ("iomem.txt", "memory given to drivers"),
         ("iomem.txt", "CXL"),
     }
+
+
+# --- running hosts
+
+
+def host(where: Path, iomem: str, memory: str = "") -> str:
+    """A capture of a machine that runs, with the log of above."""
+    files = {
+        "input/log.txt": SAID,
+        "expected/log.txt": SAID,
+        "expected/iomem.txt": iomem,
+        "expected/memory-blocks.txt": memory,
+        "capture.toml": '[hidden]\n"dax.txt" = "only root may read it"\n',
+    }
+    for name, text in files.items():
+        if not text:
+            continue
+        (where / name).parent.mkdir(parents=True, exist_ok=True)
+        (where / name).write_text(text)
+    return str(where)
+
+
+IOMEM = """\
+00000000-00000fff : Reserved
+00001000-0009ffff : System RAM
+00100000-7fffffff : System RAM
+"""
+
+
+def sorts(found: dict[str, Any]) -> set[tuple[str, str, str]]:
+    """File, class and the beginning of the reason of each difference, but for the log."""
+    return {(one["where"], one["sort"], one["why"][:24]) for one in found["differences"] if one["where"] != "log"}
+
+
+@pytest.mark.parametrize(
+    ("iomem", "expected"),
+    [
+        (IOMEM, set()),
+        (IOMEM.replace("7fffffff", "7ffeffff"), {("iomem.txt", "ours", "")}),
+        (IOMEM + "100000000-13fffffff : System RAM\n", {("iomem.txt", "outside", "no memory of the boot: i")}),
+        (IOMEM + "80000000-8fffffff : System RAM\n", {("iomem.txt", "outside", "no memory of the boot: i")}),
+        (IOMEM + "80000000-8fffffff : Reserved\n", {("iomem.txt", "ours", "")}),
+        (IOMEM + "f0000000-f7ffffff : PCI Bus 0000:00\n", set()),
+        (IOMEM.replace("00000fff : R", "00000fff : PCI Bus 0000:00\n  00000000-00000fff : R"), set()),
+    ],
+)
+def test_what_a_running_host_shows_is_sorted(
+    iomem: str, expected: set[tuple[str, str, str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = host(tmp_path / "mine", iomem)
+    status = main(["verify", path, "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert sorts(found) == expected
+    assert status == ("ours" in {sort for _, sort, _ in expected})
+    assert found["not_compared"]["dax.txt"] == "only root may read it"
+    assert found["not_compared"]["nodes.txt"] == "it is not there"
+
+
+def test_what_user_space_changes_is_no_mistake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    where = "/sys/devices/system/memory"
+    blocks = f"{where}/memory3/\n{where}/memory3/state = offline\n{where}/memory64/\n{where}/memory64/state = online\n"
+    main(["verify", host(tmp_path / "mine", IOMEM, blocks), "--json"])
+    found = [one for one in json.loads(capsys.readouterr().out)["differences"] if one["where"] == "memory-blocks.txt"]
+    sorted_ = {one["observed"].removeprefix(where): one["sort"] for one in found if one["observed"]}
+    assert sorted_ == {
+        "/memory3/state = offline": "outside",
+        "/memory64/": "outside",
+        "/memory64/state = online": "outside",
+    }
+    # blocks of the boot that are not there
+    assert {one["sort"] for one in found if not one["observed"] and one["predicted"].endswith("/")} == {"ours"}
+
+
+def test_this_machine_is_verified_whatever_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    status = main(["verify", "--sysroot", "/", "--json"])
+    out, err = capsys.readouterr()
+    if status == 2:
+        # no memory map is shown here, or it is another architecture: said, and nothing is claimed
+        assert out == ""
+        pytest.skip(err.strip().splitlines()[-1])
+    found = json.loads(out)
+    if "iomem.txt" not in found["not_compared"]:
+        assert [row["total"] > 0 for row in found["rows"] if row["kind"] == "System RAM"] == [True]
+    assert [one for one in found["differences"] if one["where"] == "iomem.txt" and one["sort"] == "ours"] == []
+    assert all(one["why"] for one in found["differences"] if one["sort"] != "ours")
+    assert all(found["not_compared"].values())

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from softreserve.machine.snapshot import FILES as PRINTERS
+from softreserve.model.ranges import uncovered
 from softreserve.model.sysfs_text import errno_name, natural
 from softreserve.views.verify import kinds
 from softreserve.views.verify.facts import Fact, sorted_by
@@ -94,7 +95,7 @@ def _found(
     """
     if observed.running:
         yield Fact.CHANGED
-        if any(line is not None and _beyond_boot(system, line) for line in (a, b)):
+        if _beyond_boot(system, a, b):
             yield Fact.ADDED
     if a is not None and b is not None and a.start <= b.start and b.end <= a.end:
         borders = {border for device in devices for border in (device.start, device.end)}
@@ -102,14 +103,18 @@ def _found(
             yield Fact.DEVICES
 
 
-def _beyond_boot(system: System, line: _Line) -> bool:
-    """Whether a line is about a memory block that has no memory that the kernel booted with."""
-    found = _BLOCK.search(line.text)
-    if found is None:
-        return False
-    size = system.memory.block_size
-    start = int(found[1]) * size
-    return not any(region.base < start + size and start < region.end for region in system.memblock.memory)
+def _beyond_boot(system: System, a: _Line | None, b: _Line | None) -> bool:
+    """Whether all that differs is memory that the kernel did not boot with: of a block, or of a range of RAM."""
+    ranges: list[tuple[int, int]] = []
+    for line in (a, b):
+        block = _BLOCK.search(line.text) if line is not None else None
+        if block is not None:
+            start = int(block[1]) * system.memory.block_size
+            ranges.append((start, start + system.memory.block_size))
+    if not ranges and a is not None:
+        ranges = [*uncovered(a.start, a.end, [(b.start, b.end)] if b is not None else [])]
+    booted = [(region.base, region.end) for region in system.memblock.memory]
+    return bool(ranges) and all([*uncovered(*range_, booted)] == [range_] for range_ in ranges)
 
 
 # --- lines

@@ -130,7 +130,7 @@ OTHERS: Final = Kind("others", "", recorded=False)
 #: Kinds of lines of each file, likewise. Lines of dumps of sysfs have no order.
 FILES: Final[dict[str, tuple[Kind, ...]]] = {
     "iomem.txt": (
-        Kind("System RAM", r"System RAM$"),
+        Kind("System RAM", r"System RAM$", (Fact.ADDED,)),
         Kind("memory given to drivers", r"System RAM \(", (Fact.CHANGED,)),
         Kind("soft reserved", r"Soft Reserved$", (Fact.EFI_MAP,)),
         Kind("reserved", r"Reserved$|reserved$|Unusable memory$|Unknown E820 type$", (Fact.DEVICES,)),

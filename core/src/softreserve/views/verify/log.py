@@ -41,7 +41,9 @@ _BETWEEN: Final = (
     r"SLUB: |SLAB: |Memory: \d+K",
     r"DMI: |SMBIOS |ACPI: RSDP",
 )
+#: Of how many of these a log has lines that is not what a search for words left; and one that nothing was cut from.
 _ENOUGH: Final = 3
+_NEARLY_ALL: Final = 10
 _LOST: Final = re.compile(r"\*\* \d+ printk messages dropped|Missed \d+ kernel messages")
 
 
@@ -85,11 +87,13 @@ def compare_logs(scenario: Scenario, observed: Observed, predicted: Sequence[str
     differences: list[Difference] = []
     for kind in (*KINDS, OTHERS):
         pairs = matched[kind.name]
-        whole = kind.recorded or (kind.name in kept and kind is not OTHERS)
+        has_some = kind.name in kept and kind is not OTHERS
         told = [
             (a, b)
             for a, b in pairs
-            if a is not None or (b is not None and (whole if observed.selected else coverage.tells(b)))
+            if a is not None
+            or (b is not None and observed.selected and (kind.recorded or has_some))
+            or (b is not None and not observed.selected and (coverage.whole or has_some) and coverage.tells(b))
         ]
         wrong = [(a, b) for a, b in told if a is None or b is None or said[a] != ours[b]]
         for a, b in sorted(wrong, key=lambda pair: (pair[0] is None, pair)):
@@ -136,8 +140,8 @@ def _by_kind(messages: Sequence[str], others: Collection[str] | None = None) -> 
 class _Coverage:
     """Whether a log would show a line that we print: it lies between lines that both have, and nothing was lost there.
 
-    A log may begin late (the buffer is a ring), end early, or be what ``grep`` left of it. Whether user space loads
-    modules, and when, the kernel does not decide: what it prints then counts where a part of it is in the log.
+    A log may begin late (the buffer is a ring), end early, be parts of one, or what ``grep`` left of it. Whether user
+    space loads modules, and when, the kernel does not decide: what it prints then counts where a part of it is there.
     """
 
     def __init__(self, said: Sequence[str], late: int, pairs: Iterable[Pair]) -> None:
@@ -151,11 +155,14 @@ class _Coverage:
         self._whole_end = done is not None
         self._lost = [at for at, text in enumerate(said) if _LOST.match(text)]
         patterns = [re.compile(pattern) for pattern in _BETWEEN]
-        self.filtered = sum(any(pattern.match(text) for text in said) for pattern in patterns) < _ENOUGH
+        between = sum(any(pattern.match(text) for text in said) for pattern in patterns)
+        self._filtered = between < _ENOUGH
+        #: Whether nobody cut anything from it: a kind of which it has no line was not printed.
+        self.whole = between >= _NEARLY_ALL
 
     def tells(self, place: int) -> bool:
         """Of a line of ours, by its place in our log."""
-        if self.filtered:
+        if self._filtered:
             return False
         if place >= self._late:
             return self._late_told
