@@ -196,6 +196,26 @@ def test_a_log_of_a_recorded_boot_is_read(recorded: tuple[Scenario, list[str]], 
         assert attrs.evolve(read, path=None) == attrs.evolve(read_log(str(path)), path=None)
 
 
+def wrapped(line: str, column: int) -> str:
+    """A line as mailers break it: at the last blank before a column."""
+    parts = []
+    while len(line) > column and " " in line[20:column].rstrip():
+        at = line.rindex(" ", 20, column)
+        parts.append(line[:at])
+        line = line[at + 1 :]
+    return "\n".join([*parts, line])
+
+
+@pytest.mark.parametrize("column", [72, 80])
+@pytest.mark.parametrize("recorded", ["x86-6.1-fake-one", "x86-7.3-la57", "arm64-64k-aligned"], indirect=True)
+def test_a_log_that_a_mailer_wrapped_is_read(recorded: tuple[Scenario, list[str]], column: int) -> None:
+    _, said = recorded
+    whole = parse_log(lines(STAMP + x for x in said)).machine
+    assert parse_log(lines(wrapped(STAMP + x, column) for x in said)).machine == whole
+    quoted = "\n".join(f"> > {x}" for line in said for x in wrapped(STAMP + line, column).split("\n"))
+    assert parse_log(quoted).machine == whole
+
+
 def of_older_kernels(scenario: Scenario, said: list[str]) -> dict[str, list[str]]:
     """The messages of a recorded boot as older releases of x86 printed them."""
     half_open = [re.sub(r"^(efi: mem.* range=\[0x\w+)-(0x\w+)\]", _exclusive, x) for x in said]

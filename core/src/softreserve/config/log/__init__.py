@@ -35,7 +35,7 @@ __all__ = ["is_log", "log_text", "parse_log", "read_log"]
 #: What the kernel says of a device tree, and of an ACPI table.
 _MODEL: Final = re.compile(r"Machine model: ")
 _ACPI_TABLE: Final = re.compile(r"ACPI: [A-Z0-9]{4} 0x")
-_LOST: Final = re.compile(r"\*\* \d+ printk messages dropped|Missed \d+ kernel messages")
+_LOST: Final = re.compile(r"\*\* (\d{1,18}) printk messages dropped|Missed (\d{1,18}) kernel messages")
 
 
 def is_log(text: str) -> bool:
@@ -117,8 +117,9 @@ def _log_gaps(log: Messages) -> None:
     log.gaps.append(IMAGE_GAP)
     if log.boots > 1:
         log.gap("the other boots", f"the log tells of {log.boots}; the last one is read")
-    lost = sum(_LOST.search(line.line) is not None for line in log.said)
+    lost = [int(found[1] or found[2]) for line in log.said if (found := _LOST.search(line.line))]
     if lost:
-        log.gap("some messages", f"{lost} lines say that messages were lost; lines of the maps may be among them")
+        lines = "a line says" if len(lost) == 1 else f"{len(lost)} lines say"
+        log.gap("some messages", f"{lines} that {sum(lost)} were lost; lines of the maps may be among them")
     if any(pattern.match(log.said[-1].message) for pattern in (*MAP_LINES, SRAT_LINES[0])):
         log.gap("the end of the log", "it ends in a memory map, of which there may be more")

@@ -25,6 +25,7 @@ __all__ = [
     "e820_ends",
     "e820_entry",
     "ends",
+    "is_of_map",
     "is_torn",
     "looks_like_map",
     "reading",
@@ -99,12 +100,15 @@ def looks_like_map(line: LogLine) -> bool:
     return LOOKS_LIKE_MAP.search(line.line) is not None or _ENDS.match(line.message) is not None
 
 
+def is_of_map(line: LogLine) -> bool:
+    """Whether a line has the beginning or the end of one of a map of e820 or EFI, or of memory that was found."""
+    return (_BEGINS.match(line.message) is not None or looks_like_map(line)) and "SRAT: " not in line.message
+
+
 def is_torn(line: LogLine) -> bool:
     """Whether a line has the beginning or the end of one of a map, and no whole one."""
     said = line.message
-    if NO_MAP.match(said) or "SRAT: " in said:
-        return False
-    return (_BEGINS.match(said) is not None or looks_like_map(line)) and reading(said) is None
+    return is_of_map(line) and not NO_MAP.match(said) and reading(said) is None
 
 
 def ends(first: str, last: str) -> tuple[int, int]:

@@ -22,7 +22,9 @@ Reading = Callable[[str], object | None]
 _WIDEST: Final = 120
 _FULL: Final = 0.9
 #: How many lines of those that tell a time, of all, are enough to know those that do not for what they are.
-_TIMED: Final = 0.4
+_TIMED: Final = 0.2
+#: How many of the latter, of all between the former, go on where a line was full.
+_MOST: Final = 0.8
 #: Marks of mail and of lists, which every line has.
 _MARKS: Final = re.compile(r"[>|\s`*-]*")
 #: Lines that may stand between the parts of one that other output tore, and parts into which one is wrapped.
@@ -42,27 +44,36 @@ def _bare(line: LogLine) -> bool:
     return line.line[_MARKS.match(line.line).end() :].rstrip("` ") == line.message  # type: ignore[union-attr]
 
 
-def unwrapped(lines: Sequence[LogLine], torn: Callable[[LogLine], bool]) -> list[LogLine]:
+def unwrapped(lines: Sequence[LogLine], of_map: Callable[[LogLine], bool]) -> list[LogLine]:
     """Lines of a text that was wrapped put together: each begins with a time, and what has none goes on.
 
-    :param torn: as of :func:`mended`, which puts those together.
+    :param of_map: whether a line is, or may be, of a map: :func:`mended` puts those together.
     """
-    bare = [_bare(line) for line in lines]
-    width = max((len(line.line) for line, none in zip(lines, bare, strict=True) if not none), default=0)
-    if width > _WIDEST or not any(bare) or bare.count(False) < _TIMED * len(lines):
+    timed = [at for at, line in enumerate(lines) if not _bare(line)]
+    width = max((len(lines[at].line) for at in timed), default=0)
+    if width > _WIDEST or len(timed) == len(lines) or len(timed) < _TIMED * len(lines):
         return list(lines)
+    times = set(timed)
+    bare = [at for at in range(timed[0], timed[-1] + 1) if at not in times]
+    going = {at for at in bare if _fits(lines[at - 1], lines[at], width)}
+    if not going or len(going) < _MOST * len(bare):  # other output, not the rest of full lines
+        return list(lines)
+    going |= {at for at in range(timed[-1] + 1, len(lines)) if _fits(lines[at - 1], lines[at], width)}
     found: list[LogLine] = []
-    last = ""
-    for line, goes_on in zip(lines, bare, strict=True):
-        full = len(last) + 1 + len(line.message.split()[0]) > _FULL * width
-        near = bool(found) and line.number - found[-1].number <= _PARTS * found[-1].parts
-        if goes_on and full and near and not (_HEAD.match(line.message) or torn(line) or torn(found[-1])):
+    for at, line in enumerate(lines):
+        if at in going and not of_map(found[-1]) and not of_map(line) and not _HEAD.match(line.message):
             before = found[-1]
             found[-1] = before._replace(message=f"{before.message} {line.message}", parts=before.parts + 1)
         else:
             found.append(line)
-        last = line.line
     return found
+
+
+def _fits(before: LogLine, line: LogLine, width: int) -> bool:
+    """Whether a line may be the rest of the one before it: that one had no room for its first word."""
+    first = len(line.message.split(None, 1)[0])
+    near = line.number - before.number <= _PARTS
+    return near and len(line.line) <= _WIDEST and len(before.line) + 1 + first > _FULL * width
 
 
 def mended(lines: Sequence[LogLine], torn: Callable[[LogLine], bool], reading: Reading) -> list[LogLine]:
@@ -74,13 +85,14 @@ def mended(lines: Sequence[LogLine], torn: Callable[[LogLine], bool], reading: R
     found = list(lines)
     at = trials = 0
     while at < len(found):
-        if trials < _TRIALS and len(found[at].line) <= _LONGEST and torn(found[at]):
-            trials += 1
+        if trials < _TRIALS and len(found[at].message) <= _LONGEST and torn(found[at]):
             put = _put_together(found, at, reading) or _put_together(found, at, reading, back=True)
             if put is not None:
                 first, last, message = put
                 found[first : last + 1] = [found[first]._replace(message=message, line=message)]
                 at = first
+            else:
+                trials += 1
         at += 1
     return found
 
@@ -108,7 +120,7 @@ def _tries(lines: Sequence[LogLine], at: int, *, back: bool) -> Iterator[tuple[i
     """What may belong together, nearest first, and the ways to join it."""
     if back:
         for head in range(at - 1, max(at - 2 - _BETWEEN, -1), -1):
-            if len(lines[head].line) <= _LONGEST:
+            if len(lines[head].message) <= _LONGEST:
                 yield head, at, _cut(lines[head].message, lines[at])
         return
     yield at, at, _before_other(lines[at].message)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from operator import itemgetter
 from typing import Final, TypeVar
 
-from softreserve.config.log.map_lines import ends, is_torn, reading
+from softreserve.config.log.map_lines import ends, is_of_map, is_torn, reading
 from softreserve.config.log.mended import mended, unwrapped
 from softreserve.model.errors import InputError
 from softreserve.model.log_text import LogLine, log_lines
@@ -19,6 +20,9 @@ T = TypeVar("T")
 
 #: With what a boot begins.
 VERSION: Final = re.compile(r"Linux version (\S+)")
+_CMDLINE: Final = re.compile(r"(?:Kernel command|Command) line: ")
+#: What journalctl puts between boots.
+_SEPARATOR: Final = re.compile(r"-- (?:Boot [0-9a-f]+|Reboot) --$")
 #: The first line of a part of a dump: why, the dump's number, the part's, which counts backwards.
 _PART: Final = re.compile(r"([A-Z][a-z]+)#(\d{1,9}) Part(\d{1,9})")
 
@@ -31,11 +35,10 @@ class Messages:
     """
 
     def __init__(self, text: str, path: object = None) -> None:
-        everything = _whole(_in_order(list(log_lines(text))))
-        starts = [index for index, line in enumerate(everything) if VERSION.match(line.message)]
+        boots = _boots(_whole(_in_order(list(log_lines(text)))))
         self.path = path
-        self.boots = len(starts)
-        self.said = everything[_beginning(everything, starts[-1]) :] if self.boots > 1 else everything
+        self.boots = len(boots)
+        self.said = boots[-1] if boots else []
         self.gaps: list[Gap] = []
 
     @property
@@ -80,24 +83,46 @@ class Messages:
         return made
 
 
+def _backwards(lines: list[LogLine]) -> bool:
+    """Whether the newest line stands first, as journalctl -r puts it: every command line before its version."""
+    versions = [at for at, line in enumerate(lines) if VERSION.match(line.message)]
+    words = [at for at, line in enumerate(lines) if _CMDLINE.match(line.message)]
+    return bool(versions and words) and words[0] < versions[0] and words[-1] < versions[-1]
+
+
 def _whole(lines: list[LogLine]) -> list[LogLine]:
     """Lines as they were before something broke them, where that is certain."""
-    return mended(unwrapped(lines, is_torn), is_torn, reading)
+    return mended(unwrapped(lines, is_of_map), is_torn, reading)
 
 
 def _in_order(lines: list[LogLine]) -> list[LogLine]:
     """Lines in the order in which they were written: pstore keeps a dump in parts, of which the last comes first.
 
-    Linux: ``fs/pstore/platform.c: pstore_dump``.
+    Linux: ``fs/pstore/platform.c: pstore_dump``. ``journalctl -r`` puts everything the other way round.
     """
     heads = [(at, found) for at, line in enumerate(lines) if (found := _PART.fullmatch(line.message))]
     if not heads:
-        return lines
+        return lines[::-1] if _backwards(lines) else lines
     parts: dict[tuple[str, int], list[tuple[int, list[LogLine]]]] = {}
     for (at, head), (end, _) in zip(heads, [*heads[1:], (len(lines), None)], strict=True):
         parts.setdefault((head[1], int(head[2])), []).append((-int(head[3]), lines[at + 1 : end]))
     dumps = [sorted(dump, key=itemgetter(0)) for dump in parts.values()]
     return lines[: heads[0][0]] + [line for dump in dumps for _, part in dump for line in part]
+
+
+def _boots(lines: list[LogLine]) -> list[list[LogLine]]:
+    """The lines of each boot of which a log tells something.
+
+    journalctl says where one ends, a version where it begins.
+    """
+    ends = [at + 1 for at, line in enumerate(lines) if _SEPARATOR.match(line.message)]
+    versions = [at for at, line in enumerate(lines) if VERSION.match(line.message)]
+    # what stands before the first version is of the same boot: some kernels have something to say before
+    later = [at for before, at in pairwise(versions) if not any(before < end <= at for end in ends)]
+    starts = sorted({0, *ends, *(_beginning(lines, at) for at in later)})
+    parts = [lines[start:end] for start, end in pairwise([*starts, len(lines)])]
+    told = [part for part in parts if any(VERSION.match(line.message) or is_of_map(line) for line in part)]
+    return told or parts[:1]
 
 
 def _beginning(lines: Sequence[LogLine], version: int) -> int:
