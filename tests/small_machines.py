@@ -10,7 +10,7 @@ import pytest
 from softreserve.config.builds import default_config
 from softreserve.kernel.system import System
 from softreserve.machine.boot import boot
-from softreserve.model.acpi.cedt import Cedt, FixedMemoryWindow, HostBridge
+from softreserve.model.acpi.cedt import CXL_2_0, Cedt, FixedMemoryWindow, HostBridge
 from softreserve.model.acpi.hmat_tables import MEMORY_PD_VALID, PROCESSOR_PD_VALID, Hmat, Locality, Proximity
 from softreserve.model.acpi.layout import Struct
 from softreserve.model.acpi.srat import GiccAffinity, MemoryAffinity, Srat, X2apicAffinity
@@ -57,10 +57,11 @@ def hmat(value: int = 100, base: int = 1000, domain: int = 1, bandwidth: int | N
     return Hmat(known, header=Header(signature=b"HMAT", revision=2)).sealed()
 
 
-def cedt(start: int, end: int) -> bytes:
+def cedt(start: int, end: int, *, version: int = CXL_2_0, registers: int = 64 << 10) -> bytes:
+    """A window over host bridge 0, which is of that version and has so many bytes of registers."""
     window = FixedMemoryWindow(base_hpa=start, window_size=end - start)
     window.tail = bytes(4)
-    return Cedt([HostBridge(uid=0, base=0x1000), window]).sealed()
+    return Cedt([HostBridge(uid=0, base=0x1000, cxl_version=version, size_bytes=registers), window]).sealed()
 
 
 def cxl_bridge(*memdevs: CxlMemdev, committed: CxlDecoder | None = None) -> tuple[CxlHostBridge]:

@@ -59,6 +59,8 @@ HELD_BY = {
     "cxl-locked-regions": "plugins/cxl/tests/test_cxl.py::test_a_locked_region_stays",
     "cxl-pci-needs-mem": "plugins/cxl/tests/test_cxl.py::test_cxl_pci_brings_cxl_mem_from_7_0_on",
     "cxl-region-abstract-distance": "plugins/cxl/tests/test_performance.py",
+    "cxl-restricted-hosts": "plugins/cxl/tests/test_cxl.py",
+    "cxl-staged-decoders-forgotten": "plugins/cxl/tests/test_attach.py",
     "cxl-shared-bandwidth": "plugins/cxl/tests/test_performance.py",
     "cxl-windows-need-cxl-acpi": "core/tests/test_acpi_numa.py",
     "cxl-xor-interleave": "tests/test_flipped.py::test_windows_with_xor_arithmetic_are_known_from_6_2_on",

@@ -29,8 +29,9 @@ from small_machines import (
 )
 from softreserve.config import load
 from softreserve.machine.boot import boot
+from softreserve.model.acpi.cedt import CXL_1_1
 from softreserve.model.acpi.slit import Slit
-from softreserve.model.cxl import CxlMemdev
+from softreserve.model.cxl import CxlLink, CxlMemdev, CxlPerformance
 from softreserve.model.efi import EfiAttribute, EfiType
 from softreserve.model.findings import Finding
 from softreserve.model.machine import E820Entry, Machine
@@ -73,8 +74,15 @@ CXL_RULES = (
     "cxl-not-assembled",
     "cxl-region-without-line",
     "cxl-region-is-ram",
+    "cxl-region-without-dax",
+    "cxl-performance-unknown",
+    "cxl-restricted-host",
     "cxl-memory-free",
 )
+#: A device that says how fast it is.
+FAST = CxlMemdev(volatile=2 * GIB, link=CxlLink(32000, 16), volatile_performance=CxlPerformance(150, 250, 16000, 16000))
+#: The host bridge of the window is of CXL 1.1.
+RESTRICTED = cedt(6 * GIB, 8 * GIB, version=CXL_1_1, registers=8 << 10)
 
 #: The zero page of a loader that knows nothing of specific purpose memory.
 LOADER = {
@@ -178,6 +186,10 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     ("cxl-not-assembled", "error", WINDOW | {"cxl": cxl_committed(2 * GIB, start=32 * GIB)}),
     ("cxl-region-without-line", "warning", WINDOW | {"cxl": cxl_committed(GIB), "above": [RAM, CUT]}),
     ("cxl-region-is-ram", "note", WINDOW | {"cxl": cxl_committed(2 * GIB), "above": [descriptor(4 * GIB, 4 * GIB)]}),
+    ("cxl-region-without-dax", "error", WINDOW | {"cxl": cxl_committed(2 * GIB), "config": {"DEV_DAX_CXL": "n"}}),
+    ("cxl-performance-unknown", "note", WINDOW | {"cxl": cxl_bridge(FAST)}),
+    ("cxl-performance-unknown", "note", WINDOW | {"cxl": cxl_bridge(FAST), "release": "6.8"}),
+    ("cxl-restricted-host", "note", {"tables": {"CEDT": RESTRICTED}, "cxl": cxl_bridge(CxlMemdev())}),
     ("cxl-memory-free", "note", WINDOW | {"cxl": cxl_bridge(CxlMemdev(volatile=2 * GIB))}),
     ("cxl-not-modelled", "note", {"tables": {"CEDT": cedt(6 * GIB, 8 * GIB)}, "plugins": ("no:cxl",)}),
     ("srat-missing", "error", {"tables": {"SRAT": srat(*LOW), "HMAT": None}}),
@@ -265,6 +277,8 @@ SOUND: list[tuple[str, dict[str, Any]]] = [
     ("cxl-not-modelled", {"plugins": ("no:cxl",)}),
     *((rule, WINDOW | {"cxl": cxl_committed(2 * GIB)}) for rule in CXL_RULES),
     ("cxl-region-without-line", WINDOW | {"cxl": cxl_committed(GIB)}),
+    ("cxl-window", WINDOW | {"cxl": cxl_committed(2 * GIB), "config": {"DEV_DAX_CXL": "n"}}),
+    ("cxl-performance-unknown", WINDOW | {"cxl": cxl_bridge(FAST), "release": "6.7"}),
     ("cxl-region-without-line", WINDOW | {"cxl": cxl_committed(GIB), "above": [RAM, CUT], "release": "7.3"}),
     ("target-node-guessed", {"arch": ARM64, "release": "6.1"}),
     ("target-node-guessed", {"arch": ARM64, "tables": {"HMAT": None}}),

@@ -9,7 +9,7 @@ from cxl_machine import BUS, DEVICE, GIB, MIB, Boot, bridge, cedt, lines, make, 
 from softreserve.kernel.driver_core.ida import memregion_ids
 from softreserve.kernel.resource import IORES_DESC_SOFT_RESERVED, IORESOURCE_MEM, Resource, insert_resource
 from softreserve.kernel.system import System
-from softreserve.model.acpi.cedt import Cedt, FixedMemoryWindow, XorMaps
+from softreserve.model.acpi.cedt import CXL_1_1, Cedt, FixedMemoryWindow, HostBridge, XorMaps
 from softreserve.model.cxl import CxlDecoder, CxlHostBridge, CxlMemdev, CxlRootPort
 from softreserve.model.ranges import PhysRange
 from softreserve.plugins.hooks import hooks_of
@@ -434,6 +434,60 @@ def test_committed_decoders_below_a_bridge_without_any_make_no_region_that_works
     device = DEVICE._replace(committed=(CxlDecoder(8 * GIB, GIB),))
     system = boot_cxl(cxl=[bridge(memdev=device)])
     assert read(system, "region0/commit") == "0"
+    # As recorded: x86-7.3-cxl-committed-through.
+    assert system.log.lines[-2:] == [
+        "cxl_mem mem0: failed to find decoder mapping 0x200000000-0x23fffffff",
+        "cxl_port endpoint2: failed to attach decoder2.0 to region0: -6",
+    ]
+
+
+def test_a_bridge_that_leads_elsewhere_is_named_in_the_log(boot_cxl: Boot) -> None:
+    """``find_pos_and_ways``: the decoder of the bridge has the right range, and another target."""
+    found = committed()
+    system = boot_cxl("6.12", cxl=[found._replace(committed=(CxlDecoder(8 * GIB, GIB, targets=(1,)),))])
+    text = "cxl_mem mem0: failed to find endpoint2:0000:0c:00.0 in target list of decoder1.0"
+    assert system.log.lines[-1] == text
+    assert read(system, "region0/commit") == "0"
+
+
+@pytest.mark.parametrize("release", ["6.12", "7.3"])
+def test_a_bridge_that_interleaves_otherwise_is_named_in_the_log(boot_cxl: Boot, release: str) -> None:
+    """``cxl_port_setup_targets``: as public reports of such firmware show it."""
+    decoder = CxlDecoder(8 * GIB, 2 * GIB, ways=2)
+    ports = tuple(CxlRootPort(number, DEVICE._replace(committed=(decoder,))) for number in range(2))
+    above = decoder._replace(granularity=512, targets=(0, 1))
+    system = boot_cxl(release, cxl=[CxlHostBridge(12, 12, ports, decoders=4, committed=(above,))])
+    where = "cxl region0: pci0000:0c:port1 cxl_port_setup_targets"
+    said = [line for line in system.log.lines if "cxl_port_setup_targets" in line]
+    assert said == [
+        f"{where} expected iw: 2 ig: 256 [mem 0x200000000-0x27fffffff flags 0x200]",
+        f"{where} got iw: 2 ig: 512 state: enabled 0x200000000:0x27fffffff",
+    ]
+
+
+# --- restricted hosts
+
+
+def restricted(size: int = 8 << 10) -> dict[str, bytes]:
+    """The CEDT says that the bridge is of CXL 1.1, with registers of that size."""
+    registers = HostBridge(uid=12, base=0x1000, cxl_version=CXL_1_1, size_bytes=size)
+    return {"CEDT": Cedt([registers, window(8 * GIB, 4 * GIB)]).sealed()}
+
+
+@pytest.mark.parametrize(("release", "ports"), [("6.1", ["port1"]), ("6.12", []), ("7.3", [])])
+def test_a_host_of_cxl_1_1_has_no_port(boot_cxl: Boot, release: str, ports: list[str]) -> None:
+    """``add_host_bridge_uport``; a device of 2.0 below it finds no way to the root."""
+    system = boot_cxl(release, acpi=restricted())
+    assert [name for name in devices(system) if name.startswith(("port", "endpoint"))][-1:] == ports
+    assert any(line.endswith("host supports CXL (restricted)") for line in system.log.lines) == (not ports)
+    assert read(system, "decoder0.0/target_list") == "12"
+    assert (system.sysfs.node(f"{BUS}/mem0/driver") is not None) == bool(ports)
+
+
+def test_registers_of_a_wrong_size_are_none(boot_cxl: Boot) -> None:
+    """``cxl_get_chbs_iter``: those of CXL 1.1 have 8 KiB."""
+    system = boot_cxl(acpi=restricted(64 << 10), modules=["cxl_acpi"])
+    assert "acpi ACPI0016:00: No CHBS found for Host Bridge (UID 12)" in system.log.lines
 
 
 @pytest.mark.parametrize(("release", "answer"), [("6.12", 0), ("7.3", -EPERM)])

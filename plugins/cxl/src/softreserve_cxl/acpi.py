@@ -114,11 +114,14 @@ class CxlAcpi:
             return -ENXIO
         self._add_cxl_resources(root)
         for bridge in bridges:
+            name = bridge.path.rpartition("/")[2]
+            if bridge.restricted:
+                self._system.printk(f" {name}: host supports CXL (restricted)", f"{_FILE}: add_host_bridge_uport")
+                continue
             port = Port(root.bus, "port", root, bridge.path, root.dports[bridge.uid])
             port.component = bridge
             add_port(port)
             self._bridges.append(port)
-            name = bridge.path.rpartition("/")[2]
             self._system.printk(f" {name}: host supports CXL", f"{_FILE}: add_host_bridge_uport")
         pmem = any(isinstance(decoder, RootDecoder) and decoder.can_pmem for decoder in root.decoders)
         if pmem and option(kernel, "CXL_PMEM"):

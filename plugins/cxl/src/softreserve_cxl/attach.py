@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from errno import EBUSY, EINVAL, ENODEV, ENXIO
+from typing import Final
 
 from softreserve.model.cxl import GRANULARITIES
 
+from softreserve_cxl import behaviours
 from softreserve_cxl.performance import cxl_region_perf_data_calculate, cxl_region_shared_upstream_bandwidth_update
 from softreserve_cxl.topology import (
     Config,
@@ -21,6 +23,9 @@ from softreserve_cxl.topology import (
     RegionRef,
     SwitchDecoder,
 )
+
+_FILE: Final = "drivers/cxl/core/region.c"
+_SETUP: Final = "cxl_port_setup_targets"
 
 __all__ = ["cxl_decoder_detach", "cxl_region_attach", "decode_commit", "decode_reset"]
 
@@ -189,6 +194,9 @@ def _attach_auto(region: Region, decoder: EndpointDecoder, pos: int) -> int:
     """Take a decoder as it was committed; with the last one the region is whole. Linux: ``cxl_region_attach_auto``."""
     if not decoder.auto or pos >= 0:
         return -EINVAL
+    if any(target.memdev.port is not target.port for target in region.targets.values()):
+        # A kernel that keeps decoders of devices that are gone reads memory that it has given back.
+        return -ENXIO
     free = next(number for number in range(region.ways) if number not in region.targets)
     region.targets[free] = decoder
     decoder.pos = free
@@ -221,10 +229,20 @@ def _calc_interleave_pos(region: Region, decoder: EndpointDecoder) -> int:
         parent = port.parent
         assert parent is not None
         mapping = region.root if port.is_bridge else _mapping(region, parent)
-        if mapping is None or port.parent_dport not in mapping.targets[: mapping.ways]:
-            return -ENXIO
+        if mapping is None:
+            text = f"failed to find decoder mapping {decoder.start:#x}-{decoder.start + decoder.size - 1:#x}"
+            return _not_found(port, text)
+        dport = port.parent_dport
+        if dport not in mapping.targets[: mapping.ways]:
+            way = dport.path.rpartition("/")[2] if dport is not None else ""
+            return _not_found(port, f"failed to find {port.name}:{way} in target list of {mapping.name}")
         pos = pos * mapping.ways + mapping.targets.index(port.parent_dport)
     return pos
+
+
+def _not_found(port: Port, text: str) -> int:
+    port.bus.system.printk(f"{port.uport_string}: {text}", f"{_FILE}: find_pos_and_ways")
+    return -ENXIO
 
 
 def _mapping(region: Region, port: Port) -> SwitchDecoder | None:
@@ -287,11 +305,27 @@ def _set_interleaving(region: Region, port: Port, chosen: SwitchDecoder, ways: i
         return -EINVAL
     if region.auto:
         as_expected = chosen.ways == ways and (ways == 1 or chosen.granularity == granularity)
-        return 0 if as_expected and _maps(region, chosen) and chosen.enabled else -ENXIO
+        if as_expected and _maps(region, chosen) and chosen.enabled:
+            return 0
+        _differs(region, port, chosen, f"iw: {ways} ig: {granularity}")
+        return -ENXIO
     assert region.res is not None
     chosen.ways, chosen.granularity = ways, granularity
     chosen.set_range(region.res.start, region.res.size)
     return 0
+
+
+def _differs(region: Region, port: Port, chosen: SwitchDecoder, expected: str) -> None:
+    """Print what a decoder should have been programmed to, and what it is."""
+    assert region.res is not None
+    start, end = chosen.start, chosen.start + chosen.size - 1
+    state = "enabled" if chosen.enabled else "disabled"
+    for text in (
+        f"expected {expected} [mem {region.res.start:#010x}-{region.res.end:#010x} flags 0x200]",
+        f"got iw: {chosen.ways} ig: {chosen.granularity} state: {state} {start:#x}:{end:#x}",
+    ):
+        line = f"{region.driver_string('cxl')} {region.name}: {port.uport_name}:{port.name} {_SETUP} {text}"
+        port.bus.system.printk(line, f"{_FILE}: {_SETUP}")
 
 
 def _check_last_peer(region: Region, port: Port, decoder: EndpointDecoder) -> int:
@@ -369,7 +403,9 @@ def cxl_decoder_detach(decoder: EndpointDecoder) -> None:
 
 
 def _cancel_auto_attach(decoder: EndpointDecoder) -> None:
-    """A region that never became whole forgets the decoder."""
+    """A region that never became whole forgets the decoder; older kernels keep it."""
+    if not decoder.bus.system.kernel.has(behaviours.CXL_STAGED_DECODERS_FORGOTTEN):
+        return
     for region in [device for device in decoder.bus.devices.values() if isinstance(device, Region)]:
         for pos in [pos for pos, target in region.targets.items() if target is decoder]:
             del region.targets[pos]

@@ -193,3 +193,27 @@ CXL_LINK_LATENCY_IN_NS: Final = Behaviour(
     ),
     backported=("6.12.117",),
 )
+
+CXL_STAGED_DECODERS_FORGOTTEN: Final = Behaviour(
+    "cxl-staged-decoders-forgotten",
+    "a region of committed decoders that is not whole forgets the decoder of a device that loses its driver; before, "
+    "it kept it for good",
+    since=Boundary(
+        "7.2",
+        "cxl_cancel_auto_attach() appears (subject not at hand)",
+        "source read 6.12.117",
+        "source read 7.2.13",
+        after="6.12",
+    ),
+)
+
+CXL_RESTRICTED_HOSTS: Final = Behaviour(
+    "cxl-restricted-hosts",
+    "a host bridge of CXL 1.1 has no port and no decoders; before, it was taken for one of 2.0",
+    since=Boundary(
+        "6.2",
+        "cxl/acpi: Extract component registers of restricted hosts from RCRB",
+        "source read 6.1.192",
+        "source read 6.12.117",
+    ),
+)

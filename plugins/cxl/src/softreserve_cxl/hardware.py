@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel.state import StashKey
 from softreserve.kernel.sysfs import Link
-from softreserve.model.acpi.cedt import CHBS, Cedt, HostBridge
+from softreserve.model.acpi.cedt import CHBS, CXL_1_1, Cedt, HostBridge
 from softreserve.model.cxl import (
     GRANULARITIES,
     CxlDecoder,
@@ -22,10 +22,15 @@ from softreserve.model.cxl import (
     CxlSwitch,
 )
 
+from softreserve_cxl import behaviours
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from softreserve.kernel.system import System
+
+#: Bytes of the registers of a bridge of CXL 1.1.
+_RCRB_SIZE: Final = 8 << 10
 
 __all__ = ["HARDWARE", "Bridge", "Component", "DownPort", "Endpoint", "Hdm", "hardware"]
 
@@ -145,12 +150,17 @@ class Switch(Component):
 
 
 class Bridge(Component):
-    """A host bridge; ``has_registers``: the CEDT says where its registers are."""
+    """A host bridge.
 
-    def __init__(self, bridge: CxlHostBridge, has_registers: bool) -> None:
+    :ivar has_registers: the CEDT says where its registers are.
+    :ivar restricted: by which it is of CXL 1.1 (RCH).
+    """
+
+    def __init__(self, bridge: CxlHostBridge, *, has_registers: bool, restricted: bool) -> None:
         self.bridge = bridge
         self.uid = bridge.uid
         self.has_registers = has_registers
+        self.restricted = restricted
         self.path = f"/sys/devices/pci0000:{bridge.bus:02x}"
         self.decoders = _decoders(bridge.decoders, bridge.committed)
         self.ports = _ports(bridge.root_ports, self.path, bridge.bus, count(bridge.bus + 1), None)
@@ -179,7 +189,10 @@ def hardware(system: System) -> list[Bridge]:
     if found is None:
         registers = _with_registers(system)
         bridges = system.machine.cxl or tuple(CxlHostBridge(uid, 0) for uid in registers)
-        found = [Bridge(bridge, bridge.uid in registers) for bridge in bridges]
+        found = [
+            Bridge(bridge, has_registers=bridge.uid in registers, restricted=registers.get(bridge.uid, False))
+            for bridge in bridges
+        ]
         system.stash[HARDWARE] = found
         for bridge in found:
             companion = f"/sys/devices/LNXSYSTM:00/LNXSYBUS:00/ACPI0016:{found.index(bridge):02x}"
@@ -200,8 +213,17 @@ def _functions(component: Component) -> Iterator[str]:
             yield port.path if port.endpoint is None else port.endpoint.path
 
 
-def _with_registers(system: System) -> list[int]:
-    """Numbers of the bridges whose entries the kernel can use. Linux: ``drivers/cxl/acpi.c: cxl_get_chbs_iter``."""
+def _with_registers(system: System) -> dict[int, bool]:
+    """Bridges whose entries the kernel can use, by number: whether they are of CXL 1.1.
+
+    Linux: ``drivers/cxl/acpi.c: cxl_get_chbs_iter``.
+    """
     table = Cedt.parse(system.machine.acpi["CEDT"])
     bridges = (entry for entry in table.entries if isinstance(entry, HostBridge) and entry.type == CHBS)
-    return [bridge.uid for bridge in bridges if bridge.base]
+    knows_old = system.kernel.has(behaviours.CXL_RESTRICTED_HOSTS)
+    found: dict[int, bool] = {}
+    for bridge in bridges:
+        is_old = knows_old and bridge.cxl_version == CXL_1_1
+        if bridge.base and not (is_old and bridge.size_bytes != _RCRB_SIZE):
+            found.setdefault(bridge.uid, is_old)
+    return found

@@ -11,8 +11,11 @@ from softreserve.model.findings import Finding
 from softreserve.model.ranges import PhysRange
 from softreserve.model.sizes import human_size
 
-from softreserve_cxl.bus import CXL_BUS
+from softreserve_cxl.bus import CXL_BUS, option
+from softreserve_cxl.dax import CxlDaxRegionDriver
+from softreserve_cxl.hardware import hardware
 from softreserve_cxl.memdev import NOT_ASSEMBLED
+from softreserve_cxl.performance import why_unknown
 from softreserve_cxl.region import IN_USE, NOT_INSERTED
 from softreserve_cxl.topology import Config, EndpointDecoder, Memdev, Region, RootDecoder
 
@@ -25,6 +28,8 @@ __all__ = ["lint"]
 _MAX_BLOCK: Final = 2 << 30
 #: Memory that kmem has made is where it belongs.
 _KMEM: Final = "System RAM (kmem)"
+#: What specific purpose memory is that has no dax device.
+_NO_DEVICE: Final = "no-device"
 
 
 def lint(system: System) -> Iterator[Finding]:
@@ -50,6 +55,8 @@ def lint(system: System) -> Iterator[Finding]:
     yield from _outside(system)
     free = [device for device in devices if isinstance(device, Memdev)]
     yield from _free_memory(system, free)
+    yield from _performance(system, free)
+    yield from _restricted(system)
 
 
 def _window(system: System, window: RootDecoder) -> Iterator[Finding]:
@@ -118,6 +125,7 @@ def _region(system: System, region: Region) -> Iterator[Finding]:
             "driver of CXL's"
         )
         yield Finding("error", "cxl-not-assembled", message, res.start, res.end + 1)
+    yield from _without_dax(system, region, PhysRange(res.start, res.end + 1))
     if NOT_INSERTED.code in said:
         message = (
             f"{region.name} has no line in /proc/iomem: another resource reaches across one of its ends; let soft "
@@ -127,6 +135,43 @@ def _region(system: System, region: Region) -> Iterator[Finding]:
     if IN_USE.code in said:
         message = f"{region.name} holds memory that was System RAM already; it makes no dax device"
         yield Finding("note", "cxl-region-is-ram", message, res.start, res.end + 1)
+
+
+def _without_dax(system: System, region: Region, where: PhysRange) -> Iterator[Finding]:
+    """A region that has a device for the dax bus, which nobody takes."""
+    device = region.bus.devices.get(f"dax_region{region.id}")
+    if device is None or device.driver is not None or CxlDaxRegionDriver.name in region.bus.drivers:
+        return
+    what = f"{region.name} has the memory, and makes no dax device of it"
+    if option(system.kernel, "DEV_DAX_CXL"):
+        message = f"{what}: the module dax_cxl is not loaded; udev loads it, or modprobe"
+        severity = "note"
+    else:
+        message = f"{what}: this kernel is built without CONFIG_DEV_DAX_CXL; build it"
+        severity = "error"
+    yield Finding(severity, "cxl-region-without-dax", message, where.start, where.end, explains=_NO_DEVICE)
+
+
+def _performance(system: System, memdevs: list[Memdev]) -> Iterator[Finding]:
+    """Devices that say how fast they are, in vain."""
+    for memdev in memdevs:
+        port = memdev.port
+        reason = why_unknown(port) if port is not None else None
+        if reason is not None:
+            message = (
+                f"the kernel does not know how fast the memory of {memdev.name} is, whatever its CDAT says: {reason}"
+            )
+            yield Finding("note", "cxl-performance-unknown", message)
+
+
+def _restricted(system: System) -> Iterator[Finding]:
+    for bridge in hardware(system):
+        if bridge.restricted:
+            message = (
+                f"host bridge {bridge.uid} is one of CXL 1.1 by its CHBS: devices of 1.1 below it are not modelled, "
+                "and others find no way to the root"
+            )
+            yield Finding("note", "cxl-restricted-host", message)
 
 
 def _outside(system: System) -> Iterator[Finding]:

@@ -109,7 +109,7 @@ class CxlMemDriver:
             if port.driver is None:
                 return None
             if down.number not in port.dports:
-                _add_dport(port, _dport(device.bus.system, down))
+                _add_dport(port, _dport(down))
             port.passing.add(device)
             parent, parent_dport = port, port.dports[down.number]
         return parent
@@ -145,12 +145,10 @@ def _port_of(bus: CxlBus, component: Component) -> Port | None:
     return next((port for port in ports if port.component is component), None)
 
 
-def _dport(system: System, down: DownPort) -> Dport:
+def _dport(down: DownPort) -> Dport:
     """The end of a port; how fast the way through a switch is stands in its CDAT. Linux: ``cxl_switch_parse_cdat``."""
-    told = down.performance
-    if told is None or not system.kernel.has(behaviours.CXL_QOS_CLASS):
-        return Dport(down.number, down.path, down.link)
-    return Dport(down.number, down.path, down.link, by_cdat(told))
+    coordinates = by_cdat(down.performance) if down.performance is not None else ()
+    return Dport(down.number, down.path, down.link, coordinates)
 
 
 def _add_dport(port: Port, dport: Dport) -> None:
@@ -208,10 +206,9 @@ class CxlPortDriver:
         assert isinstance(device, Port)
         if device.endpoint is not None:
             return self._endpoint_probe(device)
-        system = device.bus.system
-        if not system.kernel.has(behaviours.CXL_DPORTS_WITH_ENDPOINTS) and device.component is not None:
+        if not device.bus.system.kernel.has(behaviours.CXL_DPORTS_WITH_ENDPOINTS) and device.component is not None:
             for down in device.component.ports:
-                device.dports[down.number] = _dport(system, down)
+                device.dports[down.number] = _dport(down)
             _setup_decoders(device)
         return 0
 

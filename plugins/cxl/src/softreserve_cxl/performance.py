@@ -28,6 +28,7 @@ __all__ = [
     "cxl_region_perf_data_calculate",
     "cxl_region_shared_upstream_bandwidth_update",
     "cxl_region_update_coordinates",
+    "why_unknown",
 ]
 
 _CLASSES: Final = range(2)
@@ -131,6 +132,29 @@ def cxl_endpoint_parse_cdat(port: Port) -> None:
     for name, performance in said.items():
         cdat = by_cdat(performance)
         memdev.performance[name] = PartitionPerformance(cdat, _each(cdat, way), qos_class)
+
+
+def why_unknown(endpoint: Port) -> str | None:
+    """Why nothing came of what a device says of itself; ``None``: something did, or it says nothing."""
+    memdev = endpoint.memdev
+    assert memdev is not None
+    described, system = memdev.hardware.memdev, endpoint.bus.system
+    says = described.volatile_performance or described.persistent_performance
+    if not says or memdev.performance or not system.kernel.has(behaviours.CXL_QOS_CLASS):
+        return None
+    dport = endpoint.host_bridge.parent_dport
+    assert dport is not None
+    if not _is_valid(dport.coordinates):
+        return (
+            f"SRAT and HMAT do not give latencies and bandwidths of a generic port of its host bridge (ACPI0016, _UID "
+            f"{dport.number})"
+        )
+    if _endpoint_coordinates(system.kernel, endpoint) is None:
+        return "a link or a switch on the way to it is not known"
+    root = system.machine.cxl_root
+    if root is None or root.qos_class is None:
+        return "the root device has no _DSM that names a QoS class"
+    return f"no window that leads to its host bridge, or none of QoS class {root.qos_class}"
 
 
 def by_cdat(performance: CxlPerformance) -> Coordinates:

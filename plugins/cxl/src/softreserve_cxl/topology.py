@@ -130,6 +130,18 @@ class Port(CxlDevice):
             port = port.parent
         return port
 
+    @property
+    def uport_name(self) -> str:
+        """Name of the device that it is of."""
+        return self.uport.rpartition("/")[2]
+
+    @property
+    def uport_string(self) -> str:
+        """What begins a message about that device. Linux: ``dev_driver_string``, ``dev_name``."""
+        if self.memdev is not None:
+            return f"{self.memdev.driver_string('cxl')} {self.memdev.name}"
+        return f"{'' if self.is_bridge else 'pcieport'} {self.uport_name}"
+
     def files(self) -> dict[str, Node]:
         """Where it hangs, what hangs below it, how many decoders are in use."""
         found = super().files()

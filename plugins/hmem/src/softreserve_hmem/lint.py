@@ -13,6 +13,7 @@ from softreserve.kernel.numa.acpi_numa import SRAT_MEMORY
 from softreserve.model.findings import Finding
 from softreserve.model.ranges import PhysRange, span_at
 from softreserve.model.sizes import human_size
+from softreserve.plugins.hooks import hooks_of
 
 from softreserve_hmem import behaviours
 from softreserve_hmem.bus import DAX_BUS
@@ -124,6 +125,8 @@ def _why_no_device(system: System, offers: _Offers, part: Part) -> Iterator[Find
     start, end = part.start, part.end
     decided = {event.code: event for event in system.log.over(PhysRange(start, start + 1))}
     if LEFT_TO_CXL.code in decided:
+        if hooks_of(system).dax_claimed(system, PhysRange(start, end)) is not None:
+            return  # A region has it, and who knows regions knows why there is no device.
         message = (
             "no dax device: the range overlaps a CXL window of the CEDT, and this kernel leaves it to the CXL drivers; "
             "they need a committed region that holds it (cxl list), or dax_hmem must be loaded before cxl_acpi; from "

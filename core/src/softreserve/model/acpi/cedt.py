@@ -7,11 +7,24 @@ from typing import ClassVar
 from softreserve.model.acpi.layout import U8, U16, U32, U64, Struct
 from softreserve.model.acpi.tables import CedtEntryHeader, Table
 
-__all__ = ["CFMWS", "CHBS", "CXIMS", "WINDOW_ALIGN", "Cedt", "FixedMemoryWindow", "HostBridge", "XorMaps"]
+__all__ = [
+    "CFMWS",
+    "CHBS",
+    "CXIMS",
+    "CXL_1_1",
+    "CXL_2_0",
+    "WINDOW_ALIGN",
+    "Cedt",
+    "FixedMemoryWindow",
+    "HostBridge",
+    "XorMaps",
+]
 
 CHBS = 0
 CFMWS = 1
 CXIMS = 2
+#: What a host bridge speaks.
+CXL_1_1, CXL_2_0 = 0, 1
 
 #: What a window begins at and has a multiple of: bytes.
 WINDOW_ALIGN = 256 << 20
@@ -24,7 +37,7 @@ class HostBridge(Struct):
     reserved: U8 = 0
     length: U16 = 32
     uid: U32
-    cxl_version: U32 = 1
+    cxl_version: U32 = CXL_2_0
     reserved1: U32 = 0
     base: U64
     size_bytes: U64 = 0x10000
