@@ -579,8 +579,36 @@ def test_a_kernel_without_nodes_says_nothing_of_them(tmp_path: Path, capsys: pyt
         ("6.1.0-9-amd64 (x) #1 SMP Debian 6.0.27-1 (2023-05-08)", None),
         ("6.1.0-9-amd64 (x) #1 SMP", None),
         ("6.1.30 (x) #1 SMP Debian 6.1.27-1 (2023-05-08)", 30),
+        ("6.14.0-00004-g3c6568d9087b (x) #1 SMP", 0),
+        ("6.14.0-10000-generic (x) #1 SMP", None),
     ],
 )
 def test_a_version_tells_of_which_level_of_a_series_it_is(log: str, version: str, level: int | None) -> None:
     Path(log).write_text(LOG.replace("6.12.0 (x)", version))
     assert read_log(log).machine.kernel.version.patch == level
+
+
+def test_what_the_kernel_brings_along_of_its_command_line_counts(log: str) -> None:
+    with open(log, "a") as file:
+        file.write("[    0.1] Kernel command line: memmap=1M$16M quiet efi=debug\n")
+    assert read_log(log).machine.cmdline.text == "memmap=1M$16M quiet efi=debug"
+    with open(log, "a") as file:
+        file.write("[    0.1] Kernel command line: something else\n")
+    assert read_log(log).machine.cmdline.text == "memmap=1M$16M quiet efi=debug"
+
+
+def test_a_bus_that_is_narrower_ends_zone_dma(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A device tree says so, and of it only the zones are in the log."""
+    path = tmp_path / "boot.log"
+    zones = "Zone ranges:\n  DMA      [mem 0x0000000040000000-0x000000005fffffff]\n"
+    path.write_text(FOUND.replace("Early memory", zones + "Early memory"))
+    assert main(["boot", str(path), "--emit", "log"]) == 0
+    out = capsys.readouterr().out
+    assert "  DMA      [mem 0x0000000040000000-0x000000005fffffff]" in out
+    assert "  DMA32    [mem 0x0000000060000000-0x000000007fffffff]" in out
+
+
+def test_an_interrupt_translator_has_a_node_and_no_memory(tmp_path: Path) -> None:
+    path = tmp_path / "boot.log"
+    path.write_text(FOUND + "SRAT: PXM 0 -> ITS 0 -> Node 0\n")
+    assert read_log(str(path)).machine.arch == "arm64"

@@ -84,6 +84,7 @@ class Machine:
     :param setup_data: ranges of the boot loader's setup_data nodes (x86), in list order.
     :param marks: what else firmware makes of e820 (x86).
     :param devicetree: whether a device tree describes the machine, and ACPI tables do not count (arm64).
+    :param dma_reach: first byte that not every device reaches, below 4 GiB, where device tree or IORT say so (arm64).
     :param pci: whether there is a PCI bus.
     :param crash_kernel: where a kernel was seen to keep memory for a crash kernel, if it was: the places of the image
         and of what firmware left decide on it, too, and are seldom known.
@@ -107,6 +108,7 @@ class Machine:
     setup_data: tuple[PhysRange, ...] = ()
     marks: FirmwareMarks = FirmwareMarks()
     devicetree: bool = False
+    dma_reach: int | None = None
     pci: bool = True
     crash_kernel: tuple[PhysRange, ...] = ()
     phys_bits: int = 46

@@ -73,7 +73,7 @@ def bootmem_init(system: System) -> None:
     else:
         system.memblock.set_node(0, U64_MAX, system.memblock.memory, 0)
         system.nodes.possible.intersection_update({0})
-    limits = max_zone_pfns(system.memblock)
+    limits = max_zone_pfns(system.memblock, system.machine.dma_reach)
     system.memory.zones.zone_sizes_init(limits)
     if "crashkernel=" in system.cmdline.text or system.kernel.builtin("CMA"):
         from softreserve_arm64.contiguous import reserve_contiguous

@@ -1,6 +1,6 @@
 """Where the DMA zones end. Linux: ``arch/arm64/mm/init.c: zone_sizes_init``, ``max_zone_phys``.
 
-Addresses are bytes. What device tree or IORT say about narrower buses is not part of a machine: 32 bits are taken.
+Addresses are bytes. Where neither device tree nor IORT are known to tell of narrower buses, 32 bits are taken.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ def _dma32_limit(memblock: Memblock) -> int:
     return _below_4_gib(memblock)
 
 
-def max_zone_pfns(memblock: Memblock) -> dict[str, int]:
-    """First page frame number above each zone that the kernel has."""
+def max_zone_pfns(memblock: Memblock, reach: int | None = None) -> dict[str, int]:
+    """First page frame number above each zone that the kernel has; ``reach``: :attr:`Machine.dma_reach`."""
     kernel = memblock.kernel
     limits = {}
     if kernel.builtin("ZONE_DMA"):
-        limits["DMA"] = _dma_limit(memblock)
+        limits["DMA"] = min(filter(None, (_dma_limit(memblock), reach)))
     if kernel.builtin("ZONE_DMA32"):
         limits["DMA32"] = _dma32_limit(memblock)
     limits["Normal"] = memblock.end_of_dram()

@@ -13,6 +13,7 @@ from typing import Final
 
 from softreserve.config.acpi_dump import tables_at
 from softreserve.config.log.content import log_text
+from softreserve.config.log.found import read_dma_reach, read_node_ranges
 from softreserve.config.log.hardware import read_cpu, read_crash_kernel, read_image
 from softreserve.config.log.kernel import read_arch, read_cmdline, read_kernel
 from softreserve.config.log.map_lines import looks_like_map
@@ -103,6 +104,7 @@ def parse_log(
         setup_data=read_setup_data(log),
         marks=read_marks(log, mapped=efi_map is not None),
         devicetree=devicetree,
+        dma_reach=None if info.boots_from_e820 else read_dma_reach(log, read_node_ranges(log)),
         pci=not log.has("PCI: System does not support PCI"),
         crash_kernel=read_crash_kernel(log),
         unknown=acpi.unknown,

@@ -16,18 +16,26 @@ from softreserve.model.efi import EfiAttribute, EfiDescriptor, EfiMemoryMap, Efi
 from softreserve.model.ranges import PhysRange
 from softreserve.model.units import EFI_PAGE_SIZE
 
-__all__ = ["NodeRange", "map_of_found", "read_node_ranges"]
+__all__ = ["NodeRange", "map_of_found", "read_dma_reach", "read_node_ranges"]
 
 #: A node, and a range of memory on it.
 NodeRange = tuple[int, PhysRange]
 
 _NODE_RANGE: Final = re.compile(r"node +(\d+): \[mem (0x[0-9a-f]+)-(0x[0-9a-f]+)\]")
+_DMA: Final = re.compile(r"DMA +\[mem (0x[0-9a-f]+)-(0x[0-9a-f]+)\]")
 _WB: Final = int(EfiAttribute.WB)
 
 
 def read_node_ranges(log: Messages) -> list[NodeRange]:
     """Memory as the kernel found it, in the order of addresses in which it prints it."""
     return log.each(_NODE_RANGE, lambda found: (int(found[1]), PhysRange(*ends(found[2], found[3]))))
+
+
+def read_dma_reach(log: Messages, ranges: Sequence[NodeRange]) -> int | None:
+    """First byte above zone DMA, where it is below 4 GiB and there is memory behind it."""
+    found = log.each(_DMA, lambda found: ends(found[1], found[2])[1])
+    last = max((range_.end for _, range_ in ranges), default=0)
+    return found[0] if found and found[0] < min(last, 4 << 30) else None
 
 
 def map_of_found(ranges: Sequence[NodeRange]) -> EfiMemoryMap:

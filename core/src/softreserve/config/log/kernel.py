@@ -23,6 +23,8 @@ from softreserve.plugins.architectures import arch_infos
 __all__ = ["read_arch", "read_cmdline", "read_kernel"]
 
 _CMDLINE: Final = re.compile(r"(?:Kernel command line|Command line): ?(.*)")
+#: Comes later, and has what the kernel brings along of it besides.
+_WHOLE_CMDLINE: Final = re.compile(r"Kernel command line: ?(.*)")
 #: Long command lines go on with the next such line; from 7.0 on.
 _CONTINUED: Final = " \\"
 #: What distributions add to the version of a build: of which level of the stable series it is.
@@ -46,7 +48,11 @@ def read_cmdline(log: Messages) -> CommandLine:
     if wrapped and not twice:
         ends = wrapped[0].number + wrapped[0].parts - 1
         log.gap("the command line in one piece", f"lines {wrapped[0].number} to {ends} are taken for one")
-    return checked_cmdline(" ".join([*(part.removesuffix(_CONTINUED) for part in said[:-1]), *said[-1:]]), log.path)
+    text = " ".join([*(part.removesuffix(_CONTINUED) for part in said[:-1]), *said[-1:]])
+    whole = log.first(_WHOLE_CMDLINE)
+    if whole is not None and text and text in whole and not whole.endswith(_CONTINUED):
+        text = whole
+    return checked_cmdline(text, log.path)
 
 
 def read_arch(log: Messages) -> str:

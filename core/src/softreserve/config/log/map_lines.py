@@ -63,7 +63,7 @@ LOOKS_LIKE_MAP: Final = re.compile(
 )
 NO_MAP: Final = re.compile(
     r"efi: (?:Remove|Not removing) mem|efi: memattr: |efi: +mem\d+: .*\(invalid\)$|"
-    r"(?:ACPI: )?(?:NUMA: )?SRAT: PXM \d+ .*(?:ignored|skipped)|"
+    r"(?:ACPI: )?(?:NUMA: )?SRAT: PXM \d+ (?:-> ITS |.*(?:ignored|skipped))|"
     r"\(XEN\) "  # what the hypervisor says on the same console
 )
 

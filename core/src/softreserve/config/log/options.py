@@ -20,7 +20,7 @@ _OPTIONAL: Final = {"DMA": "ZONE_DMA", "DMA32": "ZONE_DMA32", "Device": "ZONE_DE
 _ZONE_LISTS: Final = re.compile(r"Built \d+ zonelists")
 #: Some of it follows where there are nodes. Linux: ``mm/page_alloc.c: build_all_zonelists()``.
 _NODES: Final = re.compile(
-    r"Policy zone: |Fallback order for Node|NODE_DATA\(|(?:ACPI: )?(?:NUMA: )?SRAT|(?:NUMA: )?Faking a node"
+    r"Policy zone: |Fallback order for Node|NODE_DATA\(|(?:ACPI: )?(?:NUMA: )?SRAT: |(?:NUMA: )?Faking a node"
 )
 _NR_CPUS: Final = re.compile(r"(?:setup_percpu: |(?:rcu: )?\s*RCU restricting CPUs from )NR_CPUS[:=](\d{1,4}) ")
 _NOSAVE: Final = re.compile(r"PM: (?:hibernation: )?Registered nosave memory: ")
