@@ -612,3 +612,80 @@ def test_an_interrupt_translator_has_a_node_and_no_memory(tmp_path: Path) -> Non
     path = tmp_path / "boot.log"
     path.write_text(FOUND + "SRAT: PXM 0 -> ITS 0 -> Node 0\n")
     assert read_log(str(path)).machine.arch == "arm64"
+
+
+#: The same machine with specific purpose memory on a node of its own.
+SET_ASIDE = MARKED.replace(
+    "e820: update [mem 0x70001018",
+    "BIOS-e820: [mem 0x0000000180000000-0x00000001ffffffff] soft reserved\ne820: update [mem 0x70001018",
+    1,
+).replace(
+    "ACPI: RSDP",
+    "ACPI: SRAT: Node 0 PXM 0 [mem 0x00000000-0x17fffffff]\n"
+    "ACPI: SRAT: Node 1 PXM 1 [mem 0x180000000-0x1ffffffff]\nACPI: RSDP",
+)
+IN_NEW_WORDS = """\
+Linux version 7.0.12 (x)
+Command line: quiet
+BIOS-provided physical RAM map:
+BIOS-e820: [mem 0x0000000000000000-0x000000000009ffff]  System RAM
+BIOS-e820: [gap 0x00000000000a0000-0x00000000000fffff]
+BIOS-e820: [mem 0x0000000000100000-0x000000007fffffff]  System RAM
+BIOS-e820: [mem 0x0000000080000000-0x00000000800fffff]  device reserved
+BIOS-e820: [gap 0x0000000080100000-0x00000000dfffffff]
+BIOS-e820: [mem 0x00000000e0000000-0x00000000efffffff]  device reserved
+BIOS-e820: [gap 0x00000000f0000000-0x00000000ffffffff]
+BIOS-e820: [mem 0x0000000100000000-0x000000017fffffff]  System RAM
+BIOS-e820: [mem 0x0000000180000000-0x00000001ffffffff]  soft reserved
+efi: Not removing mem07: MMIO range=[0x80000000-0x8001ffff] (128KB) from e820 map
+efi: Remove mem09: MMIO range=[0xe0000000-0xefffffff] (256MB) from e820 map
+e820: remove [mem 0xe0000000-0xefffffff] device reserved
+e820: update [mem 0x00000000-0x00000fff] System RAM ==> device reserved
+e820: remove [mem 0x000a0000-0x000fffff] System RAM
+last_pfn = 0x180000 max_arch_pfn = 0x400000000
+e820: update [mem 0x7ff00000-0xffffffff] System RAM ==> device reserved
+last_pfn = 0x7ff00 max_arch_pfn = 0x400000000
+e820: update [mem 0x60000000-0x60000fff] System RAM ==> device reserved
+ACPI: SRAT: Node 0 PXM 0 [mem 0x00000000-0x17fffffff]
+ACPI: SRAT: Node 1 PXM 1 [mem 0x180000000-0x1ffffffff]
+smp: Brought up 1 node, 1 CPU
+"""
+
+
+@pytest.mark.parametrize(
+    ("said", "owned"),
+    [
+        (
+            SET_ASIDE.replace("6.6.0", "5.14.0-570.23.1.el9_6.x86_64"),
+            """\
+70002018-7fefffff : System RAM
+7ff00000-800fffff : Reserved
+c0000000-c1ffffff : Reserved
+100000000-17fffffff : System RAM
+180000000-1ffffffff : hmem.0
+  180000000-1ffffffff : Soft Reserved
+    180000000-1ffffffff : dax0.0
+      180000000-1ffffffff : System RAM (kmem)
+""",
+        ),
+        (
+            IN_NEW_WORDS,
+            """\
+60000000-60000fff : Reserved
+60001000-7fefffff : System RAM
+7ff00000-800fffff : Reserved
+100000000-17fffffff : System RAM
+180000000-1ffffffff : dax0.0
+  180000000-1ffffffff : System RAM (kmem)
+""",
+        ),
+    ],
+    ids=["5.14", "7.0"],
+)
+def test_every_range_of_an_old_and_of_a_new_log_has_its_owner(
+    said: str, owned: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "boot.log"
+    path.write_text(said)
+    assert main(["boot", str(path), "--emit", "iomem"]) == 0
+    assert capsys.readouterr().out.endswith(owned)
