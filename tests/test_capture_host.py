@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import tarfile
+import tomllib
+from contextlib import suppress
 from pathlib import Path
 
 import attrs
@@ -10,11 +14,13 @@ import pytest
 from compare import compare
 from softreserve.cli import main
 from softreserve.config import load
-from softreserve.config.host import collect
+from softreserve.config.host import collect, messages
+from softreserve.config.host.messages import kernel_log
 from softreserve.config.host.privacy import private_cmdline, private_log
-from softreserve.config.host.tree import DirectoryTree
+from softreserve.config.host.tree import DirectoryTree, LiveTree
 from softreserve.live.export import export
 from softreserve.machine.boot import boot
+from softreserve.model.errors import SoftReserveError
 from softreserve.plugins.selection import Selection
 from softreserve.views.observe import observe
 
@@ -265,3 +271,53 @@ def test_a_command_line_goes_on_without_what_is_for_init() -> None:
     assert private_cmdline('memmap=1G!4G dyndbg="file x +p" alice -- bob') == "memmap=1G!4G dyndbg=***"
     log = "[    0.000000] Command line: quiet -- \\\n[    0.000000] Command line: alice\n"
     assert "alice" not in private_log(log)
+
+
+def test_whatever_a_hosts_files_hold_a_capture_can_be_read_again(files: Path, tmp_path: Path) -> None:
+    """Or it is said what is wrong with it."""
+    odd = 'a"b\\c\u2028\x07\x00é\ud83d'.encode("utf-8", "surrogatepass")
+    for name in ("proc/sys/kernel/osrelease", "proc/modules", "proc/meminfo", "sys/firmware/acpi/tables/SRAT"):
+        path = files / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        kept = path.read_bytes() if path.exists() else None
+        path.write_bytes(odd)
+        case = tmp_path / name.replace("/", "-")
+        assert run("capture", "--sysroot", files, "-o", case) == 0
+        tomllib.loads((case / "input/kernel.toml").read_text())
+        with suppress(SoftReserveError):
+            load(case)
+        path.unlink() if kept is None else path.write_bytes(kept)
+    write(files, "proc/iomem", "00100000-bfffffff : System RAM\n  02000000-01000000 : Kernel code\n")
+    assert run("capture", "--sysroot", files, "-o", tmp_path / "image") == 0
+    assert load(tmp_path / "image").machine.image.code is None
+
+
+def test_an_archive_may_have_any_name(files: Path, tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "my server (1).tar.gz", "w:gz") as tar:
+        tar.add(files, ".")
+
+    assert load(tmp_path / "my server (1).tar.gz").machine.name == "host"
+
+
+def test_the_journal_has_what_the_kernel_no_longer_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    release = Path("/proc/sys/kernel/osrelease").read_text().strip()
+    said = LOG.replace("6.12.1", release).replace("Nov 21 16:18:01 db01 kernel: ", "")
+    lines = [line.replace("] ", "] db01 kernel: ", 1) for line in said.splitlines() if line.startswith("[")]
+    (tmp_path / "said").write_text("\n".join([*lines, ""]))
+    (tmp_path / "journalctl").write_text(f"#!/bin/sh\ncat {tmp_path}/said\n")
+    (tmp_path / "journalctl").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(messages, "_PLACES", ())
+    monkeypatch.setattr(LiveTree, "ring_buffer", lambda self: b"6,900,99000000,-;usb 1-1: new device\n")
+
+    text, hidden = kernel_log(LiveTree())
+
+    assert (hidden, "BIOS-e820: [mem 0x0000000000100000-0x00000000bfffffff] usable" in text) == ("", True)
+    assert "db01" not in private_log(text)
+
+    monkeypatch.setenv("PATH", str(tmp_path / "none"))
+    monkeypatch.setattr(messages, "_LATER", ())
+    assert kernel_log(LiveTree()) == (
+        "[   99.000000] usb 1-1: new device\n",
+        "it no longer begins with the boot: later messages took the room",
+    )

@@ -41,8 +41,8 @@ def read_capture(path: StrPath, *, with_steps: bool = True, files: Mapping[str, 
     if files is None and not os.path.isdir(directory):
         directory, case = os.fspath(path), os.path.dirname(case)
     folder = Folder(directory, path) if files is None else Collected(files, path)
-    if files is not None:
-        case = _PACKED.sub("", case)
+    if files is not None and name_problem(os.path.basename(case := _PACKED.sub("", case))) is not None:
+        case = os.path.join(case, "host")
     problems = Problems()
     # a host tells of itself by its log; a recorded boot has what went into it
     if any(map(folder.has, ("log.txt", "memmap.txt", os.path.join(os.pardir, "capture.toml")))):

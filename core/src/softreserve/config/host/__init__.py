@@ -136,7 +136,7 @@ class _Collector:
         """Signatures of all ACPI tables, those that decide something kept; ``None`` where nothing tells."""
         listed = self.tree.text(_LISTED)
         if listed is None and not self.tree.is_directory(_TABLES_AT):
-            return [] if self.tree.is_directory("/sys/firmware") else None
+            return [] if "memmap" in self.tree.names("/sys/firmware") else None
         names = {*self.tree.names(_TABLES_AT), *(listed or "").split()}
         for name in TABLES:
             if name in names:

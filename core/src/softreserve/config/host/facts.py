@@ -19,9 +19,9 @@ _OPTION: Final = re.compile(r"(?:CONFIG_(\w+)=(y|m|n|-?\d+|0x[0-9a-fA-F]+)|# CON
 #: Modules whose presence decides who drives specific purpose memory.
 _MODULES: Final = re.compile(r"(?:dax|device_dax|kmem|cxl|nd_|nfit|libnvdimm|einj|hmem)\w*")
 _IMAGE: Final = {"Kernel code": "code", "Kernel rodata": "rodata", "Kernel data": "data", "Kernel bss": "bss"}
-_RESOURCE: Final = re.compile(r" +([0-9a-f]+)-([0-9a-f]+) : (.*)")
-_RAMDISK: Final = re.compile(r"(?:^|\] )RAMDISK: \[mem (0x[0-9a-f]+)-(0x[0-9a-f]+)\]", re.MULTILINE)
-_PHYS_BITS: Final = re.compile(r"^address sizes\s*: (\d+) bits physical", re.MULTILINE)
+_RESOURCE: Final = re.compile(r" +([0-9a-f]{1,16})-([0-9a-f]{1,16}) : (.*)")
+_RAMDISK: Final = re.compile(r"(?:^|\] )RAMDISK: \[mem (0x[0-9a-f]{1,16})-(0x[0-9a-f]{1,16})\]", re.MULTILINE)
+_PHYS_BITS: Final = re.compile(r"^address sizes\s*: (\d{1,3}) bits physical", re.MULTILINE)
 _HUGE_PAGE: Final = re.compile(r"^Hugepagesize:\s+(\d{1,9}) kB$", re.MULTILINE)
 #: ``uname -a``: the release, and all that follows it.
 _UNAME: Final = re.compile(r"Linux \S+ (\S+) (.*)")
@@ -41,7 +41,12 @@ def architecture(tree: Tree) -> str | None:
     """The architecture as it is called here; ``None`` where nothing tells."""
     known = _known()
     uname = _UNAME.match(_uname(tree))
-    words = [tree.text("/proc/sys/kernel/arch"), tree.text("/uname-m"), *reversed(uname[2].split() if uname else ())]
+    words = [
+        tree.machine,
+        tree.text("/proc/sys/kernel/arch"),
+        tree.text("/uname-m"),
+        *reversed(uname[2].split() if uname else ()),
+    ]
     said = next((known["uname"][word] for word in words if word in known["uname"]), None)
     cpuinfo = tree.text("/proc/cpuinfo") or ""
     marks = known["cpuinfo"].items()
@@ -58,6 +63,8 @@ def _uname(tree: Tree) -> str:
 
 def page_size(tree: Tree, config: dict[str, str]) -> int | None:
     """Bytes of a page; ``None`` where nothing tells. A huge page is a page full of 8-byte entries, each for a page."""
+    if tree.page_size is not None:
+        return tree.page_size
     said = tree.text("/pagesize") or ""
     if said.isdecimal():
         return int(said)
@@ -122,8 +129,9 @@ def kernel_toml(tree: Tree, log: str, iomem: bytes | None, tables: list[str] | N
         lines.append(f"page_size = {size}")
     if tables is not None:
         lines.append(f"acpi = [{', '.join(map(_string, tables))}]")
-    if tree.is_directory("/sys/firmware"):
-        lines.append(f"efi = {str(tree.is_directory('/sys/firmware/efi')).lower()}")
+    firmware = tree.names("/sys/firmware")
+    if "efi" in firmware or "memmap" in firmware:  # containers hide all of it, and reports have parts of it
+        lines.append(f"efi = {str('efi' in firmware).lower()}")
     modules = _modules(tree)
     if modules is not None:
         lines.append(f"modules = [{', '.join(map(_string, modules))}]")
@@ -180,7 +188,7 @@ def _cpus(tree: Tree) -> dict[str, str]:
 
 def _counted(text: str | None) -> int:
     """How many numbers a list as ``0-3,8`` has."""
-    found = re.findall(r"(\d+)(?:-(\d+))?", text or "")
+    found = re.findall(r"(\d{1,9})(?:-(\d{1,9}))?", text or "")
     return sum(int(last or first) - int(first) + 1 for first, last in found)
 
 
@@ -188,10 +196,10 @@ def _image(iomem: bytes | None, log: str) -> Iterator[tuple[str, str]]:
     """Where the parts of the kernel's image are, and the initrd."""
     for line in (iomem or b"").decode("utf-8", "replace").splitlines():
         found = _RESOURCE.fullmatch(line)
-        if found and found[3] in _IMAGE:
+        if found and found[3] in _IMAGE and int(found[1], 16) <= int(found[2], 16):
             yield _IMAGE[found[3]], _span(int(found[1], 16), int(found[2], 16))
     ramdisk = _RAMDISK.search(log)
-    if ramdisk:
+    if ramdisk and int(ramdisk[1], 16) <= int(ramdisk[2], 16):
         yield "initrd", _span(int(ramdisk[1], 16), int(ramdisk[2], 16))
 
 

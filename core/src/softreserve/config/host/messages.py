@@ -74,4 +74,5 @@ def _candidates(tree: Tree) -> Iterator[bytes | int]:
     logs = "/sos_commands/logs"
     for name in sorted(filter(_JOURNALS.search, tree.names(logs))):
         yield tree.read(f"{logs}/{name}")
+    yield tree.journal()
     yield from map(tree.read, _LATER)

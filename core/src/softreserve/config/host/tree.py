@@ -22,6 +22,8 @@ _LINKS_MAX: Final = 40
 #: Bytes of a record of the kernel's log; records of the largest log.
 _RECORD_MAX: Final = 16384
 _RECORDS_MAX: Final = 1 << 20
+#: Seconds that a journal may take.
+_PATIENCE: Final = 60
 
 
 class Entry(NamedTuple):
@@ -41,8 +43,10 @@ class Tree:
     :param name: what messages call it.
     """
 
-    #: Whether it is the system that this runs on.
+    #: Whether it is the system that this runs on, and what that tells by system calls: ``uname -m``, bytes of a page.
     live = False
+    machine = ""
+    page_size: int | None = None
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -64,6 +68,10 @@ class Tree:
     def ring_buffer(self) -> bytes | int:
         """What the kernel itself still has of its log, as records of ``/dev/kmsg``; ``-errno``."""
         return self.read("/dev/kmsg")
+
+    def journal(self) -> bytes | int:
+        """What a daemon kept of the kernel's log of this boot; ``-errno``."""
+        return -errno.ENOENT
 
     # --- what they have in common
 
@@ -168,6 +176,8 @@ class LiveTree(DirectoryTree):
 
     def __init__(self) -> None:
         super().__init__("/", "this machine")
+        self.machine = os.uname().machine
+        self.page_size = os.sysconf("SC_PAGE_SIZE")
 
     def resolved(self, path: str) -> str | None:
         """See :meth:`Tree.resolved`."""
@@ -199,6 +209,19 @@ class LiveTree(DirectoryTree):
         finally:
             os.close(file)
         return b"".join(records)
+
+    def journal(self) -> bytes | int:
+        """See :meth:`Tree.journal`: systemd's, which is read by its own program."""
+        import subprocess
+
+        words = ["journalctl", "-k", "-b", "-q", "--no-pager", "-o", "short-monotonic"]
+        try:
+            done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=_PATIENCE, check=False)
+        except OSError as error:
+            return -(error.errno or errno.EIO)
+        except subprocess.TimeoutExpired:
+            return -errno.ETIMEDOUT
+        return done.stdout if done.returncode == 0 else -errno.ENODATA
 
 
 def _content(path: str) -> bytes | int:
