@@ -18,12 +18,13 @@ from hypothesis import strategies as st
 from softreserve.config.steps import read_steps
 from softreserve.kernel.system import System
 from softreserve.live.record import Recorder
-from softreserve.live.recorded import toml_string
+from softreserve.live.recorded import about, toml_string
 from softreserve.live.server import LiveSystem
 from softreserve.machine.steps import run_step
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.errors import ConfigError, InputError
 from softreserve.model.kernel import Kernel
+from softreserve.model.profile import Profile
 from softreserve.plugins.hooks import load
 
 VALUE = "/sys/devices/toy0/value"
@@ -119,6 +120,13 @@ def test_a_record_says_what_it_is_and_of_which_machine(toy: System, record: Path
         "command_line": "quiet toy=1",
         "modules": "",
     }
+
+
+def test_whose_kernel_it_is_makes_no_other_machine_of_it(toy: System, record: Path) -> None:
+    """A profile says where a kernel's options come from: the options count."""
+    kernel = attrs.evolve(toy.kernel, profile=Profile("Own 1", "own"), options_of="Own 1")
+    same = System(attrs.evolve(toy.machine, kernel=kernel), load([]))
+    assert about(same)["digest"] == about(toy)["digest"]
 
 
 # --- going on

@@ -127,6 +127,7 @@ def softreserve_cli(group):
 CALLS = {
     "align": ["{hostile}", "1G"],
     "boot": ["{case}"],
+    "capture": ["--sysroot", "{case}", "-o", "{folder}"],
     "careless": [],
     "diff": ["{case}", "{machine}", "--emit", "log", "--cmdline", "+{hostile}"],
     "explain": ["{case}", "4G"],
@@ -139,6 +140,7 @@ CALLS = {
     "run": ["{machine}", "--trace", "--state"],
     "serve": ["{case}", "{folder}/{hostile}"],
     "shell": ["{case}", "--record", "{folder}/{hostile}", "--", "true"],
+    "verify": ["{case}", "--log", "{folder}/{hostile}"],
 }
 
 

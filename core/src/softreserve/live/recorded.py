@@ -174,9 +174,13 @@ def other_machine_of(path: StrPath, system: System) -> str:
 
 
 def _digest(machine: Machine) -> str:
-    """A digest of the description without its name. What is derived or has its default is left out, too."""
+    """A digest of the description without its name.
+
+    What is derived, has its default or makes no machine another one is left out, too.
+    """
     values = attrs.asdict(
-        machine, filter=lambda field, value: field.init and field.name != "name" and value != field.default
+        machine,
+        filter=lambda field, value: field.init and field.eq and field.name != "name" and value != field.default,
     )
     return blake2b(json.dumps(values, sort_keys=True, default=_plain).encode(), digest_size=16).hexdigest()
 
