@@ -351,3 +351,36 @@ def test_without_its_windows_a_machine_with_cxl_has_a_table_that_is_not_known() 
     scenario = parse_log(x86(NODES[0], listed, "acpi ACPI0016:00: UID found: 52"))
     assert scenario.machine.unknown == {"CEDT"}
     assert "the ACPI tables CEDT (--acpi DIR)" in missing(scenario)
+
+
+def test_nodes_that_the_kernel_made_up_are_not_the_firmwares() -> None:
+    need(X86)
+    faked = [
+        "Faking node 0 at [mem 0x0000000000000000-0x000000003fffffff] (1024MB)",
+        "Faking node 1 at [mem 0x0000000040000000-0x000000007fffffff] (1024MB)",
+        "setup_percpu: NR_CPUS:8192 nr_cpumask_bits:2 nr_cpu_ids:2 nr_node_ids:3",
+        ".... node  #1, CPUs:      #1",
+        "smp: Brought up 3 nodes, 2 CPUs",
+    ]
+    scenario = parse_log(x86(*NODES, *faked, release="6.12.117+deb12-amd64"))
+    assert missing(scenario) == missing(parse_log(x86(*NODES, *faked[4:], release="6.12.117+deb12-amd64")))
+
+
+SERVICES: Final = (
+    "efi: mem00: [Runtime Data|RUN|  |  |  |  |  |  |  |  |  |   |WB|  |  |  ] "
+    "range=[0x000000007ff00000-0x000000007ff7ffff] (0MB)"
+)
+
+
+def test_a_kernel_that_kexec_started_has_the_map_of_services_and_an_e820_table() -> None:
+    """There is no other memory in its EFI map: both are what it was handed."""
+    need(X86)
+    scenario = parse_log(x86(SERVICES).replace("quiet", "efi=debug"))
+    machine = scenario.machine
+    assert ([d.start for d in machine.efi_map or ()], len(machine.e820 or ())) == ([0x7FF00000], 3)
+    assert "the EFI memory map" not in missing(scenario)
+    assert SERVICES in booted(scenario).log.lines
+    cut_off = SERVICES.replace("Runtime Data|RUN", "Conventional|   ")
+    scenario = parse_log(x86(cut_off))
+    assert scenario.machine.efi_map is None
+    assert "the EFI memory map" in missing(scenario)

@@ -89,18 +89,18 @@ def parse_log(
     kernel = read_kernel(log, arch, release)
     devicetree = tables is None and bool(log.matching(_MODEL)) and not log.matching(_ACPI_TABLE)
     acpi = Tables({}, frozenset()) if devicetree else read_tables(log, tables, info, cpus)
-    highest = max(((of.start + of.size - 1).bit_length() for of in efi_map or e820), default=0)
+    highest = max(((of.start + of.size - 1).bit_length() for of in (*(efi_map or ()), *e820)), default=0)
     name = Path(str(path or "log")).stem
     machine = Machine(
         name=name if name_problem(name) is None else "log",
         kernel=kernel,
         cmdline=cmdline,
         efi_map=efi_map,
-        e820=e820 if efi_map is None else None,
+        e820=e820 or None,
         acpi=acpi.tables,
         cpus=cpus.number,
         image=read_image(log),
-        boot="loader" if efi_map is None or log.has("efi: UEFI not found") else "stub",
+        boot="loader" if e820 or efi_map is None or log.has("efi: UEFI not found") else "stub",
         setup_data=read_setup_data(log),
         marks=read_marks(log, mapped=efi_map is not None),
         devicetree=devicetree,

@@ -20,7 +20,7 @@ from softreserve.config.log.map_lines import (
 )
 from softreserve.config.log.messages import Messages
 from softreserve.model.e820 import ACPI, NVS, PMEM, RAM, SOFT_RESERVED
-from softreserve.model.efi import EfiMemoryMap
+from softreserve.model.efi import EfiMemoryMap, EfiType
 from softreserve.model.efi_text import parse_efi_messages
 from softreserve.model.errors import shown
 from softreserve.model.log_text import LogLine
@@ -35,6 +35,8 @@ MAP_LINES: Final = (E820, EFI)
 #: What becomes of the firmware's memory in the e820 table of the EFI stub; other types loaders add by themselves.
 _FROM_FIRMWARE: Final = frozenset((RAM, ACPI, NVS, PMEM, SOFT_RESERVED))
 _LARGEST_PAGE: Final = 65536
+#: What every firmware's own map has some of. Linux: ``arch/x86/platform/efi/efi.c: should_map_region``.
+_OF_NO_SERVICE: Final = frozenset((EfiType.LOADER_CODE, EfiType.LOADER_DATA, EfiType.CONVENTIONAL))
 
 
 def refuse_unread(log: Messages, others: Iterable[re.Pattern[str]]) -> None:
@@ -54,7 +56,7 @@ def refuse_unread(log: Messages, others: Iterable[re.Pattern[str]]) -> None:
 def read_maps(
     log: Messages, *, moved: bool, cut: bool, table: bool
 ) -> tuple[EfiMemoryMap | None, tuple[E820Entry, ...]]:
-    """The firmware's map if the log has it whole, and the e820 table.
+    """The firmware's map if the log has it whole, else the e820 table; both, where kexec gave them to the kernel.
 
     :param moved: whether the command line changed what the kernel took for memory, which then tells nothing of maps.
     :param cut: whether the command line made the kernel leave some of it alone.
@@ -83,7 +85,8 @@ def read_maps(
             log.gap(
                 "the beginning of the e820 table", f"it begins at {e820[0].start:#x}, and no line says that it does"
             )
-    return efi_map, e820
+        return None, e820
+    return efi_map, e820 if _from_kexec(efi_map) else ()
 
 
 def _efi_map(log: Messages, e820: Sequence[E820Entry], node_ranges: Sequence[PhysRange]) -> EfiMemoryMap | None:
@@ -98,12 +101,17 @@ def _efi_map(log: Messages, e820: Sequence[E820Entry], node_ranges: Sequence[Phy
     mapped = [PhysRange.from_size(d.start, d.size) for d in efi_map if d.pages and d.start + d.size <= 1 << 64]
     memory = [_of_e820(entry) for entry in e820 if entry.type in _FROM_FIRMWARE] or node_ranges
     wrong = _lost_number(lines) or _lacking("EFI map", memory, mapped)
-    if wrong is None:
+    if wrong is None or (e820 and _from_kexec(efi_map) and _lost_number(lines) is None):
         return efi_map
     if not e820:
         raise log.error(wrong)
     _no_efi_map(log, f"{wrong}; e820 is taken instead")
     return None
+
+
+def _from_kexec(efi_map: EfiMemoryMap) -> bool:
+    """Whether a map has only what a kernel gives to the next: no memory but that of services."""
+    return not any(descriptor.type in _OF_NO_SERVICE for descriptor in efi_map)
 
 
 def _again(line: LogLine, before: LogLine | None) -> bool:

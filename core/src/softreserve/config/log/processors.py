@@ -13,7 +13,10 @@ from softreserve.model.cmdline import CommandLine
 from softreserve.model.errors import shown
 from softreserve.model.machine import CPUS_MAX
 
-__all__ = ["Processors", "cpu_number", "read_processors"]
+__all__ = ["FAKED", "Processors", "cpu_number", "read_processors"]
+
+#: With ``numa=fake=`` nodes that the running kernel names are made up, and not those of the firmware.
+FAKED: Final = re.compile(r"Faking node +\d+ at ")
 
 #: How many came up, in the words of ``smp.c``, the newest first; the last are those of architectures.
 _UP: Final = (
@@ -63,7 +66,7 @@ def read_processors(log: Messages, cmdline: CommandLine) -> Processors:
 
     :raises InputError: there are more than Linux can have.
     """
-    nodes = {} if _emulates_nodes(cmdline) else _nodes(log)
+    nodes = {} if log.matching(FAKED) else _nodes(log)
     hardware_ids = dict(log.each(_SECONDARY, lambda found: (cpu_number(found[1]), int(found[2], 16) & _MPIDR)))
     for first in log.each(_BOOT_CPU, lambda found: int(found[1], 16) & _MPIDR)[:1]:
         hardware_ids[0] = first
@@ -101,11 +104,6 @@ def _count(log: Messages, cmdline: CommandLine, seen: int) -> int:
     else:
         log.gaps.append(CPUS_GAP)
     return seen
-
-
-def _emulates_nodes(cmdline: CommandLine) -> bool:
-    """Whether nodes that the running kernel names are made up, and not those of the firmware."""
-    return any(value is not None and value.startswith("fake=") for value in cmdline.all("numa"))
 
 
 def _nodes(log: Messages) -> dict[int, int]:

@@ -13,7 +13,7 @@ from itertools import chain
 from typing import Final, NamedTuple
 
 from softreserve.config.log.messages import Messages, ends
-from softreserve.config.log.processors import Processors
+from softreserve.config.log.processors import FAKED, Processors
 from softreserve.model.acpi.layout import Struct
 from softreserve.model.acpi.madt import GenericInterrupt, LocalApic, LocalX2apic, Madt
 from softreserve.model.acpi.srat import (
@@ -119,7 +119,9 @@ class _Nodes:
         self.domains = dict(domains)
         named = max((*domains, *with_cpus), default=-1)
         told = [*log.each(_NODE_IDS, lambda found: _node(found) - 1), *log.each(_MEMORYLESS, _node)]
-        last = max((named, *told)) if domains and not log.has("ACPI: CEDT ") else named  # CXL windows have nodes, too
+        if not domains or log.has("ACPI: CEDT ") or log.matching(FAKED):  # CXL windows have nodes, too
+            told = []
+        last = max((named, *told))
         unnamed = [node for node in range(last + 1) if node not in domains]
         online = {*with_cpus, *log.each(_RANGE, _node)}
         count = max(log.each(_ZONELISTS, _node), default=0)

@@ -72,13 +72,13 @@ KINDS: Final = (
     Kind(
         "node spans",
         r"Initmem setup node \d+ |Initializing node \d+ as memoryless|Could not find start_pfn",
-        (Fact.SRAT,),
+        (Fact.SRAT, Fact.CEDT),
     ),
     Kind("unavailable pages", r"On node \d+, zone \w+: \d+ pages|Zeroed struct page in unavailable", (Fact.SRAT,)),
-    Kind("fallback order", r"Fallback order for Node ", (Fact.SRAT, Fact.SLIT), (Fact.CONFIG,)),
+    Kind("fallback order", r"Fallback order for Node ", (Fact.SRAT, Fact.SLIT, Fact.CEDT), (Fact.CONFIG,)),
     Kind("zone lists", r"Built \d+ zonelists", (Fact.SRAT,)),
     Kind("policy zone", r"Policy zone: ", (), (Fact.CONFIG,)),
-    Kind("memory block size", r"(\w+/mm: )?Memory block size: ", (), (Fact.CONFIG,)),
+    Kind("memory block size", r"(\w+/mm: )?Memory block size: ", (Fact.CEDT,), (Fact.CONFIG,)),
     Kind("processors", r"smp: Brought up ", (Fact.CPUS, Fact.SRAT)),
     Kind("nosave memory", r"PM: (hibernation: )?Registered nosave memory: ", (), (Fact.CONFIG,), recorded=False),
     Kind("initial RAM disk", r"RAMDISK: ", (Fact.IMAGE, Fact.LOADER), recorded=False),
@@ -107,7 +107,7 @@ KINDS: Final = (
     ),
     Kind(
         "CXL",
-        r"(cxl(_\w+)?|acpi|ACPI001[67]:\d+|cxl_acpi ACPI0017:\d+)( [\w.:]+)*: .*"
+        r"(?!.*: _OSC: )(cxl(_\w+)?|acpi|ACPI001[67]:\d+|cxl_acpi ACPI0017:\d+)( [\w.:]+)*: .*"
         r"(CFMWS|CXL|decoder|region|endpoint|dport|port\d|mem\d)",
         (Fact.CXL,),
         (Fact.CONFIG,),
