@@ -12,6 +12,7 @@ import pytest
 from cxl_machine import BUS, DEVICE, GIB, MIB, Boot, bridge, cedt, make, prepare, read, window, write
 from softreserve.kernel.resource import IORESOURCE_MEM, Resource, insert_resource
 from softreserve.kernel.system import System
+from softreserve.model.acpi.cedt import Cedt, HostBridge, XorMaps
 from softreserve.model.cxl import CxlDecoder, CxlHostBridge, CxlMemdev, CxlRootPort
 from softreserve.plugins.hooks import hooks_of
 
@@ -505,3 +506,35 @@ def test_the_module_goes_where_there_was_no_cedt(boot_cxl: Boot) -> None:
     system = boot_cxl(acpi={}, cxl=[], modules=["cxl_acpi"])
     assert system.modules.unload("cxl_acpi") == 0
     assert "cxl_acpi" not in system.modules.live()
+
+
+# --- XOR arithmetic
+
+
+def by_maps(*uids: int, maps: Sequence[int]) -> dict[str, bytes]:
+    """A window over bridges whose targets are chosen by maps."""
+    found = window(8 * GIB, 4 * GIB, uids, interleave_arithmetic=1)
+    cxims = XorMaps(length=8 + 8 * len(maps), nr_xormaps=len(maps))
+    cxims.tail = b"".join(bits.to_bytes(8, "little") for bits in maps)
+    return {"CEDT": Cedt([*(HostBridge(uid=uid, base=0x1000) for uid in uids), cxims, found]).sealed()}
+
+
+@pytest.mark.parametrize(("release", "places"), [("6.3", [-ENXIO, 0]), ("6.10", [-ENXIO, 0]), ("6.11", [0, -ENXIO])])
+def test_maps_choose_bridges_up_to_6_10(boot_cxl: Boot, release: str, places: list[int]) -> None:
+    """``cxl_xor_calc_n``: bits 33 and 8 of 0x200000000 are an odd number, of 0x200000100 an even one."""
+    bridges = (bridge(12), bridge(13))
+    system = boot_cxl(release, acpi=by_maps(12, 13, maps=[1 << 33 | 1 << 8]), cxl=bridges)
+    region_over(system, ["decoder3.0", "decoder4.0"])
+    assert attach(system, ["decoder3.0"]) == places[:1]
+    assert write(system, "region0/target0", "") == 0
+    assert attach(system, ["decoder4.0"]) == places[1:]
+
+
+@pytest.mark.parametrize(("release", "first"), [("6.10", "decoder6.0"), ("6.12", "decoder4.0")])
+def test_three_bridges_take_turns_by_the_address_up_to_6_10(boot_cxl: Boot, release: str, first: str) -> None:
+    """``cxl_xor_calc_n``: the rest of 0x200000000 by 3 is 2."""
+    bridges = tuple(bridge(uid) for uid in (12, 13, 14))
+    system = boot_cxl(release, acpi=by_maps(12, 13, 14, maps=[]), cxl=bridges)
+    region_over(system, ["decoder4.0", "decoder5.0", "decoder6.0"])
+    found = [decoder for decoder in ("decoder4.0", "decoder5.0", "decoder6.0") if attach(system, [decoder]) == [0]]
+    assert found == [first]

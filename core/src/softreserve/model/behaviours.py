@@ -300,9 +300,9 @@ CXL_UPDATES_NODES: Final = Behaviour(
     since=Boundary(
         "6.18",
         "cxl, acpi/hmat: Update CXL access coordinates directly instead of through HMAT",
-        "captured with programs x86-6.12-cxl-perf-port",
-        "captured with programs x86-6.18-cxl-perf-port",
-        after="6.12",
+        "captured with programs x86-6.12-cxl-perf-port; source read 6.14",
+        "captured with programs x86-6.18-cxl-perf-port; source read 6.19",
+        after="6.14",
     ),
 )
 

@@ -188,9 +188,11 @@ class CxlAcpi:
         decoder = RootDecoder(root, ways)
         # A window that does not interleave is good for regions of every granularity.
         decoder.granularity = GRANULARITIES[window.granularity & 0xFFFF if ways > 1 else 0]
-        if window.interleave_arithmetic == _XOR and ways not in (1, 3) and not _has_xor_maps(cedt, decoder):
-            decoder.forget()
-            return self._error(f"No CXIMS for HBIG {decoder.granularity}")
+        if window.interleave_arithmetic == _XOR:
+            decoder.xor_maps = () if ways in (1, 3) else _xor_maps(cedt, decoder)
+            if decoder.xor_maps is None:
+                decoder.forget()
+                return self._error(f"No CXIMS for HBIG {decoder.granularity}")
         decoder.set_range(window.base_hpa, window.window_size)
         decoder.more = partial(root_files, decoder)
         flags = window.restrictions
@@ -236,14 +238,17 @@ def _holds(res: Resource, decoder: RootDecoder) -> bool:
     return decoder.res is None and res.start <= decoder.start and decoder.start + decoder.size <= res.end + 1
 
 
-def _has_xor_maps(cedt: RawTable, decoder: RootDecoder) -> bool:
-    """Whether the CEDT has maps for a window of that many ways and that granularity. Linux: ``cxl_parse_cxims``."""
+def _xor_maps(cedt: RawTable, decoder: RootDecoder) -> tuple[int, ...] | None:
+    """The CEDT's maps for a window of that many ways and that granularity; ``None``: it has none.
+
+    Linux: ``cxl_parse_cxims``. The last entry that fits counts; what lies behind its end reads as zeros.
+    """
     power = decoder.ways if decoder.ways.bit_count() == 1 else decoder.ways // 3
-    entries = Cedt.parse(cedt.data[: cedt.length]).entries
-    maps = (entry for entry in entries if isinstance(entry, XorMaps) and entry.type == CXIMS)
-    return any(
-        found.hbig <= _MAX_ENCODED_GRANULARITY
-        and GRANULARITIES[found.hbig] == decoder.granularity
-        and found.nr_xormaps >= power.bit_length() - 1
-        for found in maps
-    )
+    needed = power.bit_length() - 1
+    maps: tuple[int, ...] | None = None
+    for entry in Cedt.parse(cedt.data[: cedt.length]).entries:
+        if not isinstance(entry, XorMaps) or entry.type != CXIMS or entry.hbig > _MAX_ENCODED_GRANULARITY:
+            continue
+        if GRANULARITIES[entry.hbig] == decoder.granularity and entry.nr_xormaps >= needed:
+            maps = struct.unpack_from(f"<{needed}Q", entry.tail.ljust(8 * needed, b"\0"))
+    return maps

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from errno import EBUSY, EINVAL, ENODEV, ENXIO
 from typing import Final
 
-from softreserve.model.cxl import GRANULARITIES
+from softreserve.model.cxl import GRANULARITIES, ways_to_eiw
 
 from softreserve_cxl import behaviours
 from softreserve_cxl.performance import cxl_region_perf_data_calculate, cxl_region_shared_upstream_bandwidth_update
@@ -21,6 +21,7 @@ from softreserve_cxl.topology import (
     Port,
     Region,
     RegionRef,
+    RootDecoder,
     SwitchDecoder,
 )
 
@@ -115,7 +116,7 @@ def _validate_position(region: Region, decoder: EndpointDecoder, pos: int) -> in
 
 def _attach_position(region: Region, decoder: EndpointDecoder, pos: int) -> int:
     root = region.root
-    if _root_dport(region, decoder) != root.targets[pos % root.ways]:
+    if _root_dport(region, decoder) != root.targets[_place(root, pos)]:
         return -ENXIO
     for port in _way_up(decoder):
         status = _port_attach(port, region, decoder)
@@ -124,6 +125,24 @@ def _attach_position(region: Region, decoder: EndpointDecoder, pos: int) -> int:
                 _port_detach(other, region, decoder)
             return status
     return 0
+
+
+def _place(root: RootDecoder, pos: int) -> int:
+    """Which target of a window a position of a region belongs to.
+
+    Linux: ``cxl_hb_modulo``, before 6.11 also ``drivers/cxl/acpi.c: cxl_hb_xor``, by the address that the position
+    would have at the beginning of the window.
+    """
+    maps, ways = root.xor_maps, root.ways
+    if maps is None or ways == 1 or root.res is None or not root.bus.system.kernel.has(behaviours.CXL_XOR_PLACES):
+        return pos % ways
+    address = root.res.start + pos * root.granularity
+    found = sum(((address & bits).bit_count() & 1) << at for at, bits in enumerate(maps))
+    if ways % 3 == 0:
+        # The kernel takes bytes for a number of bits; shifts of x86 look at six bits of theirs.
+        low = ways_to_eiw(ways) + root.granularity & 63
+        found |= (address >> low << low) % (1 << 52) % 3 << len(maps)
+    return found
 
 
 def _port_attach(port: Port, region: Region, decoder: EndpointDecoder) -> int:

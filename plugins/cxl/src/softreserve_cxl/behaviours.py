@@ -152,7 +152,7 @@ CXL_REGION_PERFORMANCE: Final = Behaviour(
     since=Boundary(
         "6.9",
         "cxl/region: Calculate performance data for a region",
-        "source read 6.1.192",
+        "source read 6.1.192; source read 6.8.1",
         "captured with programs x86-6.12-cxl-perf-port",
     ),
 )
@@ -163,8 +163,8 @@ CXL_REGION_ABSTRACT_DISTANCE: Final = Behaviour(
     since=Boundary(
         "6.11",
         "cxl/region: Support to calculate memory tier abstract distance",
-        "source read 6.1.192",
-        "source read 6.12.117",
+        "source read 6.1.192; source read 6.8.1",
+        "captured with programs x86-6.12-cxl-perf-tier",
     ),
 )
 
@@ -201,9 +201,24 @@ CXL_STAGED_DECODERS_FORGOTTEN: Final = Behaviour(
     since=Boundary(
         "7.2",
         "cxl_cancel_auto_attach() appears (subject not at hand)",
-        "source read 6.12.117",
+        "source read 6.12.117; source read 6.19",
         "source read 7.2.13",
-        after="6.12",
+        after="6.19",
+    ),
+)
+
+CXL_XOR_PLACES: Final = Behaviour(
+    "cxl-xor-places",
+    "in windows with XOR arithmetic the maps decide which host bridge a position of a region belongs to; later, the "
+    "list of targets alone",
+    since=Boundary(
+        "6.2", "cxl/acpi: Support CXL XOR Interleave Math (CXIMS)", "source read 6.1.192", "source read 6.8.1"
+    ),
+    until=Boundary(
+        "6.11",
+        "cxl: Remove defunct code calculating host bridge target positions",
+        "source read 6.8.1",
+        "source read 6.12.117",
     ),
 )
 

@@ -356,6 +356,8 @@ class RootDecoder(Decoder):
         self.targets: list[Dport | None] = [None] * ways
         self.can_ram = self.can_pmem = self.type2 = self.type3 = False
         self.qos_class = 0
+        #: By which its targets are chosen; ``None``: one after the other.
+        self.xor_maps: tuple[int, ...] | None = None
         #: Its line in ``/proc/iomem``.
         self.res: Resource | None = None
         #: The number that the next region gets.
