@@ -7,6 +7,7 @@ import html
 import json
 import quopri
 import re
+import textwrap
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -650,6 +651,20 @@ ACPI: SRAT: Node 0 PXM 0 [mem 0x00000000-0x17fffffff]
 ACPI: SRAT: Node 1 PXM 1 [mem 0x180000000-0x1ffffffff]
 smp: Brought up 1 node, 1 CPU
 """
+
+
+@pytest.mark.parametrize("marks", ["", ">>> "])
+@pytest.mark.parametrize("said", [SET_ASIDE, IN_NEW_WORDS], ids=["5.14", "7.0"])
+def test_changes_of_the_map_that_a_mailer_wrapped_are_read(said: str, marks: str, tmp_path: Path) -> None:
+    path = tmp_path / "boot.log"
+    path.write_text(said)
+    whole = read_log(str(path)).machine
+    assert whole.marks.mmio
+    stamped = [f"[    0.000000] {line}" for line in said.splitlines()]
+    cut = [textwrap.wrap(line, 72, break_on_hyphens=False, break_long_words=False) for line in stamped]
+    assert sum(map(len, cut)) > len(cut) + 4
+    path.write_text(lines(marks + piece for pieces in cut for piece in pieces))
+    assert read_log(str(path)).machine == whole
 
 
 @pytest.mark.parametrize(

@@ -67,15 +67,25 @@ NO_MAP: Final = re.compile(
     r"\(XEN\) "  # what the hypervisor says on the same console
 )
 
+_TABLES: Final = r"(?:user|modified|extended|reserve setup_data): "
+#: What tells of a change of the map, and would look like a line of one where it is wrapped.
+_CHANGES: Final = (
+    r"efi: (?:Remove|Not removing) mem\d|(?:user|modified|extended|reserve setup_data): \[m|e820: update \[m"
+)
+_CHANGE: Final = re.compile(_CHANGES)
 #: The beginning of a line of a map.
-_BEGINS: Final = re.compile(rf"{_WHO}\[?(?:m|g|[0-9a-f])|(?:efi|EFI): +(?:mem\d|0x[0-9a-f])|node +\d+: \[m")
+_BEGINS: Final = re.compile(rf"{_WHO}\[?(?:m|g|[0-9a-f])|(?:efi|EFI): +(?:mem\d|0x[0-9a-f])|node +\d+: \[m|{_CHANGES}")
 #: Whole lines, as wide as they are printed; what is not printed in a certain width cannot be put together.
 _WHOLE: Final = re.compile(
     rf"{_WHO}\[gap 0x[0-9a-f]{{16}}-0x[0-9a-f]{{16}}\]$|"
     rf"{_WHO}(?:\[mem 0x[0-9a-f]{{16}}-0x[0-9a-f]{{16}}\] |[0-9a-f]{{16}} - [0-9a-f]{{16}} ).*[a-z0-9A-Z)]$|"
     r"(?:efi|EFI): +mem(\d\d+): .* range=\[0x[0-9a-f]{16}-0x[0-9a-f]{16}[\])] \((\d+)MB\)$|"
     r"efi: +0x[0-9a-f]{12}-0x[0-9a-f]{12} \[[^|\]]+(?:\|[^|\]]*)+\]\*?$|"
-    r"node +\d+: \[mem 0x[0-9a-f]{16}-0x[0-9a-f]{16}\]$"
+    r"node +\d+: \[mem 0x[0-9a-f]{16}-0x[0-9a-f]{16}\]$|"
+    r"efi: (?:Remove|Not removing) mem\d\d+: MMIO range=\[0x[0-9a-f]{8,}-0x[0-9a-f]{8,}\] \(\d+[KM]B\) from e820 map$|"
+    rf"{_TABLES}\[gap 0x[0-9a-f]{{16}}-0x[0-9a-f]{{16}}\]$|"
+    rf"{_TABLES}\[mem 0x[0-9a-f]{{16}}-0x[0-9a-f]{{16}}\] +(?:{_E820_WORDS}|type \d+)$|"
+    rf"e820: update \[mem 0x[0-9a-f]{{8,}}-0x[0-9a-f]{{8,}}\] (?:{_E820_WORDS}) ==> (?:{_E820_WORDS})$"
 )
 
 
@@ -87,7 +97,7 @@ def reading(message: str) -> object | None:
     try:
         if found := E820.match(message):
             return e820_entry(found)
-        if EFI.match(message):
+        if EFI.match(message) and not _CHANGE.match(message):
             (descriptor,) = parse_efi_messages([(1, message)])
             return (whole[1], descriptor) if whole[2] in (None, str(descriptor.pages >> 8)) else None
     except (InputError, ValueError):
@@ -108,7 +118,7 @@ def is_of_map(line: LogLine) -> bool:
 def is_torn(line: LogLine) -> bool:
     """Whether a line has the beginning or the end of one of a map, and no whole one."""
     said = line.message
-    return is_of_map(line) and not NO_MAP.match(said) and reading(said) is None
+    return is_of_map(line) and (not NO_MAP.match(said) or bool(_CHANGE.match(said))) and reading(said) is None
 
 
 def ends(first: str, last: str) -> tuple[int, int]:
