@@ -8,12 +8,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+import attrs
 import cases
 import pytest
-from small_machines import ARM64, X86, need
+from small_machines import ARM64, GIB, X86, memory, need
 from softreserve.config import load
 from softreserve.kernel.system import System
 from softreserve.machine.boot import boot
+from softreserve.model.acpi.srat import Srat, X2apicAffinity
+from softreserve.model.machine import KernelImage
 from softreserve.plugins.selection import Selection
 from softreserve.testing.machines import sample_machine
 
@@ -56,7 +59,7 @@ def test_lines_of_whole_logs_are_predicted(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("release", "says"),
     [
-        ("5.4", ["Zeroed struct page in unavailable ranges: 96 pages"]),
+        ("5.4.100", ["Zeroed struct page in unavailable ranges: 96 pages"]),
         ("5.10.0-30-arm64", ["On node 0, zone DMA: 96 pages in unavailable ranges"]),
         (
             "5.14",
@@ -147,6 +150,7 @@ def test_what_a_log_says_of_changes_in_e820_happens_again(
     found = [f"{res.start:x}-{res.end:x}" for res in system.iomem.find("Reserved") if res.start >= 1 << 20]
     assert found == RESERVED
     assert max(res.end for res in system.iomem.find("System RAM")) == 0x42FFFFFFF
+    assert system.memblock.is_reserved(0x61000000)
 
 
 def test_zones_and_hibernation_of_a_log_tell_options(tmp_path: Path) -> None:
@@ -161,3 +165,68 @@ def test_zones_and_hibernation_of_a_log_tell_options(tmp_path: Path) -> None:
     zones = [line.split()[0] for line in system.log.lines if line.startswith("  ") and "node " not in line]
     assert zones == ["DMA32", "Normal"]
     assert "nosave" not in "".join(system.log.lines)
+
+
+@pytest.mark.parametrize(
+    ("release", "says"), [("5.17", "[mem 0x0000000000000000-0x0000000000000000]"), ("5.18", "as memoryless")]
+)
+def test_a_node_that_has_only_processors_is_laid_out_last_before_5_18(release: str, says: str) -> None:
+    need(X86)
+    one = sample_machine(X86, release=release)
+    cpus = [X2apicAffinity(proximity_domain=cpu, apic_id=cpu) for cpu in range(2)]
+    srat = Srat([*cpus, memory(0, 0, 2 * GIB), memory(0, 4 * GIB, 5 * GIB)]).sealed()
+    machine = attrs.evolve(one, acpi={"SRAT": srat})
+    lines = boot(machine, Selection().hooks_for(machine)).log.lines
+    last = max(index for index, line in enumerate(lines) if line.startswith("Initmem setup node "))
+    assert lines[last] == f"Initmem setup node 1 {says}"
+    assert (lines.index("Initmem setup node 0 [mem 0x0000000000001000-0x000000013fffffff]") < last) is True
+
+
+@pytest.mark.parametrize(("release", "reserved"), [("5.12", 22), ("5.13", 159)])
+def test_the_first_mib_was_free_memory_before_5_13(release: str, reserved: int) -> None:
+    """RAM from 4 to 640 KiB: 15 pages up to 64 KiB, 6 for the trampoline, and one of the BIOS; or all."""
+    need(X86)
+    machine = attrs.evolve(sample_machine(X86, release=release), image=KernelImage())
+    said = [line for line in boot(machine, Selection().hooks_for(machine)).log.lines if "pages reserved" in line]
+    assert said == [f"  DMA zone: {reserved} pages reserved"]
+
+
+OLD_LOG = """\
+Linux version {release} (x)
+Command line: quiet crashkernel=64M
+e820: BIOS-provided physical RAM map:
+BIOS-e820: [mem 0x0000000000000000-0x000000000009fbff] usable
+BIOS-e820: [mem 0x0000000000100000-0x000000007fffffff] usable
+Reserving Intel graphics memory at 0x000000007c000000-0x000000007fffffff
+"""
+
+
+@pytest.mark.parametrize(
+    ("release", "prefix", "graphics"),
+    [
+        ("4.4", "e820: ", "0x000000007c000000-0x000000007fffffff"),
+        ("4.15", "e820: ", "0x000000007c000000-0x000000007fffffff"),
+        ("4.18", "", "[mem 0x7c000000-0x7fffffff]"),
+    ],
+)
+def test_kernels_to_4_15_say_e820_more_often(release: str, prefix: str, graphics: str, tmp_path: Path) -> None:
+    need(X86)
+    path = tmp_path / "boot.log"
+    path.write_text(OLD_LOG.format(release=release))
+    lines = booted(path).log.lines
+    assert lines[0] == f"{prefix}BIOS-provided physical RAM map:"
+    assert f"{prefix}last_pfn = 0x80000 max_arch_pfn = 0x400000000" in lines
+    assert f"{prefix}[mem 0x80000000-0xffffffff] available for PCI devices" in lines
+    assert f"Reserving Intel graphics memory at {graphics}" in lines
+    assert ("x86/mm: Memory block size: 128MB" in lines) is (release != "4.4")
+
+
+@pytest.mark.parametrize(("release", "taken"), [("5.4", False), ("5.5", True), ("5.12", True), ("5.13", False)])
+def test_a_crash_kernel_took_the_first_mib_before_all_did(release: str, taken: bool, tmp_path: Path) -> None:
+    need(X86)
+    path = tmp_path / "boot.log"
+    path.write_text(OLD_LOG.format(release=release))
+    system = booted(path)
+    assert ("Reserving the low 1M of memory for crashkernel" in system.log.lines) is taken
+    reserved = [line for line in system.log.lines if line.endswith("pages reserved")]
+    assert reserved == [f"  DMA zone: {21 if release == '5.4' else 158} pages reserved"]

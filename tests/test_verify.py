@@ -300,6 +300,7 @@ def test_the_recorded_boots_that_are_tried_have_every_kind(tmp_path: Path) -> No
         ("log", "mirrored memory"),
         ("log", "EFI services"),
         ("log", "nosave memory"),
+        ("log", "pages of zones"),
         ("log", "initial RAM disk"),
         ("log", "contiguous memory"),
         ("log", "crash kernel"),

@@ -169,11 +169,15 @@ def test_pages_of_holes_count_to_the_zone_behind_them() -> None:
 @pytest.mark.parametrize(
     ("release", "says"),
     [
-        ("5.4", ["Zeroed struct page in unavailable ranges: 7936 pages"]),
+        ("4.14", []),
+        ("4.18.0-80.el8.x86_64", ["Zeroed struct page in unavailable ranges: 256 pages"]),
+        ("5.4.19", ["Zeroed struct page in unavailable ranges: 256 pages"]),
+        ("5.4.100", ["Zeroed struct page in unavailable ranges: 7936 pages"]),
+        ("5.4.0-1092-gcp", ["  DMA zone: 28928 pages in", "  DMA32 zone: 7680 pages in"]),  # 28672 of them count again
         ("5.10.9", ["Zeroed struct page in unavailable ranges: 7936 pages"]),
         ("5.10.0-30-amd64", ["On node 0, zone DMA: 256 pages in", "On node 0, zone DMA32: 7680 pages in"]),
-        ("5.11.22", []),  # counts them in words of its own
-        ("5.13.0", []),
+        ("5.11.22", ["  DMA zone: 28928 pages in", "  DMA32 zone: 7680 pages in"]),
+        ("5.13.0", ["  DMA zone: 28928 pages in", "  DMA32 zone: 7680 pages in"]),
         ("5.13.19", ["On node 0, zone DMA: 256 pages in", "On node 0, zone DMA32: 7680 pages in"]),
         ("5.14", ["On node 0, zone DMA: 256 pages in", "On node 0, zone DMA32: 7680 pages in"]),
     ],
@@ -184,3 +188,47 @@ def test_each_release_counts_pages_of_holes_in_its_own_words(release: str, says:
     assert [line.removesuffix(" unavailable ranges") for line in said] == says
     if says and "Zeroed" in says[0]:
         assert lines.index(said[0]) < lines.index("Initmem setup node 0 [mem 0x0000000000100000-0x00000000061fffff]")
+
+
+def test_reserved_pages_that_are_no_memory_were_counted_from_4_15_to_4_19() -> None:
+    """Memory from 1 to 98 MiB of a section of 128; nothing else is reserved but what lies beside it."""
+    reserved = [(0, 64 << 10), (97 * MIB, 99 * MIB)]
+    boots = [boot_memory([(MIB, 98 * MIB, 0)], release=release, reserved=reserved) for release in ("4.15", "4.19")]
+    assert "Reserved but unavailable: 272 pages" in boots[0].log.lines
+    assert "Reserved but unavailable: 256 pages" in boots[1].log.lines  # the first MiB, and nothing behind 98 MiB
+
+
+@pytest.mark.parametrize(("release", "batch"), [("5.12.1", 63), ("5.10.0-30-amd64", 63), ("4.18", 31)])
+def test_zones_are_reported_before_5_14(release: str, batch: int) -> None:
+    lines = boot_memory([(MIB, 2 * GIB, 0)], release=release, possible=[0]).log.lines
+    first = lines.index("On node 0 totalpages: 524032")
+    assert lines[first - 1] == "Initmem setup node 0 [mem 0x0000000000100000-0x000000007fffffff]"
+    assert [line for line in lines[first + 1 : first + 8] if "unavailable" not in line][:5] == [
+        "  DMA zone: 60 pages used for memmap",
+        "  DMA zone: 0 pages reserved",
+        "  DMA zone: 3840 pages, LIFO batch:0",
+        "  DMA32 zone: 8128 pages used for memmap",
+        f"  DMA32 zone: 520192 pages, LIFO batch:{batch}",
+    ]
+    assert "totalpages" not in "".join(boot_memory(release="5.14").log.lines)
+
+
+def test_nodes_that_are_offline_are_laid_out_from_5_18_on() -> None:
+    old, new = (boot_memory(release=release).log.lines for release in ("5.17", "5.18"))
+    assert not [line for line in old if "node 1" in line.lower()]
+    assert [line for line in new if "node 1" in line.lower()] == [
+        "Initializing node 1 as memoryless",
+        "Initmem setup node 1 as memoryless",
+        "Fallback order for Node 1: 1 0 ",
+    ]
+
+
+def test_processors_are_counted_from_4_13_on() -> None:
+    words = (boot_memory(release=release).log.lines for release in ("4.12", "4.13"))
+    assert ["smp: Brought up 1 node, 2 CPUs" in lines for lines in words] == [False, True]
+
+
+def test_zone_lists_had_an_order_before_4_14() -> None:
+    words = (boot_memory(release=release).log.lines for release in ("4.13", "4.14"))
+    said = [line.partition(",")[0] for lines in words for line in lines if line.startswith("Built")]
+    assert said == ["Built 1 zonelists in Node order", "Built 1 zonelists"]

@@ -126,7 +126,7 @@ EFI_HOT_PLUGGABLE: Final = Behaviour(
         "source read 6.8.1",
         "captured x86-6.1-fake-one; vectors efi-md-format 6.1; source read 6.14",
     ),
-    backported=("6.1", "6.12"),
+    backported=("6.1.129", "6.6.79", "6.12.16", "6.13.4"),
 )
 
 EFI_RANDOM_ALLOC_REPORTS_FAILURE: Final = Behaviour(
@@ -330,6 +330,24 @@ ACPI_CXL_WINDOW_NODES: Final = Behaviour(
     ),
 )
 
+PROCESSORS_COUNTED_IN_ONE_LINE: Final = Behaviour(
+    "processors-counted-in-one-line",
+    "all architectures say in the same words how many processors were brought up",
+    since=Boundary("4.13", "", "from history", "source read 5.4.18", after="4.9"),
+)
+
+OFFLINE_NODES_LAID_OUT: Final = Behaviour(
+    "offline-nodes-laid-out",
+    "nodes that are possible but offline are laid out at boot, and have zone lists; before, a node without memory that "
+    "came online was laid out last, and was printed as memory from 0 to 0",
+    since=Boundary(
+        "5.18",
+        "mm: handle uninitialized numa nodes gracefully",
+        "source read 5.15.100",
+        "captured x86-6.1-two-node-hmat",
+    ),
+)
+
 OFFLINE_NODES_ANNOUNCED_MEMORYLESS: Final = Behaviour(
     "offline-nodes-announced-memoryless",
     "nodes that are possible but offline are announced with a line of their own when they are laid out",
@@ -392,16 +410,82 @@ MEMMAP_NOT_MANAGED_AT_BOOT: Final = Behaviour(
     ),
 )
 
+ZONES_REPORTED: Final = Behaviour(
+    "zones-reported",
+    "the log says how many pages each node and zone has, what the memory map takes of them, and how many are taken",
+    until=Boundary("5.14", "", "source read 5.10.13", "source read 5.15.100", after="5.12"),
+)
+
+ZONE_BATCH_OF_1_MIB: Final = Behaviour(
+    "zone-batch-of-1-mib",
+    "a CPU takes up to 1 MiB of pages off a zone at once, as the log says; before, 512 KiB",
+    since=Boundary("4.20", "mm, page_alloc: double zone's batchsize", "from history", "source read 5.4.18"),
+)
+
+ZONELIST_ORDER: Final = Behaviour(
+    "zonelist-order",
+    "the log says that zone lists are in the order of nodes",
+    until=Boundary("4.14", "mm, page_alloc: rip out ZONELIST_ORDER_ZONE", "from history", "source read 5.4.18"),
+)
+
+RESERVED_BUT_UNAVAILABLE: Final = Behaviour(
+    "reserved-but-unavailable",
+    "the log says, in one line, how many pages are reserved and no memory",
+    since=Boundary("4.15", "mm: zero reserved and unavailable struct pages", "from history", "from history"),
+    until=Boundary("4.20", "mm: return zero_resv_unavail optimization", "from history", "source read 5.4.18"),
+    dropped=("4.18.*.el8*",),
+)
+
+HOLES_COUNT_AS_RESERVED: Final = Behaviour(
+    "holes-count-as-reserved",
+    "the line about pages that are reserved and no memory counts all pages in holes",
+    since=Boundary("4.19", "mm: zero remaining unavailable struct pages", "from history", "from history"),
+    until=Boundary("4.20", "mm: return zero_resv_unavail optimization", "from history", "source read 5.4.18"),
+)
+
 UNAVAILABLE_PAGES_ZEROED: Final = Behaviour(
     "unavailable-pages-zeroed",
     "the log says, in one line, how many pages lie in holes of sections that have memory",
+    since=Boundary("4.20", "mm: return zero_resv_unavail optimization", "from history", "source read 5.4.18"),
     until=Boundary(
         "5.12",
         "mm/page_alloc.c: refactor initialization of struct page for holes in memory layout",
-        "from history",
-        "source read 6.1.192",
+        "source read 5.10.13",
+        "source read 5.15.100",
     ),
-    dropped=("5.10.53", "5.11.7"),
+    backported=("4.18.*.el8*",),
+    dropped=("5.4.0-*-gcp", "5.10.53", "5.11.7"),
+)
+
+UNAVAILABLE_TO_SECTION_END: Final = Behaviour(
+    "unavailable-to-section-end",
+    "pages behind the last memory count as pages in holes, up to the end of its section",
+    since=Boundary(
+        "5.6",
+        "mm/page_alloc.c: fix uninitialized memmaps on a partially populated last section",
+        "source read 5.4.18",
+        "source read 5.10.13",
+    ),
+    backported=("5.4.20",),
+)
+
+UNAVAILABLE_PAGES_IN_ZONE: Final = Behaviour(
+    "unavailable-pages-in-zone",
+    "the log says zone by zone how many pages lie in holes of sections that have memory",
+    since=Boundary(
+        "5.12",
+        "mm/page_alloc.c: refactor initialization of struct page for holes in memory layout",
+        "from history",
+        "from history",
+    ),
+    until=Boundary(
+        "5.14",
+        "mm/page_alloc: fix memory map initialization for descending nodes",
+        "from history",
+        "source read 5.15.100",
+    ),
+    backported=("5.4.0-*-gcp", "5.11.7"),
+    dropped=("5.12.17", "5.13.2"),
 )
 
 UNAVAILABLE_PAGES_BY_ZONE: Final = Behaviour(
@@ -410,8 +494,8 @@ UNAVAILABLE_PAGES_BY_ZONE: Final = Behaviour(
     since=Boundary(
         "5.14",
         "mm/page_alloc: fix memory map initialization for descending nodes",
-        "from history",
-        "source read 6.1.192",
+        "source read 5.10.13",
+        "source read 5.15.100",
     ),
     backported=("5.10.53", "5.12.17", "5.13.2"),
 )
@@ -419,7 +503,7 @@ UNAVAILABLE_PAGES_BY_ZONE: Final = Behaviour(
 PFN_VALID_IS_MAPPED: Final = Behaviour(
     "pfn-valid-is-mapped",
     "only mapped memory has valid page numbers; later all of a section that has memory",
-    until=Boundary("5.14", "arm64/mm: drop HAVE_ARCH_PFN_VALID", "from history", "source read 6.1.192"),
+    until=Boundary("5.14", "arm64/mm: drop HAVE_ARCH_PFN_VALID", "source read 5.10.13", "source read 5.15.100"),
     options=("HAVE_ARCH_PFN_VALID",),
 )
 

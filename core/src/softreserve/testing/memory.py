@@ -47,6 +47,7 @@ def boot_memory(
     acpi: Mapping[str, bytes] | None = None,
     cxl: tuple[CxlHostBridge, ...] = (),
     cxl_root: CxlRoot | None = None,
+    reserved: Iterable[tuple[int, int]] = (),
 ) -> System:
     """Boot a kernel that has memory and nodes and nothing else.
 
@@ -58,6 +59,7 @@ def boot_memory(
     :param acpi: tables, by signature.
     :param cxl: CXL host bridges.
     :param cxl_root: the CXL root device, where something is said of it.
+    :param reserved: what is in use already, as (first byte, end).
     """
     kernel = Kernel(release, _ARCH, page_size=page_size, config={**CONFIG, **(config or {})})
     machine = Machine(
@@ -72,6 +74,8 @@ def boot_memory(
     hooks = load([], extra=plugins)
     system = System(machine, hooks)
     _place(system, ranges, possible)
+    for start, end in reserved:
+        system.memblock.reserve(start, end - start)
     top = system.memblock.end_of_dram() // page_size
     limits = {"DMA": (16 << 20) // page_size, "DMA32": (4 << 30) // page_size, "Normal": top}
     system.memory.zones.free_area_init({name: min(pfn, top) for name, pfn in limits.items()})

@@ -63,6 +63,7 @@ ARM64_ZONE_DMA_OF_1_GIB: Final = Behaviour(
         "source read 5.10.7",
         "captured arm64-6.1-two-node-hmat; source read 5.15.100",
     ),
+    dropped=("5.10.22",),
 )
 
 ARM64_WIDE_MEMBLOCK_TABLE: Final = Behaviour(

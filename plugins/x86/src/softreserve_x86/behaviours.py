@@ -184,7 +184,7 @@ X86_FIVE_LEVELS_ALWAYS: Final = Behaviour(
 PM_SAYS_HIBERNATION: Final = Behaviour(
     "pm-says-hibernation",
     "lines about memory that hibernation leaves out begin with `PM: hibernation:`; before, with `PM:`",
-    since=Boundary("5.8", "", "from history", "source read 6.1.192", after="5.4"),
+    since=Boundary("5.6", "", "source read 5.4.18", "source read 5.10.13", after="5.4"),
 )
 
 NOSAVE_BETWEEN_RAM: Final = Behaviour(
@@ -194,11 +194,24 @@ NOSAVE_BETWEEN_RAM: Final = Behaviour(
     since=Boundary(
         "6.15",
         "x86/e820: Fix handling of subpage regions when calculating nosave ranges in e820__register_nosave_regions()",
-        "from history",
+        "source read 5.15.100",
         "source read 7.2.13",
         after="6.14",
     ),
-    backported=("5.4.293", "5.10.237", "5.15.181", "6.1.135", "6.6.88", "6.12.24", "6.14.3"),
+    # of the older series most builds that tell no level were made long before that level
+    backported=(
+        "5.4.29[3-9]*",
+        "5.4.3??*",
+        "5.10.23[7-9]*",
+        "5.10.2[4-9]?*",
+        "5.15.18[1-9]*",
+        "5.15.19?*",
+        "5.15.2??*",
+        "6.1.135",
+        "6.6.88",
+        "6.12.24",
+        "6.14.3",
+    ),
 )
 
 X86_KVM_GUEST_LOOKS_AT_RAM: Final = Behaviour(
@@ -211,4 +224,46 @@ X86_KVM_GUEST_LOOKS_AT_RAM: Final = Behaviour(
         "source read 7.2.13",
     ),
     backported=("6.12.54", "6.17.4"),
+)
+
+FIRST_MIB_RESERVED: Final = Behaviour(
+    "first-mib-reserved",
+    "nothing below 1 MiB is free memory once processors can be started; before, only where they start was taken",
+    since=Boundary(
+        "5.13", "x86/setup: Always reserve the first 1M of RAM", "source read 5.10.13", "source read 5.15.100"
+    ),
+)
+
+CRASH_KERNEL_TAKES_FIRST_MIB: Final = Behaviour(
+    "crash-kernel-takes-first-mib",
+    "with crashkernel= nothing below 1 MiB is free memory",
+    since=Boundary(
+        "5.5",
+        "x86/kdump: Always reserve the low 1M when the crashkernel option is specified",
+        "source read 5.4.18",
+        "source read 5.10.13",
+    ),
+    until=Boundary(
+        "5.13", "x86/setup: Always reserve the first 1M of RAM", "source read 5.10.13", "source read 5.15.100"
+    ),
+)
+
+E820_LINES_PREFIXED: Final = Behaviour(
+    "e820-lines-prefixed",
+    "lines about the e820 table that have no other beginning begin with `e820: `",
+    until=Boundary("4.18", "", "from history", "source read 5.4.18", after="4.15"),
+)
+
+GRAPHICS_MEMORY_AS_NUMBERS: Final = Behaviour(
+    "graphics-memory-as-numbers",
+    "memory of Intel's graphics is printed as two numbers; later as a resource",
+    until=Boundary(
+        "4.16", "x86/early-quirks: replace the magical increment start values", "from history", "source read 5.4.18"
+    ),
+)
+
+MEMORY_BLOCK_SIZE_PRINTED: Final = Behaviour(
+    "memory-block-size-printed",
+    "the size of memory blocks is printed on small machines too",
+    since=Boundary("4.8", "", "from history", "source read 5.4.18", after="4.4"),
 )

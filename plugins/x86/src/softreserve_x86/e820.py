@@ -86,10 +86,10 @@ class E820Table:
 
     ``nomerge`` are the types of which every entry stays an entry of its own when the table is sanitised.
     ``reworked`` tables speak, and look for gaps, as from 7.0 on. ``ram_types`` are those that are RAM: without the type
-    of setup_data it is one that nobody knows.
+    of setup_data it is one that nobody knows. ``prefix`` stands before lines of no table or change.
     """
 
-    __slots__ = ("_log", "capacity", "entries", "nomerge", "ram_types", "reworked")
+    __slots__ = ("_log", "capacity", "entries", "nomerge", "prefix", "ram_types", "reworked")
 
     def __init__(
         self,
@@ -99,12 +99,14 @@ class E820Table:
         nomerge: frozenset[int] = frozenset({PRAM, SOFT_RESERVED}),
         reworked: bool = False,
         ram_types: frozenset[int] = frozenset({RAM, RESERVED_KERN}),
+        prefix: str = "",
     ) -> None:
         self.capacity = capacity
         self.entries: list[Entry] = []
         self.nomerge = nomerge
         self.reworked = reworked
         self.ram_types = ram_types
+        self.prefix = prefix
         self._log = log
 
     @classmethod
@@ -118,12 +120,18 @@ class E820Table:
             nomerge=frozenset(nomerge),
             reworked=kernel.has(behaviours.E820_REWORKED),
             ram_types=frozenset(ram_types),
+            prefix="e820: " if kernel.has(behaviours.E820_LINES_PREFIXED) else "",
         )
 
     def copy(self) -> E820Table:
         """A table of its own with the same entries."""
         other = E820Table(
-            self.capacity, self._log, nomerge=self.nomerge, reworked=self.reworked, ram_types=self.ram_types
+            self.capacity,
+            self._log,
+            nomerge=self.nomerge,
+            reworked=self.reworked,
+            ram_types=self.ram_types,
+            prefix=self.prefix,
         )
         other.entries = [Entry(e.start, e.size, e.type) for e in self.entries]
         return other
@@ -272,7 +280,7 @@ class E820Table:
                 break
             last_pfn = max(last_pfn, end_pfn)
         last_pfn = min(last_pfn, max_arch_pfn)
-        self._log.printk(f"last_pfn = {last_pfn:#x} max_arch_pfn = {max_arch_pfn:#x}")
+        self._log.printk(f"{self.prefix}last_pfn = {last_pfn:#x} max_arch_pfn = {max_arch_pfn:#x}")
         return last_pfn
 
     def search_gap(self, size: int) -> tuple[int, int] | None:

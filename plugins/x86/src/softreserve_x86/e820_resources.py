@@ -152,7 +152,7 @@ def setup_pci_gap(table: e820.E820Table, max_pfn: int, log: EventLog) -> None:
         found = ((max_pfn << 12) + (1 << 20) & U64_MAX, _SMALLEST_GAP)
     start, size = found
     what = f"[gap {start:#010x}-{start + size - 1:#010x}]" if table.reworked else mem_text(start, start + size)
-    log.printk(f"{what} available for PCI devices")
+    log.printk(f"{table.prefix}{what} available for PCI devices")
 
 
 class E820Resources:

@@ -44,7 +44,8 @@ class MemoryBlockSize:
         :param advised: the largest size that suits the CXL windows; 0 where there are none.
         """
         size = self._set or self._choose(max_pfn << 12 & U64_MAX, hypervisor, advised)
-        self._log.printk(f"x86/mm: Memory block size: {size >> 20}MB")
+        if self._kernel.has(behaviours.MEMORY_BLOCK_SIZE_PRINTED):
+            self._log.printk(f"x86/mm: Memory block size: {size >> 20}MB")
         return size
 
     def _choose(self, boot_mem_end: int, hypervisor: bool, advised: int) -> int:

@@ -89,7 +89,7 @@ class MemmapParameters:
             text = "Kernel panic - not syncing: Invalid user supplied memory map"
             self._log.printk(text)
             raise MachineError(text)
-        self._log.printk("user-defined physical RAM map:", rule=E820_LISTING)
+        self._log.printk(f"{self.table.prefix}user-defined physical RAM map:", rule=E820_LISTING)
         self.table.print_table("user")
 
     def _parse_memmap_one(self, text: str) -> None:

@@ -12,6 +12,7 @@ from softreserve.kernel.e820 import E820_LISTING, E820_TABLE_KEXEC
 from softreserve.kernel.early_param import Handler, common_handlers, parse_early_param
 from softreserve.kernel.efi.efi import EFI, Efi
 from softreserve.kernel.mm.memblock_resources import kernel_resources
+from softreserve.kernel.numa.numa import NUMA_NO_NODE
 from softreserve.kernel.resource import IORESOURCE_BUSY, IORESOURCE_SYSTEM_RAM, insert_resource
 from softreserve.kernel.state import StashKey
 from softreserve.model.behaviours import MEMMAP_NOT_MANAGED_AT_BOOT, SOFT_RESERVED_IN_OWN_TREE
@@ -53,6 +54,8 @@ _BRK_DMI: Final = 64 << 10
 _EBDA_BEGIN: Final = 0x9F000
 _BIOS_BEGIN: Final = 0xA0000
 _BIOS_END: Final = 0x100000
+#: Where processors start, in kernels of 4.x and 5.x.
+_TRAMPOLINE: Final = 24 << 10
 _MAX_DMA_PFN: Final = 16 << (20 - 12)
 _LOW_PFNS: Final = 1 << (32 - 12)
 #: The table that is made up where the loader's is useless: 636 KiB, and nothing known above 1 MiB.
@@ -106,13 +109,13 @@ class Setup:
         in_zeropage = len(boot_table) - ext_entries
         who = self._memory_setup_default(boot_table[:in_zeropage])
         self._remember()
-        self.log.printk("BIOS-provided physical RAM map:", rule=E820_LISTING)
+        self.log.printk(f"{self.table.prefix}BIOS-provided physical RAM map:", rule=E820_LISTING)
         self.table.print_table(who)
         if ext_entries:
             self._append(boot_table[in_zeropage:])
             self.table.update_table()
             self._remember()
-            self.log.printk("extended physical RAM map:", rule=E820_LISTING)
+            self.log.printk(f"{self.table.prefix}extended physical RAM map:", rule=E820_LISTING)
             self.table.print_table("extended")
         return who
 
@@ -197,7 +200,7 @@ class Setup:
         self.table.update_table()
         if self.kernel.has(behaviours.SETUP_DATA_KEPT_FOR_KEXEC):
             self.table_kexec.update_table()
-        self.log.printk("extended physical RAM map:", rule=E820_LISTING)
+        self.log.printk(f"{self.table.prefix}extended physical RAM map:", rule=E820_LISTING)
         self.table.print_table("reserve setup_data")
 
     # --- fix-ups
@@ -227,7 +230,7 @@ class Setup:
             self.log.printk(f"WARNING: BIOS bug: CPU MTRRs don't cover all of memory, {what}.")
             self.log.printk("update e820 for mtrr")
             if not self.table.update_table():
-                self.log.printk("modified physical RAM map:", rule=E820_LISTING)
+                self.log.printk(f"{self.table.prefix}modified physical RAM map:", rule=E820_LISTING)
                 self.table.print_table("modified")
         return bool(lost)
 
@@ -346,7 +349,13 @@ def _fill_memblock(system: System, setup: Setup) -> None:
     for range_ in system.machine.marks.kept_late:  # boot services memory, or it would not be kept
         memblock.reserve(range_.start, range_.size, "efi_reserve_boot_services")
     x86_efi.reserve_boot_services(setup.efi, memblock, setup.table, _with_brk(system))
-    memblock.reserve(0, _BIOS_END, "reserve_real_mode")  # trampoline, and a BIOS that writes there
+    if system.kernel.has(behaviours.FIRST_MIB_RESERVED):
+        memblock.reserve(0, _BIOS_END, "reserve_real_mode")  # trampoline, and a BIOS that writes there
+    else:
+        memblock.alloc_range_nid(_TRAMPOLINE, _PAGE_SIZE, 0, _BIOS_END, NUMA_NO_NODE)
+        if system.cmdline.has("crashkernel") and system.kernel.has(behaviours.CRASH_KERNEL_TAKES_FIRST_MIB):
+            memblock.reserve(0, _BIOS_END, "crash_reserve_low_1M")
+            system.printk("Reserving the low 1M of memory for crashkernel", "arch/x86/kernel/crash.c")
     if memblock.marks_kernel:
         memblock.clear_kho_scratch(0, _BIOS_END)
 
@@ -376,6 +385,8 @@ def initmem_init(system: System) -> None:
     _zone_sizes_init(system, zones)
     numa.init_cpu_to_node(apic_ids(system))
     numa.init_gi_nodes()
+    for nid in sorted(system.nodes.online):
+        system.memory.zones.free_area_init_memoryless_node(nid)
     if system.machine.cpu_vendor in _VENDORS_WITH_NODE_BY_CACHE:
         numa.srat_detect_node(apic_ids(system))
 
@@ -413,7 +424,9 @@ def reserve_resources(system: System) -> Callable[[], None]:
     setup = system.stash[SETUP]
     for range_ in system.machine.marks.stolen:
         function = "arch/x86/kernel/early-quirks.c: intel_graphics_stolen"
-        system.printk(f"Reserving Intel graphics memory at {mem_text(range_.start, range_.end)}", function)
+        as_numbers = system.kernel.has(behaviours.GRAPHICS_MEMORY_AS_NUMBERS)
+        where = f"{range_.start:#018x}-{range_.last:#018x}" if as_numbers else mem_text(range_.start, range_.end)
+        system.printk(f"Reserving Intel graphics memory at {where}", function)
         setup.table.range_add(range_.start, range_.size, e820.RESERVED)
         setup.table.update_table()
     x86_efi.arch_mem_reserve(system.machine.marks.kept_late, system.memblock, setup.table)

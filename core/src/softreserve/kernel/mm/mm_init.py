@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from softreserve.kernel.mm.memblock import MEMBLOCK_HOTPLUG, MEMBLOCK_MIRROR, MEMBLOCK_NOMAP
+from softreserve.kernel.mm.memblock import MEMBLOCK_HOTPLUG, MEMBLOCK_MIRROR
 from softreserve.kernel.mm.zones import Pgdat, Zone, zone_names
 from softreserve.model import behaviours
 from softreserve.model.ranges import merged, uncovered
 from softreserve.model.units import mem_text, parse_option_str, round_up
 
 if TYPE_CHECKING:
+    from softreserve.kernel.mm.zone_report import ZoneReport
     from softreserve.kernel.numa.numa import NumaState
     from softreserve.kernel.state import KernelState
     from softreserve.model.cmdline import CommandLine
@@ -52,7 +53,12 @@ class ZoneLayout:
     """Works out zones from memblock and the limits that the architecture gives, and prints what it finds."""
 
     def __init__(
-        self, state: KernelState, nodes: NumaState, max_zone_pfns: Mapping[str, int], max_order_pages: int
+        self,
+        state: KernelState,
+        nodes: NumaState,
+        max_zone_pfns: Mapping[str, int],
+        max_order_pages: int,
+        dma_reserve: int = 0,
     ) -> None:
         self._state = state
         self._nodes = nodes
@@ -75,18 +81,24 @@ class ZoneLayout:
         self._shared_span = self._mirrored and state.kernel.has(behaviours.MIRROR_ZONES_OVERLAP)
         self._limits = self._zone_limits(max_zone_pfns)
         self._movable_start: dict[int, int] = {}
+        self._offline_too = state.kernel.has(behaviours.OFFLINE_NODES_LAID_OUT)
+        self._report: ZoneReport | None = None
+        if state.kernel.has(behaviours.ZONES_REPORTED):
+            from softreserve.kernel.mm.zone_report import ZoneReport
+
+            self._report = ZoneReport(state, self._ranges, self._with_struct_page, self._section_pages, dma_reserve)
 
     def run(self) -> dict[int, Pgdat]:
         """Lay out every possible node: zones, spans and present pages, and the kernel's report of them."""
         self._movable_start = self._find_zone_movable_pfns()
         self._print_ranges()
-        if self._state.kernel.has(behaviours.UNAVAILABLE_PAGES_ZEROED):
-            self._init_unavailable_mem()
+        if self._report is not None:
+            self._report.before_nodes()
         nodes: dict[int, Pgdat] = {}
-        for nid in sorted(self._nodes.possible):
+        for nid in sorted(self._nodes.possible if self._offline_too else self._nodes.online):
             if nid not in self._nodes.online and self._state.kernel.has(behaviours.OFFLINE_NODES_ANNOUNCED_MEMORYLESS):
                 self._state.printk(f"Initializing node {nid} as memoryless", "mm/page_alloc.c: free_area_init")
-            nodes[nid] = self._free_area_init_node(nid)
+            nodes[nid] = self.free_area_init_node(nid)
         if self._state.kernel.has(behaviours.UNAVAILABLE_PAGES_BY_ZONE):
             self._memmap_init(nodes)
         return nodes
@@ -221,20 +233,25 @@ class ZoneLayout:
 
     # --- one node
 
-    def _free_area_init_node(self, nid: int) -> Pgdat:
+    def free_area_init_node(self, nid: int) -> Pgdat:
+        """Lay out a node, and print what it has. Linux: the same function."""
         pgdat = Pgdat(nid, self._names)
         start, end = self._node_range(nid)
         pgdat.start_pfn = start
-        if start == end:
-            self._state.printk(f"Initmem setup node {nid} as memoryless", "mm/mm_init.c: free_area_init_node")
-            return pgdat
-        self._state.printk(f"Initmem setup node {nid} {self._mem(start, end)}", "mm/mm_init.c: free_area_init_node")
+        what = self._mem(start, end) if start < end else self._memoryless
+        self._state.printk(f"Initmem setup node {nid} {what}", "mm/mm_init.c: free_area_init_node")
         pgdat.spanned_pages = end - start
-        for zone in pgdat.zones:
+        for zone in pgdat.zones if start < end else ():
             self._size_zone(zone, start, end)
             pgdat.present_pages += zone.present_pages
         self._mark_node(pgdat)
+        if self._report is not None:
+            self._report.node(pgdat)
         return pgdat
+
+    @property
+    def _memoryless(self) -> str:
+        return "as memoryless" if self._offline_too else f"[mem {0:#018x}-{0:#018x}]"
 
     def _size_zone(self, zone: Zone, node_start: int, node_end: int) -> None:
         """Span and present pages of one zone. Linux: ``calculate_node_totalpages`` and what it calls."""
@@ -306,21 +323,6 @@ class ZoneLayout:
             self._state.printk(
                 f"On node {zone.nid}, zone {zone.name}: {pages} pages in unavailable ranges",
                 "mm/mm_init.c: init_unavailable_range",
-            )
-
-    def _init_unavailable_mem(self) -> None:
-        """Count the same pages, of all zones, before nodes are laid out. Linux: ``mm/page_alloc.c``, to 5.11."""
-        pages, hole = 0, 0
-        for region in self._state.memblock.memory.regions:
-            if region.flags & MEMBLOCK_NOMAP:
-                continue
-            pages += self._with_struct_page(hole // self._page, -(-region.base // self._page))
-            hole = region.base + region.size
-        end = round_up(self._ranges[-1][1] if self._ranges else 0, self._section_pages)
-        pages += self._with_struct_page(hole // self._page, end)
-        if pages:
-            self._state.printk(
-                f"Zeroed struct page in unavailable ranges: {pages} pages", "mm/page_alloc.c: init_unavailable_mem"
             )
 
     def _with_struct_page(self, start: int, end: int) -> int:

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
-from softreserve.kernel.mm.zones import Pgdat, Zone, zone_names
+from softreserve.kernel.mm.zones import STRUCT_PAGE, Pgdat, Zone, zone_names
 from softreserve.model import behaviours
 
 if TYPE_CHECKING:
+    from softreserve.kernel.mm.mm_init import ZoneLayout
     from softreserve.kernel.numa.numa import NumaState
     from softreserve.kernel.state import KernelState
 
@@ -19,8 +20,6 @@ __all__ = ["STRUCT_PAGE", "PageAllocator"]
 
 #: Linux: ``include/linux/topology.h``.
 _PENALTY_FOR_NODE_WITH_CPUS: Final = 1
-#: ``sizeof(struct page)``.
-STRUCT_PAGE: Final = 64
 #: Largest allocation as a power of two of pages, by page size. Linux: ``ARCH_FORCE_MAX_ORDER``.
 _MAX_ORDER: Final = {4096: 10, 16384: 11, 65536: 13}
 #: What a kernel holds back at boot beside the memory map: mostly the 64 MiB of the software IO TLB. An estimate.
@@ -35,6 +34,7 @@ class PageAllocator:
         self._nodes = nodes
         self._pgdats: dict[int, Pgdat] = {}
         self._max_zone_pfns: Mapping[str, int] | None = None
+        self._layout: ZoneLayout | None = None
         self._node_load: dict[int, int] = {}
         self._fallback: dict[int, list[int]] = {}
         self._policy_zone = 0
@@ -74,7 +74,14 @@ class PageAllocator:
         """
         from softreserve.kernel.mm.mm_init import ZoneLayout
 
-        self._pgdats = ZoneLayout(self._state, self._nodes, max_zone_pfns, self.max_order_pages).run()
+        layout = ZoneLayout(self._state, self._nodes, max_zone_pfns, self.max_order_pages, self.dma_reserve)
+        self._pgdats = layout.run()
+        self._layout = layout
+
+    def free_area_init_memoryless_node(self, nid: int) -> None:
+        """Lay out a node that came online after all others, if it is not yet: before 5.18 it is not."""
+        if nid not in self._pgdats and self._layout is not None:
+            self._pgdats[nid] = self._layout.free_area_init_node(nid)
 
     def node_data(self, nid: int) -> Pgdat:
         """The node's memory; made empty where the node was not laid out. Linux: ``NODE_DATA``."""
@@ -116,12 +123,14 @@ class PageAllocator:
         """
         nodes = self._nodes
         self._node_load = {}
-        for nid in (only,) if only is not None and only not in nodes.online else sorted(nodes.possible):
+        known = nodes.possible if self._state.kernel.has(behaviours.OFFLINE_NODES_LAID_OUT) else nodes.online
+        for nid in (only,) if only is not None and only not in nodes.online else sorted(known):
             self._build_zonelists(nid)
         total = self._free_zone_pages()
+        order = " in Node order" if self._state.kernel.has(behaviours.ZONELIST_ORDER) else ""
         mobility = "on" if total >= self.pageblock_pages * self._migrate_types() else "off"
         self._state.printk(
-            f"Built {len(nodes.online)} zonelists, mobility grouping {mobility}.  Total pages: {total}",
+            f"Built {len(nodes.online)} zonelists{order}, mobility grouping {mobility}.  Total pages: {total}",
             "mm/page_alloc.c: build_all_zonelists",
         )
         if self._state.kernel.builtin("NUMA"):
@@ -188,7 +197,7 @@ class PageAllocator:
         """
         zones = list(self.populated_zones())
         present = sum(zone.present_pages for zone in zones)
-        memmap = sum(self._memmap_pages(zone) for zone in zones)
+        memmap = sum(zone.memmap_pages(self._state.kernel.page_size) for zone in zones)
         if self._untouched:
             if not self._state.kernel.has(behaviours.MEMMAP_NOT_MANAGED_AT_BOOT):
                 return present
@@ -198,13 +207,7 @@ class PageAllocator:
         return managed - self._high_watermarks(managed, len([z for z in zones if z.name != "Movable"]))
 
     def _leaves_reserve(self, zone: Zone) -> bool:
-        return zone.present_pages - self._memmap_pages(zone) > self.dma_reserve
-
-    def _memmap_pages(self, zone: Zone) -> int:
-        """Linux: ``calc_memmap_size``."""
-        sparse = zone.spanned_pages > zone.present_pages + (zone.present_pages >> 4)
-        pages = zone.present_pages if sparse else zone.spanned_pages
-        return -(-pages * STRUCT_PAGE // self._state.kernel.page_size)
+        return zone.present_pages - zone.memmap_pages(self._state.kernel.page_size) > self.dma_reserve
 
     def _high_watermarks(self, managed: int, zones: int) -> int:
         """Pages held back when huge pages are on. Linux: ``mm/khugepaged.c: set_recommended_min_free_kbytes``."""

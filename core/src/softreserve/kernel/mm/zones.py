@@ -5,9 +5,14 @@ All numbers are page frame numbers (pfn) or pages; ranges are half open.
 
 from __future__ import annotations
 
+from typing import Final
+
 from softreserve.model.kernel import Kernel
 
-__all__ = ["Pgdat", "Zone", "zone_names"]
+__all__ = ["STRUCT_PAGE", "Pgdat", "Zone", "zone_names"]
+
+#: ``sizeof(struct page)``.
+STRUCT_PAGE: Final = 64
 
 
 def zone_names(kernel: Kernel) -> tuple[str, ...]:
@@ -46,6 +51,11 @@ class Zone:
     def populated(self) -> bool:
         """Whether any page is present. Linux: ``populated_zone``."""
         return self.present_pages > 0
+
+    def memmap_pages(self, page_size: int) -> int:
+        """Pages that its memory map takes. Linux: ``mm/page_alloc.c: calc_memmap_size``."""
+        sparse = self.spanned_pages > self.present_pages + (self.present_pages >> 4)
+        return -(-(self.present_pages if sparse else self.spanned_pages) * STRUCT_PAGE // page_size)
 
     def intersects(self, start_pfn: int, nr_pages: int) -> bool:
         """Whether the span has a page in common with the range. Linux: ``zone_intersects``."""

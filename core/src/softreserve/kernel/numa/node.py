@@ -339,11 +339,12 @@ class Nodes(NumaState):
             for nid in listed:
                 self._cpumask.setdefault(nid, set()).add(cpu)
             self.has_cpu |= self.online & (listed if cpu == 0 else {self.cpu_to_node[cpu]})
-        nodes = len(self.online)
-        self.log.printk(
-            f"smp: Brought up {nodes} node{'s' if nodes > 1 else ''}, {cpus} CPU{'s' if cpus > 1 else ''}",
-            "kernel/smp.c: smp_init",
-        )
+        if self.kernel.has(behaviours.PROCESSORS_COUNTED_IN_ONE_LINE):
+            nodes = len(self.online)
+            self.log.printk(
+                f"smp: Brought up {nodes} node{'s' if nodes > 1 else ''}, {cpus} CPU{'s' if cpus > 1 else ''}",
+                "kernel/smp.c: smp_init",
+            )
 
     def _cpus_to_bring_up(self) -> int:
         """All that the machine has, unless ``nosmp``, ``maxcpus=`` or ``nr_cpus=`` say less."""

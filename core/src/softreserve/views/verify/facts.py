@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterable
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
+from softreserve.model import behaviours
+
 if TYPE_CHECKING:
     from softreserve.model.scenario import Scenario
 
@@ -22,6 +24,10 @@ class Fact(Enum):
     """What decides a line. Its value: how a gap that leaves it open is named, or why it is not modelled."""
 
     EFI_MAP = "the EFI memory map"
+    #: Boot services' memory counts as taken, where it counts at all.
+    TAKEN = "the EFI memory map$"
+    #: So does what must not be mapped.
+    UNMAPPED = "(the EFI memory map)$"
     CMDLINE = "the command line"
     CONFIG = "the kernel's configuration"
     CPUS = "the number of CPUs|how many CPUs|the nodes of the CPUs"
@@ -38,6 +44,11 @@ class Fact(Enum):
     DEVICES = "it grew around resources of PCI or other devices, which are not modelled"
 
 
+#: Facts that decide something on kernels that behave so, and nothing on others.
+_BY_BEHAVIOUR: Final = {
+    Fact.TAKEN: behaviours.MEMMAP_NOT_MANAGED_AT_BOOT,
+    Fact.UNMAPPED: behaviours.PFN_VALID_IS_MAPPED,
+}
 #: What is never modelled, and what is not where somebody found that it plays a part.
 _ALWAYS: Final = frozenset({Fact.ALLOCATIONS, Fact.LOADER})
 _WHERE_FOUND: Final = frozenset({Fact.CHANGED, Fact.ADDED, Fact.DEVICES})
@@ -48,6 +59,8 @@ def sorted_by(facts: Collection[Fact], scenario: Scenario, found: Iterable[Fact]
 
     :param found: which of those that are not everywhere play a part.
     """
+    has = scenario.machine.kernel.has
+    facts = [fact for fact in facts if fact not in _BY_BEHAVIOUR or has(_BY_BEHAVIOUR[fact])]
     for fact in facts:
         if fact in _ALWAYS or fact in found:
             return OUTSIDE, fact.value
