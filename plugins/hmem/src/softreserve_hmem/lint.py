@@ -19,7 +19,7 @@ from softreserve_hmem import behaviours
 from softreserve_hmem.bus import DAX_BUS
 from softreserve_hmem.device_dax import LEFT_BEHIND, NOT_RESERVED
 from softreserve_hmem.hmem import LEFT_TO_CXL, NO_REGION, REGION_MADE
-from softreserve_hmem.hmem_device import HMEM_DEVICES, NOT_SOFT_RESERVED, OVERLAPS_AN_OFFER
+from softreserve_hmem.hmem_device import HMEM_DEVICES, HMEM_MADE, NOT_SOFT_RESERVED, OVERLAPS_AN_OFFER
 from softreserve_hmem.kmem import KMEM_SAYS, RANGE_TAKEN
 from softreserve_hmem.lint_hmat import hmat_findings
 from softreserve_hmem.region import DaxLimits
@@ -45,7 +45,8 @@ def lint(system: System, outcome: Outcome, onlined: Outcome) -> list[Finding]:
     nobody = _nobody_makes_devices(system)
     if nobody is not None:
         return [*found, nobody]
-    return [*found, *_without_device(system, outcome), *_devices(system, outcome), *_drivers(system)]
+    late = [*_devices(system, outcome), *_drivers(system), *_numbers(system)]
+    return [*found, *_without_device(system, outcome), *late]
 
 
 def _without_cxl(system: System) -> Iterator[Finding]:
@@ -78,6 +79,20 @@ def _nobody_makes_devices(system: System) -> Finding | None:
 def _is_loaded(system: System, name: str) -> bool:
     module = system.modules.get(name)
     return module is not None and module.live
+
+
+def _numbers(system: System) -> Iterator[Finding]:
+    """Who else draws numbers from hmem devices' counter, whenever its driver comes. Linux: ``lib/memregion.c``."""
+    names = (res.name or "" for _, res in system.iomem.walk())
+    others = ["CXL regions"] if system.machine.cxl else []
+    others += ["regions of persistent memory"] if any(name.startswith("Persistent Memory") for name in names) else []
+    by_module = system.sysfs.node("/sys/bus/platform/devices/hmem_platform.0") is not None
+    if others and by_module and system.log.of(HMEM_MADE):
+        message = (
+            f"dax devices may have other numbers on the machine: hmem devices and {' and '.join(others)} draw them "
+            "from one counter, and nothing orders their drivers, which udev loads at once; know devices by range"
+        )
+        yield Finding("note", "dax-numbers", message)
 
 
 # --- memory without a device
