@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import shutil
+import subprocess
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -221,3 +223,19 @@ def test_what_is_packed_but_no_archive_may_be_a_log(tmp_path: Path) -> None:
     )
 
     assert load(path).machine.kernel.release == "6.12.1"
+
+
+def test_zstd_is_unpacked_by_what_is_there(tmp_path: Path) -> None:
+    if shutil.which("zstd") is None:
+        pytest.skip("needs zstd: apt install zstd")
+    pack(
+        tmp_path / "host.tar", more=lambda tar: tar.addfile(member("var/big", size=1 << 20), io.BytesIO(bytes(1 << 20)))
+    )
+    subprocess.run(["zstd", "-q", "host.tar"], cwd=tmp_path, check=True)
+
+    assert load(tmp_path / "host.tar.zst").machine.e820 == load(tmp_path / "host.tar").machine.e820
+
+    packed = (tmp_path / "host.tar.zst").read_bytes()
+    (tmp_path / "cut.tar.zst").write_bytes(packed[: len(packed) // 2])
+    with pytest.raises(InputError, match="broken zstd data"):
+        load(tmp_path / "cut.tar.zst")

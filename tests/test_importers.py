@@ -91,6 +91,10 @@ def test_a_sosreport_is_a_machine(tmp_path: Path) -> None:
     assert machine.kernel.config["NR_CPUS"] == 8192
     assert (machine.image.code is not None, machine.cmdline.text) == (True, "root=*** ro crashkernel=256M")
     assert load(path).machine.e820 == machine.e820
+    # what a report lacks is not known, and no fact about its host
+    assert "the EFI memory map" in [gap.missing for gap in load(path).gaps]
+    assert not (tmp_path / "case/expected/nodes.txt").exists()
+    assert '"nodes.txt" = "the copy has only parts of it"' in (tmp_path / "case/capture.toml").read_text()
     text = "".join(file.read_text("latin-1") for file in (tmp_path / "case").rglob("*") if file.is_file())
     assert [word for word in PLANTED if word in text] == []
 
@@ -129,6 +133,8 @@ def test_what_hwloc_gathers_is_no_machine_and_says_so(tmp_path: Path) -> None:
         "box/proc/cpuinfo": CPUINFO,
         "box/proc/version": "Linux version 6.12.1 (alice@db01) (gcc 12) #1 SMP\n",
         "box/sys/devices/system/node/node0/distance": "10\n",
+        "box/sys/devices/system/node/online": "0\n",
+        "box/sys/devices/system/node/possible": "0\n",
     }
     path = packed(tmp_path / "box.tar.xz", files)
 

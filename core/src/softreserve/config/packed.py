@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any, Final
@@ -96,13 +97,19 @@ class Unpacked:
         return self._zstd_program(file)
 
     def _zstd_program(self, file: IO[bytes]) -> Any:
+        import io
         import shutil
         import subprocess
         import tempfile
 
-        with tempfile.TemporaryFile() as packed:
-            shutil.copyfileobj(file, packed)
-            packed.seek(0)
+        with tempfile.TemporaryFile() as copied:
+            try:
+                os.lseek(file.fileno(), file.tell(), os.SEEK_SET)  # what was read ahead is read again
+                packed: IO[bytes] = file
+            except (OSError, io.UnsupportedOperation):  # no file of the system's
+                packed = copied
+                shutil.copyfileobj(file, packed)
+                packed.seek(0)
             words = ["zstd", "-dcq"]
             try:
                 self._program = subprocess.Popen(words, stdin=packed, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)

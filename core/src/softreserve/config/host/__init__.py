@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from softreserve.config.host.facts import kernel_toml
 from softreserve.config.host.messages import kernel_log
-from softreserve.config.host.observed import ONLY_FOR_ROOT, firmware_memmap, iomem, sysfs_files
+from softreserve.config.host.observed import ONLY_FOR_ROOT, firmware_memmap, iomem, partly_there, sysfs_files
 from softreserve.config.host.privacy import private_cmdline, private_log
 from softreserve.config.host.tree import Tree
 from softreserve.config.log import parse_log
@@ -74,6 +74,7 @@ class _Collector:
             self._put(f"expected/{name}", text)
             if only_for_root:
                 self._only_for_root(name, f"{only_for_root} of its values are shown to root only")
+        self.hidden.update((name, "the copy has only parts of it") for name in partly_there(self.tree))
         tables = self._tables()
         cmdline = self.tree.text("/proc/cmdline")
         if cmdline is not None:

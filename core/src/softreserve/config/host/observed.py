@@ -6,6 +6,7 @@ The forms are those of :mod:`softreserve.machine.snapshot`, which shows emulated
 from __future__ import annotations
 
 import errno
+import posixpath
 import re
 from collections.abc import Iterator
 from typing import Final
@@ -13,10 +14,15 @@ from typing import Final
 from softreserve.config.host.tree import WRITE_ONLY, Tree
 from softreserve.model.sysfs_text import NOISE, attribute_line, natural
 
-__all__ = ["ONLY_FOR_ROOT", "firmware_memmap", "iomem", "sysfs_files"]
+__all__ = ["ONLY_FOR_ROOT", "firmware_memmap", "iomem", "partly_there", "sysfs_files"]
 
 #: What an answer is when a file is there, but not for this user.
 ONLY_FOR_ROOT: Final = frozenset({-errno.EACCES, -errno.EPERM})
+#: What every kernel that has the directory of a dump has in it.
+_OF_ALL: Final = {
+    "memory-blocks.txt": ("/sys/devices/system/memory/block_size_bytes",),
+    "nodes.txt": ("/sys/devices/system/node/online", "/sys/devices/system/node/possible"),
+}
 _PLATFORM: Final = "/sys/devices/platform"
 _DAX: Final = "/sys/bus/dax"
 #: Counters, which say nothing of what a boot decides.
@@ -49,7 +55,7 @@ def firmware_memmap(tree: Tree) -> str | int:
 def sysfs_files(tree: Tree) -> Iterator[tuple[str, str, int]]:
     """Each file of ``expected/`` that is a dump of sysfs: its name, its text, and how many values only root may read.
 
-    One whose directory the kernel does not have is empty.
+    One whose directory the kernel does not have is empty; so is one of which reports have parts only.
     """
     for name, paths in {
         "dax.txt": [_DAX, *_regions(tree)],
@@ -58,8 +64,17 @@ def sysfs_files(tree: Tree) -> Iterator[tuple[str, str, int]]:
         "memory-tiers.txt": ["/sys/devices/virtual/memory_tiering"],
     }.items():
         dump = _Dump(tree)
-        text = "".join(f"{line}\n" for path in paths for line in dump.lines(path))
+        whole = all(tree.entry(path) is not None for path in _OF_ALL.get(name, ()))
+        text = "".join(f"{line}\n" for path in paths for line in dump.lines(path)) if whole else ""
         yield name, text, dump.only_for_root
+
+
+def partly_there(tree: Tree) -> Iterator[str]:
+    """The names of dumps that are empty because somebody copied parts of their directories only."""
+    for name, paths in _OF_ALL.items():
+        there = [tree.entry(path) is not None for path in paths]
+        if not all(there) and tree.is_directory(posixpath.dirname(paths[0])):
+            yield name
 
 
 def _regions(tree: Tree) -> Iterator[str]:

@@ -18,11 +18,11 @@ _TOP: Final = frozenset({"proc", "sys", "sos_commands", "dmesg", "input", MARK[1
 
 
 def host_tree(sysroot: str | None = None) -> Tree:
-    """The running system's files; with ``sysroot`` those in a directory or a tar archive.
+    """The running system's files, also for ``/``; with ``sysroot`` those in a directory or a tar archive.
 
     :raises InputError: there is no such directory or archive, or it cannot be read.
     """
-    if sysroot is None:
+    if sysroot is None or os.path.realpath(sysroot) == "/":
         return LiveTree()
     if os.path.isdir(sysroot):
         directory = DirectoryTree(sysroot)
