@@ -31,7 +31,7 @@ from softreserve.config import load
 from softreserve.machine.boot import boot
 from softreserve.model.acpi.cedt import CXL_1_1
 from softreserve.model.acpi.slit import Slit
-from softreserve.model.cxl import CxlLink, CxlMemdev, CxlPerformance
+from softreserve.model.cxl import CxlHostBridge, CxlLink, CxlMemdev, CxlPerformance
 from softreserve.model.efi import EfiAttribute, EfiType
 from softreserve.model.findings import Finding
 from softreserve.model.machine import E820Entry, Machine
@@ -195,7 +195,8 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     ("cxl-region-without-dax", "error", WINDOW | {"cxl": cxl_committed(2 * GIB), "config": {"DEV_DAX_CXL": "n"}}),
     ("cxl-performance-unknown", "note", WINDOW | {"cxl": cxl_bridge(FAST)}),
     ("cxl-performance-unknown", "note", WINDOW | {"cxl": cxl_bridge(FAST), "release": "6.8"}),
-    ("cxl-restricted-host", "note", {"tables": {"CEDT": RESTRICTED}, "cxl": cxl_bridge(CxlMemdev())}),
+    ("cxl-restricted-host", "warning", {"tables": {"CEDT": RESTRICTED}, "cxl": cxl_bridge(CxlMemdev())}),
+    ("cxl-restricted-host", "warning", WINDOW | {"cxl": (CxlHostBridge(0, 12, memdevs=(CxlMemdev(),)),)}),
     ("cxl-memory-free", "note", WINDOW | {"cxl": cxl_bridge(CxlMemdev(volatile=2 * GIB))}),
     ("cxl-not-modelled", "note", {"tables": {"CEDT": cedt(6 * GIB, 8 * GIB)}, "plugins": ("no:cxl",)}),
     ("srat-missing", "error", {"tables": {"SRAT": srat(*LOW), "HMAT": None}}),
@@ -290,6 +291,7 @@ SOUND: list[tuple[str, dict[str, Any]]] = [
     ("cxl-region-without-line", WINDOW | {"cxl": cxl_committed(GIB)}),
     ("cxl-window", WINDOW | {"cxl": cxl_committed(2 * GIB), "config": {"DEV_DAX_CXL": "n"}}),
     ("cxl-performance-unknown", WINDOW | {"cxl": cxl_bridge(FAST), "release": "6.7"}),
+    ("cxl-restricted-host", {"tables": {"CEDT": RESTRICTED}, "cxl": (CxlHostBridge(0, 12, memdevs=(CxlMemdev(),)),)}),
     ("cxl-region-without-line", WINDOW | {"cxl": cxl_committed(GIB), "above": [RAM, CUT], "release": "7.3"}),
     ("target-node-guessed", {"arch": ARM64, "release": "6.1"}),
     ("target-node-guessed", {"arch": ARM64, "tables": {"HMAT": None}}),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from softreserve.config import load
+from softreserve.model.acpi.cedt import CXL_1_1, Cedt, HostBridge
 from softreserve.model.acpi.srat import GENERIC_PORT_AFFINITY, GenericAffinity, Srat
 from softreserve.model.cxl import CxlLink, CxlMemdev, CxlPerformance, CxlRoot, CxlRootPort, CxlSwitch
 from softreserve.model.errors import ConfigError
@@ -85,6 +86,18 @@ def test_links_are_those_of_pcie(tmp_path: Path, text: str, link: CxlLink) -> No
 )
 def test_what_is_said_of_devices(tmp_path: Path, text: str, said: str) -> None:
     assert problems(tmp_path, DEVICE + text) == [said]
+
+
+def test_devices_of_cxl_1_1_are_on_the_bus_of_their_host(tmp_path: Path) -> None:
+    head = DEVICE.split("[[cxl.host_bridge.root_port]]")[0]
+    text = f'{head}[[cxl.host_bridge.memdev]]\nvolatile = "1G"\n'
+    machine = read(tmp_path, text)
+    assert machine.cxl[0].memdevs == (CxlMemdev(volatile=1 << 30),)
+    (entry,) = Cedt.parse(machine.acpi["CEDT"]).entries
+    assert isinstance(entry, HostBridge)
+    assert (entry.cxl_version, entry.size_bytes) == (CXL_1_1, 8192)
+    said = "a host bridge has root ports, or devices of CXL 1.1 on its own bus"
+    assert problems(tmp_path, f"{DEVICE}[[cxl.host_bridge.memdev]]\nvolatile = 0\n") == [said]
 
 
 SWITCH = """[[cxl.host_bridge]]

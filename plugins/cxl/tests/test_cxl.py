@@ -484,6 +484,71 @@ def test_a_host_of_cxl_1_1_has_no_port(boot_cxl: Boot, release: str, ports: list
     assert (system.sysfs.node(f"{BUS}/mem0/driver") is not None) == bool(ports)
 
 
+def old_host(*committed: CxlDecoder, devices: int = 1) -> CxlHostBridge:
+    """A restricted host with devices of CXL 1.1."""
+    return CxlHostBridge(12, 12, memdevs=(DEVICE._replace(committed=committed),) * devices)
+
+
+@pytest.mark.parametrize("release", ["6.12", "7.3"])
+def test_a_device_of_cxl_1_1_hangs_below_the_root(boot_cxl: Boot, release: str) -> None:
+    """``cxl_mem_probe``: where the host is restricted, the parent of the endpoint is the root."""
+    system = boot_cxl(release, acpi=restricted(), cxl=[old_host()])
+    assert [name for name in devices(system) if name.startswith(("port", "endpoint"))] == ["endpoint1"]
+    place = "../../../devices/platform/ACPI0017:00/root0/endpoint1"
+    assert system.sysfs.readlink(f"{BUS}/endpoint1") == place
+    assert system.sysfs.readlink(f"{BUS}/mem0") == "../../../devices/pci0000:0c/0000:0c:00.0/mem0"
+    assert system.sysfs.readlink(f"{BUS}/endpoint1/parent_dport") == "../../../../pci0000:0c"
+    make(system, decoder="decoder1.0")
+    assert (read(system, "region0/commit"), read(system, "decoder1.0/region")) == ("1", "region0")
+    found = hooks_of(system).kexec_hardware(system, system.machine)
+    assert found is not None
+    assert found.cxl[0].memdevs[0].committed == (CxlDecoder(8 * GIB, GIB),)
+    following = boot_cxl(release, acpi=restricted(), cxl=found.cxl)
+    assert read(following, "region0/commit") == "1"
+    assert following.sysfs.write("/sys/bus/cxl/drivers/cxl_mem/unbind", b"mem0") > 0
+    assert "endpoint1" not in devices(following)
+
+
+def test_a_device_of_cxl_1_1_that_the_firmware_has_set_up_makes_a_region(boot_cxl: Boot) -> None:
+    system = boot_cxl("6.12", acpi=restricted(), cxl=[old_host(CxlDecoder(9 * GIB, GIB, locked=True))])
+    assert "  240000000-27fffffff : region0" in lines(system)
+    assert read(system, "region0/commit") == "1"
+
+
+def test_a_device_of_cxl_1_1_finds_no_way_without_root_or_restricted_host(boot_cxl: Boot) -> None:
+    """``cxl_mem_probe``: what it prints, word for word."""
+    for more, word in (
+        ({"modules": ["cxl_pci", "cxl_mem"], "acpi": restricted()}, "not found"),
+        ({}, "root0 not enabled"),
+    ):
+        system = boot_cxl(cxl=[old_host()], **more)
+        assert system.log.lines[-1] == f"cxl_mem mem0: CXL port topology {word}"
+        assert system.sysfs.node(f"{BUS}/mem0/driver") is None
+
+
+def test_a_region_is_of_one_kind_of_hosts(boot_cxl: Boot) -> None:
+    """``cxl_region_setup_targets``."""
+    acpi = {
+        "CEDT": Cedt(
+            [
+                HostBridge(uid=12, base=0x1000, cxl_version=CXL_1_1, size_bytes=8 << 10),
+                HostBridge(uid=13, base=0x4000),
+                window(8 * GIB, 4 * GIB, [12, 13]),
+            ]
+        ).sealed()
+    }
+    system = boot_cxl(acpi=acpi, cxl=[old_host(), bridge(13)])
+    assert write(system, "decoder0.0/create_ram_region", "region0") == 0
+    for path, value in (("interleave_granularity", 256), ("interleave_ways", 2), ("size", 2 * GIB)):
+        assert write(system, f"region0/{path}", value) == 0
+    answers = []
+    for number, decoder in enumerate(["decoder2.0", "decoder3.0"]):
+        assert write(system, f"{decoder}/mode", "ram") == write(system, f"{decoder}/dpa_size", GIB) == 0
+        answers.append(write(system, f"region0/target{number}", decoder))
+    assert answers == [0, -ENXIO]
+    assert "cxl region0: mismatched CXL topologies detected" in system.log.lines
+
+
 def test_registers_of_a_wrong_size_are_none(boot_cxl: Boot) -> None:
     """``cxl_get_chbs_iter``: those of CXL 1.1 have 8 KiB."""
     system = boot_cxl(acpi=restricted(64 << 10), modules=["cxl_acpi"])

@@ -6,14 +6,14 @@ Sizes and addresses are bytes; latencies nanoseconds; bandwidths MB/s.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import chain
 from typing import NewType
 
 import attrs
 
 from softreserve.config.structure import FieldError, a_number, one_of
-from softreserve.model.acpi.cedt import Cedt, FixedMemoryWindow, HostBridge
+from softreserve.model.acpi.cedt import CXL_1_1, RCRB_SIZE, Cedt, FixedMemoryWindow, HostBridge
 from softreserve.model.acpi.hmat_tables import Hmat, Locality, MemorySideCache, Proximity
 from softreserve.model.acpi.layout import Struct
 from softreserve.model.acpi.madt import Madt
@@ -250,10 +250,13 @@ class Acpi:
     windows: tuple[CxlWindow, ...] = ()
 
 
-def build_acpi(acpi: Acpi, arch: ArchInfo, cpus: int, cxl_bridges: Sequence[int] = ()) -> dict[str, bytes]:
+def build_acpi(
+    acpi: Acpi, arch: ArchInfo, cpus: int, cxl_bridges: Sequence[int] = (), restricted: Collection[int] = ()
+) -> dict[str, bytes]:
     """Whole tables by signature; the MADT lists ``cpus`` processors wherever another table is there.
 
     :param cxl_bridges: numbers of CXL host bridges, for the CEDT; those that windows name are there anyway.
+    :param restricted: those of CXL 1.1 among them.
     """
     tables: dict[str, bytes] = {}
     if acpi.srat is not None:
@@ -264,11 +267,18 @@ def build_acpi(acpi: Acpi, arch: ArchInfo, cpus: int, cxl_bridges: Sequence[int]
         tables["HMAT"] = Hmat(tuple(_hmat(acpi.hmat)), header=Header(signature=b"HMAT", revision=2)).sealed()
     if acpi.windows or cxl_bridges:
         uids = dict.fromkeys((*cxl_bridges, *(uid for window in acpi.windows for uid in window.targets)))
-        bridges = [HostBridge(uid=uid, base=_CHBS_BASE + at * _CHBS_SIZE) for at, uid in enumerate(uids)]
+        bridges = [_chbs(at, uid, uid in restricted) for at, uid in enumerate(uids)]
         tables["CEDT"] = Cedt([*bridges, *(_window(window) for window in acpi.windows)]).sealed()
     if tables:
         tables["APIC"] = Madt([arch.madt_processor(number) for number in range(cpus)]).sealed()
     return tables
+
+
+def _chbs(at: int, uid: int, restricted: bool) -> HostBridge:
+    base = _CHBS_BASE + at * _CHBS_SIZE
+    if restricted:
+        return HostBridge(uid=uid, base=base, size_bytes=RCRB_SIZE, cxl_version=CXL_1_1)
+    return HostBridge(uid=uid, base=base)
 
 
 def _window(window: CxlWindow) -> FixedMemoryWindow:

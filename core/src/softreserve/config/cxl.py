@@ -62,7 +62,10 @@ def _host_bridge(table: Table) -> CxlHostBridge:
     committed = tuple(_decoder(item) for item in table.tables("committed"))
     default = _BRIDGE_DECODERS if len(ports) > 1 or committed else 0
     domain = _number(table, "domain", _U32) if "domain" in table else None
-    return CxlHostBridge(uid, bus, ports, _decoders(table, default, committed), committed, domain)
+    memdevs = tuple(_memdev(item) for item in table.tables("memdev"))
+    if memdevs and ports:
+        table.problem("memdev", "a host bridge has root ports, or devices of CXL 1.1 on its own bus")
+    return CxlHostBridge(uid, bus, ports, _decoders(table, default, committed), committed, domain, memdevs)
 
 
 def _ports(table: Table, name: str, depth: int) -> tuple[CxlRootPort, ...]:

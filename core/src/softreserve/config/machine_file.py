@@ -208,7 +208,14 @@ def _machine(
         cmdline=cmdline,
         efi_map=efi_map,
         e820=tuple(E820Entry(item.start, item.size, item.type) for item in found.e820) or None,
-        acpi=acpi | build_acpi(found.acpi, arch_info(kernel.arch), cpus, [bridge.uid for bridge in cxl]),
+        acpi=acpi
+        | build_acpi(
+            found.acpi,
+            arch_info(kernel.arch),
+            cpus,
+            [bridge.uid for bridge in cxl],
+            [bridge.uid for bridge in cxl if bridge.memdevs],
+        ),
         cpus=cpus,
         image=found.image.build(),
         boot="loader" if found.e820 else "stub",

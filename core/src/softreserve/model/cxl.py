@@ -134,6 +134,7 @@ class CxlHostBridge(NamedTuple):
 
     :param decoders: HDM decoders; a bridge with a single root port needs none, and passes everything through.
     :param domain: proximity domain (_PXM), where ACPI gives it one.
+    :param memdevs: devices of CXL 1.1 on its own bus, for which it is a restricted host.
     """
 
     uid: int
@@ -142,6 +143,7 @@ class CxlHostBridge(NamedTuple):
     decoders: int = 0
     committed: tuple[CxlDecoder, ...] = ()
     domain: int | None = None
+    memdevs: tuple[CxlMemdev, ...] = ()
 
 
 class CxlRoot(NamedTuple):

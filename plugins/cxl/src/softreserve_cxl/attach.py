@@ -281,6 +281,11 @@ def _setup_targets(region: Region) -> int:
             if status:
                 _teardown_targets(region)
                 return status
+    if len({decoder.port.is_bridge for decoder in region.targets.values()}) > 1:
+        line = f"{region.driver_string('cxl')} {region.name}: mismatched CXL topologies detected"
+        region.bus.system.printk(line, f"{_FILE}: cxl_region_setup_targets")
+        _teardown_targets(region)
+        return -ENXIO
     return 0
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel.state import StashKey
 from softreserve.kernel.sysfs import Link
-from softreserve.model.acpi.cedt import CHBS, CXL_1_1, Cedt, HostBridge
+from softreserve.model.acpi.cedt import CHBS, CXL_1_1, RCRB_SIZE, Cedt, HostBridge
 from softreserve.model.cxl import (
     GRANULARITIES,
     CxlDecoder,
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from softreserve.kernel.system import System
-
-#: Bytes of the registers of a bridge of CXL 1.1.
-_RCRB_SIZE: Final = 8 << 10
 
 __all__ = ["HARDWARE", "Bridge", "Component", "DownPort", "Endpoint", "Hdm", "hardware"]
 
@@ -79,6 +76,10 @@ class Endpoint:
         self.path = path
         self.decoders = _decoders(memdev.decoders, memdev.committed)
 
+    def frozen(self) -> CxlMemdev:
+        """As the next kernel finds it."""
+        return self.memdev._replace(committed=_committed(self.decoders))
+
 
 class DownPort:
     """A root port of a host bridge, or a downstream port of a switch: ``path`` is its PCI function."""
@@ -103,7 +104,7 @@ class DownPort:
     def frozen(self) -> CxlRootPort:
         """As the next kernel finds it."""
         endpoint, switch = self.endpoint, self.switch
-        memdev = endpoint.memdev._replace(committed=_committed(endpoint.decoders)) if endpoint is not None else None
+        memdev = endpoint.frozen() if endpoint is not None else None
         return CxlRootPort(self.number, memdev, switch.frozen() if switch is not None else None)
 
 
@@ -164,11 +165,22 @@ class Bridge(Component):
         self.path = f"/sys/devices/pci0000:{bridge.bus:02x}"
         self.decoders = _decoders(bridge.decoders, bridge.committed)
         self.ports = _ports(bridge.root_ports, self.path, bridge.bus, count(bridge.bus + 1), None)
+        #: Devices of CXL 1.1 on its own bus.
+        self.integrated = [
+            Endpoint(memdev, f"{self.path}/0000:{bridge.bus:02x}:{at:02x}.0")
+            for at, memdev in enumerate(bridge.memdevs)
+        ]
+
+    def endpoints(self) -> Iterator[Endpoint]:
+        """All devices below it."""
+        yield from self.integrated
+        yield from super().endpoints()
 
     def frozen(self) -> CxlHostBridge:
         """As the next kernel finds it."""
         ports = tuple(port.frozen() for port in self.ports)
-        return self.bridge._replace(root_ports=ports, committed=_committed(self.decoders))
+        memdevs = tuple(endpoint.frozen() for endpoint in self.integrated)
+        return self.bridge._replace(root_ports=ports, committed=_committed(self.decoders), memdevs=memdevs)
 
 
 def _ports(
@@ -198,7 +210,7 @@ def hardware(system: System) -> list[Bridge]:
             companion = f"/sys/devices/LNXSYSTM:00/LNXSYBUS:00/ACPI0016:{found.index(bridge):02x}"
             system.sysfs.directory(companion)
             system.sysfs.add(f"{bridge.path}/firmware_node", Link(companion))
-            for path in _functions(bridge):
+            for path in (*(endpoint.path for endpoint in bridge.integrated), *_functions(bridge)):
                 system.sysfs.directory(path)
     return found
 
@@ -224,6 +236,6 @@ def _with_registers(system: System) -> dict[int, bool]:
     found: dict[int, bool] = {}
     for bridge in bridges:
         is_old = knows_old and bridge.cxl_version == CXL_1_1
-        if bridge.base and not (is_old and bridge.size_bytes != _RCRB_SIZE):
+        if bridge.base and not (is_old and bridge.size_bytes != RCRB_SIZE):
             found.setdefault(bridge.uid, is_old)
     return found

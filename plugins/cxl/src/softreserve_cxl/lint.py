@@ -166,12 +166,18 @@ def _performance(system: System, memdevs: list[Memdev]) -> Iterator[Finding]:
 
 def _restricted(system: System) -> Iterator[Finding]:
     for bridge in hardware(system):
-        if bridge.restricted:
+        if bridge.restricted and bridge.ports:
             message = (
-                f"host bridge {bridge.uid} is one of CXL 1.1 by its CHBS: devices of 1.1 below it are not modelled, "
-                "and others find no way to the root"
+                f"host bridge {bridge.uid} is one of CXL 1.1 by its CHBS: devices below its root ports find no way to "
+                "the root of CXL; let the firmware say that it is one of 2.0"
             )
-            yield Finding("note", "cxl-restricted-host", message)
+            yield Finding("warning", "cxl-restricted-host", message)
+        elif bridge.integrated and not bridge.restricted:
+            message = (
+                f"devices of CXL 1.1 are on the bus of host bridge {bridge.uid}, which is none of 1.1 by its CHBS: "
+                "they find no way to the root of CXL; let the firmware give it an entry of that version, of 8 KiB"
+            )
+            yield Finding("warning", "cxl-restricted-host", message)
 
 
 def _outside(system: System) -> Iterator[Finding]:

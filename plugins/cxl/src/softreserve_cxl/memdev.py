@@ -15,7 +15,7 @@ from softreserve.model.events import Rule
 from softreserve_cxl import behaviours, dpa
 from softreserve_cxl.attach import cxl_decoder_detach
 from softreserve_cxl.bus import CxlBus, CxlDevice, cxl_bus
-from softreserve_cxl.hardware import Component, DownPort, hardware
+from softreserve_cxl.hardware import Bridge, Component, DownPort, hardware
 from softreserve_cxl.performance import by_cdat, cxl_endpoint_parse_cdat
 from softreserve_cxl.region import cxl_add_to_region
 from softreserve_cxl.topology import (
@@ -78,10 +78,10 @@ class CxlMemDriver:
     def probe(self, device: CxlDevice) -> int:
         """Bind: 0, or -ENXIO where the root is not there or the host bridge has no driver. Linux: ``cxl_mem_probe``."""
         assert isinstance(device, Memdev)
-        port = self._enumerate_ports(device)
-        if port is None:
+        found = self._find_port(device)
+        if found is None:
             return -ENXIO
-        dport = port.dports[self._way_to(device)[-1][1].number]
+        port, dport = found
         endpoint = Port(device.bus, "endpoint", port, device.path, dport)
         endpoint.memdev = device
         endpoint.endpoint = device.hardware
@@ -93,6 +93,26 @@ class CxlMemDriver:
             self.remove(device)
             return -ENXIO
         return 0
+
+    def _find_port(self, device: Memdev) -> tuple[Port, Dport] | None:
+        """The port that a device hangs below, with the end that leads to it; ``None``: there is no way to the root."""
+        bridges = hardware(device.bus.system)
+        host = next((bridge for bridge in bridges if device.hardware in bridge.integrated), None)
+        if host is not None:
+            return self._find_root(device, host)
+        port = self._enumerate_ports(device)
+        return (port, port.dports[self._way_to(device)[-1][1].number]) if port is not None else None
+
+    def _find_root(self, device: Memdev, host: Bridge) -> tuple[Port, Dport] | None:
+        """A device of CXL 1.1 hangs below the root itself. Linux: ``cxl_mem_find_port``."""
+        ports = (port for port in device.bus.devices.values() if isinstance(port, Port) and port.parent is None)
+        root = next(ports, None)
+        if root is not None and host.uid in root.dports and host.restricted:
+            return root, root.dports[host.uid]
+        what = "not found" if root is None or host.uid not in root.dports else f"{root.name} not enabled"
+        text = f"{self.name} {device.name}: CXL port topology {what}"
+        device.bus.system.printk(text, "drivers/cxl/mem.c: cxl_mem_probe")
+        return None
 
     def _enumerate_ports(self, device: Memdev) -> Port | None:
         """Ports down to a device, made where they are missing; the last one. Linux: ``devm_cxl_enumerate_ports``."""

@@ -119,8 +119,8 @@ def cxl_endpoint_parse_cdat(port: Port) -> None:
     described = memdev.hardware.memdev
     told = {"ram": described.volatile_performance, "pmem": described.persistent_performance}
     said = {name: found for name, found in told.items() if found is not None}
-    if not said or not kernel.has(behaviours.CXL_QOS_CLASS):
-        return
+    if not said or port.is_bridge or not kernel.has(behaviours.CXL_QOS_CLASS):
+        return  # Of devices of CXL 1.1, right below the root, nothing is worked out that would be of use.
     way = _endpoint_coordinates(kernel, port)
     root = port.bus.system.machine.cxl_root
     qos_class = root.qos_class if root is not None else None
@@ -142,6 +142,8 @@ def why_unknown(endpoint: Port) -> str | None:
     says = described.volatile_performance or described.persistent_performance
     if not says or memdev.performance or not system.kernel.has(behaviours.CXL_QOS_CLASS):
         return None
+    if endpoint.is_bridge:
+        return "it is one of CXL 1.1, for which the HMAT has to say it"
     dport = endpoint.host_bridge.parent_dport
     assert dport is not None
     if not _is_valid(dport.coordinates):

@@ -118,7 +118,7 @@ class Port(CxlDevice):
 
     @property
     def is_bridge(self) -> bool:
-        """Whether it is a host bridge: right below the root."""
+        """Whether it is right below the root: a host bridge, or the endpoint of a device of CXL 1.1."""
         return self.parent is not None and self.parent.parent is None
 
     @property

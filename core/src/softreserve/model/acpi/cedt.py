@@ -13,6 +13,7 @@ __all__ = [
     "CXIMS",
     "CXL_1_1",
     "CXL_2_0",
+    "RCRB_SIZE",
     "WINDOW_ALIGN",
     "Cedt",
     "FixedMemoryWindow",
@@ -25,6 +26,8 @@ CFMWS = 1
 CXIMS = 2
 #: What a host bridge speaks.
 CXL_1_1, CXL_2_0 = 0, 1
+#: Bytes of the registers of one of CXL 1.1.
+RCRB_SIZE = 8 << 10
 
 #: What a window begins at and has a multiple of: bytes.
 WINDOW_ALIGN = 256 << 20
