@@ -733,6 +733,7 @@ def test_a_line_of_a_map_that_cannot_be_read_is_a_mistake(line: str) -> None:
     [
         "efi: mem03: [Reserved|attr=0x0000000000000000] range=[0x0000000000000000-0xffffffffffffffff] (invalid)",
         "SRAT: PXM 1 -> X2APIC 0x0400 ignored",
+        "SRAT: PXM 1 -> ITS 4 -> Node 1",
         "e820: remove [mem 0xffc00000-0xffffffff] reserved",
         "user: [mem 0x0000000000000000-0x000000000009fbff] usable",
     ],

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import gzip
+import html
+import json
+import quopri
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from softreserve.config import load
-from softreserve.config.log import parse_log
+from softreserve.config.log import is_log, log_text, parse_log
 from softreserve.config.steps import read_steps
 from softreserve.model.efi_text import parse_efi_memmap
 from softreserve.model.errors import ConfigError, InputError
@@ -112,6 +116,32 @@ def test_a_spoiled_map_is_read_or_refused(text: str) -> None:
 def test_a_spoiled_log_is_read_or_refused(text: str) -> None:
     with suppress(InputError):
         machine = parse_log(text).machine
+        assert all(0 <= entry.start < entry.start + entry.size <= 1 << 64 for entry in machine.e820 or ())
+
+
+#: What people and programs make of a log, as far as a mistake in it may lead astray.
+WRAPPERS: tuple[Callable[[str], bytes], ...] = (
+    str.encode,
+    lambda text: text.encode("utf-16-le"),
+    lambda text: "".join(f"> > {line}\n" for line in text.split("\n")).encode(),
+    lambda text: json.dumps({"Output": text}).encode(),
+    lambda text: b"Content-Transfer-Encoding: quoted-printable\n\n" + quopri.encodestring(text.encode()),
+    lambda text: f"<pre>{html.escape(text)}</pre>".encode(),
+    lambda text: f"Panic#1 Part2\n{text}Panic#1 Part1\n{text}".encode(),
+    lambda text: "\n".join(reversed(text.split("\n"))).encode(),
+    lambda text: gzip.compress(text.encode()),
+)
+
+
+@given(spoiled(LOG), st.sampled_from(WRAPPERS), st.binary(max_size=8), st.integers(0, 100))
+def test_a_spoiled_log_in_any_form_is_read_or_refused(
+    text: str, wrap: Callable[[str], bytes], more: bytes, at: int
+) -> None:
+    data = wrap(text)
+    with suppress(InputError):
+        log = log_text(data[:at] + more + data[at + len(more) :])
+        assert is_log(log) in (True, False)
+        machine = parse_log(log).machine
         assert all(0 <= entry.start < entry.start + entry.size <= 1 << 64 for entry in machine.e820 or ())
 
 

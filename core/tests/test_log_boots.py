@@ -91,3 +91,19 @@ def test_memory_of_the_srat_is_read_as_kernels_before_3_5_print_it() -> None:
     new = "SRAT: Node 0 PXM 0 [mem 0x00000000-0x0009ffff]\nSRAT: Node 1 PXM 3 [mem 0x100000000-0x17fffffff]\n"
     old = "SRAT: Node 0 PXM 0 0-a0000\nSRAT: Node 1 PXM 3 100000000-180000000\n"
     assert parse_log(BOOT.format(2) + old).machine == parse_log(BOOT.format(2) + new).machine
+
+
+def test_an_efi_map_that_the_kernel_could_not_read_is_said_to_be_so() -> None:
+    text = BOOT.format(2) + "efi: Could not map the memory map!\n"
+    gaps = {gap.missing: gap.so for gap in parse_log(text).gaps}
+    assert gaps["the EFI memory map"].startswith(
+        "the kernel could not read it (efi: Could not map the memory map!). What"
+    )
+
+
+@pytest.mark.usefixtures("two_architectures")
+def test_a_part_of_an_efi_map_is_not_taken_for_the_whole_without_a_word() -> None:
+    line = "efi:   0x000040000000-0x00007fffffff [Conventional|   |  |WB|  |  |  ]\n"
+    assert "the beginning of the EFI map" in missing(parse_log(line, release="6.12"))
+    whole = "efi: Processing EFI memory map:\n" + line
+    assert "the beginning of the EFI map" not in missing(parse_log(whole, release="6.12"))

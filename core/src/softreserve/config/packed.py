@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Unpacked", "packer"]
 
-_MISSING: Final = "packed by zstd, which nothing here unpacks: install the program zstd or Python's module zstandard"
+_MISSING: Final = (
+    "packed by zstd, which nothing here unpacks: install the program zstd, or pip install 'softreserve[zstd]'"
+)
 
 
 def packer(beginning: bytes) -> str | None:

@@ -28,7 +28,7 @@ _CTIME: Final = rf"{_WORD} +(?:{_WORD} +\d{{1,2}}|\d{{1,2}}\.? +{_WORD}) +{_TIME
 _SINCE: Final = r"<[ +\d.]*>"
 _HOST: Final = r"[\w.:%-]+"
 
-_STAMP: Final = r"\[ *\d+\.\d{6}\]"
+_STAMP: Final = r"\[\s*\d+\.\d{6}\]"
 #: What the names of files are followed by where grep names them.
 _LINE_BEGINS: Final = rf"(?:{_STAMP}|<\d|{_ISO}|{_WORD} +\d{{1,2}} {_TIME}|\[{_CTIME}\]|\d+[:-])"
 
@@ -41,9 +41,9 @@ _FORMS: Final = (
     r"(?P<kmsg>\d+,\d+,\d+,[^;\s]*;)",  # 6,0,0,-;
     rf"(?:{_HOST}: +)?{_FACILITY} *: *{_LEVEL} *:(?=\s)",  # kern  :info  : [    0.000000]; 10.0.0.2: kern:    info: [
     rf"{_FACILITY}\.{_LEVEL}:?(?=\s)",  # kern.info kernel:
-    rf"\[ *\+?\d+\.\d+(?:@\d+)?(?: +\d+\.\d+)?(?: *{_SINCE})? *\]",  # [    0.000000], [  +0.000001], [ 0.000 < 0.000>]
+    rf"\[\s*\+?\d+\.\d+(?:@\d+)?(?: +\d+\.\d+)?(?: *{_SINCE})? *\]",  # [    0.000000], [  +0.000001], [ 0.000 < 0.000>]
     rf"\[{_SINCE}\]",  # [<    0.000000>]
-    r"\[ *[TC]\d+\]",  # the caller: [    T0]
+    r"\[\s*[TC]\d+\]",  # the caller: [    T0]
     rf"\[(?:{_CTIME}|{_ISO})(?: *{_SINCE})?\]:?",  # [Sat Nov 21 16:18:01 2026], [2026-11-21 16:18:01]
     rf"\[{_WORD} ?\d{{1,2}} \d\d:\d\d\]",  # [Nov21 16:18]
     rf"(?:{_CTIME}|{_ISO})(?=[\s:])",  # 2026-11-21T16:18:01+00:00, Sat 2026-11-21 16:18:01 UTC
@@ -54,7 +54,7 @@ _FORMS: Final = (
     r"\d+(?:[:\t]|-(?=\[))",  # line numbers of grep -n and cat -n
     rf"(?:[\w.+~-]*/)*[\w.+~-]+[:-](?={_LINE_BEGINS})",  # names of files of grep -H
     r"\*\* \d+ printk messages dropped \*\*(?= \S)",  # older kernels put it before the next message
-    rf"{_HOST} kernel - - (?:-|\[[^\]]*\])(?=\s)",  # host kernel - - -
+    rf"{_HOST} kernel (?:-|\d+) \S+ (?:-|\[[^\]]*\])(?=\s)",  # host kernel - - -
     rf"(?:{_HOST} )?(?:{_FACILITY}\.{_LEVEL} )?kernel(?:\[\d+\])?:(?=\s|$)",  # host kernel:
     r"MESSAGE=",
 )
@@ -67,10 +67,11 @@ _KMSG_ESCAPE: Final = re.compile(r"\\x([0-9a-f]{2})")
 _ESCAPES: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")
 #: Other control characters; a tab separates.
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_QUOTE: Final = re.compile(r"([`\"']),?$")
 #: Blanks of other kinds, and what takes no room.
 _BLANKS: Final = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u200b": None, "\ufeff": None})
 #: Where the kernel's own time says that a message begins.
-_BEGINS: Final = re.compile(rf"(?={_STAMP}(?: ?\[ *[TC]\d+\])? )")
+_BEGINS: Final = re.compile(rf"(?={_STAMP}(?: ?\[\s*[TC]\d+\])?\s)")
 #: By what names programs keep messages in JSON: dmesg and Talos, journald, docker, the consoles of clouds, collectors.
 _JSON_NAMES: Final = ("msg", "MESSAGE", "log", "message", "Output", "output", "contents", "textPayload", "line", "_raw")
 _JSON_FIELD: Final = re.compile(rf'"(?:{"|".join(_JSON_NAMES)})"\s*:\s*("(?:[^"\\]|\\.)*+")')
@@ -109,8 +110,8 @@ def _said(line: str) -> str:
     found = _PREFIX.match(line, 0, _LONGEST_PREFIX)
     assert found is not None
     said = line[found.end() :]
-    if said[-1:] == "`":
-        said = said[:-1]
+    if said[1:] and said[-1] in "`\"'," and (quote := _QUOTE.search(said)) and said.count(quote[1]) % 2:
+        said = said[: quote.start()]  # of a text that lists have in quotes
     return _KMSG_ESCAPE.sub(lambda byte: chr(int(byte[1], 16)), said) if found["kmsg"] else said
 
 

@@ -30,6 +30,12 @@ from softreserve.model.scenario import EFI_MAP
 
 __all__ = ["MAP_LINES", "read_maps", "refuse_unread"]
 
+#: What stands before the map of arm64 and others, and the first entry of x86's.
+_EFI_HEADING: Final = re.compile("efi: Processing EFI memory map:")
+_EFI_FIRST: Final = re.compile(r"(?:efi|EFI): +mem0+: ")
+#: Why a kernel that was asked prints no EFI map.
+_UNREAD: Final = re.compile("efi: (?:Could not map the memory map|(?:Memory map|EFI data) (?:is|located) above 4GB)")
+_UNPRINTED: Final = "efi=debug on the command line makes the kernel print it"
 #: Lines of a map.
 MAP_LINES: Final = (E820, EFI)
 #: What becomes of the firmware's memory in the e820 table of the EFI stub; other types loaders add by themselves.
@@ -69,7 +75,7 @@ def read_maps(
     node_ranges = [] if moved else [range_ for _, range_ in found]
     efi_map = _efi_map(log, e820, node_ranges)
     if efi_map is None and not table and found:
-        _no_efi_map(log, "efi=debug on the command line makes the kernel print it; what it found is taken instead")
+        _no_efi_map(log, f"{_UNPRINTED}; what it found is taken instead")
         if cut:
             log.gap("memory beyond mem=", "the log tells of what was left, which mem= cuts again")
         return map_of_found(found), ()
@@ -94,7 +100,9 @@ def _efi_map(log: Messages, e820: Sequence[E820Entry], node_ranges: Sequence[Phy
     lines = log.matching(EFI)
     if not lines:
         if e820:
-            _no_efi_map(log, "efi=debug on the command line makes the kernel print it")
+            unread = log.matching(_UNREAD)
+            why = f"the kernel could not read it ({unread[0].message})" if unread else _UNPRINTED
+            _no_efi_map(log, why)
         return None
     once = (line for line, before in zip(log.said, [None, *log.said], strict=False) if not _again(line, before))
     efi_map = parse_efi_messages(((line.number, line.message) for line in once), path=log.path)
@@ -102,6 +110,8 @@ def _efi_map(log: Messages, e820: Sequence[E820Entry], node_ranges: Sequence[Phy
     memory = [_of_e820(entry) for entry in e820 if entry.type in _FROM_FIRMWARE] or node_ranges
     wrong = _lost_number(lines) or _lacking("EFI map", memory, mapped)
     if wrong is None or (e820 and _from_kexec(efi_map) and _lost_number(lines) is None):
+        if not log.has_version and not log.matching(_EFI_HEADING) and not _EFI_FIRST.match(lines[0].message):
+            log.gap("the beginning of the EFI map", "no line says that the log has it")
         return efi_map
     if not e820:
         raise log.error(wrong)
