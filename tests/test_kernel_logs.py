@@ -129,6 +129,7 @@ FORMS: dict[str, Callable[[list[str]], str]] = {
         "From: a\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\n"
         + quopri.encodestring(lines(STAMP + x for x in said).encode()).decode()
     ),
+    "a part of a mail": lambda said: quopri.encodestring(lines(STAMP + x for x in said).encode()).decode(),
     "mail, base64": lambda said: (
         "From: a\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: base64\n\n"
         + base64.encodebytes(lines(STAMP + x for x in said).encode()).decode()

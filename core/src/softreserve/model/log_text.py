@@ -123,6 +123,8 @@ def _parts(raw: str) -> Iterator[str]:
 
 
 def _clean(line: str) -> str:
+    if line.isprintable():  # no control characters, no blanks but the common one
+        return line.strip()
     return _CONTROLS.sub("", _ESCAPES.sub("", line)).translate(_BLANKS).strip()
 
 

@@ -98,6 +98,8 @@ def _decoded(data: bytes) -> str:
 _MAIL: Final = re.compile(r"^Content-Transfer-Encoding: *(?:quoted-printable|base64)\s*$", re.IGNORECASE | re.MULTILINE)
 #: What a line of mail ends with that goes on, and how a character is spelled out.
 _QUOTED_PRINTABLE: Final = re.compile(r"=(?:[ \t]*\r?\n|([0-9A-Fa-f]{2}))")
+#: A line that mailers end so, as long as they make it.
+_SOFT_END: Final = re.compile(r"^(?=.{70,76}$).*=$", re.MULTILINE)
 _ENTITY: Final = re.compile(r"&(?:lt|gt|amp|quot|apos|nbsp|#\d{1,7}|#x[0-9A-Fa-f]{1,6});")
 #: Where a page has one of these, its marks are taken off.
 _PAGE: Final = re.compile(r"</?(?:html|body|pre|code|span|div|p|td|br ?/?)\b[^<>]*>", re.IGNORECASE)
@@ -111,6 +113,8 @@ def _plain(text: str) -> str:
     """A text as it was before a mailer, a web page or a forum wrapped it."""
     if "ransfer-" in text and _MAIL.search(text):
         text = _of_mail(text)
+    elif "=3D" in text and _SOFT_END.search(text):
+        text = _of_quoted_printable(text)
     if "</" in text and _PAGE.search(text):
         text = _TAG.sub("", _BREAK.sub("\n", text))
     if "&" in text and _ENTITY.search(text):
@@ -136,4 +140,8 @@ def _of_mail(text: str) -> str:
     found = "\n".join(texts)
     if found.strip() and (message.is_multipart() or message.get("Content-Transfer-Encoding")):
         return found
-    return _QUOTED_PRINTABLE.sub(lambda code: chr(int(code[1], 16)) if code[1] else "", text)  # only a part of a mail
+    return _of_quoted_printable(text)  # only a part of a mail
+
+
+def _of_quoted_printable(text: str) -> str:
+    return _QUOTED_PRINTABLE.sub(lambda code: chr(int(code[1], 16)) if code[1] else "", text)

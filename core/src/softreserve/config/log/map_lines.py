@@ -118,7 +118,10 @@ def is_of_map(line: LogLine) -> bool:
 def is_torn(line: LogLine) -> bool:
     """Whether a line has the beginning or the end of one of a map, and no whole one."""
     said = line.message
-    return is_of_map(line) and (not NO_MAP.match(said) or bool(_CHANGE.match(said))) and reading(said) is None
+    if not is_of_map(line) or (NO_MAP.match(said) and not _CHANGE.match(said)):
+        return False
+    # what is wrong with the words of a whole line of EFI is no tear
+    return not _WHOLE.match(said) or (E820.match(said) is not None and reading(said) is None)
 
 
 def ends(first: str, last: str) -> tuple[int, int]:
