@@ -110,6 +110,10 @@ def test_what_programs_read_is_spelled_out(line: str) -> None:
     assert message(line) == SAID
 
 
+def test_what_python_3_11_once_failed_at_is_read() -> None:
+    assert message(r"6,1,2,-;y 29 15:02:42 server kernel: \x41") == "A"
+
+
 def test_a_line_may_hold_several_messages() -> None:
     amazon = r'{"InstanceId": "i-1", "Output": "\r\n[    0.0] a\r\n[    0.1] b \"c\"\r\n"}'
     assert [(line.number, line.message) for line in log_lines("first\n" + amazon)] == [

@@ -38,7 +38,7 @@ _FORMS: Final = (
     r"[>|`]",  # > [    0.000000]
     r"(?:[-*+\u2022\u00b7]|\d{1,4}[.)])\s",  # items of lists: - [    0.000000], 1. [    0.000000]
     r"<\d{1,3}>(?:1 (?=\d{4}-))?",  # <6>[    0.000000]; <6>1 2026-11-21T16:18:01Z
-    r"(?P<kmsg>\d+,\d+,\d+,[^;\s]*;)",  # 6,0,0,-;
+    r"\d+,\d+,\d+,[^;\s]*;",  # 6,0,0,-;
     rf"(?:{_HOST}: +)?{_FACILITY} *: *{_LEVEL} *:(?=\s)",  # kern  :info  : [    0.000000]; 10.0.0.2: kern:    info: [
     rf"{_FACILITY}\.{_LEVEL}:?(?=\s)",  # kern.info kernel:
     rf"\[\s*\+?\d+\.\d+(?:@\d+)?(?: +\d+\.\d+)?(?: *{_SINCE})? *\]",  # [    0.000000], [  +0.000001], [ 0.000 < 0.000>]
@@ -62,6 +62,7 @@ _PREFIX: Final = re.compile(rf"(?:{'|'.join(_FORMS)})*+")
 #: Characters; several programs' prefixes together have fewer, and longer ones could take for ever to match.
 _LONGEST_PREFIX: Final = 500
 #: How ``/dev/kmsg`` spells a backslash and what cannot be printed.
+_KMSG: Final = re.compile(r"\d,\d+,\d+,[^;\s]*;")
 _KMSG_ESCAPE: Final = re.compile(r"\\x([0-9a-f]{2})")
 #: Colours and other terminal sequences.
 _ESCAPES: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")
@@ -112,7 +113,9 @@ def _said(line: str) -> str:
     said = line[found.end() :]
     if said[1:] and said[-1] in "`\"'," and (quote := _QUOTE.search(said)) and said.count(quote[1]) % 2:
         said = said[: quote.start()]  # of a text that lists have in quotes
-    return _KMSG_ESCAPE.sub(lambda byte: chr(int(byte[1], 16)), said) if found["kmsg"] else said
+    # a group within the prefix cannot say so: Python 3.11 fails at some lines where repetition is possessive
+    kmsg = "\\x" in said and _KMSG.search(found[0])
+    return _KMSG_ESCAPE.sub(lambda byte: chr(int(byte[1], 16)), said) if kmsg else said
 
 
 def _parts(raw: str) -> Iterator[str]:
