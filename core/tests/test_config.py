@@ -574,7 +574,7 @@ def test_a_log_with_efi_debug_gives_the_firmwares_map() -> None:
         ),
         (
             DMESG_MAP.replace("mem01", "mem02").replace("mem00", "mem01"),
-            "of its first 3 entries, 1 are missing: mem01 (line 10) follows its beginning",
+            "of its first 3 entries, 1 is missing: mem01 (line 10) follows its beginning",
         ),
     ],
 )

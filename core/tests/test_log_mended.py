@@ -114,3 +114,13 @@ def test_many_torn_lines_take_no_long_time() -> None:
     text = "\n".join(X86) + "\n" + "BIOS-e820: [mem 0x0000000100000000-0x0000000\n" * 20_000
     with pytest.raises(InputError, match="and 19999 more such lines"):
         parse_log(text)
+
+
+def test_two_command_lines_that_do_not_agree_are_said() -> None:
+    def missing(first: str, second: str) -> list[str]:
+        said = ("\n".join(X86)).replace("quiet", first, 1)
+        return [gap.missing for gap in parse_log(second.join(said.rsplit("quiet", 1))).gaps]
+
+    assert "a certain command line" in missing("qu[  OK  ] Started x.", "quiet")
+    assert "a certain command line" not in missing("quiet", "quiet")
+    assert "a certain command line" not in missing("quiet", "quiet built=in")

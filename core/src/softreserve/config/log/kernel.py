@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -34,25 +35,34 @@ _HASH: Final = re.compile(r"\S.* hash table entries: \d+ \(order: (\d+), (\d+) b
 
 def read_cmdline(log: Messages) -> CommandLine:
     """The command line; an empty one, and a gap, where there is none in the log."""
+    lines = log.matching(_CMDLINE)
     pieces: list[LogLine] = []
-    for line in log.matching(_CMDLINE):
+    for line in lines:
         pieces.append(line)
         if not line.message.endswith(_CONTINUED):
             break
-    said = [_CMDLINE.sub(r"\1", line.message) for line in pieces]
     if not pieces:
         log.gap("the command line", "an empty one is assumed")
-    # x86 prints it twice; who wraps breaks the two at different places
-    twice = [_CMDLINE.sub(r"\1", line.message) for line in log.matching(_CMDLINE)].count(said[0]) > 1 if said else False
-    wrapped = [line for line in pieces if line.parts > 1]
-    if wrapped and not twice:
-        ends = wrapped[0].number + wrapped[0].parts - 1
-        log.gap("the command line in one piece", f"lines {wrapped[0].number} to {ends} are taken for one")
+    said = [_CMDLINE.sub(r"\1", line.message) for line in pieces]
+    if len(pieces) == 1:
+        _compare(log, pieces[0], lines[1:])
     text = " ".join([*(part.removesuffix(_CONTINUED) for part in said[:-1]), *said[-1:]])
     whole = log.first(_WHOLE_CMDLINE)
     if whole is not None and text and text in whole and not whole.endswith(_CONTINUED):
         text = whole
     return checked_cmdline(text, log.path)
+
+
+def _compare(log: Messages, first: LogLine, others: Sequence[LogLine]) -> None:
+    """See what a command line is worth that something wrapped or tore: x86 says it twice, each broken elsewhere."""
+    texts = ["".join(_CMDLINE.sub(r"\1", line.message).split()) for line in (first, *others)]
+    for other, text in zip(others, texts[1:], strict=False):
+        if text not in texts[0] and texts[0] not in text:  # the kernel may have words of its own
+            log.gap("a certain command line", f"line {other.number} tells another one than line {first.number}")
+            return
+    if first.parts > 1 and texts.count(texts[0]) == 1:
+        end = first.number + first.parts - 1
+        log.gap("the command line in one piece", f"lines {first.number} to {end} are taken for one")
 
 
 def read_arch(log: Messages) -> str:

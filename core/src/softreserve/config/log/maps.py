@@ -174,9 +174,10 @@ def _lost_number(lines: Iterable[LogLine]) -> str | None:
             lost.append(f"mem{number:02} (line {line.number}) follows {after}")
         missing += max(number - last - 1, 0)
         last = number
-    return (
-        f"its EFI map is not whole: of its first {last + 1} entries, {missing} are missing: {lost[0]}" if lost else None
-    )
+    if not lost:
+        return None
+    are = "is" if missing == 1 else "are"
+    return f"its EFI map is not whole: of its first {last + 1} entries, {missing} {are} missing: {lost[0]}"
 
 
 def _lacking(what: str, memory: Iterable[PhysRange], mapped: Iterable[PhysRange]) -> str | None:
