@@ -384,3 +384,29 @@ def test_a_kernel_that_kexec_started_has_the_map_of_services_and_an_e820_table()
     scenario = parse_log(x86(cut_off))
     assert scenario.machine.efi_map is None
     assert "the EFI memory map" in missing(scenario)
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["SRAT: Node 99999999999 PXM 0 0-80000000"], "nodes have numbers up to 1024"),
+        (["ACPI: SRAT: Node 0 PXM 4294967296 [mem 0x00000000-0x7fffffff]"], "domains have numbers up to 4294967295"),
+        (["SRAT: PXM 0 -> APIC 0x100000000 -> Node 0"], "an APIC id has 32 bits"),
+        (["smp: Brought up 2 nodes, 8193 CPUs"], "Linux has at most 8192 CPUs"),
+    ],
+)
+def test_numbers_that_no_kernel_has_are_mistakes_of_their_lines(lines: list[str], message: str) -> None:
+    need(X86)
+    with pytest.raises(InputError, match=f"line 7: {message}"):
+        parse_log(x86(NODES[0], *lines))
+
+
+def test_large_numbers_find_their_place() -> None:
+    need(X86)
+    lines = [
+        "SRAT: PXM 4294967295 -> APIC 300 -> Node 1",
+        "ACPI: SRAT: Node 2 PXM 0 [mem 0x00000000-0x7fffffff]",
+    ]
+    entries = Srat.parse(parse_log(x86(*lines)).machine.acpi["SRAT"]).entries
+    assert [getattr(entry, "proximity_domain", None) for entry in entries] == [1, 0xFFFFFFFF, 0]
+    assert isinstance(entries[1], X2apicAffinity)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import chain
+from itertools import chain, count
 from typing import Final, NamedTuple
 
 from softreserve.config.log.messages import Messages, ends
@@ -55,8 +55,9 @@ _APIC: Final = "APIC"
 _MPIDR: Final = "MPIDR"
 #: Nodes of the largest kernel that can be built. Linux: ``NODES_SHIFT``.
 _NODES_MAX: Final = 1 << 10
-#: An APIC id of so many characters is one of eight bits.
-_SHORT: Final = len("0x00")
+#: The largest APIC id that the older entries can have; they print two digits of it, the newer ones four.
+_SHORT_MAX: Final = 0xFF
+_LONG: Final = len("0x0000")
 
 
 class _Cpu(NamedTuple):
@@ -70,6 +71,11 @@ class _Cpu(NamedTuple):
     @property
     def hardware_id(self) -> int:
         return int(self.digits, 16 if self.digits.startswith("0x") else 10)
+
+    @property
+    def is_short(self) -> bool:
+        """Whether it is an entry for APIC ids of eight bits."""
+        return len(self.digits) < _LONG and self.hardware_id <= _SHORT_MAX
 
 
 class _Memory(NamedTuple):
@@ -93,7 +99,7 @@ def read_srat(log: Messages, arch: ArchInfo, cpus: Processors) -> ReadSrat | Non
 
     :raises InputError: lines that contradict each other, or that no kernel prints.
     """
-    memory = log.each(_MEMORY, _memory) or log.each(_OLD_MEMORY, _old_memory)
+    memory = [*log.each(_MEMORY, _memory), *log.each(_OLD_MEMORY, _old_memory)]
     listed = log.each(_CPU, _cpu)
     if not memory and not listed:
         return None
@@ -124,12 +130,13 @@ class _Nodes:
         last = max((named, *told))
         unnamed = [node for node in range(last + 1) if node not in domains]
         online = {*with_cpus, *log.each(_RANGE, _node)}
-        count = max(log.each(_ZONELISTS, _node), default=0)
+        zonelists = max(log.each(_ZONELISTS, _node), default=0)
         #: Nodes of initiators that are no processors, as far as one can tell: they are online without anything.
-        self.initiators = {node for node in unnamed if node not in with_cpus and count > len(online)}
+        self.initiators = {node for node in unnamed if node not in with_cpus and zonelists > len(online)}
 
         for node in unnamed:
-            self.domains[node] = node if node not in self.domains.values() else max(self.domains.values()) + 1
+            taken = set(self.domains.values())
+            self.domains[node] = next(domain for domain in count(node) if domain not in taken)
             what = "has processors" if node in with_cpus else "is taken for one without processors and memory"
             log.gap(f"the proximity domain of node {node}", f"it {what}; domain {self.domains[node]} is assumed")
 
@@ -197,7 +204,7 @@ def _srat_entry(arch: ArchInfo, number: int, cpu: _Cpu) -> Struct:
     """The entry of a processor that the log names."""
     if cpu.called != _APIC:
         return arch.srat_processor(number, cpu.domain)
-    if len(cpu.digits) > _SHORT:
+    if not cpu.is_short:
         return X2apicAffinity(proximity_domain=cpu.domain, apic_id=cpu.hardware_id)
     domain = cpu.domain.to_bytes(4, "little")
     return CpuAffinity(proximity_domain_lo=domain[0], proximity_domain_hi=domain[1:], apic_id=cpu.hardware_id)
@@ -219,7 +226,7 @@ def _madt(arch: ArchInfo, cpus: Processors, listed: Sequence[_Cpu]) -> list[Stru
 def _madt_entry(arch: ArchInfo, number: int, cpu: _Cpu | None) -> Struct:
     """A processor that is there."""
     if cpu is not None and cpu.called == _APIC:
-        if len(cpu.digits) > _SHORT:
+        if not cpu.is_short:
             return LocalX2apic(apic_id=cpu.hardware_id, uid=number)
         return LocalApic(apic_id=cpu.hardware_id, processor_id=number & 0xFF)
     if cpu is not None and cpu.called == _MPIDR:
@@ -255,5 +262,7 @@ def _range(found: re.Match[str], start: int, end: int) -> _Memory:
 def _cpu(found: re.Match[str]) -> _Cpu:
     if len(found[3]) > len(hex(U64_MAX)):
         raise ValueError(f"no processor has such a number: {shown(found[3])}")
+    if found[2] == _APIC and int(found[3], 16) > U32_MAX:
+        raise ValueError(f"an APIC id has 32 bits, which do not hold {shown(found[3])}")
     node = -1 if found[4].startswith("-") else _small(found[4], "nodes", _NODES_MAX)
     return _Cpu(_small(found[1], "domains", U32_MAX), node, found[2], found[3])
