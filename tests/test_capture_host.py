@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tarfile
 import tomllib
 from contextlib import suppress
@@ -321,3 +322,17 @@ def test_the_journal_has_what_the_kernel_no_longer_has(tmp_path: Path, monkeypat
         "[   99.000000] usb 1-1: new device\n",
         "it no longer begins with the boot: later messages took the room",
     )
+
+
+def test_a_container_that_hides_the_firmware_has_firmware_all_the_same(files: Path, tmp_path: Path) -> None:
+    write(files, "dmesg", LOG)
+    write(files, "acpi-tables", "*\n")
+    shutil.rmtree(files / "sys/firmware")
+    (files / "sys/firmware").mkdir()
+
+    assert run("capture", "--sysroot", files, "-o", tmp_path / "case") == 0
+
+    said = tomllib.loads((tmp_path / "case/input/kernel.toml").read_text())
+    assert "efi" not in said
+    assert "acpi" not in said
+    assert "the EFI memory map" in [gap.missing for gap in load(tmp_path / "case").gaps]

@@ -32,6 +32,7 @@ _TABLES_AT: Final = "/sys/firmware/acpi/tables"
 #: Where the script keeps which of them there are: that everybody is shown.
 _LISTED: Final = "/acpi-tables"
 _ROOT_ONLY: Final = "only root may read it"
+_NOT_EVEN_ROOT: Final = "root is not shown it either: it is a container's, or lacks capabilities"
 _NOT_COPIED: Final = "who copied it was not allowed to read it"
 _EFI_LINE: Final = re.compile(r"efi: +(?:(mem)\d+: |0x[0-9a-f]+-0x)")
 
@@ -93,6 +94,8 @@ class _Collector:
             self.files[name] = text.encode()
 
     def _only_for_root(self, name: str, why: str = "") -> None:
+        if self.tree.live and os.geteuid() == 0:
+            why = _NOT_EVEN_ROOT
         self.hidden[name] = why or (_ROOT_ONLY if self.tree.live else _NOT_COPIED)
         self.for_root = True
 
@@ -108,9 +111,10 @@ class _Collector:
 
     def _log(self) -> str:
         text, hidden = kernel_log(self.tree)
-        if hidden:
+        if hidden == _ROOT_ONLY:
+            self._only_for_root("log.txt")
+        elif hidden:
             self.hidden["log.txt"] = hidden
-            self.for_root = self.for_root or hidden == _ROOT_ONLY
         said = text if self.full_log else private_log(text)
         for name in ("input/log.txt", "expected/log.txt"):
             self._put(name, said)
@@ -135,17 +139,17 @@ class _Collector:
 
     def _tables(self) -> list[str] | None:
         """Signatures of all ACPI tables, those that decide something kept; ``None`` where nothing tells."""
-        listed = self.tree.text(_LISTED)
-        if listed is None and not self.tree.is_directory(_TABLES_AT):
+        listed = {*self.tree.names(_TABLES_AT), *(self.tree.text(_LISTED) or "").split()}
+        names = sorted(name for name in listed if len(name) == 4 and name.isupper() and name.isalnum())
+        if not names:  # containers hide all that firmware says; who sees its memmap sees that there are none
             return [] if "memmap" in self.tree.names("/sys/firmware") else None
-        names = {*self.tree.names(_TABLES_AT), *(listed or "").split()}
         for name in TABLES:
             if name in names:
                 data = self.tree.read(f"{_TABLES_AT}/{name}")
                 if self._answered(f"acpi/{name}", -errno.EACCES if data == -errno.ENOENT else data):
                     assert isinstance(data, bytes)
                     self.files[f"input/acpi/{name}.bin"] = data
-        return sorted(name for name in names if len(name) == 4 and name.isupper() and name.isalnum())
+        return names
 
     def _efi(self) -> None:
         """The firmware's own say: the runtime map that the kernel kept, and where its tables are."""
