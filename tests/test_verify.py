@@ -160,10 +160,25 @@ def test_of_a_whole_log_kinds_count_that_it_lacks(verified: Verified) -> None:
     assert status == 1
 
 
+def test_a_log_without_messages_of_debug_level_says_nothing_of_those(verified: Verified) -> None:
+    others = "tsc: x\nsetup_percpu: x\nrcu: x\nNR_IRQS: 1\nsmpboot: x\nSLUB: x\nDMI: x\n"
+    said = SAID.replace("Kernel command line", f"{others}Kernel command line")
+    status, found = verified("".join(f"{line}\n" for line in said.splitlines() if not line.startswith("e820: ")))
+    assert (status, differences(found)) == (0, [])
+
+
 def test_lost_messages_may_be_any(verified: Verified) -> None:
     lost = SAID.replace("last_pfn = 0x80000 max_arch_pfn = 0x400000000\n", "** 3 printk messages dropped **\n")
     status, found = verified(lost)
     assert (status, differences(found)) == (0, [])
+
+
+def test_what_user_space_has_printed_is_no_mistake(verified: Verified) -> None:
+    later = "Built 1 zonelists, mobility grouping on.  Total pages: 524000\nDemotion targets for Node 0: null\n"
+    status, found = verified(SAID + later)
+    assert (status, differences(found)) == (0, [])
+    assert [one[1] for one in differences(found, "outside")][1:] == [41, 42]
+    assert verified(SAID.replace("Run /init", later + "Run /init"))[0] == 1
 
 
 def test_a_guest_of_kvm_looks_for_the_end_of_ram_before_its_table_changes(verified: Verified) -> None:

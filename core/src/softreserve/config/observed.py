@@ -85,15 +85,12 @@ def _of_case(path: str, described: Scenario) -> tuple[Scenario, Observed]:
 
 def _shown(files: Mapping[str, bytes], hidden: Mapping[str, str], described: Scenario, case: str) -> Observed:
     """What the files of a capture say that its machine showed."""
-    texts = {
-        name: log_text(files[f"expected/{name}"], os.path.join(case, "expected", name))
-        for name in FILES
-        if f"expected/{name}" in files
-    }
-    if not texts:
+    found = {name: files[f"expected/{name}"] for name in FILES if f"expected/{name}" in files}
+    if not found:
         raise InputError(_NOTHING, path=case)
-    hidden = {**{name: "it is not there" for name in FILES if name not in texts}, **hidden}
-    log = tuple(log_lines(texts.pop(_LOG, "")))
+    hidden = {**{name: "it is not there" for name in FILES if name not in found}, **hidden}
+    log = tuple(log_lines(log_text(found.pop(_LOG, b""), os.path.join(case, "expected", _LOG))))
+    texts = {name: data.decode("utf-8", "replace") for name, data in found.items()}
     return Observed(log, texts, hidden, running=not described.recorded, selected=described.recorded)
 
 

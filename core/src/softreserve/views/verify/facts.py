@@ -28,15 +28,18 @@ class Fact(Enum):
     TAKEN = "the EFI memory map$"
     #: So does what must not be mapped.
     UNMAPPED = "(the EFI memory map)$"
+    MAP = "the beginning of the e820 table|memory beyond mem=|the end of the log"
     CMDLINE = "the command line"
+    PAGE_SIZE = "the page size"
     CONFIG = "the kernel's configuration"
+    RELEASE = "the line of the kernel's version|the kernel$|the architecture"
     CPUS = "the number of CPUs|how many CPUs|the nodes of the CPUs"
     IMAGE = "the place of the kernel image"
-    SRAT = "the ACPI tables? .*SRAT|the proximity domain of node|the nodes of the CPUs"
-    SLIT = "the ACPI tables? .*SLIT"
-    HMAT = "the ACPI tables? .*HMAT|parts of the HMAT"
-    CEDT = "the ACPI tables? .*CEDT"
-    CXL = "the CXL devices|the ACPI tables? .*CEDT|.*CXL windows"
+    SRAT = "the ACPI tables?( .*SRAT|$)|the proximity domain of node|the nodes of the CPUs"
+    SLIT = "the ACPI tables?( .*SLIT|$)"
+    HMAT = "the ACPI tables?( .*HMAT|$)|parts of the HMAT"
+    CEDT = "the ACPI tables?( .*CEDT|$)|.*CXL windows"
+    CXL = "the CXL devices|the ACPI tables?( .*CEDT|$)|.*CXL windows"
     ALLOCATIONS = "it depends on every allocation before it"
     LOADER = "it depends on where the boot loader puts what it hands over"
     CHANGED = "user space can change it while the system runs"
@@ -64,7 +67,7 @@ def sorted_by(facts: Collection[Fact], scenario: Scenario, found: Iterable[Fact]
     for fact in facts:
         if fact in _ALWAYS or fact in found:
             return OUTSIDE, fact.value
-    for fact in facts:
+    for fact in (*facts, Fact.RELEASE):
         for gap in scenario.gaps:
             if fact not in _WHERE_FOUND and re.match(fact.value, gap.missing):
                 return INPUT, f"without {gap.missing}"

@@ -26,7 +26,7 @@ __all__ = ["FileComparison", "compare_files"]
 
 _IOMEM: Final = "iomem.txt"
 _RESOURCE: Final = re.compile(r"( *)([0-9a-fA-F]+)-([0-9a-fA-F]+) : (.*?)\s*$")
-_BLOCK: Final = re.compile(r"/memory(\d+)(?:/| -> )")
+_BLOCK: Final = re.compile(r"/memory(\d{1,12})(?:/| -> )")
 _VALUE: Final = re.compile(r" (?:=|->|!) ?")
 #: What is said of a value that only root may read.
 _FOR_ROOT: Final = tuple(f" ! {errno_name(number)}" for number in (errno.EACCES, errno.EPERM))

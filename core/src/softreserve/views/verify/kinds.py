@@ -19,6 +19,7 @@ class Kind(NamedTuple):
     :param needs: facts that decide what stands in them.
     :param there: facts that decide, beside those, whether they are printed at all.
     :param ordered: whether the kernel prints them in an order that follows from its input.
+    :param debug: whether they are of the level ``KERN_DEBUG``, which consoles and journals are often told to leave out.
     :param recorded: whether recorded boots have them in their logs, from which much is left out.
     """
 
@@ -27,8 +28,12 @@ class Kind(NamedTuple):
     needs: tuple[Fact, ...] = ()
     there: tuple[Fact, ...] = ()
     ordered: bool = True
+    debug: bool = False
     recorded: bool = True
 
+
+#: What decides every line about the memory that there is.
+_MEMORY: Final = (Fact.MAP, Fact.CMDLINE)
 
 #: The first that fits counts.
 KINDS: Final = (
@@ -38,16 +43,20 @@ KINDS: Final = (
         (Fact.LOADER,),
         recorded=False,
     ),
-    Kind("firmware's e820 table", r"(e820: )?BIOS-provided physical RAM map:|(BIOS-e820|BIOS-e801|BIOS-88|Xen): \["),
+    Kind(
+        "firmware's e820 table",
+        r"(e820: )?BIOS-provided physical RAM map:|(BIOS-e820|BIOS-e801|BIOS-88|Xen): \[",
+        (Fact.MAP,),
+    ),
     Kind(
         "later e820 tables",
         r"(e820: )?(user-defined|extended|modified) physical RAM map:|(user|extended|modified): \[(mem|gap)",
-        (Fact.EFI_MAP,),
+        (Fact.EFI_MAP, *_MEMORY),
     ),
-    Kind("RAM buffers", r"e820: (reserve RAM buffer|register RAM buffer resource) "),
-    Kind("e820 changes", r"e820: (update|remove|reserve|remap|modify) ?", (Fact.CMDLINE,)),
-    Kind("end of RAM", r"(e820: )?last_pfn = "),
-    Kind("gap for PCI devices", r"(e820: )?\[(mem|gap) \S+\] available for PCI devices"),
+    Kind("RAM buffers", r"e820: (reserve RAM buffer|register RAM buffer resource) ", _MEMORY, debug=True),
+    Kind("e820 changes", r"e820: (update|remove|reserve|remap|modify) ?", _MEMORY, debug=True),
+    Kind("end of RAM", r"(e820: )?last_pfn = ", _MEMORY),
+    Kind("gap for PCI devices", r"(e820: )?\[(mem|gap) \S+\] available for PCI devices", _MEMORY),
     Kind("EFI map", r"efi: +(mem\d+: |0x)|efi: Processing EFI memory map", (Fact.EFI_MAP,), recorded=False),
     Kind(
         "EFI map changes",
@@ -57,7 +66,7 @@ KINDS: Final = (
     Kind("EFI services", r"Remapping and enabling EFI services", (), (Fact.EFI_MAP,), recorded=False),
     Kind("mirrored memory", r"efi: Memory: \d+M/\d+M mirrored", (Fact.EFI_MAP,), recorded=False),
     Kind("memory of the command line", r"Malformed early option |Memory limited to |Memory Limit: ", (Fact.CMDLINE,)),
-    Kind("SRAT", r"(ACPI: )?(NUMA: )?SRAT: ", (Fact.SRAT,)),
+    Kind("SRAT", r"(ACPI: )?(NUMA: )?SRAT: (?!PXM \d+ -> ITS)", (Fact.SRAT,)),
     Kind("distances", r"ACPI: SLIT(:| table)|NUMA: Initialized distance table", (Fact.SLIT, Fact.SRAT)),
     Kind("node data", r"NODE_DATA|NUMA: NODE_DATA", (Fact.ALLOCATIONS,), recorded=False),
     Kind(
@@ -66,32 +75,35 @@ KINDS: Final = (
         (Fact.SRAT,),
         (Fact.CONFIG,),
     ),
-    Kind("zones", r"Zone ranges:|(DMA|DMA32|Normal|Movable|Device) +(\[mem|empty)", (), (Fact.CONFIG,)),
-    Kind("movable memory", r"Movable zone start for each node|Node \d+: 0x|Built-in zone", (Fact.SRAT, Fact.CMDLINE)),
-    Kind("node ranges", r"Early memory node ranges|node +\d+: \[mem ", (Fact.SRAT,)),
+    Kind("zones", r"Zone ranges:|(DMA|DMA32|Normal|Movable|Device) +(\[mem|empty)", _MEMORY, (Fact.CONFIG,)),
+    Kind("movable memory", r"Movable zone start for each node|Node \d+: 0x|Built-in zone", (Fact.SRAT, *_MEMORY)),
+    Kind("node ranges", r"Early memory node ranges|node +\d+: \[mem ", (Fact.SRAT, *_MEMORY)),
     Kind(
         "node spans",
         r"Initmem setup node \d+ |Initializing node \d+ as memoryless|Could not find start_pfn",
-        (Fact.SRAT, Fact.CEDT),
+        (Fact.SRAT, Fact.CEDT, *_MEMORY),
     ),
     Kind(
         "unavailable pages",
         r"On node \d+, zone \w+: \d+ pages|Zeroed struct page in unavailable|Reserved but unavailable: |"
         r"\w+ zone: \d+ pages in unavailable",
-        (Fact.SRAT, Fact.UNMAPPED),
+        (Fact.SRAT, Fact.UNMAPPED, *_MEMORY),
     ),
     Kind(
         "pages of zones",
         r"On node \d+ totalpages: |\w+ zone: \d+ pages",
-        (Fact.SRAT, Fact.TAKEN),
+        (Fact.SRAT, Fact.TAKEN, *_MEMORY),
+        debug=True,
         recorded=False,
     ),
-    Kind("fallback order", r"Fallback order for Node ", (Fact.SRAT, Fact.SLIT, Fact.CEDT), (Fact.CONFIG,)),
-    Kind("zone lists", r"Built \d+ zonelists", (Fact.SRAT, Fact.TAKEN)),
-    Kind("policy zone", r"Policy zone: ", (), (Fact.CONFIG,)),
+    Kind(
+        "fallback order", r"Fallback order for Node ", (Fact.CHANGED, Fact.SRAT, Fact.SLIT, Fact.CEDT), (Fact.CONFIG,)
+    ),
+    Kind("zone lists", r"Built \d+ zonelists", (Fact.CHANGED, Fact.SRAT, Fact.TAKEN, Fact.PAGE_SIZE, *_MEMORY)),
+    Kind("policy zone", r"Policy zone: ", (Fact.CHANGED,), (Fact.CONFIG,)),
     Kind("memory block size", r"(\w+/mm: )?Memory block size: ", (Fact.CEDT,), (Fact.CONFIG,)),
     Kind("processors", r"smp: Brought up ", (Fact.CPUS, Fact.SRAT)),
-    Kind("nosave memory", r"PM: (hibernation: )?Registered nosave memory: ", (), (Fact.CONFIG,), recorded=False),
+    Kind("nosave memory", r"PM: (hibernation: )?Registered nosave memory: ", _MEMORY, (Fact.CONFIG,), recorded=False),
     Kind("initial RAM disk", r"RAMDISK: ", (Fact.IMAGE, Fact.LOADER), recorded=False),
     Kind("contiguous memory", r"cma: Reserved ", (Fact.ALLOCATIONS,), recorded=False),
     Kind(
@@ -105,7 +117,7 @@ KINDS: Final = (
     Kind(
         "memory tiers",
         r"Demotion targets for Node |memory_tier|memory-tiers|Unknown (target|online) node for memory",
-        (Fact.SRAT, Fact.HMAT),
+        (Fact.CHANGED, Fact.SRAT, Fact.SLIT, Fact.HMAT),
         (Fact.CONFIG,),
         ordered=False,
     ),
@@ -171,7 +183,7 @@ FILES: Final[dict[str, tuple[Kind, ...]]] = {
         Kind("nodes of blocks", r".*/node\d+/memory\d+ -> ", (Fact.ADDED, Fact.SRAT)),
         Kind("performance", r".*/node\d+/(access\d+|memory_side_cache)/", (Fact.HMAT, Fact.SRAT, Fact.CXL)),
     ),
-    "memory-tiers.txt": (Kind("memory tiers", r"/sys/", (Fact.CHANGED, Fact.HMAT, Fact.SRAT)),),
+    "memory-tiers.txt": (Kind("memory tiers", r"/sys/", (Fact.CHANGED, Fact.HMAT, Fact.SRAT, Fact.SLIT)),),
     "dax.txt": (
         Kind(
             "dax drivers",

@@ -65,14 +65,12 @@ class _Side(NamedTuple):
 def compare_logs(scenario: Scenario, observed: Observed, predicted: Sequence[str], boot_lines: int) -> LogComparison:
     """Compare, kind by kind. What only we print counts where the log would show it: see :class:`_Coverage`.
 
-    A log that was selected from has all of the kinds that are recorded, and of others those of which it has any.
-
     :param boot_lines: how many of the predicted lines were printed before user space began.
     """
     ours = [text for line in predicted if (text := message(line))]
     late = sum(bool(message(line)) for line in predicted[:boot_lines])
     said = [line.message for line in observed.log]
-    found = (Fact.CHANGED,) if observed.running else ()
+    done = next((at for at, text in enumerate(said) if _DONE.match(text)), None)
     known = _by_kind(ours)
     kept = _by_kind(said, {words_of(text) for text in known[OTHERS.name].texts})
     matched: dict[str, list[Pair]] = {}
@@ -82,23 +80,17 @@ def compare_logs(scenario: Scenario, observed: Observed, predicted: Sequence[str
             (None if a is None else theirs.places[a], None if b is None else mine.places[b])
             for a, b in side_by_side(theirs.texts, mine.texts, ordered=kind.ordered)
         ]
-    coverage = _Coverage(said, late, [pair for pairs in matched.values() for pair in pairs])
+    coverage = _Coverage(observed, said, done, late, kept, [pair for pairs in matched.values() for pair in pairs])
     rows: list[Row] = []
     differences: list[Difference] = []
     for kind in (*KINDS, OTHERS):
         pairs = matched[kind.name]
-        has_some = kind.name in kept and kind is not OTHERS
-        told = [
-            (a, b)
-            for a, b in pairs
-            if a is not None
-            or (b is not None and observed.selected and (kind.recorded or has_some))
-            or (b is not None and not observed.selected and (coverage.whole or has_some) and coverage.tells(b))
-        ]
+        told = [(a, b) for a, b in pairs if a is not None or (b is not None and coverage.tells(kind, b))]
         wrong = [(a, b) for a, b in told if a is None or b is None or said[a] != ours[b]]
         for a, b in sorted(wrong, key=lambda pair: (pair[0] is None, pair)):
             facts = kind.needs + (kind.there if a is None or b is None else ())
-            sort, why = sorted_by(facts, scenario, found)
+            after_boot = observed.running and a is not None and done is not None and a > done
+            sort, why = sorted_by(facts, scenario, (Fact.CHANGED,) if after_boot else ())
             number, theirs_text = (None, None) if a is None else (observed.log[a].number, said[a])
             differences.append(
                 Difference(LOG, kind.name, sort, why, number, theirs_text, None if b is None else ours[b])
@@ -140,34 +132,49 @@ def _by_kind(messages: Sequence[str], others: Collection[str] | None = None) -> 
 class _Coverage:
     """Whether a log would show a line that we print: it lies between lines that both have, and nothing was lost there.
 
-    A log may begin late (the buffer is a ring), end early, be parts of one, or what ``grep`` left of it. Whether user
+    The log of a recorded boot has all of the kinds that are recorded, and of others those of which it has any. Another
+    log may begin late (the buffer is a ring), end early, be parts of one, or what ``grep`` left of it. Whether user
     space loads modules, and when, the kernel does not decide: what it prints then counts where a part of it is there.
     """
 
-    def __init__(self, said: Sequence[str], late: int, pairs: Iterable[Pair]) -> None:
+    def __init__(
+        self,
+        observed: Observed,
+        said: Sequence[str],
+        done: int | None,
+        late: int,
+        kept: Collection[str],
+        pairs: Iterable[Pair],
+    ) -> None:
         both = sorted((b, a) for a, b in pairs if a is not None and b is not None)
+        self._selected = observed.selected
+        self._kept = kept
         self._mine = [b for b, _ in both]
         self._theirs = [a for _, a in both]
         self._late = late
-        done = next((at for at, text in enumerate(said) if _DONE.match(text)), None)
         self._late_told = done is not None and any(b >= late and a > done for b, a in both)
-        self._whole_start = bool(said) and _STARTS.match(said[0]) is not None
-        self._whole_end = done is not None
+        self._starts = bool(said) and _STARTS.match(said[0]) is not None
+        self._ends = done is not None
         self._lost = [at for at, text in enumerate(said) if _LOST.match(text)]
+        # all kernels that print such lines print some, whatever the machine
+        self._has_debug = any(kind.debug and kind.name in kept for kind in KINDS)
         patterns = [re.compile(pattern) for pattern in _BETWEEN]
         between = sum(any(pattern.match(text) for text in said) for pattern in patterns)
         self._filtered = between < _ENOUGH
         #: Whether nobody cut anything from it: a kind of which it has no line was not printed.
-        self.whole = between >= _NEARLY_ALL
+        self._whole = between >= _NEARLY_ALL
 
-    def tells(self, place: int) -> bool:
-        """Of a line of ours, by its place in our log."""
-        if self._filtered:
+    def tells(self, kind: Kind, place: int) -> bool:
+        """Of a line of ours, by its kind and its place in our log."""
+        has_some = kind.name in self._kept and kind is not OTHERS
+        if self._selected:
+            return kind.recorded or has_some
+        if self._filtered or not (self._whole or has_some) or (kind.debug and not self._has_debug):
             return False
         if place >= self._late:
             return self._late_told
         at = bisect_left(self._mine, place)
-        if not (at or self._whole_start) or not (at < len(self._mine) or self._whole_end):
+        if not (at or self._starts) or not (at < len(self._mine) or self._ends):
             return False
         before = self._theirs[at - 1] if at else -1
         after = self._theirs[at] if at < len(self._theirs) else None
