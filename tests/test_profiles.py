@@ -250,3 +250,26 @@ def test_the_dax_bus_of_rhel_9_4_gives_kmem_its_devices() -> None:
         lines = settled(Changes(kernel=release).apply(described, Selection()).machine).iomem.lines()
         assert any(line.endswith(" : hmem.0") for line in lines), release
         assert any(line.endswith(" : System RAM (kmem)") for line in lines) is taken, release
+
+
+#: Levels of stable series that were read, and the last known before; what the change was is in the behaviours.
+LEVELS = [
+    ("efi-hot-pluggable", "6.1.0-rc3", "6.1.141"),
+    ("efi-stub-decompresses", "6.1.55", "6.1.141"),
+    ("region-intersects-looks-below", "6.1.55", "6.1.141"),
+    ("efi-soft-reserved-nomap", "6.1.141", "6.1.55"),
+    ("efi-soft-reserved-nomap", "5.15.167", "5.15.148"),
+    ("efi-soft-reserved-size-is-int", "5.15.167", "5.15.148"),
+    ("arm64-zone-dma-of-1-gib", "5.10.35", "5.10.7"),
+    ("unavailable-pages-zeroed", "5.10.35", "5.10.7"),
+    ("arm64-head-is-not-code", "6.12.117", "6.14"),
+]
+
+
+@pytest.mark.parametrize(("name", "without", "with_it"), LEVELS)
+def test_backports_came_with_a_level(name: str, without: str, with_it: str) -> None:
+    known = {behaviour.name: behaviour for found in behaviours().values() for behaviour in found}
+    if name not in known:
+        pytest.skip("needs all wheels: pip install ./plugins/x86 ./plugins/arm64 ./plugins/hmem")
+    assert known[name].applies_to(Release.parse(with_it))
+    assert not known[name].applies_to(Release.parse(without))

@@ -74,7 +74,7 @@ EFI_SOFT_RESERVED_NOMAP: Final = Behaviour(
         "source read 6.4",
         "captured arm64-6.1-two-node-hmat; vectors arm64-boot 6.1; source read 6.8.1",
     ),
-    dropped=("6.1",),
+    dropped=("5.15.150", "6.1.80", "6.6.19", "6.7.7"),
 )
 
 EFI_SOFT_RESERVED_SIZE_IS_INT: Final = Behaviour(
@@ -92,7 +92,7 @@ EFI_SOFT_RESERVED_SIZE_IS_INT: Final = Behaviour(
         "source read 6.4",
         "captured arm64-6.1-two-node-hmat; vectors arm64-boot 6.1; source read 6.8.1",
     ),
-    dropped=("6.1",),
+    dropped=("5.15.150", "6.1.80", "6.6.19", "6.7.7"),
 )
 
 EFI_STUB_ALIGNS_AFTER_RNG: Final = Behaviour(
@@ -454,7 +454,7 @@ UNAVAILABLE_PAGES_ZEROED: Final = Behaviour(
         "source read 5.15.100",
     ),
     backported=("4.18.*.el8*",),
-    dropped=("5.4.0-*-gcp", "5.10.53", "5.11.7"),
+    dropped=("5.4.0-*-gcp", "5.10.24", "5.11.7"),
 )
 
 UNAVAILABLE_TO_SECTION_END: Final = Behaviour(

@@ -82,7 +82,7 @@ REGION_INTERSECTS_LOOKS_BELOW: Final = Behaviour(
         "source read 6.8.1",
         "source read 6.1.192",
     ),
-    backported=("6.1",),
+    backported=("6.1.113",),
 )
 
 HMEM_PLATFORM_DEVICE: Final = Behaviour(

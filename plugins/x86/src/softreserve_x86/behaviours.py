@@ -101,7 +101,7 @@ EFI_STUB_DECOMPRESSES: Final = Behaviour(
         "source read 6.4",
         "source read 6.1.192",
     ),
-    backported=("6.1",),
+    backported=("6.1.84",),
 )
 
 SRAT_CPU_LINES_AT_DEBUG_LEVEL: Final = Behaviour(
