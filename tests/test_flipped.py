@@ -84,6 +84,8 @@ HELD_BY = {
     "kmem-asks-for-abstract-distance": "plugins/hmem/tests/test_kmem.py",
     "kstrtobool-knows-enabled": "tests/test_flipped.py::test_words_like_enabled_are_booleans_from_6_17_on",
     "long-command-line-wraps": "core/tests/test_identity.py",
+    "memory-tiers-late": "tests/test_profiles.py::test_tiers_came_early_and_come_at_the_end_of_boot",
+    "memory-tiers-in-two-steps": "tests/test_profiles.py::test_demotion_targets_were_worked_out_twice_for_a_while",
     "memblock-merge-local": "core/tests/test_memblock.py::test_only_the_older_kernel_joins_what_a_cap_left_apart",
     "memblock-panics-when-full": "core/tests/test_memblock.py",
     "memmap-not-managed-at-boot": "core/tests/test_page_alloc.py::test_the_page_count_at_boot_is_exact",

@@ -41,10 +41,14 @@ RELEASES = {
     "4.18.0-80.el8.x86_64": "RHEL 8.1",
     "6.8.12-4-pve": "Proxmox VE 6.8",
     "5.4.0-1092-gcp": "Ubuntu up to 5.4",
-    "5.15.0-91-generic": "Ubuntu 5.8 to 5.15",
+    "5.15.0-91-generic": "Ubuntu 5.5 to 5.18",
     "6.8.0-1009-aws": "Ubuntu 5.19 to 6.13",
     "6.11.0-1007-oem": "Ubuntu 5.19 to 6.13",
     "6.8.0-1021-nvidia-64k": "Ubuntu 5.19 to 6.13",
+    "6.14.4-061404-generic": "Ubuntu from 6.14 on",
+    "5.5.0-050500rc3-generic": "Ubuntu 5.5 to 5.18",
+    "6.14.0-0.rc7.20250318git76b6905c11fd.57.fc43.x86_64": "Fedora 6.14",
+    "5.6.6-300.fc32.x86_64": "Fedora up to 6.1",
     "6.14.0-24-generic": "Ubuntu from 6.14 on",
     "5.3.18-150300.59.90-default": "SLES 15 SP3",
     "6.17.7-1-default": "openSUSE Tumbleweed",
@@ -273,3 +277,51 @@ def test_backports_came_with_a_level(name: str, without: str, with_it: str) -> N
         pytest.skip("needs all wheels: pip install ./plugins/x86 ./plugins/arm64 ./plugins/hmem")
     assert known[name].applies_to(Release.parse(with_it))
     assert not known[name].applies_to(Release.parse(without))
+
+
+def demotion(release: str) -> list[str]:
+    """The lines of a boot that tell of demotion targets, and of RAM buffers, which come between the two steps."""
+    if X86 not in ARCHES or "hmem" not in behaviours():
+        pytest.skip("needs the x86 and hmem plugins: pip install ./plugins/x86 ./plugins/hmem")
+    text = log(release).replace("0x000000007fffffff", "0x000000007fffe3ff")
+    lines = settled(parse_log(text).machine).log.lines
+    return [line for line in lines if "Demotion" in line or ("RAM buffer" in line and "0x7f" in line)]
+
+
+@pytest.mark.parametrize(
+    ("release", "times"),
+    [
+        ("6.8", 0),
+        ("6.9", 1),
+        ("6.10", 2),
+        ("6.12", 1),
+        ("5.14.0-503.11.1.el9_5.x86_64", 0),
+        ("5.14.0-570.el9_6.x86_64", 2),
+    ],
+)
+def test_demotion_targets_were_worked_out_twice_for_a_while(release: str, times: int) -> None:
+    """A log of RHEL 9.6 has them twice; its source is that of 6.10."""
+    assert demotion(release).count("Demotion targets for Node 0: null") == times
+
+
+def test_tiers_came_early_and_come_at_the_end_of_boot() -> None:
+    for release, first in [("6.9", "Demotion"), ("6.12", "e820")]:
+        assert demotion(release)[0].startswith(first), release
+
+
+@pytest.mark.parametrize(
+    ("release", "reaches"),
+    [
+        ("6.14.0-0.rc7.20250318git76b6905c11fd.57.fc43.x86_64", False),
+        ("6.14-rc3", False),
+        ("6.14.0-rc2", False),
+        ("6.14~rc7-amd64", False),
+        ("6.14.0-24-generic", True),
+        ("6.14.3", True),
+        ("6.14.2", False),
+        ("6.14", True),
+    ],
+)
+def test_a_candidate_comes_before_all_levels(release: str, reaches: bool) -> None:
+    assert Release.parse(release).reaches("6.14.3") is reaches
+    assert Release.parse(release).reaches("6.14")

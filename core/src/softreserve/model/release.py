@@ -55,6 +55,11 @@ class Release(NamedTuple):
         return f"{self.major}.{self.minor}"
 
     @property
+    def candidate(self) -> bool:
+        """Whether it is a candidate (``6.1-rc3``), which comes before all levels of its stable series."""
+        return self.text.find("rc") > 0 and re.match(r"v?[0-9.]+(?:-0\.|[-~])rc[0-9]", self.text) is not None
+
+    @property
     def nearest(self) -> str:
         """The release whose behaviour it has: :attr:`line`, or the nearer end of what is known."""
         if self[:2] < _order(OLDEST):
@@ -67,6 +72,8 @@ class Release(NamedTuple):
         A release that does not tell its level has that of the series' end.
         """
         wanted = _order(release)
+        if self[:2] == wanted[:2] and self.candidate:
+            return len(wanted) == 2
         if self[:2] != wanted[:2] or self.patch is None:
             return self[:2] >= wanted[:2]
         return (self.patch,) >= wanted[2:]

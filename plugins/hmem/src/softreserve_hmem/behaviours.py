@@ -35,7 +35,25 @@ MEMORY_TIERS_LATE: Final = Behaviour(
         "6.11",
         "memory tier: consolidate the initialization of memory tiers",
         "source read 6.1.192; source read 6.8.1",
-        "captured arm64-6.12-trace-3",
+        "source read 6.12.117",
+    ),
+)
+
+MEMORY_TIERS_IN_TWO_STEPS: Final = Behaviour(
+    "memory-tiers-in-two-steps",
+    "nodes with processors get their tier early, others at the end of boot; demotion targets are worked out each time",
+    since=Boundary(
+        "6.10",
+        "memory tier: create CPUless memory tiers after obtaining HMAT info",
+        "source read 6.8.1",
+        "from history",
+        after="6.8",
+    ),
+    until=Boundary(
+        "6.11",
+        "memory tier: consolidate the initialization of memory tiers",
+        "from history",
+        "source read 6.12.117",
     ),
 )
 

@@ -102,6 +102,7 @@ class MemoryTiers:
     def _init_nodes(self) -> None:
         for nid in sorted(self._system.nodes.has_memory):
             self._set_node_memory_tier(nid)
+        self._establish_demotion_targets()
 
     def _hotplug_callback(self, action: str, start_pfn: int, nr_pages: int, nid: int) -> None:
         """Linux: ``memtier_hotplug_callback``."""
@@ -326,6 +327,15 @@ class LateMemoryTiers(MemoryTiers):
         return self.find_alloc_memory_type(self.calc_adistance(node, MEMTIER_ADISTANCE_DRAM), self._default_types)
 
 
+class TwoStepMemoryTiers(LateMemoryTiers):
+    """Only nodes without processors wait for the end of boot."""
+
+    def _init_nodes(self) -> None:
+        for nid in sorted(self.default_dram_nodes):
+            self._set_node_memory_tier(nid)
+        self._establish_demotion_targets()
+
+
 MEMORY_TIERS: Final = StashKey[MemoryTiers]("memory tiers")
 
 
@@ -335,8 +345,10 @@ def setup(system: System) -> list[Initcall]:
     if not kernel.has(behaviours.MEMORY_TIERS) or not kernel.builtin("NUMA"):
         return []
     source = "mm/memory-tiers.c"
-    if kernel.has(behaviours.MEMORY_TIERS_LATE):
-        late = system.nodes.tiering = system.stash[MEMORY_TIERS] = LateMemoryTiers(system)
+    in_two_steps = kernel.has(behaviours.MEMORY_TIERS_IN_TWO_STEPS)
+    if in_two_steps or kernel.has(behaviours.MEMORY_TIERS_LATE):
+        kind = TwoStepMemoryTiers if in_two_steps else LateMemoryTiers
+        late = system.nodes.tiering = system.stash[MEMORY_TIERS] = kind(system)
         return [
             Initcall(Level.SUBSYS, source, "memory_tier_init", late.init),
             Initcall(Level.LATE, source, "memory_tier_late_init", late.late_init),
