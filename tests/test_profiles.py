@@ -325,3 +325,15 @@ def test_tiers_came_early_and_come_at_the_end_of_boot() -> None:
 def test_a_candidate_comes_before_all_levels(release: str, reaches: bool) -> None:
     assert Release.parse(release).reaches("6.14.3") is reaches
     assert Release.parse(release).reaches("6.14")
+
+
+def test_what_a_builder_carried_over_is_a_reason_for_a_difference(capsys: pytest.CaptureFixture[str]) -> None:
+    if X86 not in ARCHES or "hmem" not in behaviours():
+        pytest.skip("needs the x86 and hmem plugins: pip install ./plugins/x86 ./plugins/hmem")
+    old, new = "5.14.0-362.el9_3.x86_64", "5.14.0-427.el9_4.x86_64"
+    main(["diff", "example:two-node", "--kernel", f"{old},{new}"])
+    out = capsys.readouterr().out
+    assert "in this build: a driver takes devices of its type" in out
+    assert "no reason that is known" not in out
+    main(["diff", "example:two-node", "--kernel", f"{new},{old}"])
+    assert "not in this build: a driver takes devices of its type" in capsys.readouterr().out

@@ -96,14 +96,17 @@ class Kernel:
         """Whether this kernel behaves so."""
         found = self._known.get(behaviour)
         if found is None:
-            said = self.profile.says(behaviour.name)
-            applies = behaviour.applies_to(self.version) if said is None else said
             found = self._known[behaviour] = (
-                applies != (behaviour in self.turned)
+                self.carries(behaviour) != (behaviour in self.turned)
                 and (not behaviour.arches or self.arch in behaviour.arches)
                 and all(map(self.enabled, behaviour.options))
             )
         return found
+
+    def carries(self, behaviour: Behaviour) -> bool:
+        """Whether its source has it: as its builder's profile says, else as its release."""
+        said = self.profile.says(behaviour.name)
+        return behaviour.applies_to(self.version) if said is None else said
 
     @property
     def asked(self) -> frozenset[Behaviour]:

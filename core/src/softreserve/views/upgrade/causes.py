@@ -29,8 +29,8 @@ class Change:
     """One thing that two kernels have unlike: a behaviour, or an option (without ``CONFIG_``) of the build.
 
     ``boundary`` is that which lies between the two releases; ``None`` for an option, and for what a build has of its
-    own. ``back`` says that it is crossed the other way, to an older kernel. ``before`` and ``after`` are the option's
-    values, ``"n"`` where it is not set.
+    own. ``back`` says that it is crossed the other way, to an older kernel, or to a build that lacks it. ``before`` and
+    ``after`` are the option's values, ``"n"`` where it is not set.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Change:
             return f"built with CONFIG_{self.name}={self.after}, before {self.before}"
         at = self.boundary
         if at is None:
-            return f"in this build: {self.words} [{self.name}]"
+            return f"{'not ' if self.back else ''}in this build: {self.words} [{self.name}]"
         when = f"{'before' if self.back else 'since'} {at.release}"
         if at.after is not None:
             when += f", or earlier, after {at.after}"
@@ -153,8 +153,12 @@ def _shows(trial: Trial, kind: Kind, difference: Difference, value: str) -> bool
 def _changes(before: Kernel, after: Kernel) -> Iterable[Change]:
     back = _order(after) < _order(before)
     for behaviour in (behaviour for found in behaviours().values() for behaviour in found):
-        applies = behaviour.applies_to(after.version)
-        if applies != behaviour.applies_to(before.version):
+        applies = after.carries(behaviour)
+        if applies == before.carries(behaviour):
+            continue
+        if behaviour.applies_to(after.version) == behaviour.applies_to(before.version):
+            yield Change(behaviour.name, behaviour.words, behaviour, back=not applies)  # a builder's own choice
+        else:
             boundary = behaviour.until if applies == back else behaviour.since
             yield Change(behaviour.name, behaviour.words, behaviour, boundary, back)
     for option in sorted(before.config.keys() | after.config.keys()):
