@@ -15,6 +15,7 @@ from softreserve.machine.boot import boot
 from softreserve.model.acpi.cedt import Cedt, FixedMemoryWindow, HostBridge
 from softreserve.model.acpi.madt import GenericInterrupt, Madt
 from softreserve.model.acpi.srat import CpuAffinity, Srat, X2apicAffinity
+from softreserve.model.efi import EfiAttribute
 from softreserve.model.errors import InputError
 from softreserve.model.scenario import Scenario
 from softreserve.plugins.hooks import installed
@@ -410,3 +411,29 @@ def test_large_numbers_find_their_place() -> None:
     entries = Srat.parse(parse_log(x86(*lines)).machine.acpi["SRAT"]).entries
     assert [getattr(entry, "proximity_domain", None) for entry in entries] == [1, 0xFFFFFFFF, 0]
     assert isinstance(entries[1], X2apicAffinity)
+
+
+@pytest.mark.parametrize(("table", "runtime"), [("0x7e5e6018", True), ("0xffffffffffffffff", False)])
+def test_boot_services_memory_with_the_attributes_table_stays(table: str, runtime: bool) -> None:
+    """A real 7.3 printed, of what its firmware had without RUN: ``[Boot Data   |RUN|`` from 0x7e5dc000 on."""
+    need(X86)
+    from softreserve_x86.setup import SETUP
+
+    ranges = (
+        ("Conventional", 0x0, 0x9FFFF),
+        ("Conventional", 0x100000, 0x7E5DBFFF),
+        ("Boot Data   ", 0x7E5DC000, 0x7E5E7FFF),
+        ("Boot Data   ", 0x7E5E8000, 0x7FFFFFFF),
+        ("Conventional", 0x100000000, 0x13FFFFFFF),
+    )
+    efi_map = [
+        f"efi: mem{number:02}: [{what}|   |  |  |  |  |  |  |  |  |  |   |WB|WT|WC|UC] "
+        f"range=[{start:#018x}-{last:#018x}] (0MB)"
+        for number, (what, start, last) in enumerate(ranges)
+    ]
+    system = booted(
+        parse_log(x86(f"efi: SMBIOS=0x7f520000 ACPI=0x7f77d000 MEMATTR={table} INITRD=0x7e5e8e98 ", *efi_map))
+    )
+    memmap = system.stash[SETUP].efi.memmap
+    assert memmap is not None
+    assert [bool(d.attribute & EfiAttribute.RUNTIME) for d in memmap] == [False, False, runtime, False, False]

@@ -60,6 +60,7 @@ class FirmwareMarks:
     :param kept: whole pages that are kept for what configuration tables of EFI point at.
     :param stolen: what graphics processors have taken.
     :param kept_late: pages that are kept when ACPI tables are read: the boot logo.
+    :param attributes_table: address of the memory attributes table, which is kept as soon as EFI is known; 0: none.
     """
 
     mmio: tuple[tuple[int, PhysRange], ...] = ()
@@ -67,6 +68,7 @@ class FirmwareMarks:
     kept: tuple[PhysRange, ...] = ()
     stolen: tuple[PhysRange, ...] = ()
     kept_late: tuple[PhysRange, ...] = ()
+    attributes_table: int = 0
 
 
 @attrs.frozen

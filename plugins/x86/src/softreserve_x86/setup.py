@@ -348,6 +348,9 @@ def _fill_memblock(system: System, setup: Setup) -> None:
     x86_efi.arch_mem_reserve(system.machine.marks.kept, memblock, setup.table)
     for range_ in system.machine.marks.kept_late:  # boot services memory, or it would not be kept
         memblock.reserve(range_.start, range_.size, "efi_reserve_boot_services")
+    if system.machine.marks.attributes_table and setup.efi.memmap is not None:
+        # as much as tells whose descriptor it is in; its length is in the table. Linux: memattr.c: efi_memattr_init
+        memblock.reserve(system.machine.marks.attributes_table, 1, "efi_memattr_init")
     x86_efi.reserve_boot_services(setup.efi, memblock, setup.table, _with_brk(system))
     if system.kernel.has(behaviours.FIRST_MIB_RESERVED):
         memblock.reserve(0, _BIOS_END, "reserve_real_mode")  # trampoline, and a BIOS that writes there

@@ -12,6 +12,7 @@ from typing import Final
 from softreserve.config.log.messages import Messages, ends
 from softreserve.model.machine import FirmwareMarks
 from softreserve.model.ranges import PhysRange
+from softreserve.model.units import U64_MAX
 
 __all__ = ["read_marks", "read_setup_data"]
 
@@ -26,6 +27,9 @@ _STOLEN: Final = re.compile(
 )
 #: What comes before the first search for the end of RAM, but for that of guests of KVM. Linux: ``trim_bios_range()``.
 _TRIMMED: Final = re.compile(r"e820: update \[mem 0x0+-0x0*fff\] ")
+#: The configuration tables that the kernel found; one that it wants no more is nowhere.
+_ATTRIBUTES: Final = re.compile(r"efi: +.*\bMEMATTR=(0x[0-9a-f]{1,16})\b")
+_NONE: Final = U64_MAX
 _LAST_PFN: Final = re.compile(r"(?:e820: )?last_pfn = ")
 #: What is said between the search for the end of RAM, and of MTRRs, and the first use of the tables of EFI.
 _MEMORY_KNOWN: Final = re.compile(
@@ -67,7 +71,10 @@ def read_marks(log: Messages, *, mapped: bool) -> FirmwareMarks:
                 into.append(_range(found))
             except ValueError as error:
                 raise log.error(str(error), line) from None
-    return FirmwareMarks(tuple(mmio), tuple(uncached), tuple(kept), tuple(stolen), tuple(late))
+    attributes = next(
+        (address for address in log.each(_ATTRIBUTES, lambda found: int(found[1], 16)) if address < _NONE), 0
+    )
+    return FirmwareMarks(tuple(mmio), tuple(uncached), tuple(kept), tuple(stolen), tuple(late), attributes)
 
 
 def _range(found: re.Match[str]) -> PhysRange:
