@@ -142,8 +142,9 @@ def text_of(data: bytes, path: StrPath) -> str:
 
     :raises InputError: it is empty, or is no UTF-8.
     """
+    marked = data.startswith((b"\xff\xfe", b"\xfe\xff"))
     try:
-        text = data.decode("utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig")
+        text = data.decode("utf-16" if marked and not len(data) % 2 else "utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError("not a text file (UTF-8)", path=path_words(path), place=f"byte {error.start}") from None
     if not text.strip():
