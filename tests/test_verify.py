@@ -167,6 +167,16 @@ def test_a_log_without_messages_of_debug_level_says_nothing_of_those(verified: V
     assert (status, differences(found)) == (0, [])
 
 
+def test_blanks_that_a_mailer_took_make_no_difference(verified: Verified) -> None:
+    status, found = verified("\n".join(" ".join(line.split()) for line in SAID.splitlines()))
+    assert (status, differences(found)) == (0, [])
+    assert (found["equal"], found["total"]) == (29, 30)
+
+
+def test_what_a_panic_says_of_a_limit_is_none_of_the_boot(verified: Verified) -> None:
+    assert verified(f"{SAID}Memory Limit: none\n")[0] == 0
+
+
 def test_lost_messages_may_be_any(verified: Verified) -> None:
     lost = SAID.replace("last_pfn = 0x80000 max_arch_pfn = 0x400000000\n", "** 3 printk messages dropped **\n")
     status, found = verified(lost)

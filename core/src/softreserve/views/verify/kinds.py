@@ -65,7 +65,11 @@ KINDS: Final = (
     ),
     Kind("EFI services", r"Remapping and enabling EFI services", (), (Fact.EFI_MAP,), recorded=False),
     Kind("mirrored memory", r"efi: Memory: \d+M/\d+M mirrored", (Fact.EFI_MAP,), recorded=False),
-    Kind("memory of the command line", r"Malformed early option |Memory limited to |Memory Limit: ", (Fact.CMDLINE,)),
+    Kind(
+        "memory of the command line",
+        r"Malformed early option |Memory limited to |Memory Limit: (?!none)",
+        (Fact.CMDLINE,),
+    ),
     Kind("SRAT", r"(ACPI: )?(NUMA: )?SRAT: (?!PXM \d+ -> ITS)", (Fact.SRAT,)),
     Kind("distances", r"ACPI: SLIT(:| table)|NUMA: Initialized distance table", (Fact.SLIT, Fact.SRAT)),
     Kind("node data", r"NODE_DATA|NUMA: NODE_DATA", (Fact.ALLOCATIONS,), recorded=False),

@@ -86,7 +86,7 @@ def compare_logs(scenario: Scenario, observed: Observed, predicted: Sequence[str
     for kind in (*KINDS, OTHERS):
         pairs = matched[kind.name]
         told = [(a, b) for a, b in pairs if a is not None or (b is not None and coverage.tells(kind, b))]
-        wrong = [(a, b) for a, b in told if a is None or b is None or said[a] != ours[b]]
+        wrong = [(a, b) for a, b in told if a is None or b is None or _as_said(said[a]) != _as_said(ours[b])]
         for a, b in sorted(wrong, key=lambda pair: (pair[0] is None, pair)):
             facts = kind.needs + (kind.there if a is None or b is None else ())
             after_boot = observed.running and a is not None and done is not None and a > done
@@ -108,6 +108,11 @@ def _note(kind: Kind, untold: int) -> str:
     return "; ".join(notes)
 
 
+def _as_said(text: str) -> str:
+    """A message with single blanks: mailers and web pages make one of several."""
+    return " ".join(text.split())
+
+
 def _by_kind(messages: Sequence[str], others: Collection[str] | None = None) -> dict[str, _Side]:
     """Lines by the names of their kinds. Of the EFI map the runtime part is left out: where that lies is an allocation.
 
@@ -124,7 +129,7 @@ def _by_kind(messages: Sequence[str], others: Collection[str] | None = None) -> 
         if kind is None and (others is None or words_of(text) in others):
             kind = OTHERS
         if kind is not None:
-            found[kind.name].texts.append(text)
+            found[kind.name].texts.append(_as_said(text))
             found[kind.name].places.append(at)
     return found
 
