@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import tarfile
 import tomllib
 from contextlib import suppress
@@ -336,3 +338,14 @@ def test_a_container_that_hides_the_firmware_has_firmware_all_the_same(files: Pa
     assert "efi" not in said
     assert "acpi" not in said
     assert "the EFI memory map" in [gap.missing for gap in load(tmp_path / "case").gaps]
+
+
+def test_a_recorded_boot_is_read_without_what_hosts_need(tmp_path: Path) -> None:
+    case = cases.unpack("x86-6.12-two-node-hmat", tmp_path)
+    code = (
+        "import sys; from softreserve.config import load; "
+        f"[load(path) for path in ({str(case)!r}, {str(case / 'input')!r})]; "
+        "print([name for name in sys.modules if name.startswith('softreserve.config.host')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -88,9 +88,12 @@ def has_host_files(path: str) -> bool:
     """Whether a directory or an archive has a host's files, or is a capture that somebody packed."""
     if not os.path.isdir(path):
         return not path.endswith(_SUFFIX) and _is_archive(path)
+    # most directories are captures, and a boot of one is fast
+    if any(os.path.exists(os.path.join(path, name)) for name in ("input", "kernel.toml")):
+        return False
     from softreserve.config.host.sources import is_host
 
-    return not os.path.isdir(os.path.join(path, "input")) and is_host(path)
+    return is_host(path)
 
 
 def _is_archive(path: str) -> bool:
