@@ -289,6 +289,17 @@ def test_efi_words_are_not_answered_without_an_efi_map(
     assert not (tmp_path / "tree").exists()
 
 
+@pytest.mark.parametrize("firmware", ["DMI: Bochs Bochs, BIOS Bochs 01/01/2011", "DMI not present or invalid."])
+@pytest.mark.parametrize("efi", [False, True])
+def test_what_a_bios_started_lacks_no_efi_map(firmware: str, efi: bool) -> None:
+    """Who was started by EFI firmware says so before it looks for DMI."""
+    said = ["Linux version 6.12.1 (gcc) #1 SMP", "BIOS-e820: [mem 0x0000000000000000-0x000000000009ffff] usable"]
+    said += ["BIOS-e820: [mem 0x0000000000100000-0x000000003fffffff] usable"]
+    said += ["efi: EFI v2.7 by EDK II"] if efi else []
+    found = parse_log(lines([*said, firmware]))
+    assert ("the EFI memory map" in {gap.missing for gap in found.gaps}) is efi
+
+
 def test_efi_words_are_answered_with_an_efi_map(log: str, capsys: pytest.CaptureFixture[str]) -> None:
     with open(log, "a") as file:
         file.write(EFI_MAP)
@@ -495,7 +506,10 @@ def test_a_machine_without_uefi_has_none(tmp_path: Path, capsys: pytest.CaptureF
     path = tmp_path / "boot.log"
     path.write_text(FOUND.replace("Kernel command", "efi: UEFI not found.\nKernel command"))
     assert main(["boot", str(path), "--emit", "log"]) == 0
-    said = capsys.readouterr().out.splitlines()
+    out, err = capsys.readouterr()
+    assert "partial answer, without the memory of the device tree: " in err
+    assert "EFI memory map" not in err
+    said = out.splitlines()
     assert said[0] == "efi: UEFI not found."
     assert "EFI services will not be available." in said
     assert "Remapping and enabling EFI services." not in said

@@ -38,6 +38,10 @@ _UNREAD: Final = re.compile("efi: (?:Could not map the memory map|(?:Memory map|
 _UNPRINTED: Final = "efi=debug on the command line makes the kernel print it"
 #: Lines of a map.
 MAP_LINES: Final = (E820, EFI)
+#: What every x86 kernel says of its firmware, and what only those say that EFI firmware started.
+#: Linux: ``arch/x86/kernel/setup.c: setup_arch()``.
+_DMI: Final = re.compile(r"DMI: |DMI not present")
+_EFI_SAYS: Final = re.compile(r"efi: |EFI")
 #: What becomes of the firmware's memory in the e820 table of the EFI stub; other types loaders add by themselves.
 _FROM_FIRMWARE: Final = frozenset((RAM, ACPI, NVS, PMEM, SOFT_RESERVED))
 _LARGEST_PAGE: Final = 65536
@@ -75,7 +79,10 @@ def read_maps(
     node_ranges = [] if moved else [range_ for _, range_ in found]
     efi_map = _efi_map(log, e820, node_ranges)
     if efi_map is None and not table and found:
-        _no_efi_map(log, f"{_UNPRINTED}; what it found is taken instead")
+        if log.has("efi: UEFI not found"):
+            log.gap("the memory of the device tree", "what the kernel found of it is taken instead")
+        else:
+            _no_efi_map(log, f"{_UNPRINTED}; what it found is taken instead")
         if cut:
             log.gap("memory beyond mem=", "the log tells of what was left, which mem= cuts again")
         return map_of_found(found), ()
@@ -99,7 +106,7 @@ def _efi_map(log: Messages, e820: Sequence[E820Entry], node_ranges: Sequence[Phy
     """The firmware's map if the log has it whole; on x86 e820 stands in for one that is not whole."""
     lines = log.matching(EFI)
     if not lines:
-        if e820:
+        if e820 and not _without_efi(log):
             unread = log.matching(_UNREAD)
             why = f"the kernel could not read it ({unread[0].message})" if unread else _UNPRINTED
             _no_efi_map(log, why)
@@ -117,6 +124,11 @@ def _efi_map(log: Messages, e820: Sequence[E820Entry], node_ranges: Sequence[Phy
         raise log.error(wrong)
     _no_efi_map(log, f"{wrong}; e820 is taken instead")
     return None
+
+
+def _without_efi(log: Messages) -> bool:
+    """Whether no EFI firmware started this x86 kernel: of one that did it speaks before it looks for DMI."""
+    return bool(log.matching(_DMI)) and not log.matching(_EFI_SAYS)
 
 
 def _from_kexec(efi_map: EfiMemoryMap) -> bool:

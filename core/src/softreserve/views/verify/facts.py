@@ -27,7 +27,7 @@ class Fact(Enum):
     #: Boot services' memory counts as taken, where it counts at all.
     TAKEN = "the EFI memory map$"
     #: So does what must not be mapped.
-    UNMAPPED = "(the EFI memory map)$"
+    UNMAPPED = "(the EFI memory map|the memory of the device tree)$"
     MAP = "the beginning of the e820 table|memory beyond mem=|the end of the log"
     CMDLINE = "the command line"
     PAGE_SIZE = "the page size"
