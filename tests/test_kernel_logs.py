@@ -597,6 +597,7 @@ def test_a_kernel_without_nodes_says_nothing_of_them(tmp_path: Path, capsys: pyt
         ("6.1.30 (x) #1 SMP Debian 6.1.27-1 (2023-05-08)", 30),
         ("6.14.0-00004-g3c6568d9087b (x) #1 SMP", 0),
         ("6.14.0-10000-generic (x) #1 SMP", None),
+        ("6.14.0-0.rc7.20250318git76b6905c11fd.57.fc43.x86_64 (x) #1 SMP", 0),
     ],
 )
 def test_a_version_tells_of_which_level_of_a_series_it_is(log: str, version: str, level: int | None) -> None:

@@ -187,6 +187,8 @@ def test_demotion_targets_are_printed_by_6_12_whenever_a_node_changes() -> None:
         "Demotion targets for Node 1: null",
     ]
     assert not any(line.startswith("Demotion") for line in kernel("6.1")[0].log.lines)
+    # before tiers came at the end of boot, too
+    assert [line for line in kernel("6.9")[0].log.lines if line.startswith("Demotion")] == lines
 
 
 def test_equally_near_nodes_of_the_next_tier_share_demotion() -> None:

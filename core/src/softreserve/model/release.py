@@ -45,8 +45,9 @@ class Release(NamedTuple):
         if found is None:
             raise MachineError(f"unknown kernel release {shown(text)}: it begins with a version, such as {NEWEST}")
         major, minor, patch, build = found.groups()
-        ours = re.search(r"-[0-9]{5}-g[0-9a-f]{7,40}(?![0-9a-z])", text)  # so many commits after a release of mainline
-        told = patch is not None and (int(patch) > 0 or build is None or ours is not None)
+        # on the way to a release of mainline, or so many commits after one
+        mainline = re.search(r"-(?:0\.)?rc[0-9]|-[0-9]{5}-g[0-9a-f]{7,40}(?![0-9a-z])", text)
+        told = patch is not None and (int(patch) > 0 or build is None or mainline is not None)
         return cls(int(major), int(minor), int(patch) if told else None, text)
 
     @property
