@@ -81,6 +81,6 @@ def test_of_a_public_log_as_many_lines_are_predicted_as_the_table_says(
         pytest.skip(f"needs {host.link} as {path}")
     assert main(["verify", "--log", str(path), "--json"]) == bool(host.wrong)
     found = json.loads(capsys.readouterr().out)
-    assert found["release"] == host.release
+    assert found["kernel"]["release"] == host.release
     assert (found["equal"], found["total"]) == (host.equal, host.total)
     assert {one["kind"] for one in found["differences"] if one["sort"] == "ours"} == host.wrong
