@@ -526,6 +526,27 @@ def test_the_boot_logo_is_in_nobodys_way(tmp_path: Path, capsys: pytest.CaptureF
     assert "Reserving 128MB of memory at 1888MB for crashkernel" in capsys.readouterr().out
 
 
+def test_acpi_tables_of_the_initial_ram_disk_are_memory_of_acpi(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "boot.log"
+    found = """\
+ACPI: DSDT ACPI table found in initrd [kernel/firmware/acpi/dsdt.aml][0x1f00]
+modified physical RAM map:
+modified: [mem 0x0000000000100000-0x000000007fffdfff] usable
+modified: [mem 0x000000007fffe000-0x000000007fffff00] ACPI NVS
+"""
+    path.write_text(LOG.replace("6.12.0", "6.6.0") + found)
+    assert main(["boot", str(path), "--emit", "log"]) == 0
+    out = capsys.readouterr().out
+    assert "modified physical RAM map:\n" in out
+    assert "e820: reserve RAM buffer [mem 0x7fffe000-0x7fffffff]" in out
+    assert main(["boot", str(path), "--emit", "iomem"]) == 0
+    assert "7fffe000-7fffff00 : ACPI Non-volatile Storage\n" in capsys.readouterr().out
+    path.write_text(LOG + found.partition("\n")[2])
+    assert read_log(str(path)).machine.marks.tables == ()
+
+
 #: What a kernel without nodes, zone DMA32, memory hotplug and hibernation says, on x86.
 SMALL = """\
 Zone ranges:

@@ -58,6 +58,7 @@ class FirmwareMarks:
     :param mmio: MMIO descriptors of an EFI map that is not known otherwise, by their numbers in it.
     :param uncached: what MTRRs do not make write-back cacheable, between and above what they do.
     :param kept: whole pages that are kept for what configuration tables of EFI point at.
+    :param tables: where ACPI tables went that the initial RAM disk brought along.
     :param stolen: what graphics processors have taken.
     :param kept_late: pages that are kept when ACPI tables are read: the boot logo.
     :param attributes_table: address of the memory attributes table, which is kept as soon as EFI is known; 0: none.
@@ -69,6 +70,7 @@ class FirmwareMarks:
     stolen: tuple[PhysRange, ...] = ()
     kept_late: tuple[PhysRange, ...] = ()
     attributes_table: int = 0
+    tables: tuple[PhysRange, ...] = ()
 
 
 @attrs.frozen

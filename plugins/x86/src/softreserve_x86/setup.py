@@ -229,10 +229,14 @@ class Setup:
             what = f"losing {lost >> 20}MB of RAM"
             self.log.printk(f"WARNING: BIOS bug: CPU MTRRs don't cover all of memory, {what}.")
             self.log.printk("update e820 for mtrr")
-            if not self.table.update_table():
-                self.log.printk(f"{self.table.prefix}modified physical RAM map:", rule=E820_LISTING)
-                self.table.print_table("modified")
+            self.update_table_print()
         return bool(lost)
+
+    def update_table_print(self) -> None:
+        """Sanitise the table, and print it. Linux: ``e820__update_table_print``."""
+        if not self.table.update_table():
+            self.log.printk(f"{self.table.prefix}modified physical RAM map:", rule=E820_LISTING)
+            self.table.print_table("modified")
 
     def find_max_pfn(self, max_arch_pfn: int, uncached: Iterable[PhysRange] = ()) -> None:
         """Find where RAM ends, and print it; also for RAM below 4 GiB where there is more."""
@@ -376,6 +380,10 @@ def initmem_init(system: System) -> None:
     if initrd is not None:
         end = round_up(initrd.end, _PAGE_SIZE)
         system.printk(f"RAMDISK: {mem_text(initrd.start, end)}", "arch/x86/kernel/setup.c: reserve_initrd")
+    for range_ in system.machine.marks.tables:
+        system.memblock.reserve(range_.start, range_.size, "acpi_table_upgrade")
+        setup.table.range_add(range_.start, range_.size, e820.NVS)
+        setup.update_table_print()
     zones = _zone_limits(system.kernel, setup.max_pfn)
     if not system.kernel.builtin("NUMA"):
         system.memblock.set_node(0, U64_MAX, system.memblock.memory, 0)

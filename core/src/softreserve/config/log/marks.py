@@ -30,6 +30,10 @@ _TRIMMED: Final = re.compile(r"e820: update \[mem 0x0+-0x0*fff\] ")
 #: The configuration tables that the kernel found; one that it wants no more is nowhere.
 _ATTRIBUTES: Final = re.compile(r"efi: +.*\bMEMATTR=(0x[0-9a-f]{1,16})\b")
 _NONE: Final = U64_MAX
+#: A table of the initial RAM disk, and memory of ACPI before it and after. Linux: ``acpi_table_upgrade()``.
+_UPGRADE: Final = re.compile(r"ACPI: \S{4} ACPI table found in initrd ")
+_NVS: Final = re.compile(r"(?:BIOS-e820|user|reserve setup_data): \[mem (0x[0-9a-f]+)-(0x[0-9a-f]+)\] +ACPI NVS$")
+_NVS_THEN: Final = re.compile(r"modified: \[mem (0x[0-9a-f]+)-(0x[0-9a-f]+)\] +ACPI NVS$")
 _LAST_PFN: Final = re.compile(r"(?:e820: )?last_pfn = ")
 #: What is said between the search for the end of RAM, and of MTRRs, and the first use of the tables of EFI.
 _MEMORY_KNOWN: Final = re.compile(
@@ -74,7 +78,15 @@ def read_marks(log: Messages, *, mapped: bool) -> FirmwareMarks:
     attributes = next(
         (address for address in log.each(_ATTRIBUTES, lambda found: int(found[1], 16)) if address < _NONE), 0
     )
-    return FirmwareMarks(tuple(mmio), tuple(uncached), tuple(kept), tuple(stolen), tuple(late), attributes)
+    return FirmwareMarks(tuple(mmio), tuple(uncached), tuple(kept), tuple(stolen), tuple(late), attributes, _tables(log))
+
+
+def _tables(log: Messages) -> tuple[PhysRange, ...]:
+    """Where ACPI tables of the initial RAM disk went: what is memory of ACPI's then, and was not before."""
+    if not log.matching(_UPGRADE):
+        return ()
+    before = set(log.each(_NVS, _range))
+    return tuple(range_ for range_ in dict.fromkeys(log.each(_NVS_THEN, _range)) if range_ not in before)
 
 
 def _range(found: re.Match[str]) -> PhysRange:
