@@ -614,6 +614,8 @@ def test_a_kernel_without_nodes_says_nothing_of_them(tmp_path: Path, capsys: pyt
             231,
         ),
         ("6.1.0-9-amd64 (x) #1 SMP Debian 6.0.27-1 (2023-05-08)", None),
+        ("6.1.0-9-amd64 (x)\n(y) #1 SMP Debian\n6.1.27-1 (2023-05-08)", 27),
+        ("6.1.0-9-amd64 (x)\nCommand line: quiet Debian 6.1.27-1 ", None),
         ("6.1.0-9-amd64 (x) #1 SMP", None),
         ("6.1.30 (x) #1 SMP Debian 6.1.27-1 (2023-05-08)", 30),
         ("6.14.0-00004-g3c6568d9087b (x) #1 SMP", 0),

@@ -30,6 +30,8 @@ _WHOLE_CMDLINE: Final = re.compile(r"Kernel command line: ?(.*)")
 _CONTINUED: Final = " \\"
 #: What distributions add to the version of a build: of which level of the stable series it is.
 _LEVEL: Final = re.compile(r" Debian (\d+\.\d+)\.(\d{1,4})[-+~ ]| \(Ubuntu \S+ (\d+\.\d+)\.(\d{1,4})\)\s*$")
+#: Into how many lines a mailer wraps a version.
+_WRAPPED: Final = 5
 _HASH: Final = re.compile(r"\S.* hash table entries: \d+ \(order: (\d+), (\d+) bytes")
 
 
@@ -111,8 +113,12 @@ def read_kernel(log: Messages, arch: str, assumed: str | None = None) -> Kernel:
 
 def _level(log: Messages, base: str) -> int | None:
     """The level of the stable series that the log tells beside the release; ``None``: it does not tell any."""
-    version = next((line.message for line in log.said if VERSION.match(line.message)), "")
-    found = _LEVEL.search(version)
+    at = next((at for at, line in enumerate(log.said) if VERSION.match(line.message)), None)
+    if at is None:
+        return None
+    said = [line.message for line in log.said[at : at + _WRAPPED]]
+    version = next((n for n, message in enumerate(said) if _CMDLINE.match(message)), len(said))
+    found = _LEVEL.search(" ".join(said[:version]))
     if found is None or base != (found[1] or found[3]):
         return None
     return int(found[2] or found[4])
