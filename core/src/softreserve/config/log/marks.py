@@ -78,7 +78,8 @@ def read_marks(log: Messages, *, mapped: bool) -> FirmwareMarks:
     attributes = next(
         (address for address in log.each(_ATTRIBUTES, lambda found: int(found[1], 16)) if address < _NONE), 0
     )
-    return FirmwareMarks(tuple(mmio), tuple(uncached), tuple(kept), tuple(stolen), tuple(late), attributes, _tables(log))
+    tables = _tables(log)
+    return FirmwareMarks(tuple(mmio), tuple(uncached), tuple(kept), tuple(stolen), tuple(late), attributes, tables)
 
 
 def _tables(log: Messages) -> tuple[PhysRange, ...]:
