@@ -15,6 +15,8 @@ from softreserve.views.observe import observe
 ARCHIVES = Path(__file__).with_name("data") / "captures"
 #: Cases whose steps were done by newer programs than Debian 12's.
 NEWER = ARCHIVES.with_name("newer-clients")
+#: What the names of machines with CXL have in them.
+CXL = "-cxl-"
 
 
 def names(archives_in: Path = ARCHIVES) -> list[str]:

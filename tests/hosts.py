@@ -17,7 +17,7 @@ import pytest
 from softreserve.config import load
 from softreserve.config.builds import rebuilt
 from softreserve.kernel.system import System
-from softreserve.live.shell import Session
+from softreserve.live.shell import Session, runner
 from softreserve.machine.boot import boot
 from softreserve.model.errors import MachineError
 from softreserve.model.machine import Machine
@@ -73,6 +73,15 @@ def assert_repeats(case: Path, scenario: Scenario, out: Path, sessions: Sessions
         unavailable("; ".join(not_run))
     wrong = cases.differences(case, out, [])
     assert not wrong, "\n".join(map(str, wrong))
+
+
+def assert_debians_programs_repeat(case: Path, out: Path) -> None:
+    """The same with the programs of Debian 12, for a case that is booted here."""
+    scenario = load(case)
+    need("daxctl", *programs_of(scenario))
+    if scenario.machine.arch not in Selection().arches:
+        pytest.skip(f"no plugin boots {scenario.machine.arch}")
+    assert_repeats(case, scenario, out, runner)
 
 
 def booted(spec: str, release: str | None = None, cmdline: str = "") -> System:

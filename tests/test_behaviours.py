@@ -134,6 +134,7 @@ def test_a_recorded_boot_shows_what_it_is_said_to_show(
 
 @pytest.mark.clients
 @pytest.mark.fuse
+@pytest.mark.slow
 @pytest.mark.parametrize("side", CAPTURED_WITH_PROGRAMS, ids=str)
 def test_a_recorded_boot_with_programs_shows_what_it_is_said_to_show(
     side: Side, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

@@ -18,7 +18,7 @@ def test_there_are_recorded_cases() -> None:
 
 @pytest.mark.parametrize("name", cases.names())
 def test_a_recorded_boot_is_predicted(name: str, tmp_path: Path) -> None:
-    """All that needs no program: boot, sysfs writes, module loads. The rest is in ``test_captures_clients.py``."""
+    """All that needs no program: boot, sysfs writes, module loads. The rest is in ``clients``."""
     case = cases.unpack(name, tmp_path)
     scenario = load(case)
     if scenario.machine.arch not in ARCHES:

@@ -44,6 +44,7 @@ def test_an_example_boots_everywhere(name: str) -> None:
     everywhere(load(f"example:{name}").machine)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", cases.names())
 def test_a_recorded_machine_boots_everywhere(name: str, tmp_path: Path) -> None:
     everywhere(load(cases.unpack(name, tmp_path)).machine)
