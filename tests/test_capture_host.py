@@ -15,6 +15,7 @@ import attrs
 import cases
 import pytest
 from compare import compare
+from small_machines import need
 from softreserve.cli import main
 from softreserve.config import load
 from softreserve.config.host import collect, messages
@@ -67,6 +68,7 @@ def test_this_machine_is_captured_whatever_it_is(tmp_path: Path, capsys: pytest.
         pytest.skip("nothing of this machine's memory is shown here: no log that begins with the boot, no memmap")
     scenario = load(case)
     assert scenario.machine.name == "here"
+    need(scenario.machine.arch)
     assert boot(scenario.machine, Selection().hooks_for(scenario.machine)).iomem.lines()
 
 
@@ -87,6 +89,7 @@ def test_a_capture_never_takes_the_place_of_something(tmp_path: Path, capsys: py
 )
 def test_a_machine_whose_files_are_captured_is_the_same_machine(name: str, tmp_path: Path) -> None:
     scenario = load(cases.unpack(name, tmp_path), with_steps=False)
+    need(scenario.machine.arch)
     system = boot(scenario.machine, Selection().hooks_for(scenario.machine))
     export(system, tmp_path / "root")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import cases
 import pytest
+from small_machines import X86, need
 from softreserve.cli import main
 from softreserve.config import load
 from softreserve.config.acpi_dump import tables_at
@@ -169,6 +170,7 @@ def test_acpidump_prints_tables(tmp_path: Path) -> None:
     (tmp_path / "srat.dat").write_bytes(table)
     assert tables_at(tmp_path / "srat.dat") == {"SRAT": table}
     (tmp_path / "log").write_text(LOG)
+    need(X86)
     assert main(["boot", str(tmp_path / "log"), "--acpi", str(tmp_path / "acpidump.out"), "--emit", "nodes"]) == 0
 
 
@@ -252,6 +254,7 @@ def test_a_line_of_a_shells_map_that_cannot_be_read_is_named(was: str, now: str,
 
 
 def test_a_shells_map_is_a_machine_or_what_a_log_lacks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    need(X86)
     (tmp_path / "memmap.txt").write_bytes(MAP.encode("utf-16"))
     (tmp_path / "log").write_text(LOG)
 

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 import pytest
-from small_machines import ARCHES, ARM64, X86, settled
+from small_machines import ARCHES, ARM64, X86, need, settled
 from softreserve.cli import main
 from softreserve.config import load
 from softreserve.config.builds import built, default_config, rebuilt
@@ -167,6 +167,7 @@ def test_the_kernel_option_names_a_release_and_its_builder() -> None:
 
 
 def test_a_kernel_of_large_pages_has_options_of_its_own() -> None:
+    need(ARM64)
     release = "5.14.0-427.13.1.el9_4.aarch64"
     small, large = (built(release, ARM64, size).config for size in (4096, 65536))
     assert (small["ARM64_PA_BITS"], large["ARM64_PA_BITS"]) == (48, 52)

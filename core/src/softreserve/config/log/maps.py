@@ -78,7 +78,7 @@ def read_maps(
     found = read_node_ranges(log)
     node_ranges = [] if moved else [range_ for _, range_ in found]
     efi_map = _efi_map(log, e820, node_ranges)
-    if efi_map is None and not table and found:
+    if efi_map is None and not e820 and not table and found:
         if log.has("efi: UEFI not found"):
             log.gap("the memory of the device tree", "what the kernel found of it is taken instead")
         else:
