@@ -8,7 +8,7 @@ from typing import Final
 import attrs
 
 from softreserve.config.builds import default_config
-from softreserve.config.parts import CPUS_GAP, IMAGE_GAP
+from softreserve.config.parts import CMDLINE_GAP, CPUS_GAP, DECIDING_TABLES, IMAGE_GAP, tables_gap
 from softreserve.config.reader import StrPath, path_words, read_bytes, text_of
 from softreserve.model.efi import EfiMemoryMap
 from softreserve.model.efi_text import parse_efi_memmap
@@ -23,8 +23,8 @@ from softreserve.plugins.architectures import presumed_arch
 __all__ = ["bare_machine", "with_efi_map"]
 
 _LACKING: Final = (
-    Gap("the command line", "an empty one is assumed"),
-    Gap("the ACPI tables", "nodes, distances, memory tiers and CXL windows are as on a machine without them"),
+    CMDLINE_GAP,
+    tables_gap(),
     CPUS_GAP,
     IMAGE_GAP,
 )
@@ -65,7 +65,7 @@ def bare_machine(data: bytes, path: StrPath, release: str | None = None) -> Scen
         name=name if name_problem(name) is None else "firmware",
         kernel=kernel,
         efi_map=efi_map,
-        unknown=frozenset({"SRAT", "SLIT", "HMAT", "CEDT"}),
+        unknown=frozenset(DECIDING_TABLES),
     )
     return Scenario(machine, path=path_words(path), gaps=(*gaps, *_LACKING))
 

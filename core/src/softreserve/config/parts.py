@@ -7,19 +7,56 @@ from typing import TYPE_CHECKING, Final
 from softreserve.model.cmdline import COMMAND_LINE_MAX, CommandLine
 from softreserve.model.errors import InputError
 from softreserve.model.machine import PHYS_BITS_MAX, KernelImage
-from softreserve.model.scenario import Gap
+from softreserve.model.scenario import EFI_MAP, Gap
 
 if TYPE_CHECKING:
     from softreserve.config.reader import Table
 
-__all__ = ["CPUS_GAP", "IMAGE_GAP", "checked_cmdline", "image_parts", "presumed_phys_bits"]
+__all__ = [
+    "CMDLINE_GAP",
+    "CPUS_GAP",
+    "DECIDING_TABLES",
+    "EFI_DEBUG",
+    "IMAGE_GAP",
+    "PAGE_SIZE_GAP",
+    "checked_cmdline",
+    "efi_map_gap",
+    "image_parts",
+    "presumed_phys_bits",
+    "tables_gap",
+]
+
+#: ACPI tables that decide something here.
+DECIDING_TABLES: Final = ("SRAT", "SLIT", "HMAT", "CEDT")
 
 #: What both logs and captures may lack.
+CMDLINE_GAP: Final = Gap("the command line", "an empty one is assumed")
+PAGE_SIZE_GAP: Final = Gap("the page size", "4 KiB is assumed")
 CPUS_GAP: Final = Gap("the number of CPUs", "one is assumed")
 IMAGE_GAP: Final = Gap("the place of the kernel image", "/proc/iomem has no lines for it, kaslr no size of it")
 
+#: How a kernel is made to print the map of EFI firmware.
+EFI_DEBUG: Final = "efi=debug on the command line makes the kernel print it"
+
 #: Bits of a physical address, where nothing says how many: of QEMU's own CPUs, and of most real ones.
 _VIRTUAL_PHYS_BITS, _REAL_PHYS_BITS = 40, 46
+
+
+def efi_map_gap(why: str = EFI_DEBUG) -> Gap:
+    """What it means that there is no map of EFI firmware."""
+    return Gap(
+        EFI_MAP,
+        f"{why}. What the firmware said of a range cannot be told or checked, and EFI words on the command line "
+        "cannot be changed",
+    )
+
+
+def tables_gap(which: str = "") -> Gap:
+    """What it means that there are no ACPI tables, or that those named are not there."""
+    return Gap(
+        f"the ACPI tables {which}".rstrip(),
+        "nodes, distances, memory tiers and CXL windows are as on a machine without them",
+    )
 
 
 def presumed_phys_bits(highest: int, *, virtual: bool) -> int:

@@ -12,7 +12,16 @@ from softreserve.config.folder import Folder
 from softreserve.config.kernel_toml import CONFIG_GAP, KernelToml, read_kernel_toml
 from softreserve.config.log import parse_log
 from softreserve.config.log.content import log_text
-from softreserve.config.parts import CPUS_GAP, IMAGE_GAP, checked_cmdline
+from softreserve.config.parts import (
+    CMDLINE_GAP,
+    CPUS_GAP,
+    DECIDING_TABLES,
+    IMAGE_GAP,
+    PAGE_SIZE_GAP,
+    checked_cmdline,
+    efi_map_gap,
+    tables_gap,
+)
 from softreserve.config.reader import Problems, text_of
 from softreserve.model import e820
 from softreserve.model.cmdline import CommandLine
@@ -39,9 +48,6 @@ _TYPES: Final = {
     # all others; which number it is makes no difference
     "Unknown E820 type": 0xFFFF,
 }
-#: Tables that decide something; without APIC, which no answer needs.
-_DECIDING: Final = ("SRAT", "SLIT", "HMAT", "CEDT")
-_PAGE_SIZE: Final = "the page size"
 _NO_MAP: Final = (
     "no memory map: neither BIOS-e820 lines nor those of efi=debug in a log, and no /sys/firmware/memmap; "
     "boot once with efi=debug, or capture as root"
@@ -106,7 +112,7 @@ class _Reader:
         if efi_map is None and not table:
             raise InputError(_NO_MAP, path=self.folder.directory)
         if efi_map is None and (says is None or says.efi is not False):
-            self.gaps.setdefault(EFI_MAP, _no_efi_map())
+            self._lack(efi_map_gap())
         else:
             self.gaps.pop(EFI_MAP, None)
         kernel = self._kernel(log, says)
@@ -144,11 +150,11 @@ class _Reader:
         kernel = says.kernel
         self._known("the architecture")
         if says.page_size_said or len(page_sizes(kernel.arch)) < 2:
-            self._known(_PAGE_SIZE)
-        elif log is not None and log.kernel.arch == kernel.arch and _PAGE_SIZE not in self.gaps:
+            self._known(PAGE_SIZE_GAP.missing)
+        elif log is not None and log.kernel.arch == kernel.arch and PAGE_SIZE_GAP.missing not in self.gaps:
             kernel = attrs.evolve(kernel, page_size=log.kernel.page_size)
         else:
-            self.gaps.setdefault(_PAGE_SIZE, Gap(_PAGE_SIZE, "4 KiB is assumed"))
+            self._lack(PAGE_SIZE_GAP)
         if CONFIG_GAP not in says.gaps:
             self._known(CONFIG_GAP.missing)
             return kernel
@@ -160,11 +166,11 @@ class _Reader:
 
     def _cmdline(self, log: Machine | None) -> CommandLine:
         if self.folder.has("cmdline.txt"):
-            self._known("the command line")
+            self._known(CMDLINE_GAP.missing)
             text = self.folder.read("cmdline.txt").decode("latin-1").rstrip("\n")
             return checked_cmdline(text, self.folder.path("cmdline.txt"))
         if log is None:
-            self.gaps["the command line"] = Gap("the command line", "an empty one is assumed")
+            self._lack(CMDLINE_GAP)
         return log.cmdline if log is not None else CommandLine()
 
     def _of_kernel_toml(self, says: KernelToml | None, machine: Machine) -> dict[str, Any]:
@@ -187,24 +193,17 @@ class _Reader:
         if tables is None:
             return machine.unknown - machine.acpi.keys()
         self.gaps = {missing: gap for missing, gap in self.gaps.items() if not missing.startswith("the ACPI tables")}
-        lacking = [name for name in _DECIDING if name in tables and name not in machine.acpi]
+        lacking = [name for name in DECIDING_TABLES if name in tables and name not in machine.acpi]
         if lacking:
-            missing = f"the ACPI tables {', '.join(lacking)}"
-            so = "nodes, distances, memory tiers and CXL windows are as on a machine without them"
-            self.gaps[missing] = Gap(missing, so)
+            self._lack(tables_gap(", ".join(lacking)))
         return frozenset(lacking)
+
+    def _lack(self, gap: Gap) -> None:
+        self.gaps.setdefault(gap.missing, gap)
 
     def _known(self, *missing: str) -> None:
         for words in missing:
             self.gaps.pop(words, None)
-
-
-def _no_efi_map() -> Gap:
-    return Gap(
-        EFI_MAP,
-        "efi=debug on the command line makes the kernel print it. What the firmware said of a range cannot be told or "
-        "checked, and EFI words on the command line cannot be changed",
-    )
 
 
 def _entry(line: str, number: int, path: str) -> E820Entry:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from softreserve.config.host.privacy import kept
 from softreserve.config.host.tree import LARGEST_FILE, Tree
+from softreserve.config.kernel_toml import PAGE_SIZES
 
 __all__ = ["architecture", "kernel_toml", "options", "release"]
 
@@ -25,7 +26,6 @@ _PHYS_BITS: Final = re.compile(r"^address sizes\s*: (\d{1,3}) bits physical", re
 _HUGE_PAGE: Final = re.compile(r"^Hugepagesize:\s+(\d{1,9}) kB$", re.MULTILINE)
 #: ``uname -a``: the release, and all that follows it.
 _UNAME: Final = re.compile(r"Linux \S+ (\S+) (.*)")
-_PAGE_SIZES: Final = (4096, 16384, 65536)
 
 
 def release(tree: Tree) -> str | None:
@@ -75,7 +75,7 @@ def page_size(tree: Tree, config: dict[str, str]) -> int | None:
     if not huge.isdecimal() and "default_hugepagesz" not in (tree.text("/proc/cmdline") or ""):
         found = _HUGE_PAGE.search(tree.text("/proc/meminfo") or "")
         huge = str(int(found[1]) << 10) if found else ""
-    return next((size for size in _PAGE_SIZES if huge == str(size * size // 8)), None)
+    return next((size for size in PAGE_SIZES if huge == str(size * size // 8)), None)
 
 
 def options(tree: Tree, of: str | None) -> dict[str, str] | None:

@@ -13,7 +13,7 @@ import attrs
 from softreserve.config.builds import built, page_sizes
 from softreserve.config.log.messages import VERSION, Messages
 from softreserve.config.log.options import read_options
-from softreserve.config.parts import checked_cmdline
+from softreserve.config.parts import CMDLINE_GAP, PAGE_SIZE_GAP, checked_cmdline
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.errors import InputError, MachineError
 from softreserve.model.kernel import Kernel
@@ -44,7 +44,7 @@ def read_cmdline(log: Messages) -> CommandLine:
         if not line.message.endswith(_CONTINUED):
             break
     if not pieces:
-        log.gap("the command line", "an empty one is assumed")
+        log.gaps.append(CMDLINE_GAP)
     said = [_CMDLINE.sub(r"\1", line.message) for line in pieces]
     if len(pieces) == 1:
         _compare(log, pieces[0], lines[1:])
@@ -100,7 +100,7 @@ def read_kernel(log: Messages, arch: str, assumed: str | None = None) -> Kernel:
     sizes = set(log.each(_HASH, _page_size)) & set(page_sizes(arch))
     page_size = next(iter(sizes)) if len(sizes) == 1 else 4096
     if len(sizes) != 1 and len(page_sizes(arch)) > 1:
-        log.gap("the page size", "4 KiB is assumed")
+        log.gaps.append(PAGE_SIZE_GAP)
     try:
         kernel = built(release, arch, page_size, read_options(log))
     except MachineError as error:

@@ -19,6 +19,7 @@ from softreserve.config.log.map_lines import (
     looks_like_map,
 )
 from softreserve.config.log.messages import Messages
+from softreserve.config.parts import EFI_DEBUG, efi_map_gap
 from softreserve.model.e820 import ACPI, NVS, PMEM, RAM, SOFT_RESERVED
 from softreserve.model.efi import EfiMemoryMap, EfiType
 from softreserve.model.efi_text import parse_efi_messages
@@ -26,7 +27,6 @@ from softreserve.model.errors import shown
 from softreserve.model.log_text import LogLine
 from softreserve.model.machine import E820Entry
 from softreserve.model.ranges import PhysRange, merged, uncovered
-from softreserve.model.scenario import EFI_MAP
 
 __all__ = ["MAP_LINES", "read_maps", "refuse_unread"]
 
@@ -35,7 +35,6 @@ _EFI_HEADING: Final = re.compile("efi: Processing EFI memory map:")
 _EFI_FIRST: Final = re.compile(r"(?:efi|EFI): +mem0+: ")
 #: Why a kernel that was asked prints no EFI map.
 _UNREAD: Final = re.compile("efi: (?:Could not map the memory map|(?:Memory map|EFI data) (?:is|located) above 4GB)")
-_UNPRINTED: Final = "efi=debug on the command line makes the kernel print it"
 #: Lines of a map.
 MAP_LINES: Final = (E820, EFI)
 #: What every x86 kernel says of its firmware, and what only those say that EFI firmware started.
@@ -82,7 +81,7 @@ def read_maps(
         if log.has("efi: UEFI not found"):
             log.gap("the memory of the device tree", "what the kernel found of it is taken instead")
         else:
-            _no_efi_map(log, f"{_UNPRINTED}; what it found is taken instead")
+            log.gaps.append(efi_map_gap(f"{EFI_DEBUG}; what it found is taken instead"))
         if cut:
             log.gap("memory beyond mem=", "the log tells of what was left, which mem= cuts again")
         return map_of_found(found), ()
@@ -108,8 +107,8 @@ def _efi_map(log: Messages, e820: Sequence[E820Entry], node_ranges: Sequence[Phy
     if not lines:
         if e820 and not _without_efi(log):
             unread = log.matching(_UNREAD)
-            why = f"the kernel could not read it ({unread[0].message})" if unread else _UNPRINTED
-            _no_efi_map(log, why)
+            why = f"the kernel could not read it ({unread[0].message})" if unread else EFI_DEBUG
+            log.gaps.append(efi_map_gap(why))
         return None
     once = (line for line, before in zip(log.said, [None, *log.said], strict=False) if not _again(line, before))
     efi_map = parse_efi_messages(((line.number, line.message) for line in once), path=log.path)
@@ -122,7 +121,7 @@ def _efi_map(log: Messages, e820: Sequence[E820Entry], node_ranges: Sequence[Phy
         return efi_map
     if not e820:
         raise log.error(wrong)
-    _no_efi_map(log, f"{wrong}; e820 is taken instead")
+    log.gaps.append(efi_map_gap(f"{wrong}; e820 is taken instead"))
     return None
 
 
@@ -139,14 +138,6 @@ def _from_kexec(efi_map: EfiMemoryMap) -> bool:
 def _again(line: LogLine, before: LogLine | None) -> bool:
     """Whether a line of the EFI map was just said: there are two consoles in one log."""
     return before is not None and line.message == before.message and EFI.match(line.message) is not None
-
-
-def _no_efi_map(log: Messages, why: str) -> None:
-    log.gap(
-        EFI_MAP,
-        f"{why}. What the firmware said of a range cannot be told or checked, and EFI words on the command line "
-        "cannot be changed",
-    )
 
 
 def _lost_e820(log: Messages) -> str | None:

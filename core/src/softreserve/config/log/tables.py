@@ -12,16 +12,13 @@ from softreserve.config.log.hmat import read_hmat
 from softreserve.config.log.messages import Messages
 from softreserve.config.log.processors import Processors
 from softreserve.config.log.srat import read_srat
+from softreserve.config.parts import DECIDING_TABLES, tables_gap
 from softreserve.model.acpi.slit import LOCAL_DISTANCE, REMOTE_DISTANCE, Slit
 from softreserve.model.arch import ArchInfo
 
 __all__ = ["Tables", "read_tables"]
 
 _LISTED: Final = re.compile(r"ACPI: ([A-Z0-9]{4}) 0x[0-9A-Fa-f]+ ([0-9A-Fa-f]{1,8}) \(v(\d\d)")
-#: Tables that decide something here.
-_TABLES: Final = ("SRAT", "SLIT", "HMAT", "CEDT")
-
-
 #: The kernel does not say what is wrong with it: that a node is at no distance from itself will do.
 _BAD_SLIT: Final = re.compile(r"(?:ACPI: )?SLIT table looks invalid\. Not used\.|ACPI: SLIT table looks invalid")
 
@@ -77,13 +74,10 @@ def read_tables(log: Messages, given: Mapping[str, bytes] | None, arch: ArchInfo
             made = build_acpi(Acpi(windows=cxl.windows), arch, cpus.number, cxl.bridges)
             whole |= {"CEDT": made["CEDT"], "APIC": whole.get("APIC", made["APIC"])}
             have.add("CEDT")
-    lacking = [name for name in _TABLES if name not in have and (name in listed or not listed)]
+    lacking = [name for name in DECIDING_TABLES if name not in have and (name in listed or not listed)]
     if not lacking or (given is not None and not listed):  # who gives tables and no list has given all
         return Tables(whole, frozenset(parts))
-    log.gap(
-        f"the ACPI tables {', '.join(lacking)} (--acpi DIR)",
-        "nodes, distances, memory tiers and CXL windows are as on a machine without them",
-    )
+    log.gaps.append(tables_gap(f"{', '.join(lacking)} (--acpi DIR)"))
     return Tables(whole, frozenset((*lacking, *parts)))
 
 
