@@ -16,9 +16,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from softreserve.config.steps import read_steps
+from softreserve.config.toml_text import toml_string
 from softreserve.kernel.system import System
 from softreserve.live.record import Recorder
-from softreserve.live.recorded import about, toml_string
+from softreserve.live.recorded import about
 from softreserve.live.server import LiveSystem
 from softreserve.machine.steps import run_step
 from softreserve.model.cmdline import CommandLine

@@ -18,9 +18,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from softreserve.config.toml_text import toml_string
 from softreserve.live import recorded
 from softreserve.live.claims import TakenError, take
-from softreserve.live.recorded import Record, answer_line, toml_string
+from softreserve.live.recorded import Record, answer_line
 from softreserve.live.whole import sync_directory
 from softreserve.machine.steps import StepResult, differences
 from softreserve.model.errors import InputError, shown

@@ -16,6 +16,7 @@ import attrs
 
 from softreserve.config.reader import Document, Problems, StrPath
 from softreserve.config.steps import scenario_steps
+from softreserve.config.toml_text import toml_string
 from softreserve.model.errors import ConfigError, InputError, shown
 from softreserve.model.steps import Step
 
@@ -32,7 +33,6 @@ __all__ = [
     "other_machine",
     "other_machine_of",
     "read_record",
-    "toml_string",
 ]
 
 _SCHEMA, _VERSION = "softreserve.record", 1
@@ -196,19 +196,3 @@ def _plain(value: object) -> object:
 def answer_line(key: str, *answers: int) -> str:
     """How the answers of a step are recorded."""
     return f"{key} = {answers[0] if len(answers) == 1 else list(answers)}\n"
-
-
-def toml_string(text: str) -> str:
-    """A TOML basic string. What is no text (surrogates) becomes U+FFFD."""
-    return '"' + "".join(_escaped(character) for character in text) + '"'
-
-
-def _escaped(character: str) -> str:
-    if character in '"\\':
-        return f"\\{character}"
-    if character == "\n":
-        return "\\n"
-    code = ord(character)
-    if 0xD800 <= code < 0xE000:
-        return "\\ufffd"
-    return f"\\u{code:04x}" if code < 0x20 or code == 0x7F else character

@@ -14,8 +14,10 @@ __all__ = [
     "RAM",
     "RESERVED",
     "RESERVED_KERN",
+    "RESOURCE_TEXT",
     "SOFT_RESERVED",
     "TYPE_TEXT",
+    "UNKNOWN_RESOURCE",
     "UNUSABLE",
     "type_text",
 ]
@@ -55,6 +57,21 @@ NEW_TYPE_TEXT: Final = {
     PMEM: "persistent RAM (type 7)",
     PRAM: "persistent RAM (type 12)",
 }
+
+
+#: What resources are called that are of a type. Linux: ``arch/x86/kernel/e820.c: e820_type_to_string``.
+RESOURCE_TEXT: Final = {
+    RAM: "System RAM",
+    RESERVED: "Reserved",
+    ACPI: "ACPI Tables",
+    NVS: "ACPI Non-volatile Storage",
+    UNUSABLE: "Unusable memory",
+    PMEM: "Persistent Memory",
+    PRAM: "Persistent Memory (legacy)",
+    SOFT_RESERVED: "Soft Reserved",
+}
+#: Of all other types.
+UNKNOWN_RESOURCE: Final = "Unknown E820 type"
 
 
 def type_text(e820_type: int) -> str:

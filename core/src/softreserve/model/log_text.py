@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Final, NamedTuple
 
-__all__ = ["LogLine", "log_lines", "message"]
+__all__ = ["LogLine", "kmsg_text", "log_lines", "message"]
 
 _FACILITY: Final = (
     r"(?:kern|user|mail|daemon|auth|syslog|lpr|news|uucp|cron|authpriv|ftp|security|ntp|audit|alert|clock|local\d)"
@@ -102,6 +102,11 @@ def log_lines(text: str) -> Iterator[LogLine]:
                 yield LogLine(number, said, line)
 
 
+def kmsg_text(said: str) -> str:
+    """A message without the escapes of ``/dev/kmsg``."""
+    return _KMSG_ESCAPE.sub(lambda byte: chr(int(byte[1], 16)), said)
+
+
 def message(line: str) -> str:
     """What a line says last, without anything that is known to stand before it, and without padding."""
     return next((said for part in reversed([*_parts(line)]) if (said := _said(part))), "")
@@ -115,7 +120,7 @@ def _said(line: str) -> str:
         said = said[: quote.start()]  # of a text that lists have in quotes
     # a group within the prefix cannot say so: Python 3.11 fails at some lines where repetition is possessive
     kmsg = "\\x" in said and _KMSG.search(found[0])
-    return _KMSG_ESCAPE.sub(lambda byte: chr(int(byte[1], 16)), said) if kmsg else said
+    return kmsg_text(said) if kmsg else said
 
 
 def _parts(raw: str) -> Iterator[str]:

@@ -22,6 +22,7 @@ from softreserve.kernel.resource import (
     insert_resource_expand_to_fit,
     reserve_region_with_split,
 )
+from softreserve.model.e820 import RESOURCE_TEXT, UNKNOWN_RESOURCE
 from softreserve.model.events import EventLog, Rule
 from softreserve.model.units import U64_MAX, mem_text
 
@@ -42,18 +43,15 @@ SOFT_RESERVED_APART: Final = Rule(
     "e820-soft-reserved-apart", "soft reserved memory is kept for drivers in a tree that /proc/iomem does not show"
 )
 
-_RAM: Final = ("System RAM", IORES_DESC_NONE)
-#: Resource name and descriptor by e820 type; of RAM, see :attr:`softreserve_x86.e820.E820Table.ram_types`.
-_RESOURCES: Final = {
-    e820.RESERVED: ("Reserved", IORES_DESC_RESERVED),
-    e820.ACPI: ("ACPI Tables", IORES_DESC_ACPI_TABLES),
-    e820.NVS: ("ACPI Non-volatile Storage", IORES_DESC_ACPI_NV_STORAGE),
-    e820.UNUSABLE: ("Unusable memory", IORES_DESC_NONE),
-    e820.PMEM: ("Persistent Memory", IORES_DESC_PERSISTENT_MEMORY),
-    e820.PRAM: ("Persistent Memory (legacy)", IORES_DESC_PERSISTENT_MEMORY_LEGACY),
-    e820.SOFT_RESERVED: ("Soft Reserved", IORES_DESC_SOFT_RESERVED),
+#: What resources describe, by e820 type. Linux: ``e820_type_to_iores_desc``.
+_DESCRIBES: Final = {
+    e820.RESERVED: IORES_DESC_RESERVED,
+    e820.ACPI: IORES_DESC_ACPI_TABLES,
+    e820.NVS: IORES_DESC_ACPI_NV_STORAGE,
+    e820.PMEM: IORES_DESC_PERSISTENT_MEMORY,
+    e820.PRAM: IORES_DESC_PERSISTENT_MEMORY_LEGACY,
+    e820.SOFT_RESERVED: IORES_DESC_SOFT_RESERVED,
 }
-_UNKNOWN: Final = ("Unknown E820 type", IORES_DESC_NONE)
 #: Drivers may claim these; below 1 MiB (BIOS, ROM shadow) nothing is left to drivers.
 _NOT_BUSY: Final = frozenset({e820.RESERVED, e820.SOFT_RESERVED, e820.PRAM, e820.PMEM})
 _LEGACY_END: Final = 1 << 20
@@ -63,7 +61,8 @@ _SMALLEST_GAP: Final = 4 << 20
 
 def _named(table: e820.E820Table, e820_type: int) -> tuple[str, int]:
     """Name and descriptor of a resource. Linux: ``e820_type_to_string``, ``e820_type_to_iores_desc``."""
-    return _RAM if e820_type in table.ram_types else _RESOURCES.get(e820_type, _UNKNOWN)
+    named = e820.RAM if e820_type in table.ram_types else e820_type
+    return RESOURCE_TEXT.get(named, UNKNOWN_RESOURCE), _DESCRIBES.get(named, IORES_DESC_NONE)
 
 
 def memblock_setup(table: e820.E820Table, memblock: Memblock, page_size: int) -> None:

@@ -23,8 +23,8 @@ from softreserve.config.parts import (
     tables_gap,
 )
 from softreserve.config.reader import Problems, text_of
-from softreserve.model import e820
 from softreserve.model.cmdline import CommandLine
+from softreserve.model.e820 import RESOURCE_TEXT, UNKNOWN_RESOURCE
 from softreserve.model.efi import EfiMemoryMap
 from softreserve.model.efi_text import parse_efi_memmap
 from softreserve.model.errors import InputError, shown
@@ -35,19 +35,8 @@ from softreserve.model.scenario import EFI_MAP, Gap, Scenario
 __all__ = ["read_host_case"]
 
 _ENTRY: Final = re.compile(r"\d+ (0x[0-9a-f]{1,16}) (0x[0-9a-f]{1,16}) (\S.*)")
-#: Types as ``/sys/firmware/memmap`` names them. Linux: ``arch/x86/kernel/e820.c: e820_type_to_string``.
-_TYPES: Final = {
-    "System RAM": e820.RAM,
-    "Reserved": e820.RESERVED,
-    "ACPI Tables": e820.ACPI,
-    "ACPI Non-volatile Storage": e820.NVS,
-    "Unusable memory": e820.UNUSABLE,
-    "Persistent Memory": e820.PMEM,
-    "Persistent Memory (legacy)": e820.PRAM,
-    "Soft Reserved": e820.SOFT_RESERVED,
-    # all others; which number it is makes no difference
-    "Unknown E820 type": 0xFFFF,
-}
+#: Types as ``/sys/firmware/memmap`` names them; of all that have no name it makes no difference which it is.
+_TYPES: Final = {**{text: number for number, text in RESOURCE_TEXT.items()}, UNKNOWN_RESOURCE: 0xFFFF}
 _NO_MAP: Final = (
     "no memory map: neither BIOS-e820 lines nor those of efi=debug in a log, and no /sys/firmware/memmap; "
     "boot once with efi=debug, or capture as root"

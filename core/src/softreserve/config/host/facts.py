@@ -12,6 +12,7 @@ from typing import Any, Final
 from softreserve.config.host.privacy import kept
 from softreserve.config.host.tree import LARGEST_FILE, Tree
 from softreserve.config.kernel_toml import PAGE_SIZES
+from softreserve.config.toml_text import toml_string
 
 __all__ = ["architecture", "kernel_toml", "options", "release"]
 
@@ -124,17 +125,17 @@ def kernel_toml(tree: Tree, log: str, iomem: bytes | None, tables: list[str] | N
         return None
     config = options(tree, is_release)
     size = page_size(tree, config or {})
-    lines = [f"release = {_string(is_release)}", f"arch = {_string(arch)}"]
+    lines = [f"release = {toml_string(is_release)}", f"arch = {toml_string(arch)}"]
     if size is not None:
         lines.append(f"page_size = {size}")
     if tables is not None:
-        lines.append(f"acpi = [{', '.join(map(_string, tables))}]")
+        lines.append(f"acpi = [{', '.join(map(toml_string, tables))}]")
     firmware = tree.names("/sys/firmware")
     if "efi" in firmware or "memmap" in firmware:  # containers hide all of it, and reports have parts of it
         lines.append(f"efi = {str('efi' in firmware).lower()}")
     modules = _modules(tree)
     if modules is not None:
-        lines.append(f"modules = [{', '.join(map(_string, modules))}]")
+        lines.append(f"modules = [{', '.join(map(toml_string, modules))}]")
     for heading, table in (("cpus", _cpus(tree)), ("image", dict(_image(iomem, log)))):
         if table:
             lines += ["", f"[{heading}]", *(f"{name} = {value}" for name, value in table.items())]
@@ -143,15 +144,8 @@ def kernel_toml(tree: Tree, log: str, iomem: bytes | None, tables: list[str] | N
     return "\n".join([*lines, ""])
 
 
-def _string(text: str) -> str:
-    escaped = "".join(
-        char if char.isprintable() and char not in '"\\' else f"\\u{min(ord(char), 0xFFFF):04x}" for char in text
-    )
-    return f'"{escaped}"'
-
-
 def _option(value: str) -> str:
-    return value if value.isdecimal() and (value == "0" or value[0] != "0") else _string(value)
+    return value if value.isdecimal() and (value == "0" or value[0] != "0") else toml_string(value)
 
 
 def _modules(tree: Tree) -> list[str] | None:
@@ -176,7 +170,7 @@ def _cpus(tree: Tree) -> dict[str, str]:
     flags = re.search(r"^flags\s*: (.*)$", text, re.MULTILINE)
     bits = _PHYS_BITS.search(text)
     if vendor:
-        said["vendor"] = _string(vendor[1])
+        said["vendor"] = toml_string(vendor[1])
     if flags:
         words = flags[1].split()
         said["hypervisor"] = str("hypervisor" in words).lower()

@@ -10,6 +10,7 @@ from typing import Final
 from softreserve.config.host.tree import Tree
 from softreserve.config.log.content import log_text
 from softreserve.model.errors import InputError
+from softreserve.model.log_text import kmsg_text
 
 __all__ = ["kernel_log"]
 
@@ -26,8 +27,6 @@ _JOURNALS: Final = re.compile(r"journalctl.*--boot(?!.*-\d)")
 _LATER: Final = ("/var/log/kern.log", "/var/log/boot.msg", "/var/log/messages", "/var/log/syslog")
 #: A record of ``/dev/kmsg``: its time in microseconds. Linux: ``kernel/printk/printk.c: info_print_ext_header``.
 _RECORD: Final = re.compile(r"\d+,\d+,(\d+),[^;]*;")
-#: How a record spells a backslash and what cannot be printed.
-_ESCAPE: Final = re.compile(r"\\x([0-9a-f]{2})")
 _BEGINNING: Final = re.compile(r"Linux version \S+ \(")
 
 
@@ -63,7 +62,7 @@ def _as_dmesg(text: str) -> str:
         record = _RECORD.match(line)
         if record:
             seconds, micros = divmod(int(record[1]), 1_000_000)
-            said = _ESCAPE.sub(lambda byte: chr(int(byte[1], 16)), line[record.end() :])
+            said = kmsg_text(line[record.end() :])
             lines.append(f"[{seconds:5}.{micros:06}] {said}\n")
     return "".join(lines)
 

@@ -9,6 +9,7 @@ import errno
 import os
 import posixpath
 import stat
+from abc import ABC, abstractmethod
 from typing import Final, NamedTuple
 
 __all__ = ["LARGEST_FILE", "WRITE_ONLY", "DirectoryTree", "Entry", "LiveTree", "Tree"]
@@ -37,7 +38,7 @@ class Entry(NamedTuple):
     target: str = ""
 
 
-class Tree:
+class Tree(ABC):
     """A tree of files below ``/``. Who makes one says what a path holds, and what a file has; links are followed here.
 
     :param name: what messages call it.
@@ -53,17 +54,17 @@ class Tree:
 
     # --- what the kinds of trees say
 
+    @abstractmethod
     def entry(self, path: str) -> Entry | None:
         """What is at a path none of whose parts before the last is a link."""
-        raise NotImplementedError
 
+    @abstractmethod
     def listing(self, path: str) -> list[str]:
         """Names in a directory, without an order."""
-        raise NotImplementedError
 
+    @abstractmethod
     def content(self, path: str) -> bytes | int:
         """Bytes of a file, or ``-errno``."""
-        raise NotImplementedError
 
     def ring_buffer(self) -> bytes | int:
         """What the kernel itself still has of its log, as records of ``/dev/kmsg``; ``-errno``."""
