@@ -14,6 +14,7 @@ from small_machines import X86, need
 from softreserve.cli import main
 from softreserve.config import load
 from softreserve.config.acpi_dump import tables_at
+from softreserve.config.builds import built
 from softreserve.model.efi import EfiDescriptor, EfiType
 from softreserve.model.efi_shell import parse_shell_map
 from softreserve.model.efi_text import parse_efi_memmap
@@ -260,6 +261,7 @@ def test_a_shells_map_is_a_machine_or_what_a_log_lacks(tmp_path: Path, capsys: p
 
     bare = load(tmp_path / "memmap.txt", release="6.12")
     assert (bare.machine.name, bare.machine.kernel.base) == ("memmap", "6.12")
+    assert bare.machine.kernel.words == built("6.12", X86).words
     assert [gap.missing for gap in bare.gaps][:2] == ["the architecture", "the command line"]
     assert "the kernel" in [gap.missing for gap in load(tmp_path / "memmap.txt").gaps]
 

@@ -7,13 +7,12 @@ from typing import Final
 
 import attrs
 
-from softreserve.config.builds import default_config
+from softreserve.config.builds import built
 from softreserve.config.parts import CMDLINE_GAP, CPUS_GAP, DECIDING_TABLES, IMAGE_GAP, tables_gap
 from softreserve.config.reader import StrPath, path_words, read_bytes, text_of
 from softreserve.model.efi import EfiMemoryMap
 from softreserve.model.efi_text import parse_efi_memmap
 from softreserve.model.errors import InputError, MachineError
-from softreserve.model.kernel import Kernel
 from softreserve.model.machine import Machine
 from softreserve.model.names import name_problem
 from softreserve.model.release import NEWEST
@@ -57,7 +56,7 @@ def bare_machine(data: bytes, path: StrPath, release: str | None = None) -> Scen
     if release is None:
         gaps.append(Gap("the kernel", f"{NEWEST} is assumed; --kernel RELEASE names one"))
     try:
-        kernel = Kernel(release or NEWEST, arch, config=default_config(arch, release or NEWEST))
+        kernel = built(release or NEWEST, arch)
     except MachineError as error:
         raise InputError(str(error), path=path_words(path)) from None
     name = PurePath(path).stem

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import attrs
 
-from softreserve.config.builds import default_config, page_sizes
+from softreserve.config.builds import built, page_sizes
 from softreserve.config.folder import Folder
 from softreserve.config.kernel_toml import CONFIG_GAP, KernelToml, read_kernel_toml
 from softreserve.config.log import parse_log
@@ -149,9 +149,10 @@ class _Reader:
             return kernel
         if log is not None and (log.kernel.release, log.kernel.arch) == (kernel.release, kernel.arch):
             return attrs.evolve(log.kernel, page_size=kernel.page_size)
-        self.gaps[CONFIG_GAP.missing] = Gap(CONFIG_GAP.missing, "the options of Debian's build are assumed")
-        config = default_config(kernel.arch, kernel.release, kernel.page_size)
-        return attrs.evolve(kernel, config=config)
+        kernel = built(kernel.release, kernel.arch, kernel.page_size)
+        assumed = f"the options of {kernel.options_of}'s build are assumed"
+        self.gaps[CONFIG_GAP.missing] = Gap(CONFIG_GAP.missing, assumed)
+        return kernel
 
     def _cmdline(self, log: Machine | None) -> CommandLine:
         if self.folder.has("cmdline.txt"):
