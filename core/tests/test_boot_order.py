@@ -126,6 +126,30 @@ class EveryHook:
         return DaxCapacity(where, None)
 
     @hookimpl
+    def softreserve_machine_sections(self) -> None:
+        return None
+
+    @hookimpl
+    def softreserve_importers(self) -> None:
+        return None
+
+    @hookimpl
+    def softreserve_nodes(self) -> None:
+        return None
+
+    @hookimpl
+    def softreserve_memory_added(self) -> None:
+        return None
+
+    @hookimpl
+    def softreserve_report_lanes(self) -> None:
+        return None
+
+    @hookimpl
+    def softreserve_emitters(self) -> None:
+        return None
+
+    @hookimpl
     def softreserve_cli(self) -> None:
         return None
 

@@ -62,13 +62,14 @@ class TestDocumentation:
 
 
 def test_hooks_stand_in_boot_order() -> None:
-    """Hooks of a boot come in the order of the stages; those for tools (on request, before any boot) come last."""
+    """Of descriptions first, of a boot in the order of the stages, of tools (on request, before any boot) last."""
     order = []
     for spec in SPECS.values():
         stage = re.search(r"^Stage: ([a-z ]+)(, on request)?", inspect.getdoc(spec) or "", re.MULTILINE)
         assert stage
-        is_tool = stage[2] or stage[1].strip() not in STAGES
-        order.append(len(STAGES) if is_tool else STAGES.index(stage[1].strip()))
+        stages = ("description", *STAGES)
+        is_tool = stage[2] or stage[1].strip() not in stages
+        order.append(len(stages) if is_tool else stages.index(stage[1].strip()))
     assert order == sorted(order)
 
 

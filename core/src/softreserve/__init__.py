@@ -45,11 +45,13 @@ if TYPE_CHECKING:
     from softreserve.model.kernel import Kernel
     from softreserve.model.kexec import KexecImage, KexecRequest, KexecSegment
     from softreserve.model.machine import E820Entry, KernelImage, Machine
+    from softreserve.model.nodes import NodeOffer
     from softreserve.model.placement import Placement
     from softreserve.model.ranges import PhysRange
     from softreserve.model.release import Behaviour, Boundary
     from softreserve.model.scenario import Scenario
     from softreserve.plugins.arches import for_arch
+    from softreserve.plugins.extensions import Bar, Emitter, Importer, Lane, MachineSection
     from softreserve.plugins.hooks import hooks_of
     from softreserve.plugins.hookspecs import hookimpl
     from softreserve.views.lint import lint
@@ -93,11 +95,13 @@ _PLACES: Final = {
     "model.kernel": "Kernel",
     "model.kexec": "KexecImage KexecRequest KexecSegment",
     "model.machine": "E820Entry KernelImage Machine",
+    "model.nodes": "NodeOffer",
     "model.placement": "Placement",
     "model.ranges": "PhysRange",
     "model.release": "Behaviour Boundary",
     "model.scenario": "Scenario",
     "plugins.arches": "for_arch",
+    "plugins.extensions": "Bar Emitter Importer Lane MachineSection",
     "plugins.hooks": "hooks_of",
     "plugins.hookspecs": "hookimpl",
     "views.lint": "lint",
@@ -150,6 +154,12 @@ __all__ = [  # noqa: RUF022 - by what they are for
     "DaxDevice",
     "DaxDriver",
     "DaxOffer",
+    "NodeOffer",
+    "MachineSection",
+    "Importer",
+    "Emitter",
+    "Lane",
+    "Bar",
     "KexecImage",
     "KexecPolicy",
     "KexecRequest",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -97,6 +97,7 @@ class Machine:
     :param kvm: whether its hypervisor is KVM (x86).
     :param la57: whether the CPU can use five-level page tables (x86).
     :param cpu_vendor: who made the CPU, as its ``cpuid`` instruction says (x86).
+    :param sections: what plugins read of the description, by the names of their sections.
     :raises MachineError: the name has characters that no name has.
     """
 
@@ -123,6 +124,7 @@ class Machine:
     unknown: frozenset[str] = frozenset()
     cxl: tuple[CxlHostBridge, ...] = ()
     cxl_root: CxlRoot | None = None
+    sections: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
 
     @name.validator
     def _has_its_alphabet(self, _: object, name: str) -> None:

@@ -38,9 +38,11 @@ if TYPE_CHECKING:
     from softreserve.model.handoff import Handoff
     from softreserve.model.kexec import KexecImage, KexecRequest
     from softreserve.model.machine import Machine
+    from softreserve.model.nodes import NodeOffer
     from softreserve.model.outcome import Outcome
     from softreserve.model.placement import Placement
     from softreserve.model.ranges import PhysRange
+    from softreserve.plugins.extensions import Emitter, Importer, Lane, MachineSection
 
 T = TypeVar("T")
 
@@ -154,6 +156,18 @@ class Hooks:
 
     # --- one typed call per hook, in boot order
 
+    def machine_sections(self) -> list[MachineSection]:
+        """See :func:`softreserve.plugins.hookspecs.softreserve_machine_sections`."""
+        from softreserve.plugins.extensions import MachineSection
+
+        return self._all("softreserve_machine_sections", MachineSection)
+
+    def importers(self) -> list[Importer]:
+        """See :func:`softreserve.plugins.hookspecs.softreserve_importers`."""
+        from softreserve.plugins.extensions import Importer
+
+        return self._all("softreserve_importers", Importer)
+
     def arch_info(self, arch: str) -> ArchInfo | None:
         """See :func:`softreserve.plugins.hookspecs.softreserve_arch_info`."""
         from softreserve.model.arch import ArchInfo
@@ -181,6 +195,12 @@ class Hooks:
     def numa_info(self, system: System) -> bool | None:
         """See :func:`softreserve.plugins.hookspecs.softreserve_numa_info`."""
         return self._first("softreserve_numa_info", bool, system=system)
+
+    def nodes(self, system: System) -> list[NodeOffer]:
+        """See :func:`softreserve.plugins.hookspecs.softreserve_nodes`."""
+        from softreserve.model.nodes import NodeOffer
+
+        return self._all("softreserve_nodes", NodeOffer, system=system)
 
     def register_resources(self, system: System) -> list[Initcall]:
         """See :func:`softreserve.plugins.hookspecs.softreserve_register_resources`."""
@@ -220,6 +240,22 @@ class Hooks:
 
         words = f"one of {', '.join(ONLINE_TYPES)}"
         return self._first("softreserve_online_policy", str, ONLINE_TYPES.__contains__, words, system=system)
+
+    def memory_added(self, system: System, nid: int, start: int, size: int) -> str | None:
+        """See :func:`softreserve.plugins.hookspecs.softreserve_memory_added`."""
+        from softreserve.kernel.mm.memory_hotplug import ONLINE_TYPES
+
+        words = f"one of {', '.join(ONLINE_TYPES)}"
+        return self._first(
+            "softreserve_memory_added",
+            str,
+            ONLINE_TYPES.__contains__,
+            words,
+            system=system,
+            nid=nid,
+            start=start,
+            size=size,
+        )
 
     def sysfs(self, system: System) -> None:
         """See :func:`softreserve.plugins.hookspecs.softreserve_sysfs`."""
@@ -264,6 +300,18 @@ class Hooks:
         from softreserve.model.dax import DaxCapacity
 
         return self._first("softreserve_dax_capacity", DaxCapacity, system=system, where=where)
+
+    def report_lanes(self, system: System) -> list[Lane]:
+        """See :func:`softreserve.plugins.hookspecs.softreserve_report_lanes`."""
+        from softreserve.plugins.extensions import Lane
+
+        return self._all("softreserve_report_lanes", Lane, system=system)
+
+    def emitters(self) -> list[Emitter]:
+        """See :func:`softreserve.plugins.hookspecs.softreserve_emitters`."""
+        from softreserve.plugins.extensions import Emitter
+
+        return self._all("softreserve_emitters", Emitter)
 
     def cli(self, group: click.Group) -> None:
         """See :func:`softreserve.plugins.hookspecs.softreserve_cli`."""

@@ -26,14 +26,45 @@ if TYPE_CHECKING:
     from softreserve.model.handoff import Handoff
     from softreserve.model.kexec import KexecImage, KexecRequest
     from softreserve.model.machine import Machine
+    from softreserve.model.nodes import NodeOffer
     from softreserve.model.outcome import Outcome
     from softreserve.model.placement import Placement
     from softreserve.model.ranges import PhysRange
+    from softreserve.plugins.extensions import Emitter, Importer, Lane, MachineSection
 
 __all__ = ["hookimpl", "hookspec"]
 
 hookspec = pluggy.HookspecMarker("softreserve")
 hookimpl = pluggy.HookimplMarker("softreserve")
+
+
+# ------------------------------------------------------------------------------------------------------- description
+
+
+@hookspec
+def softreserve_machine_sections() -> Sequence[MachineSection] | None:
+    """Name tables of machine files that this plugin understands.
+
+    Stage: description, when a machine file is read.
+    Calls: once per machine file and plugin, in the order of loading. A list; ``None`` and empty mean "none".
+    Kernel: none.
+
+    :returns: sections, each with the class that its table becomes; or ``None``.
+    :raises MachineError: never in a sound plugin.
+    """
+
+
+@hookspec
+def softreserve_importers() -> Sequence[Importer] | None:
+    """Name further ways to read a machine.
+
+    Stage: description, when a machine is named ``PREFIX:PLACE`` with a prefix that the core does not know.
+    Calls: once per such machine and plugin, in the order of loading. A list; ``None`` and empty mean "none".
+    Kernel: none.
+
+    :returns: importers by prefix; or ``None``.
+    :raises MachineError: never in a sound plugin.
+    """
 
 
 # --------------------------------------------------------------------------------------------------------- efi stub
@@ -119,6 +150,20 @@ def softreserve_numa_info(system: System) -> bool | None:
     :param system: the kernel that boots; results go to ``system.nodes`` and ``system.memory``.
     :returns: ``True`` when done; or ``None``.
     :raises MachineError: this machine makes the kernel die here; the message says how.
+    """
+
+
+@hookspec
+def softreserve_nodes(system: System) -> Sequence[NodeOffer] | None:
+    """Bring nodes beside those of the firmware's tables.
+
+    Stage: numa info, after :func:`softreserve_numa_info`, before :func:`softreserve_register_resources`.
+    Calls: once per boot and plugin, in the order of loading. A list; ``None`` and empty mean "none".
+    Kernel: as ``acpi_parse_cfmws()`` in ``drivers/acpi/numa/srat.c`` makes nodes of CXL windows.
+
+    :param system: the kernel that boots; ``system.nodes.possible`` has the numbers that are taken.
+    :returns: nodes with numbers that are free, their ranges in bytes, half open; or ``None``.
+    :raises MachineError: never in a sound plugin.
     """
 
 
@@ -211,6 +256,24 @@ def softreserve_online_policy(system: System) -> str | None:
     Kernel: ``mhp_default_online_type`` in ``mm/memory_hotplug.c``; stands for distribution and udev policies too.
 
     :param system: the kernel that boots.
+    :returns: ``"offline"``, ``"online"``, ``"online_kernel"`` or ``"online_movable"``; or ``None``.
+    :raises MachineError: never in a sound plugin.
+    """
+
+
+@hookspec(firstresult=True)
+def softreserve_memory_added(system: System, nid: int, start: int, size: int) -> str | None:
+    """Say what user space does with memory that was just added: a udev rule, ``daxctl online-memory``, an agent.
+
+    Stage: running, after each hot add, when the kernel's own policy has had its turn.
+    Calls: once per added range, never while another one is added. First result wins; ``None`` means "leave it as it
+    is".
+    Kernel: ``drivers/base/memory.c: state_store``, for each block of the range that is still offline.
+
+    :param system: the kernel that runs.
+    :param nid: the node that has the memory.
+    :param start: first byte.
+    :param size: bytes; whole memory blocks.
     :returns: ``"offline"``, ``"online"``, ``"online_kernel"`` or ``"online_movable"``; or ``None``.
     :raises MachineError: never in a sound plugin.
     """
@@ -340,6 +403,33 @@ def softreserve_dax_capacity(system: System, where: PhysRange) -> DaxCapacity | 
     :param system: the kernel that runs.
     :param where: bytes, half open; it need not be soft reserved.
     :returns: both parts, the second inside the first; or ``None``.
+    :raises MachineError: never in a sound plugin.
+    """
+
+
+@hookspec
+def softreserve_report_lanes(system: System) -> Sequence[Lane] | None:
+    """Show the address space in a way of your own, beside what the core shows of it.
+
+    Stage: running, on request.
+    Calls: once per request and plugin, in the order of loading. A list; ``None`` and empty mean "none".
+    Kernel: none.
+
+    :param system: the kernel that runs.
+    :returns: lanes of disjoint bars in bytes, half open, ascending; or ``None``.
+    :raises MachineError: never in a sound plugin.
+    """
+
+
+@hookspec
+def softreserve_emitters() -> Sequence[Emitter] | None:
+    """Name further ways to print a booted system.
+
+    Stage: before any boot, when ``--emit`` names none of the core's.
+    Calls: once per request and plugin, in the order of loading. A list; ``None`` and empty mean "none".
+    Kernel: none.
+
+    :returns: emitters by name; or ``None``.
     :raises MachineError: never in a sound plugin.
     """
 
