@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import shutil
 import subprocess
@@ -19,6 +20,7 @@ from small_machines import need
 from softreserve.cli import main
 from softreserve.config import load
 from softreserve.config.host import collect, messages
+from softreserve.config.host.facts import options
 from softreserve.config.host.messages import kernel_log
 from softreserve.config.host.privacy import private_cmdline, private_log
 from softreserve.config.host.tree import DirectoryTree, LiveTree
@@ -141,6 +143,17 @@ def test_what_only_root_is_shown_is_named(files: Path, tmp_path: Path, capsys: p
     scenario = load(tmp_path / "case")
     assert scenario.machine.unknown == {"SRAT"}
     assert "the ACPI tables SRAT" in [gap.missing for gap in scenario.gaps]
+
+
+@pytest.mark.parametrize("cut", [0, 1], ids=["whole", "cut off"])
+def test_options_of_a_configuration_that_is_cut_off_are_not_taken_for_all(files: Path, cut: int) -> None:
+    text = "".join(f"CONFIG_OPTION_{number}=y\n" for number in range(2000)) + "CONFIG_NUMA=y\n"
+    packed = gzip.compress(text.encode())
+    (files / "proc/config.gz").write_bytes(packed[: len(packed) // 2] if cut else packed)
+
+    found = options(DirectoryTree(str(files)), "6.12.1")
+
+    assert (found is None) if cut else found == {"NUMA": "y"}
 
 
 def test_a_tree_without_anything_of_a_linux_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

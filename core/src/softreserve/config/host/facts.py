@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import re
 import tomllib
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +12,7 @@ from typing import Any, Final
 from softreserve.config.host.privacy import kept
 from softreserve.config.host.tree import LARGEST_FILE, Tree
 from softreserve.config.kernel_toml import PAGE_SIZES
+from softreserve.config.packed import Unpacked
 from softreserve.config.toml_text import toml_string
 
 __all__ = ["architecture", "kernel_toml", "options", "release"]
@@ -105,12 +106,11 @@ def _config_text(tree: Tree, of: str | None) -> str | None:
 
 
 def _unpacked(data: bytes) -> str | None:
-    unpacker = zlib.decompressobj(wbits=31)
+    """The text that was packed; ``None`` where it is broken or ends too early: of a part, options would seem off."""
     try:
-        text = unpacker.decompress(data, LARGEST_FILE)
-    except zlib.error:
+        return Unpacked("gzip", io.BytesIO(data)).read(LARGEST_FILE).decode("utf-8", "replace")
+    except ValueError:
         return None
-    return text.decode("utf-8", "replace")
 
 
 def kernel_toml(tree: Tree, log: str, iomem: bytes | None, tables: list[str] | None) -> str | None:
