@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from softreserve.model.ranges import PhysRange
     from softreserve.model.release import Behaviour, Boundary
     from softreserve.model.scenario import Scenario
+    from softreserve.plugins.api import API
     from softreserve.plugins.arches import for_arch
     from softreserve.plugins.extensions import Bar, Emitter, Importer, Lane, MachineSection
     from softreserve.plugins.hooks import hooks_of
@@ -100,12 +101,16 @@ _PLACES: Final = {
     "model.ranges": "PhysRange",
     "model.release": "Behaviour Boundary",
     "model.scenario": "Scenario",
+    "plugins.api": "API",
     "plugins.arches": "for_arch",
     "plugins.extensions": "Bar Emitter Importer Lane MachineSection",
     "plugins.hooks": "hooks_of",
     "plugins.hookspecs": "hookimpl",
     "views.lint": "lint",
 }
+
+#: Public names that are on their way out: what to use instead, and the first version without them.
+_DEPRECATED: Final[dict[str, tuple[str, str]]] = {}
 
 __all__ = [  # noqa: RUF022 - by what they are for
     "__version__",
@@ -139,6 +144,7 @@ __all__ = [  # noqa: RUF022 - by what they are for
     "Finding",
     # for plugins
     "hookimpl",
+    "API",
     "for_arch",
     "ArchInfo",
     "Behaviour",
@@ -195,6 +201,14 @@ __all__ = [  # noqa: RUF022 - by what they are for
 
 def __getattr__(name: str) -> Any:
     """Import a public name."""
+    if name in _DEPRECATED:
+        import warnings
+
+        from softreserve.plugins.api import deprecated
+
+        instead, until = _DEPRECATED[name]
+        warnings.warn(deprecated(f"softreserve.{name}", f"softreserve.{instead}", until), stacklevel=2)
+        return __getattr__(instead)
     for module, words in _PLACES.items():
         for word in words.split():
             there, _, here = word.partition(":")

@@ -22,7 +22,7 @@ from softreserve.model.errors import (
     nearest,
     shown,
 )
-from softreserve.plugins import hookspecs
+from softreserve.plugins import api, hookspecs
 from softreserve.plugins.entrypoints import EntryPoint, entry_points
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def load(
     :param available: what is installed, where that is known already.
 
     :raises UnknownPluginError: a name is not installed, or twice.
-    :raises PluginError: a plugin could not be imported or implements a hook that does not exist.
+    :raises PluginError: a plugin could not be imported, implements a hook that does not exist, or needs a newer core.
     """
     manager = _Manager("softreserve")
     manager.add_hookspecs(hookspecs)
@@ -104,6 +104,7 @@ def load(
     name = ""
     try:
         for name, plugin in (*chosen, *extra):
+            api.level(name, plugin)
             manager.register(plugin, name=name)
         manager.check_pending()
     except pluggy.PluginValidationError as error:
@@ -124,6 +125,7 @@ def _import(name: str, available: Mapping[str, list[EntryPoint]]) -> Any:
     if len(entries) > 1:
         owners = ", ".join(sorted(entry.distribution for entry in entries))
         raise UnknownPluginError(f"plugin {name!r} is installed more than once: {owners}")
+    api.announced(entries[0])
     try:
         return entries[0].load()
     except (Exception, SystemExit) as error:
