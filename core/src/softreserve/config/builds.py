@@ -6,13 +6,16 @@ All of Debian's are known; those of others are what they have unlike (:mod:`soft
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from softreserve.config.profiles import profile_of
 from softreserve.model.kernel import Kernel
 from softreserve.model.profile import DEBIAN
 from softreserve.model.release import Release
 from softreserve.plugins.architectures import arch_info
+
+if TYPE_CHECKING:
+    from softreserve.model.arch import ArchInfo
 
 __all__ = ["built", "default_config", "page_sizes", "rebuilt"]
 
@@ -73,23 +76,26 @@ _CAME: Final[Mapping[str, Mapping[str, str | int]]] = {
 }
 
 
-def default_config(arch: str, release: str, page_size: int = 4096) -> dict[str, str | int]:
+def default_config(
+    arch: str, release: str, page_size: int = 4096, info: ArchInfo | None = None
+) -> dict[str, str | int]:
     """The options of a build: Debian's, and what the release's own builder has unlike, where that is known.
 
     Debian's are those of the last known build before for releases that Debian did not build.
 
+    :param info: what the architecture is, where no installed plugin says it.
     :raises MachineError: ``release`` does not begin with a version.
     """
-    version = Release.parse(release)
+    version, info = Release.parse(release), info or arch_info(arch)
     config: dict[str, str | int] = {option: "n" for options in _CAME.values() for option in options}
     config |= _COMMON
     for since, options in _CAME.items():
         if version.reaches(since):
             config |= options
-    for since, options in arch_info(arch).options.items():
+    for since, options in info.options.items():
         if not since or version.reaches(since):
             config |= options
-    return config | profile_of(release).options_on(arch, page_size) | _page_size_options(arch, page_size)
+    return config | profile_of(release).options_on(arch, page_size) | _page_size_options(info, page_size)
 
 
 def built(
@@ -99,16 +105,18 @@ def built(
     options: Mapping[str, str | int] | None = None,
     *,
     whole: bool = False,
+    info: ArchInfo | None = None,
 ) -> Kernel:
     """A kernel as whoever makes such releases builds it.
 
     :param options: single ones that it has unlike; all that it has where they are the ``whole`` of it.
+    :param info: what the architecture is, where no installed plugin says it.
     :raises MachineError: ``release`` does not begin with a version, or has characters that no release has.
     """
     profile = profile_of(release)
     if whole:
         return Kernel(release, arch, page_size, dict(options or {}), profile=profile)
-    config = default_config(arch, release, page_size) | dict(options or {})
+    config = default_config(arch, release, page_size, info) | dict(options or {})
     options_of = DEBIAN if profile.options is None else profile
     return Kernel(release, arch, page_size, config, profile=profile, options_of=options_of.name)
 
@@ -131,7 +139,7 @@ def rebuilt(
         return other
     was = default_config(arch, kernel.release, page_size)
     changed = {option: value for option, value in other.config.items() if was.get(option) != value}
-    config = {**kernel.config, **changed, **_page_size_options(arch, page_size)}
+    config = {**kernel.config, **changed, **_page_size_options(arch_info(arch), page_size)}
     options_of = other.options_of if kernel.options_of else ""
     level = kernel.level if release == kernel.release else None
     return Kernel(release, arch, page_size, config, profile=other.profile, options_of=options_of, level=level)
@@ -142,6 +150,5 @@ def page_sizes(arch: str) -> tuple[int, ...]:
     return tuple(arch_info(arch).page_sizes)
 
 
-def _page_size_options(arch: str, page_size: int) -> dict[str, str | int]:
-    options = arch_info(arch).page_sizes
-    return {option: "y" if size == page_size else "n" for size, option in options.items() if option}
+def _page_size_options(info: ArchInfo, page_size: int) -> dict[str, str | int]:
+    return {option: "y" if size == page_size else "n" for size, option in info.page_sizes.items() if option}

@@ -9,4 +9,8 @@ or subclass the ``Base...`` classes of :mod:`softreserve.testing.bases` with mac
 
 import pytest
 
-pytest.register_assert_rewrite("softreserve.testing.bases", "softreserve.testing.machines")
+pytest.register_assert_rewrite("softreserve.testing.bases")
+
+from softreserve.testing.booting import boot_with  # noqa: E402 - the line above must come first
+
+__all__ = ["boot_with"]
