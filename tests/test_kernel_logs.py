@@ -336,10 +336,10 @@ def test_a_log_of_an_architecture_that_nothing_boots_is_not_read_as_another(
 ) -> None:
     path = tmp_path / "boot.log"
     path.write_text(
-        "Linux version 6.12.1-riscv64 (x)\nefi:   0x000080000000-0x0000bfffffff [Conventional|   |WB|  |  |  ]\n"
+        "Linux version 6.12.1-loongarch64 (x)\nefi:   0x000080000000-0x0000bfffffff [Conventional|   |WB|  |  |  ]\n"
     )
     assert main(["boot", str(path)]) == 2
-    assert "no installed plugin boots architecture 'riscv64'" in capsys.readouterr().err
+    assert "no installed plugin boots architecture 'loongarch64'" in capsys.readouterr().err
 
 
 def owners(iomem: str) -> list[str]:

@@ -88,14 +88,14 @@ def two_architectures() -> None:
         pytest.skip(f"needs what boots {' and '.join(sorted(missing))}: pip install ./plugins/x86 ./plugins/arm64")
 
 
-DEMO = Path(__file__).parents[2] / "examples" / "softreserve-demo"
+RISCV = Path(__file__).parents[2] / "examples" / "softreserve-riscv"
 
 
 @pytest.fixture
 def demo(tmp_path: Path) -> Path:
-    """A folder that is like an installed softreserve-demo once it is on the path: its source and its metadata."""
-    project = tomllib.loads((DEMO / "pyproject.toml").read_text())["project"]
-    metadata = tmp_path / f"softreserve_demo-{project['version']}.dist-info"
+    """A folder that is like an installed softreserve-riscv once it is on the path: its source and its metadata."""
+    project = tomllib.loads((RISCV / "pyproject.toml").read_text())["project"]
+    metadata = tmp_path / f"softreserve_riscv-{project['version']}.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text(
         f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
@@ -105,5 +105,5 @@ def demo(tmp_path: Path) -> Path:
         for group, entries in project["entry-points"].items()
     ]
     (metadata / "entry_points.txt").write_text("\n".join(groups))
-    (tmp_path / "softreserve_demo").symlink_to(DEMO / "src" / "softreserve_demo")
+    (tmp_path / "softreserve_riscv").symlink_to(RISCV / "src" / "softreserve_riscv")
     return tmp_path

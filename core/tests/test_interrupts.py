@@ -57,7 +57,7 @@ def interrupted(machine: Path, where: str, how: str = "", ignored: str = "") -> 
 
 
 @pytest.mark.parametrize("how", ["", "class", "destructor"])
-@pytest.mark.parametrize("where", ["softreserve.cli.boot", "softreserve.machine.boot", "softreserve_demo"])
+@pytest.mark.parametrize("where", ["softreserve.cli.boot", "softreserve.machine.boot", "softreserve_riscv"])
 def test_an_interrupt_while_a_command_works_is_130(machine: Path, where: str, how: str) -> None:
     assert interrupted(machine, where, how) == (130, "")
 

@@ -12,7 +12,7 @@ import pytest
 _WRONG = """
 from softreserve.model.handoff import Handoff
 from softreserve.plugins.hookspecs import hookimpl
-from softreserve_demo.plugin import *
+from softreserve_riscv.plugin import *
 
 @hookimpl
 def softreserve_stub_handoff(machine):
@@ -31,17 +31,17 @@ def contract(path: Path, *options: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_right_plugin_passes(demo: Path) -> None:
-    run = contract(demo, "--softreserve-plugin", "demo")
+    run = contract(demo, "--softreserve-plugin", "riscv")
     assert run.returncode == 0, run.stdout
     assert "TestArch" not in run.stdout
 
 
 def test_an_unknown_plugin_is_an_error_that_says_what_is_installed(demo: Path) -> None:
-    run = contract(demo, "--softreserve-plugin", "demmo")
+    run = contract(demo, "--softreserve-plugin", "riscf")
     assert run.returncode == pytest.ExitCode.USAGE_ERROR
-    assert "demmo" in run.stderr
+    assert "riscf" in run.stderr
     assert "installed: " in run.stderr
-    assert "demo" in run.stderr.rpartition("installed: ")[2]
+    assert "riscv" in run.stderr.rpartition("installed: ")[2]
 
 
 @pytest.mark.parametrize(
@@ -59,8 +59,8 @@ def test_an_unknown_plugin_is_an_error_that_says_what_is_installed(demo: Path) -
 )
 def test_a_wrong_plugin_turns_it_red(demo: Path, answer: str, red: str) -> None:
     (demo / "wrong.py").write_text(_WRONG.format(answer=answer))
-    entries = demo / "softreserve_demo-0.1.0.dist-info" / "entry_points.txt"
-    entries.write_text(entries.read_text().replace("softreserve_demo.plugin", "wrong"))
-    run = contract(demo, "--softreserve-plugin", "demo")
+    entries = demo / "softreserve_riscv-0.1.0.dist-info" / "entry_points.txt"
+    entries.write_text(entries.read_text().replace("softreserve_riscv.plugin", "wrong"))
+    run = contract(demo, "--softreserve-plugin", "riscv")
     assert run.returncode == pytest.ExitCode.TESTS_FAILED
     assert red in run.stdout

@@ -14,7 +14,7 @@ def softreserve_arch_info(arch: str) -> ArchInfo | None:
     """Say what it is: what is left out is as on most architectures."""
     if arch != ARCH:
         return None
-    from softreserve_demo import setup
+    from softreserve_riscv import setup
 
     return setup.RISCV64
 
@@ -30,7 +30,7 @@ def softreserve_stub_handoff(machine: Machine) -> Handoff:
 @for_arch(ARCH)
 def softreserve_stub_place_image(machine: Machine, seed: int | None) -> Placement:
     """Put the image where there is room; with a seed, anywhere."""
-    from softreserve_demo import setup
+    from softreserve_riscv import setup
 
     return setup.relocate_kernel(machine, seed)
 
@@ -39,7 +39,7 @@ def softreserve_stub_place_image(machine: Machine, seed: int | None) -> Placemen
 @for_arch(ARCH)
 def softreserve_early_reserve(system: System) -> bool:
     """Fill memblock."""
-    from softreserve_demo import setup
+    from softreserve_riscv import setup
 
     setup.setup_bootmem(system)
     return True
@@ -49,7 +49,7 @@ def softreserve_early_reserve(system: System) -> bool:
 @for_arch(ARCH)
 def softreserve_numa_info(system: System) -> bool:
     """Nodes and zones."""
-    from softreserve_demo import setup
+    from softreserve_riscv import setup
 
     setup.misc_mem_init(system)
     return True
@@ -59,6 +59,6 @@ def softreserve_numa_info(system: System) -> bool:
 @for_arch(ARCH)
 def softreserve_register_resources(system: System) -> Sequence[Initcall]:
     """System RAM, the kernel image, what is soft reserved, and the nodes of processors."""
-    from softreserve_demo import setup
+    from softreserve_riscv import setup
 
     return setup.init_resources(system)

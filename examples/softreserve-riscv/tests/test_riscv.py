@@ -1,4 +1,4 @@
-"""The demo's own tests, and the contract with the demo's machine."""
+"""The plugin's own tests, and the contract with its machine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import softreserve as sr
 from softreserve.plugins.selection import Selection
 from softreserve.testing.bases import BaseArch, BasePlugin
 from softreserve.testing.machines import CACHEABLE, descriptor, sample_machine
-from softreserve_demo import setup
+from softreserve_riscv import setup
 
 ARCH = "riscv64"
 GIB = sr.GiB
@@ -71,7 +71,7 @@ def test_memory_beyond_a_limit_is_left_out(tmp_path: Path) -> None:
 
 
 def test_the_architecture_chooses_the_plugin() -> None:
-    assert Selection().names(ARCH)[0] == "demo"
+    assert Selection().names(ARCH)[0] == "riscv"
 
 
 def test_soft_reserved_memory_is_beside_system_ram() -> None:
@@ -91,19 +91,19 @@ def test_soft_reserved_memory_is_where_the_firmware_says() -> None:
     assert "100000000-13fffffff : Soft Reserved" in lines
 
 
-class _Demo:
+class _Riscv:
     @pytest.fixture
     def plugin_name(self) -> str:
-        return "demo"
+        return "riscv"
 
     @pytest.fixture
     def arch(self) -> str:
         return ARCH
 
 
-class TestPlugin(_Demo, BasePlugin):
+class TestPlugin(_Riscv, BasePlugin):
     pass
 
 
-class TestArch(_Demo, BaseArch):
+class TestArch(_Riscv, BaseArch):
     pass
