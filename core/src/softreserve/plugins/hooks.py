@@ -200,9 +200,17 @@ class Hooks:
 
     def nodes(self, system: System) -> list[NodeOffer]:
         """See :func:`softreserve.plugins.hookspecs.softreserve_nodes`."""
+        if not self._is_answered("softreserve_nodes"):
+            return []
         from softreserve.model.nodes import NodeOffer
+        from softreserve.plugins.offers import NodeChecks
 
-        return self._all("softreserve_nodes", NodeOffer, system=system)
+        checks = NodeChecks(system)
+        found = self._all("softreserve_nodes", NodeOffer, checks.problem, system=system)
+        guilty = checks.distance_problem()
+        if guilty is not None:
+            raise PluginResultError(f"plugin {guilty[0]}: softreserve_nodes: {guilty[1]}")
+        return found
 
     def register_resources(self, system: System) -> list[Initcall]:
         """See :func:`softreserve.plugins.hookspecs.softreserve_register_resources`."""
@@ -216,9 +224,14 @@ class Hooks:
 
     def dax_devices(self, system: System) -> list[DaxOffer]:
         """See :func:`softreserve.plugins.hookspecs.softreserve_dax_devices`."""
+        if not self._is_answered("softreserve_dax_devices"):
+            return []
         from softreserve.model.dax import DaxOffer
+        from softreserve.plugins.offers import dax_problem
 
-        return self._all("softreserve_dax_devices", DaxOffer, system=system)
+        return self._all(
+            "softreserve_dax_devices", DaxOffer, lambda plugin, offer: dax_problem(system, offer), system=system
+        )
 
     def dax_drivers(self, system: System) -> list[DaxDriver]:
         """See :func:`softreserve.plugins.hookspecs.softreserve_dax_drivers`."""
@@ -338,8 +351,22 @@ class Hooks:
             return found
         return None
 
-    def _all(self, hook: str, wanted: type[T], /, **arguments: Any) -> list[T]:
-        """Ask every plugin in the order of loading; answers are lists of items, joined."""
+    def _is_answered(self, hook: str) -> bool:
+        """Whether any plugin has the hook: what its answers are need not be imported where none has."""
+        return bool(getattr(self.manager.hook, hook).get_hookimpls())
+
+    def _all(
+        self,
+        hook: str,
+        wanted: type[T],
+        problem: Callable[[str, T], str | None] = lambda plugin, item: None,
+        /,
+        **arguments: Any,
+    ) -> list[T]:
+        """Ask every plugin in the order of loading; answers are lists of items, joined.
+
+        :param problem: what is wrong with an item of a plugin, in words; ``None``: nothing.
+        """
         found: list[T] = []
         for impl in getattr(self.manager.hook, hook).get_hookimpls():
             answer = self._call(hook, impl, arguments)
@@ -347,7 +374,11 @@ class Hooks:
                 continue
             if not isinstance(answer, (list, tuple)):
                 raise PluginResultError(_wrong(hook, impl, answer, "a list"))
-            found += [self._checked(hook, impl, item, wanted) for item in answer]
+            for item in answer:
+                found.append(self._checked(hook, impl, item, wanted))
+                wrong = problem(impl.plugin_name, found[-1])
+                if wrong is not None:
+                    raise PluginResultError(f"plugin {impl.plugin_name}: {hook}: {wrong}")
         return found
 
     def _tell(self, hook: str, /, **arguments: Any) -> None:
