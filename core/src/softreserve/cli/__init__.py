@@ -140,9 +140,7 @@ class _Commands(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, message="softreserve %(version)s")
-@click.option(
-    "-p", "--plugin", multiple=True, metavar="NAME", is_eager=True, help="Load this plugin too; no:NAME leaves one out."
-)
+@click.option("-p", "--plugin", multiple=True, metavar="NAME", is_eager=True, help="As behind each command.")
 @click.pass_context
 def cli(ctx: click.Context, plugin: tuple[str, ...]) -> None:
     """What Linux makes of EFI specific purpose (soft reserved) memory, without a kernel, root or hardware.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NewType
@@ -29,6 +29,8 @@ from softreserve.model.ranges import PhysRange
 from softreserve.model.scenario import Scenario
 from softreserve.model.units import EFI_PAGE_SIZE
 from softreserve.plugins.architectures import arch_info, presumed_arch
+from softreserve.plugins.code import is_code
+from softreserve.plugins.selection import WITHOUT
 
 if TYPE_CHECKING:
     from softreserve.model.cxl import CxlHostBridge, CxlRoot
@@ -153,6 +155,7 @@ def read_machine_file(path: StrPath, data: bytes | None = None) -> Scenario:
         document.problem(key, message)
     problems.check()
     assert found is not None
+    _check_plugins(found.plugins or (), document)
     machine = _machine(found, Path(document.path), document, *_cxl(top))
     steps, kexec = scenario_steps(top, machine.kernel, None) if machine is not None else ((), None)
     top.asked.update(dict.fromkeys(values))
@@ -160,6 +163,14 @@ def read_machine_file(path: StrPath, data: bytes | None = None) -> Scenario:
     problems.check()
     assert machine is not None
     return Scenario(machine, steps, kexec, plugins=found.plugins, path=document.path)
+
+
+def _check_plugins(names: Iterable[str], document: Document) -> None:
+    """See that a file, which may be a stranger's, runs no code but that of installed plugins."""
+    for number, name in enumerate(names):
+        if is_code(name.removeprefix(WITHOUT)):
+            message = f"{shown(name)} is code, and a machine names installed plugins only: to run it, give it by -p"
+            document.problem(("plugins", number), message)
 
 
 def _cxl(top: Table) -> tuple[tuple[CxlHostBridge, ...], CxlRoot | None]:

@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar, cast, get_args, get_origin, get_type_hin
 
 import attrs
 
+from softreserve.config.reader import not_a_list
 from softreserve.config.toml_lines import Key
 from softreserve.model.errors import nearest, shown
 
@@ -111,6 +112,8 @@ class _Reader:
 
     def _array(self, value: object, kind: Any, key: Key) -> Any:
         if not isinstance(value, list):
+            if kind is str and isinstance(value, str):
+                return self._wrong(key, not_a_list(value))
             hint = f": write [[{key[-1]}]]" if attrs.has(kind) and isinstance(value, dict) else ""
             return self._wrong(key, f"wanted an array, not {shown(value)}{hint}")
         found = tuple(self.read(item, kind, (*key, number)) for number, item in enumerate(value))

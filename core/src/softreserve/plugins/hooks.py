@@ -18,12 +18,10 @@ from softreserve.model.errors import (
     PluginError,
     PluginResultError,
     SoftReserveError,
-    UnknownPluginError,
-    nearest,
     shown,
 )
 from softreserve.plugins import api, hookspecs
-from softreserve.plugins.entrypoints import EntryPoint, entry_points
+from softreserve.plugins.loading import GROUP, installed, load_plugins
 
 if TYPE_CHECKING:
     import click
@@ -42,13 +40,12 @@ if TYPE_CHECKING:
     from softreserve.model.outcome import Outcome
     from softreserve.model.placement import Placement
     from softreserve.model.ranges import PhysRange
+    from softreserve.plugins.code import Source
     from softreserve.plugins.extensions import Emitter, Importer, Lane, MachineSection
 
 T = TypeVar("T")
 
-__all__ = ["GROUP", "Hooks", "by_name", "hooks_of", "installed", "load"]
-
-GROUP = "softreserve.plugins"
+__all__ = ["GROUP", "Hooks", "hooks_of", "installed", "load"]
 
 
 class _Manager(pluggy.PluginManager):
@@ -69,24 +66,11 @@ def _may_be_marked(holder: object, name: str, kind: str) -> bool:
     return not isinstance(holder, ModuleType) or hasattr(vars(holder).get(name), f"softreserve_{kind}")
 
 
-def installed() -> dict[str, list[EntryPoint]]:
-    """Installed plugins by name; more than one entry under a name means two distributions claim it."""
-    return by_name(entry_points([GROUP]))
-
-
-def by_name(entries: Iterable[EntryPoint]) -> dict[str, list[EntryPoint]]:
-    """Entries by name."""
-    found: dict[str, list[EntryPoint]] = {}
-    for entry in entries:
-        found.setdefault(entry.name, []).append(entry)
-    return found
-
-
 def load(
     names: Iterable[str],
     *,
     extra: Sequence[tuple[str, object]] = (),
-    available: Mapping[str, list[EntryPoint]] | None = None,
+    available: Mapping[str, Sequence[Source]] | None = None,
 ) -> Hooks:
     """Load the named plugins, in that order, into a fresh manager.
 
@@ -100,7 +84,7 @@ def load(
     manager.add_hookspecs(hookspecs)
     if available is None:
         available = installed()
-    chosen = [(name, _import(name, available)) for name in dict.fromkeys(names)]
+    chosen = load_plugins(names, available)
     name = ""
     try:
         for name, plugin in (*chosen, *extra):
@@ -115,21 +99,6 @@ def load(
             if any(impl.wrapper or impl.hookwrapper for impl in caller.get_hookimpls() if impl.plugin is plugin):
                 raise PluginError(f"plugin {name}: {caller.name}: hook wrappers are not supported")
     return Hooks(manager)
-
-
-def _import(name: str, available: Mapping[str, list[EntryPoint]]) -> Any:
-    entries = available.get(name, [])
-    if not entries:
-        have = ", ".join(sorted(available)) or "none"
-        raise UnknownPluginError(f"no plugin {shown(name)} is installed; installed: {have}{nearest(name, available)}")
-    if len(entries) > 1:
-        owners = ", ".join(sorted(entry.distribution for entry in entries))
-        raise UnknownPluginError(f"plugin {name!r} is installed more than once: {owners}")
-    api.announced(entries[0])
-    try:
-        return entries[0].load()
-    except (Exception, SystemExit) as error:
-        raise PluginError(f"plugin {name!r} ({entries[0].value}) cannot be imported: {_one_line(error)}") from error
 
 
 def _one_line(error: BaseException) -> str:
