@@ -11,13 +11,10 @@ or as ``softreserve_api = 2`` in the object that has its hooks. One that says no
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from softreserve.model.errors import PluginError, shown
-from softreserve.plugins.entrypoints import entry_points
-
-if TYPE_CHECKING:
-    from softreserve.plugins.code import Source
+from softreserve.plugins.entrypoints import EntryPoint, entry_points
 
 __all__ = ["API", "ATTRIBUTE", "GROUP", "announced", "deprecated", "level"]
 
@@ -32,7 +29,7 @@ ATTRIBUTE: Final = "softreserve_api"
 _FIRST: Final = 1
 
 
-def announced(entry: Source) -> int:
+def announced(entry: EntryPoint) -> int:
     """The level that a plugin's metadata says it was written for; nothing of it is imported.
 
     :raises PluginError: it says no number, or a level that is newer than ours.

@@ -7,10 +7,11 @@ typed method per hook, which checks the answer and names the guilty plugin.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import attrs
 import pluggy
 
 from softreserve.kernel.initcalls import Initcall
@@ -18,10 +19,12 @@ from softreserve.model.errors import (
     PluginError,
     PluginResultError,
     SoftReserveError,
+    UnknownPluginError,
+    nearest,
     shown,
 )
 from softreserve.plugins import api, hookspecs
-from softreserve.plugins.loading import GROUP, installed, load_plugins
+from softreserve.plugins.entrypoints import EntryPoint, entry_points
 
 if TYPE_CHECKING:
     import click
@@ -40,12 +43,13 @@ if TYPE_CHECKING:
     from softreserve.model.outcome import Outcome
     from softreserve.model.placement import Placement
     from softreserve.model.ranges import PhysRange
-    from softreserve.plugins.code import Source
     from softreserve.plugins.extensions import Emitter, Importer, Lane, MachineSection
 
 T = TypeVar("T")
 
-__all__ = ["GROUP", "Hooks", "hooks_of", "installed", "load"]
+__all__ = ["GROUP", "Hooks", "by_name", "callback", "failed", "hooks_of", "installed", "load"]
+
+GROUP = "softreserve.plugins"
 
 
 class _Manager(pluggy.PluginManager):
@@ -66,11 +70,24 @@ def _may_be_marked(holder: object, name: str, kind: str) -> bool:
     return not isinstance(holder, ModuleType) or hasattr(vars(holder).get(name), f"softreserve_{kind}")
 
 
+def installed() -> dict[str, list[EntryPoint]]:
+    """Installed plugins by name; more than one entry under a name means two distributions claim it."""
+    return by_name(entry_points([GROUP]))
+
+
+def by_name(entries: Iterable[EntryPoint]) -> dict[str, list[EntryPoint]]:
+    """Entries by name."""
+    found: dict[str, list[EntryPoint]] = {}
+    for entry in entries:
+        found.setdefault(entry.name, []).append(entry)
+    return found
+
+
 def load(
     names: Iterable[str],
     *,
     extra: Sequence[tuple[str, object]] = (),
-    available: Mapping[str, Sequence[Source]] | None = None,
+    available: Mapping[str, list[EntryPoint]] | None = None,
 ) -> Hooks:
     """Load the named plugins, in that order, into a fresh manager.
 
@@ -84,7 +101,7 @@ def load(
     manager.add_hookspecs(hookspecs)
     if available is None:
         available = installed()
-    chosen = load_plugins(names, available)
+    chosen = [(name, _import(name, available)) for name in dict.fromkeys(names)]
     name = ""
     try:
         for name, plugin in (*chosen, *extra):
@@ -99,6 +116,21 @@ def load(
             if any(impl.wrapper or impl.hookwrapper for impl in caller.get_hookimpls() if impl.plugin is plugin):
                 raise PluginError(f"plugin {name}: {caller.name}: hook wrappers are not supported")
     return Hooks(manager)
+
+
+def _import(name: str, available: Mapping[str, list[EntryPoint]]) -> Any:
+    entries = available.get(name, [])
+    if not entries:
+        have = ", ".join(sorted(available)) or "none"
+        raise UnknownPluginError(f"no plugin {shown(name)} is installed; installed: {have}{nearest(name, available)}")
+    if len(entries) > 1:
+        owners = ", ".join(sorted(entry.distribution for entry in entries))
+        raise UnknownPluginError(f"plugin {name!r} is installed more than once: {owners}")
+    api.announced(entries[0])
+    try:
+        return entries[0].load()
+    except (Exception, SystemExit) as error:
+        raise PluginError(f"plugin {name!r} ({entries[0].value}) cannot be imported: {_one_line(error)}") from error
 
 
 def _one_line(error: BaseException) -> str:
@@ -131,13 +163,13 @@ class Hooks:
         """See :func:`softreserve.plugins.hookspecs.softreserve_machine_sections`."""
         from softreserve.plugins.extensions import MachineSection
 
-        return self._all("softreserve_machine_sections", MachineSection)
+        return self._owned("softreserve_machine_sections", MachineSection)
 
     def importers(self) -> list[Importer]:
         """See :func:`softreserve.plugins.hookspecs.softreserve_importers`."""
         from softreserve.plugins.extensions import Importer
 
-        return self._all("softreserve_importers", Importer)
+        return self._owned("softreserve_importers", Importer)
 
     def arch_info(self, arch: str) -> ArchInfo | None:
         """See :func:`softreserve.plugins.hookspecs.softreserve_arch_info`."""
@@ -169,17 +201,9 @@ class Hooks:
 
     def nodes(self, system: System) -> list[NodeOffer]:
         """See :func:`softreserve.plugins.hookspecs.softreserve_nodes`."""
-        if not self._is_answered("softreserve_nodes"):
-            return []
         from softreserve.model.nodes import NodeOffer
-        from softreserve.plugins.offers import NodeChecks
 
-        checks = NodeChecks(system)
-        found = self._all("softreserve_nodes", NodeOffer, checks.problem, system=system)
-        guilty = checks.distance_problem()
-        if guilty is not None:
-            raise PluginResultError(f"plugin {guilty[0]}: softreserve_nodes: {guilty[1]}")
-        return found
+        return self._all("softreserve_nodes", NodeOffer, system=system)
 
     def register_resources(self, system: System) -> list[Initcall]:
         """See :func:`softreserve.plugins.hookspecs.softreserve_register_resources`."""
@@ -193,14 +217,9 @@ class Hooks:
 
     def dax_devices(self, system: System) -> list[DaxOffer]:
         """See :func:`softreserve.plugins.hookspecs.softreserve_dax_devices`."""
-        if not self._is_answered("softreserve_dax_devices"):
-            return []
         from softreserve.model.dax import DaxOffer
-        from softreserve.plugins.offers import dax_problem
 
-        return self._all(
-            "softreserve_dax_devices", DaxOffer, lambda plugin, offer: dax_problem(system, offer), system=system
-        )
+        return self._all("softreserve_dax_devices", DaxOffer, system=system)
 
     def dax_drivers(self, system: System) -> list[DaxDriver]:
         """See :func:`softreserve.plugins.hookspecs.softreserve_dax_drivers`."""
@@ -289,13 +308,13 @@ class Hooks:
         """See :func:`softreserve.plugins.hookspecs.softreserve_report_lanes`."""
         from softreserve.plugins.extensions import Lane
 
-        return self._all("softreserve_report_lanes", Lane, system=system)
+        return self._owned("softreserve_report_lanes", Lane, system=system)
 
     def emitters(self) -> list[Emitter]:
         """See :func:`softreserve.plugins.hookspecs.softreserve_emitters`."""
         from softreserve.plugins.extensions import Emitter
 
-        return self._all("softreserve_emitters", Emitter)
+        return self._owned("softreserve_emitters", Emitter)
 
     def cli(self, group: click.Group) -> None:
         """See :func:`softreserve.plugins.hookspecs.softreserve_cli`."""
@@ -320,23 +339,12 @@ class Hooks:
             return found
         return None
 
-    def _is_answered(self, hook: str) -> bool:
-        """Whether any plugin has the hook: what its answers are need not be imported where none has."""
-        return bool(getattr(self.manager.hook, hook).get_hookimpls())
+    def _all(self, hook: str, wanted: type[T], /, **arguments: Any) -> list[T]:
+        """Ask every plugin in the order of loading; answers are lists of items, joined."""
+        return [item for _, item in self._each(hook, wanted, **arguments)]
 
-    def _all(
-        self,
-        hook: str,
-        wanted: type[T],
-        problem: Callable[[str, T], str | None] = lambda plugin, item: None,
-        /,
-        **arguments: Any,
-    ) -> list[T]:
-        """Ask every plugin in the order of loading; answers are lists of items, joined.
-
-        :param problem: what is wrong with an item of a plugin, in words; ``None``: nothing.
-        """
-        found: list[T] = []
+    def _each(self, hook: str, wanted: type[T], /, **arguments: Any) -> Iterator[tuple[str, T]]:
+        """As :meth:`_all`, each item with the name of the plugin that it is from."""
         for impl in getattr(self.manager.hook, hook).get_hookimpls():
             answer = self._call(hook, impl, arguments)
             if answer is None:
@@ -344,11 +352,11 @@ class Hooks:
             if not isinstance(answer, (list, tuple)):
                 raise PluginResultError(_wrong(hook, impl, answer, "a list"))
             for item in answer:
-                found.append(self._checked(hook, impl, item, wanted))
-                wrong = problem(impl.plugin_name, found[-1])
-                if wrong is not None:
-                    raise PluginResultError(f"plugin {impl.plugin_name}: {hook}: {wrong}")
-        return found
+                yield impl.plugin_name, self._checked(hook, impl, item, wanted)
+
+    def _owned(self, hook: str, wanted: type[T], /, **arguments: Any) -> list[T]:
+        """As :meth:`_all`, and each item knows its plugin."""
+        return [attrs.evolve(item, plugin=plugin) for plugin, item in self._each(hook, wanted, **arguments)]  # type: ignore[misc]
 
     def _tell(self, hook: str, /, **arguments: Any) -> None:
         """Call every plugin in the order of loading; there is no answer."""
@@ -377,3 +385,30 @@ class Hooks:
 
 def _wrong(hook: str, impl: Any, answer: object, wanted: str) -> str:
     return f"plugin {impl.plugin_name}: {hook} answered {type(answer).__name__}, wanted {wanted}"
+
+
+def callback(
+    plugin: str,
+    what: str,
+    function: Callable[..., T],
+    /,
+    *arguments: Any,
+    allowed: tuple[type[BaseException], ...] = (),
+) -> T:
+    """Call something that a plugin brought.
+
+    :param what: what it is, in words.
+    :param allowed: errors that it may raise.
+    :raises PluginError: it raised something else.
+    """
+    try:
+        return function(*arguments)
+    except BaseException as error:
+        if isinstance(error, (*allowed, KeyboardInterrupt)):
+            raise
+        raise failed(plugin, what, error) from error
+
+
+def failed(plugin: str, what: str, error: BaseException) -> PluginError:
+    """What is told of an error that something raised which a plugin brought."""
+    return PluginError(f"plugin {plugin}: {what} failed: {_one_line(error)}")
