@@ -72,11 +72,14 @@ def test_a_package_says_that_it_is_typed(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("folder", [f for f in EVERYTHING if f.name != "core"], ids=lambda folder: folder.name)
-def test_a_plugin_depends_on_the_core_of_its_own_series_only(folder: Path) -> None:
-    project = wheels.project(folder)
+def test_a_plugin_depends_on_the_core_of_its_own_series(folder: Path) -> None:
+    """Ours on nothing else of ours; somebody else's may, where it is nothing without another plugin."""
     major, minor, _ = softreserve.__version__.split(".")
-    ours = [requirement for requirement in project["dependencies"] if requirement.startswith("softreserve")]
-    assert ours == [f"softreserve>={major}.{minor},<{major}.{int(minor) + 1}"]
+    series = f">={major}.{minor},<{major}.{int(minor) + 1}"
+    ours = [requirement for requirement in wheels.project(folder)["dependencies"] if requirement.startswith("softre")]
+    assert ours[0] == f"softreserve{series}"
+    assert all(requirement.endswith(series) for requirement in ours)
+    assert len(ours) == 1 or folder in wheels.EXAMPLES
 
 
 @pytest.mark.parametrize("folder", [f for f in EVERYTHING if f.name != "core"], ids=lambda folder: folder.name)
@@ -85,7 +88,8 @@ def test_a_plugin_declares_itself_and_what_it_is_for_with_the_same_object(folder
     (value,) = groups["softreserve.plugins"].values()
     assert value == f"{wheels.package(folder).name}.plugin"
     purposes = [*groups.get("softreserve.arches", {}).values(), *groups.get("softreserve.defaults", {}).values()]
-    assert set(purposes) == {value}
+    assert set(purposes) <= {value}
+    assert purposes or folder in wheels.EXAMPLES, "nothing loads it"
 
 
 def test_requirements_for_development_name_every_wheel_and_the_architecture_among_the_examples() -> None:

@@ -177,6 +177,7 @@ def test_a_boot_asks_in_boot_order() -> None:
         "softreserve_stub_handoff",
         "softreserve_early_reserve",
         "softreserve_numa_info",
+        "softreserve_nodes",
         "softreserve_register_resources",
         "softreserve_modules",
         "softreserve_memory_block_size",

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from softreserve.kernel.numa.acpi_numa import acpi_disabled
     from softreserve.kernel.numa.arch_numa import ARCH_NUMA, arch_numa
     from softreserve.kernel.numa.cpus_by_uid import UidCpu, map_cpus_to_nodes
-    from softreserve.kernel.resource import Resource, ResourceTree
+    from softreserve.kernel.resource import Resource, ResourceTree, release_region, request_region
     from softreserve.kernel.state import StashKey
     from softreserve.kernel.system import System
     from softreserve.live.session import Session, boot, load
@@ -46,10 +46,11 @@ if TYPE_CHECKING:
     from softreserve.model.kexec import KexecImage, KexecRequest, KexecSegment
     from softreserve.model.machine import E820Entry, KernelImage, Machine
     from softreserve.model.nodes import NodeOffer
+    from softreserve.model.outcome import Outcome
     from softreserve.model.placement import Placement
     from softreserve.model.ranges import PhysRange
     from softreserve.model.release import Behaviour, Boundary
-    from softreserve.model.scenario import Gap, Scenario
+    from softreserve.model.scenario import Scenario
     from softreserve.plugins.api import API
     from softreserve.plugins.arches import for_arch
     from softreserve.plugins.extensions import Bar, Emitter, Importer, Lane, MachineSection
@@ -79,7 +80,7 @@ _PLACES: Final = {
     "kernel.numa.acpi_numa": "acpi_disabled",
     "kernel.numa.arch_numa": "ARCH_NUMA arch_numa",
     "kernel.numa.cpus_by_uid": "UidCpu map_cpus_to_nodes",
-    "kernel.resource": "Resource ResourceTree",
+    "kernel.resource": "Resource ResourceTree release_region request_region",
     "kernel.state": "StashKey",
     "kernel.system": "System",
     "live.session": "Session boot load",
@@ -97,10 +98,11 @@ _PLACES: Final = {
     "model.kexec": "KexecImage KexecRequest KexecSegment",
     "model.machine": "E820Entry KernelImage Machine",
     "model.nodes": "NodeOffer",
+    "model.outcome": "Outcome",
     "model.placement": "Placement",
     "model.ranges": "PhysRange",
     "model.release": "Behaviour Boundary",
-    "model.scenario": "Gap Scenario",
+    "model.scenario": "Scenario",
     "plugins.api": "API",
     "plugins.arches": "for_arch",
     "plugins.extensions": "Bar Emitter Importer Lane MachineSection",
@@ -126,7 +128,6 @@ __all__ = [  # noqa: RUF022 - by what they are for
     "lint",
     "kexec",
     "Scenario",
-    "Gap",
     "Machine",
     "Kernel",
     "CommandLine",
@@ -141,8 +142,11 @@ __all__ = [  # noqa: RUF022 - by what they are for
     "System",
     "Resource",
     "ResourceTree",
+    "request_region",
+    "release_region",
     "Event",
     "Finding",
+    "Outcome",
     # for plugins
     "hookimpl",
     "API",

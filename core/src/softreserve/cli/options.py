@@ -13,7 +13,7 @@ from softreserve.cli.terminal import tell
 from softreserve.config.changes import Changes
 from softreserve.kernel.state import USERSPACES, Userspace
 from softreserve.kernel.system import System
-from softreserve.model.errors import nearest, shown
+from softreserve.model.errors import nearest
 from softreserve.model.machine import Machine
 from softreserve.model.release import NEWEST, OLDEST
 from softreserve.model.scenario import Gap, Scenario
@@ -21,7 +21,6 @@ from softreserve.plugins.hooks import Hooks
 from softreserve.plugins.selection import Selection
 
 __all__ = [
-    "EMITTED",
     "GAPS",
     "Booted",
     "Choice",
@@ -33,7 +32,6 @@ __all__ = [
     "machine_argument",
     "machine_options",
     "plugin_option",
-    "plugins_named",
     "tell_gaps",
 ]
 
@@ -46,15 +44,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 #: Where a command's context has the gaps of the machines that it is about.
 GAPS = "softreserve.gaps"
-#: Where it has names that ``--emit`` was given and that the core does not know.
-EMITTED = "softreserve.emitted"
 #: Where it has what it said of the changes of its machines.
 _TOLD = "softreserve.told"
 
 _LOG_OPTION = "--from-dmesg"
 _MACHINE = (
     "MACHINE is a capture directory, a TOML machine file, example:NAME, dmesg:FILE (a kernel log, best with efi=debug),"
-    " PREFIX:PLACE where a plugin reads that, or - for a machine file or log on standard input."
+    " or - for a machine file or log on standard input."
 )
 
 
@@ -206,16 +202,7 @@ def machine_options(*, changes: bool = True, boots: bool = True, kernels: bool =
 
 def described(machine: str, choices: Choices, *, with_steps: bool = False) -> Scenario:
     """The machine that a person named, as it is described."""
-    scenario = config.load(
-        machine, with_steps=with_steps, acpi=choices.acpi, release=choices.release, wanted=plugins_named(choices)
-    )
-    return _mapped(scenario, choices)
-
-
-def plugins_named(choices: Choices) -> tuple[str, ...]:
-    """What ``-p`` says: before the command, and behind it."""
-    everywhere: tuple[str, ...] = click.get_current_context().find_root().params.get("plugin", ())
-    return tuple(dict.fromkeys((*everywhere, *choices.plugin)))
+    return _mapped(config.load(machine, with_steps=with_steps, acpi=choices.acpi, release=choices.release), choices)
 
 
 def _mapped(scenario: Scenario, choices: Choices) -> Scenario:
@@ -233,12 +220,15 @@ def asked(
     """The machine that a person asked for, changes included, and what loads the plugins for it.
 
     Who answers something tells the gaps, too (:func:`tell_gaps`); what cannot be answered is enough of a message.
+
+    ``-p`` before the command counts too.
     """
     if isinstance(machine, str):
         scenario = described(machine, choices, with_steps=with_steps)
     else:
         scenario = _mapped(machine, choices)
-    selection = Selection(plugins_named(choices), scenario.plugins)
+    everywhere: tuple[str, ...] = click.get_current_context().find_root().params.get("plugin", ())
+    selection = Selection(dict.fromkeys((*everywhere, *choices.plugin)), scenario.plugins)
     changed = choices.changes.apply(scenario, selection)
     if changed.machine.arch != scenario.machine.arch:
         from softreserve.machine.carry import lost_on
@@ -250,28 +240,7 @@ def asked(
         _tell_once(
             f"how Linux behaves is known from {OLDEST} to {NEWEST}; {version.line} is taken for {version.nearest}"
         )
-    emitted = click.get_current_context().meta.get(EMITTED)
-    return changed, functools.partial(_able, selection, emitted) if emitted else selection.hooks_for
-
-
-def _able(selection: Selection, emitted: Sequence[str], machine: Machine) -> Hooks:
-    """The plugins for a machine, which bring what is to be printed.
-
-    :raises click.BadParameter: they do not.
-    """
-    from softreserve.plugins.brought import by_name, who_brings
-    from softreserve.views.emit import EMITTERS
-
-    hooks = selection.hooks_for(machine)
-    known = (*EMITTERS, *by_name(hooks.emitters(), EMITTERS))
-    unknown = next((name for name in emitted if name not in known), None)
-    if unknown is not None:
-        hint = nearest(unknown, known) or who_brings(
-            lambda hooks: unknown in [emitter.name for emitter in hooks.emitters()], "prints it"
-        )
-        words = f"{shown(unknown)} is not one of {', '.join(map(repr, known))}{hint}"
-        raise click.BadParameter(words, param_hint="'--emit'")
-    return hooks
+    return changed, selection.hooks_for
 
 
 def _tell_once(line: str) -> None:

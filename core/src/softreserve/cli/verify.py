@@ -4,14 +4,7 @@ from __future__ import annotations
 
 import click
 
-from softreserve.cli.options import (
-    Choices,
-    MachineCommand,
-    booted,
-    machine_argument,
-    machine_options,
-    plugins_named,
-)
+from softreserve.cli.options import Choices, MachineCommand, booted, machine_argument, machine_options
 from softreserve.cli.output import print_partial
 from softreserve.cli.terminal import Styled, print_table, say
 from softreserve.config.observed import host_observed, load_observed
@@ -47,7 +40,7 @@ def verify_command(machine: str | None, log: str | None, sysroot: str | None, as
     if sysroot is not None:
         scenario, observed = host_observed(sysroot)
     else:
-        scenario, observed = load_observed(machine, log, choices.acpi, choices.release, plugins_named(choices))
+        scenario, observed = load_observed(machine, log, choices.acpi, choices.release)
     made = booted(scenario, choices, reproducing=True)
     found = verify(made.scenario, made.system, observed)
     if as_json:

@@ -1,7 +1,6 @@
 """From what a person names to a :class:`~softreserve.model.scenario.Scenario`.
 
-A capture directory, a TOML machine file, ``example:NAME``, ``dmesg:FILE``, ``-``: standard input, or ``PREFIX:PLACE``
-for what a plugin reads.
+A capture directory, a TOML machine file, ``example:NAME``, ``dmesg:FILE``, or ``-``: standard input.
 """
 
 from __future__ import annotations
@@ -14,8 +13,6 @@ from softreserve.model.errors import InputError, nearest
 from softreserve.model.scenario import Scenario
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from softreserve.config.reader import StrPath
 
 __all__ = ["EXAMPLE", "LOG", "STDIN", "example_names", "has_host_files", "load"]
@@ -29,10 +26,6 @@ STDIN = "-"
 
 _EXAMPLES = os.path.join(os.path.dirname(__file__), "examples")
 _SUFFIX = ".toml"
-#: Prefixes that are known without plugins.
-PREFIXES: Final = (EXAMPLE.removesuffix(":"), LOG.removesuffix(":"))
-#: What names a machine that a plugin reads.
-_PREFIXED: Final = re.compile(r"[A-Za-z0-9-]+:")
 #: What some line of a TOML file looks like.
 _TOML = re.compile(rb"^[ \t]*(?:\[[\w \t\"'.\[\]-]+\]|[\w\"'.-]+[ \t]*=)", re.MULTILINE)
 #: What the map of a UEFI shell begins with.
@@ -54,12 +47,7 @@ def example_names() -> tuple[str, ...]:
 
 
 def load(
-    spec: StrPath,
-    *,
-    with_steps: bool = True,
-    acpi: StrPath | None = None,
-    release: str | None = None,
-    wanted: Iterable[str] = (),
+    spec: StrPath, *, with_steps: bool = True, acpi: StrPath | None = None, release: str | None = None
 ) -> Scenario:
     """Read a machine; without ``with_steps`` only what a boot needs.
 
@@ -68,10 +56,8 @@ def load(
         in ``.toml``, and standard input, may be a log as well.
     :param acpi: a directory with ACPI tables, for a log, which has none.
     :param release: which kernel wrote a log that does not tell.
-    :param wanted: plugins to ask for what the core cannot read, besides those that the description asks for.
     :raises InputError: there is no such machine, or it is no log and ``acpi`` was given.
     :raises ConfigError: everything that is wrong with its files.
-    :raises PluginError: a plugin that was asked failed.
     """
     path = os.fspath(spec)
     if path.startswith(EXAMPLE):
@@ -79,10 +65,10 @@ def load(
     elif path.startswith(LOG):
         return _log(path.removeprefix(LOG), acpi, release)
     elif path != STDIN and not os.path.isdir(path) and not os.path.exists(path):
-        return _imported(path, acpi, tuple(wanted))
+        raise InputError(f"no such machine: {_WANTED}{_near(path)}", path=spec)
     elif path == STDIN or not (os.path.isdir(path) or path.endswith(_SUFFIX)):
         if not _is_archive(path):
-            return _recognised(path, acpi, release, wanted)
+            return _recognised(path, acpi, release)
         if acpi is None:
             return _host(path, with_steps=with_steps)
     if acpi is not None:
@@ -95,7 +81,7 @@ def load(
         return read_capture(path, with_steps=with_steps)
     from softreserve.config.machine_file import read_machine_file
 
-    return read_machine_file(path, wanted=wanted)
+    return read_machine_file(path)
 
 
 def has_host_files(path: str) -> bool:
@@ -142,7 +128,7 @@ def _log(path: str, acpi: StrPath | None, release: str | None) -> Scenario:
     return read_log(path, acpi, release=release)
 
 
-def _recognised(path: str, acpi: StrPath | None, release: str | None, wanted: Iterable[str]) -> Scenario:
+def _recognised(path: str, acpi: StrPath | None, release: str | None) -> Scenario:
     """A log or a machine file, by what stands in it."""
     from softreserve.config.log import is_log, log_text, read_log
     from softreserve.config.reader import path_words, read_bytes
@@ -163,23 +149,7 @@ def _recognised(path: str, acpi: StrPath | None, release: str | None, wanted: It
         raise InputError(_OWN_TABLES, path=path_words(path))
     from softreserve.config.machine_file import read_machine_file
 
-    return read_machine_file(path, data, wanted)
-
-
-def _imported(path: str, acpi: StrPath | None, wanted: Iterable[str]) -> Scenario:
-    """What a plugin reads: ``PREFIX:PLACE``."""
-    missing = f"no such machine: {_WANTED}"
-    if not _PREFIXED.match(path):
-        raise InputError(f"{missing}{_near(path)}", path=path)
-    from softreserve.config.importers import imported, importer_hint
-
-    scenario = imported(path, PREFIXES, wanted)
-    if scenario is None:
-        hint = _near(path) or importer_hint(path)
-        raise InputError(f"{missing}{hint}", path=path)
-    if acpi is not None:
-        raise InputError(_OWN_TABLES, path=path)
-    return scenario
+    return read_machine_file(path, data)
 
 
 def _near(path: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from softreserve.config import EXAMPLE, LOG, has_host_files, load
 from softreserve.config.log import is_log, read_log
@@ -32,11 +32,7 @@ _NOTHING = "nothing to compare with: neither a capture with expected/ nor a kern
 
 
 def load_observed(
-    spec: str | None,
-    log: str | None = None,
-    acpi: StrPath | None = None,
-    release: str | None = None,
-    wanted: Iterable[str] = (),
+    spec: str | None, log: str | None = None, acpi: StrPath | None = None, release: str | None = None
 ) -> tuple[Scenario, Observed]:
     """Read a machine, and what it showed.
 
@@ -44,7 +40,6 @@ def load_observed(
     :param log: a kernel log to compare with; else what ``spec`` itself has.
     :param acpi: a directory with ACPI tables, for a log.
     :param release: which kernel wrote a log that does not tell.
-    :param wanted: plugins to ask, as of :func:`softreserve.config.load`.
     :raises SoftReserveError: there is no such machine or log, nothing to compare with, or something is wrong with them.
     """
     if log is None and spec is not None:
@@ -53,7 +48,7 @@ def load_observed(
         if os.path.isdir(spec):
             return _of_case(spec, load(spec, with_steps=False, acpi=acpi))
     if log is not None and spec is not None:
-        described = load(spec, with_steps=False, acpi=acpi, release=release, wanted=wanted)
+        described = load(spec, with_steps=False, acpi=acpi, release=release)
         return described, Observed(_messages(log_text(read_bytes(log), log), log))
     path = (log or spec or "").removeprefix(LOG)
     if log is None and path.startswith(EXAMPLE):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from errno import EBUSY, EINVAL, ENOENT
 from functools import partial
 from typing import TYPE_CHECKING
@@ -81,6 +82,8 @@ class Modules:
         self._modules: dict[str, Module] = {}
         #: In the order of loading.
         self._started: list[Module] = []
+        #: What loading or unloading stands in: it notices when that is over.
+        self.system_call: AbstractContextManager[None] = nullcontext()
 
     def add(self, modules: Sequence[Module]) -> None:
         """Make modules known, and give them the parameters of the command line (``module.parameter=value``)."""
@@ -117,15 +120,20 @@ class Modules:
             return -ENOENT
         if module.live:
             return 0
-        for needed in (*module.soft_depends, *module.depends):
-            self.load(needed)
+        with self.system_call:
+            for needed in (*module.soft_depends, *module.depends):
+                self.load(needed)
+            return self._load(module, parameters or {})
+
+    def _load(self, module: Module, parameters: Mapping[str, str | None]) -> int:
+        """Start a module whose dependencies are there: 0 or ``-errno``."""
         self._set_from_cmdline(module)
         for parameter in module.parameters:
-            if parameters and parameter.name in parameters:
+            if parameter.name in parameters:
                 status = parameter.set(parameters[parameter.name], self._state.kernel)
                 if status:
                     return status
-        self._complain_of_unknown(module, parameters or {})
+        self._complain_of_unknown(module, parameters)
         return self._start(module)
 
     def _complain_of_unknown(self, module: Module, given: Mapping[str, str | None]) -> None:

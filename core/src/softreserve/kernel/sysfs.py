@@ -10,6 +10,7 @@ import errno
 import os
 import posixpath
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 
 __all__ = ["Attribute", "Directory", "Link", "Node", "SysfsTree", "c_text", "number_in"]
 
@@ -138,6 +139,8 @@ class SysfsTree:
     def __init__(self, page_size: int = 4096) -> None:
         self._page_size = page_size
         self.root = Directory({"sys": Directory()})
+        #: What a write() stands in: it notices when that is over.
+        self.system_call: AbstractContextManager[None] = nullcontext()
 
     # --- building
 
@@ -225,7 +228,10 @@ class SysfsTree:
             return found
         if not found.mode & 0o222 or found.store is None:
             return -errno.EACCES
-        return found.store(data[: self._page_size]) if data else 0
+        if not data:
+            return 0
+        with self.system_call:
+            return found.store(data[: self._page_size])
 
     def _attribute(self, path: str) -> Attribute | int:
         """What a path leads to, as open() finds it: a file, or ``-errno``."""

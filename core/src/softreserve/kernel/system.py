@@ -36,6 +36,10 @@ class Plugins(Protocol):
         """What happens to memory blocks as they are added; ``None``: what the kernel is configured for."""
         ...
 
+    def memory_added(self, system: System, nid: int, start: int, size: int) -> str | None:
+        """What user space does with memory that was added (bytes); ``None``: nothing."""
+        ...
+
 
 class System(KernelState):
     """One kernel, from its first instruction on.
@@ -54,6 +58,8 @@ class System(KernelState):
             self.nodes,
             ask_block_size=lambda: hooks.memory_block_size(self),
             ask_online_policy=lambda: hooks.online_policy(self),
+            ask_user_space=lambda nid, start, size: hooks.memory_added(self, nid, start, size),
         )
         #: Loadable and built-in modules with their parameters.
         self.modules = Modules(self)
+        self.sysfs.system_call = self.modules.system_call = self.memory.added

@@ -85,6 +85,7 @@ class RootFs:
         self.host_devices: dict[str, Node] = {}
         self._numbers: dict[str, str] = {}
         self.tree = SysfsTree(system.kernel.page_size)
+        self.tree.system_call = system.sysfs.system_call
         self.tree.root.children = {
             "sys": sys,
             "proc": Directory(),

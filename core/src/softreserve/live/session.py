@@ -32,7 +32,6 @@ def load(
     arch: str | None = None,
     page_size: str | None = None,
     acpi: str | os.PathLike[str] | None = None,
-    plugins: Iterable[str] = (),
 ) -> Scenario:
     """Read a machine, and change it for a "what if"; the words are those of the command line.
 
@@ -40,18 +39,15 @@ def load(
     >>> machine.kernel.release, machine.cmdline.text
     ('6.12', 'console=ttyS0 efi=debug nokaslr efi=nosoftreserve')
 
-    :param spec: a capture directory, a machine file, ``example:NAME``, ``dmesg:FILE``, ``-``, or ``PREFIX:PLACE`` where
-        a plugin reads that.
+    :param spec: a capture directory, a machine file, ``example:NAME``, ``dmesg:FILE`` or ``-``.
     :param kernel: another release. ``arch``, ``page_size`` (``"64K"``) likewise.
     :param cmdline: another command line; ``"+WORDS"`` are appended to the one it has.
     :param acpi: a directory with the ACPI tables of a kernel log.
-    :param plugins: names of plugins to ask for what the core cannot read, as ``-p``; :func:`boot` takes them, too.
     :returns: the machine, with the plugins and steps that its file names.
     :raises SoftReserveError: there is no such machine, its files are wrong, or a change cannot be made.
     """
-    plugins = tuple(plugins)
-    scenario = config.load(spec, acpi=acpi, wanted=plugins)
-    return Changes(arch, kernel, cmdline, page_size).apply(scenario, Selection(plugins))
+    scenario = config.load(spec, acpi=acpi)
+    return Changes(arch, kernel, cmdline, page_size).apply(scenario, Selection())
 
 
 def boot(machine: Scenario | Machine, *, plugins: Iterable[str] = (), userspace: Userspace = "udev") -> System:

@@ -12,13 +12,15 @@ from softreserve.model.errors import MachineError, PluginError, SoftReserveError
 from softreserve.model.machine import Machine
 from softreserve.plugins.hooks import Hooks, hooks_of
 
-__all__ = ["boot", "late"]
+__all__ = ["ask_for_nodes", "boot", "late"]
 
 
 def boot(machine: Machine, hooks: Hooks, *, recording: bool = True, userspace: Userspace = "none") -> System:
     """Boot: run every stage once, in order, and return the running kernel.
 
-    :param userspace: ``"none"``: as the kernel leaves it; ``"udev"``: modules loaded.
+    :param userspace: ``"none"``: as the kernel leaves it; ``"udev"``: modules loaded. Of memory that was
+        added before, by what is built in, :func:`~softreserve.plugins.hookspecs.softreserve_memory_added` is asked when
+        udev begins, and never without udev; of memory that is added later it is asked either way.
     :raises MachineError: no loaded plugin knows the architecture, or the kernel dies; the message says why.
     """
     system = System(machine, hooks, recording=recording)
@@ -29,6 +31,7 @@ def boot(machine: Machine, hooks: Hooks, *, recording: bool = True, userspace: U
     late(system)
     system.userspace = userspace
     if userspace == "udev":
+        system.memory.added.user_space_begins()
         system.modules.coldplug()
     return system
 
@@ -61,8 +64,18 @@ def _early(system: System) -> None:
     log.stage = "numa info"
     if hooks.numa_info(system) is None:
         raise _unanswered(system, "numa info")
+    ask_for_nodes(system)
     log.stage = "resources"
     system.initcalls += hooks.register_resources(system)
+
+
+def ask_for_nodes(system: System) -> None:
+    """Let plugins bring nodes beside those that the firmware told of."""
+    offers = hooks_of(system).nodes(system)
+    if offers:
+        from softreserve.kernel.numa.node_offers import bring_nodes
+
+        bring_nodes(system, offers)
 
 
 def late(system: System) -> None:

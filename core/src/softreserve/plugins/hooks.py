@@ -7,11 +7,10 @@ typed method per hook, which checks the answer and names the guilty plugin.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import attrs
 import pluggy
 
 from softreserve.kernel.initcalls import Initcall
@@ -47,7 +46,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-__all__ = ["GROUP", "Hooks", "by_name", "callback", "failed", "hooks_of", "installed", "load"]
+__all__ = ["GROUP", "Hooks", "by_name", "hooks_of", "installed", "load"]
 
 GROUP = "softreserve.plugins"
 
@@ -163,13 +162,13 @@ class Hooks:
         """See :func:`softreserve.plugins.hookspecs.softreserve_machine_sections`."""
         from softreserve.plugins.extensions import MachineSection
 
-        return self._owned("softreserve_machine_sections", MachineSection)
+        return self._all("softreserve_machine_sections", MachineSection)
 
     def importers(self) -> list[Importer]:
         """See :func:`softreserve.plugins.hookspecs.softreserve_importers`."""
         from softreserve.plugins.extensions import Importer
 
-        return self._owned("softreserve_importers", Importer)
+        return self._all("softreserve_importers", Importer)
 
     def arch_info(self, arch: str) -> ArchInfo | None:
         """See :func:`softreserve.plugins.hookspecs.softreserve_arch_info`."""
@@ -201,9 +200,17 @@ class Hooks:
 
     def nodes(self, system: System) -> list[NodeOffer]:
         """See :func:`softreserve.plugins.hookspecs.softreserve_nodes`."""
+        if not self._is_answered("softreserve_nodes"):
+            return []
         from softreserve.model.nodes import NodeOffer
+        from softreserve.plugins.offers import NodeChecks
 
-        return self._all("softreserve_nodes", NodeOffer, system=system)
+        checks = NodeChecks(system)
+        found = self._all("softreserve_nodes", NodeOffer, checks.problem, system=system)
+        guilty = checks.distance_problem()
+        if guilty is not None:
+            raise PluginResultError(f"plugin {guilty[0]}: softreserve_nodes: {guilty[1]}")
+        return found
 
     def register_resources(self, system: System) -> list[Initcall]:
         """See :func:`softreserve.plugins.hookspecs.softreserve_register_resources`."""
@@ -217,9 +224,14 @@ class Hooks:
 
     def dax_devices(self, system: System) -> list[DaxOffer]:
         """See :func:`softreserve.plugins.hookspecs.softreserve_dax_devices`."""
+        if not self._is_answered("softreserve_dax_devices"):
+            return []
         from softreserve.model.dax import DaxOffer
+        from softreserve.plugins.offers import dax_problem
 
-        return self._all("softreserve_dax_devices", DaxOffer, system=system)
+        return self._all(
+            "softreserve_dax_devices", DaxOffer, lambda plugin, offer: dax_problem(system, offer), system=system
+        )
 
     def dax_drivers(self, system: System) -> list[DaxDriver]:
         """See :func:`softreserve.plugins.hookspecs.softreserve_dax_drivers`."""
@@ -308,13 +320,13 @@ class Hooks:
         """See :func:`softreserve.plugins.hookspecs.softreserve_report_lanes`."""
         from softreserve.plugins.extensions import Lane
 
-        return self._owned("softreserve_report_lanes", Lane, system=system)
+        return self._all("softreserve_report_lanes", Lane, system=system)
 
     def emitters(self) -> list[Emitter]:
         """See :func:`softreserve.plugins.hookspecs.softreserve_emitters`."""
         from softreserve.plugins.extensions import Emitter
 
-        return self._owned("softreserve_emitters", Emitter)
+        return self._all("softreserve_emitters", Emitter)
 
     def cli(self, group: click.Group) -> None:
         """See :func:`softreserve.plugins.hookspecs.softreserve_cli`."""
@@ -339,12 +351,23 @@ class Hooks:
             return found
         return None
 
-    def _all(self, hook: str, wanted: type[T], /, **arguments: Any) -> list[T]:
-        """Ask every plugin in the order of loading; answers are lists of items, joined."""
-        return [item for _, item in self._each(hook, wanted, **arguments)]
+    def _is_answered(self, hook: str) -> bool:
+        """Whether any plugin has the hook: what its answers are need not be imported where none has."""
+        return bool(getattr(self.manager.hook, hook).get_hookimpls())
 
-    def _each(self, hook: str, wanted: type[T], /, **arguments: Any) -> Iterator[tuple[str, T]]:
-        """As :meth:`_all`, each item with the name of the plugin that it is from."""
+    def _all(
+        self,
+        hook: str,
+        wanted: type[T],
+        problem: Callable[[str, T], str | None] = lambda plugin, item: None,
+        /,
+        **arguments: Any,
+    ) -> list[T]:
+        """Ask every plugin in the order of loading; answers are lists of items, joined.
+
+        :param problem: what is wrong with an item of a plugin, in words; ``None``: nothing.
+        """
+        found: list[T] = []
         for impl in getattr(self.manager.hook, hook).get_hookimpls():
             answer = self._call(hook, impl, arguments)
             if answer is None:
@@ -352,11 +375,11 @@ class Hooks:
             if not isinstance(answer, (list, tuple)):
                 raise PluginResultError(_wrong(hook, impl, answer, "a list"))
             for item in answer:
-                yield impl.plugin_name, self._checked(hook, impl, item, wanted)
-
-    def _owned(self, hook: str, wanted: type[T], /, **arguments: Any) -> list[T]:
-        """As :meth:`_all`, and each item knows its plugin."""
-        return [attrs.evolve(item, plugin=plugin) for plugin, item in self._each(hook, wanted, **arguments)]  # type: ignore[misc]
+                found.append(self._checked(hook, impl, item, wanted))
+                wrong = problem(impl.plugin_name, found[-1])
+                if wrong is not None:
+                    raise PluginResultError(f"plugin {impl.plugin_name}: {hook}: {wrong}")
+        return found
 
     def _tell(self, hook: str, /, **arguments: Any) -> None:
         """Call every plugin in the order of loading; there is no answer."""
@@ -385,30 +408,3 @@ class Hooks:
 
 def _wrong(hook: str, impl: Any, answer: object, wanted: str) -> str:
     return f"plugin {impl.plugin_name}: {hook} answered {type(answer).__name__}, wanted {wanted}"
-
-
-def callback(
-    plugin: str,
-    what: str,
-    function: Callable[..., T],
-    /,
-    *arguments: Any,
-    allowed: tuple[type[BaseException], ...] = (),
-) -> T:
-    """Call something that a plugin brought.
-
-    :param what: what it is, in words.
-    :param allowed: errors that it may raise.
-    :raises PluginError: it raised something else.
-    """
-    try:
-        return function(*arguments)
-    except BaseException as error:
-        if isinstance(error, (*allowed, KeyboardInterrupt)):
-            raise
-        raise failed(plugin, what, error) from error
-
-
-def failed(plugin: str, what: str, error: BaseException) -> PluginError:
-    """What is told of an error that something raised which a plugin brought."""
-    return PluginError(f"plugin {plugin}: {what} failed: {_one_line(error)}")

@@ -155,14 +155,20 @@ def softreserve_numa_info(system: System) -> bool | None:
 
 @hookspec
 def softreserve_nodes(system: System) -> Sequence[NodeOffer] | None:
-    """Bring nodes beside those of the firmware's tables.
+    """Bring nodes beside those of the firmware's tables: possible from boot on, online when memory is added to them.
+
+    What the firmware names stays on the node that it has. With ``numa=off``, and without CONFIG_NUMA, no node comes.
+    Such nodes have no proximity domain, hence no HMAT speaks of them: their performance is unknown, and their memory
+    goes to the tier that the driver which adds it says. A kernel that is started by kexec asks its plugins anew: no
+    table tells it of nodes that a plugin brought before.
 
     Stage: numa info, after :func:`softreserve_numa_info`, before :func:`softreserve_register_resources`.
     Calls: once per boot and plugin, in the order of loading. A list; ``None`` and empty mean "none".
     Kernel: as ``acpi_parse_cfmws()`` in ``drivers/acpi/numa/srat.c`` makes nodes of CXL windows.
 
     :param system: the kernel that boots; ``system.nodes.possible`` has the numbers that are taken.
-    :returns: nodes with numbers that are free, their ranges in bytes, half open; or ``None``.
+    :returns: nodes with numbers that are free and below MAX_NUMNODES, their ranges in bytes, half open, overlapping no
+        other's, their distances 11 to 255; or ``None``.
     :raises MachineError: never in a sound plugin.
     """
 
@@ -265,10 +271,14 @@ def softreserve_online_policy(system: System) -> str | None:
 def softreserve_memory_added(system: System, nid: int, start: int, size: int) -> str | None:
     """Say what user space does with memory that was just added: a udev rule, ``daxctl online-memory``, an agent.
 
-    Stage: running, after each hot add, when the kernel's own policy has had its turn.
-    Calls: once per added range, never while another one is added. First result wins; ``None`` means "leave it as it
-    is".
-    Kernel: ``drivers/base/memory.c: state_store``, for each block of the range that is still offline.
+    As udev sees it: the kernel's own policy has had its turn, and the write() or the loading of a module that added the
+    memory is over. What is built in adds memory before user space runs: that is told when udev begins
+    (``boot(userspace="udev")``, as ``udevadm trigger`` does it), and never without udev.
+
+    Stage: running, after each hot add.
+    Calls: once per added range, in the order of adding, never while another one is added. First result wins; ``None``
+    means "leave it as it is".
+    Kernel: ``drivers/base/memory.c: state_store``, for each block of the range that is still offline, lowest first.
 
     :param system: the kernel that runs.
     :param nid: the node that has the memory.

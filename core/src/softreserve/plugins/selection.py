@@ -84,14 +84,13 @@ class Selection:
     def names(self, arch: str) -> tuple[str, ...]:
         """The plugins to load for an architecture, in the order of loading.
 
-        :param arch: empty where there is no machine yet: its description is about to be read, a command is looked for.
         :raises MachineError: no installed plugin boots it.
         :raises UnknownPluginError: several do, and nobody said which.
         """
         if self.exactly is not None:
             first: Sequence[str] = self.exactly
         else:
-            first = (*([self._booting(arch)] if arch else ()), *self.defaults)
+            first = (self._booting(arch), *self.defaults)
         return tuple(name for name in dict.fromkeys((*first, *self.wanted)) if name not in self.without)
 
     def _booting(self, arch: str) -> str:
@@ -108,11 +107,4 @@ class Selection:
 
         :raises PluginError: a plugin cannot be imported.
         """
-        return self.hooks(machine.arch)
-
-    def hooks(self, arch: str = "") -> Hooks:
-        """A fresh set of plugins; see :meth:`names`.
-
-        :raises PluginError: a plugin cannot be imported.
-        """
-        return hooks.load(self.names(arch), available=self._plugins)
+        return hooks.load(self.names(machine.arch), available=self._plugins)

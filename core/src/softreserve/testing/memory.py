@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel.resource import IORESOURCE_BUSY, IORESOURCE_SYSTEM_RAM, Resource, insert_resource
 from softreserve.kernel.system import System
-from softreserve.machine.boot import late
+from softreserve.machine.boot import ask_for_nodes, late
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.kernel import Kernel
 from softreserve.model.machine import Machine
@@ -79,6 +79,7 @@ def boot_memory(
     top = system.memblock.end_of_dram() // page_size
     limits = {"DMA": (16 << 20) // page_size, "DMA32": (4 << 30) // page_size, "Normal": top}
     system.memory.zones.free_area_init({name: min(pfn, top) for name, pfn in limits.items()})
+    ask_for_nodes(system)
     system.initcalls += hooks.register_resources(system)
     late(system)
     return system

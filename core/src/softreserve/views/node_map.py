@@ -32,12 +32,13 @@ class NodeMap:
         if system.kernel.builtin("NUMA"):
             self._spans = [(r.base, r.end, r.nid) for r in system.memblock.memory if r.nid in nodes.possible]
         self._known = sorted(known)
-        borders.update(at for spans in (self._spans, self._known) for span in spans for at in span[:2])
+        self._brought = nodes.brought
+        borders.update(at for spans in (self._spans, self._known, self._brought) for span in spans for at in span[:2])
         self._borders = sorted(borders)
 
     def at(self, address: int) -> int:
         """Node of an address, or -1."""
-        for spans in (self._known, self._spans):
+        for spans in (self._known, self._spans, self._brought):
             found = span_at(spans, address)
             if found is not None:
                 return found[2]

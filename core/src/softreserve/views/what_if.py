@@ -42,6 +42,7 @@ def taken_offline(system: System) -> System:
 
 def _copy(system: System, driver: str, state: str) -> System:
     copy = boot(system.machine, hooks_of(system))
+    copy.memory.added.has_user_space = False
     _write(copy, f"{_MEMORY}/auto_online_blocks", state)
     copy.modules.coldplug()
     # drivers that are built in, or blocks that were there before the policy changed

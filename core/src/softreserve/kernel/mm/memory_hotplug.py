@@ -12,6 +12,7 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel import resource
+from softreserve.kernel.mm.added_memory import AddedMemory
 from softreserve.kernel.mm.kernel_pages import KernelPages
 from softreserve.kernel.mm.memblock import MEMBLOCK_DRIVER_MANAGED
 from softreserve.kernel.mm.memory_block import BlockRange, BlockTable, MemoryGroup
@@ -75,6 +76,7 @@ class MemoryHotplug:
 
     :param ask_block_size: gives the size of a memory block in bytes; ``None``: one section. Asked once.
     :param ask_online_policy: gives one of :data:`ONLINE_TYPES`; ``None``: as the kernel is configured. Asked once.
+    :param ask_user_space: what it does with memory that was added; see :class:`AddedMemory`.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class MemoryHotplug:
         nodes: Nodes,
         ask_block_size: Callable[[], int | None],
         ask_online_policy: Callable[[], str | None],
+        ask_user_space: Callable[[int, int, int], str | None] = lambda nid, start, size: None,
     ) -> None:
         self._state = state
         self._nodes = nodes
@@ -113,6 +116,8 @@ class MemoryHotplug:
         self._block_size_is_known = False
         #: Blocks of boot memory in which the kernel itself lives on its nodes.
         self._kernel_blocks: set[int] = set()
+        #: Memory that was added, and whom to tell.
+        self.added = AddedMemory(state, ask_user_space, self.online_blocks)
 
     # --- boot
 
@@ -215,13 +220,14 @@ class MemoryHotplug:
         return self._add_named(nid, start, size, resource_name, flags, online_type)
 
     def _add_named(self, nid: int, start: int, size: int, name: str, flags: int, online_type: str | None = None) -> int:
-        res = self._register_memory_resource(start, size, name)
-        if isinstance(res, int):
-            return res
-        status = self._add_memory_resource(nid, res, flags, online_type or self.default_online_type)
-        if status < 0:
-            resource.release_resource(res)
-        return status
+        with self.added:
+            res = self._register_memory_resource(start, size, name)
+            if isinstance(res, int):
+                return res
+            status = self._add_memory_resource(nid, res, flags, online_type or self.default_online_type)
+            if status < 0:
+                resource.release_resource(res)
+            return status
 
     def mhp_get_pluggable_range(self) -> tuple[int, int]:
         """First and last byte at which memory with a direct map can be added."""
@@ -294,6 +300,7 @@ class MemoryHotplug:
         if online_type != "offline":
             first = start // self.block_size
             self._online_blocks(first, first + size // self.block_size, online_type)
+        self.added.note(nid, start, size)
         return 0
 
     def _add_blocks(self, nid: int, group: MemoryGroup | None, start: int, size: int, flags: int) -> int:
@@ -462,6 +469,19 @@ class MemoryHotplug:
         if not already:
             self._online_blocks(block, block + 1, wanted)
         return int(already)
+
+    def online_blocks(self, start: int, size: int, online_type: str) -> bool:
+        """Take all blocks of a range (bytes, whole blocks) online that are offline: whether there were any."""
+        first = start // self.block_size
+        end = first + size // self.block_size
+        offline = [
+            (max(blocks.first, first), min(blocks.end, end))
+            for blocks in self.blocks.between(first, end)
+            if not blocks.online
+        ]
+        for low, high in offline:
+            self._online_blocks(low, high, online_type)
+        return bool(offline)
 
     def _online_blocks(self, first: int, end: int, online_type: str) -> None:
         """Take offline blocks of one group online, lowest first.

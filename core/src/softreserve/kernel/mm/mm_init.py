@@ -81,7 +81,7 @@ class ZoneLayout:
         self._shared_span = self._mirrored and state.kernel.has(behaviours.MIRROR_ZONES_OVERLAP)
         self._limits = self._zone_limits(max_zone_pfns)
         self._movable_start: dict[int, int] = {}
-        self._offline_too = state.kernel.has(behaviours.OFFLINE_NODES_LAID_OUT)
+        self.lays_out_offline_nodes = state.kernel.has(behaviours.OFFLINE_NODES_LAID_OUT)
         self._report: ZoneReport | None = None
         if state.kernel.has(behaviours.ZONES_REPORTED):
             from softreserve.kernel.mm.zone_report import ZoneReport
@@ -95,10 +95,8 @@ class ZoneLayout:
         if self._report is not None:
             self._report.before_nodes()
         nodes: dict[int, Pgdat] = {}
-        for nid in sorted(self._nodes.possible if self._offline_too else self._nodes.online):
-            if nid not in self._nodes.online and self._state.kernel.has(behaviours.OFFLINE_NODES_ANNOUNCED_MEMORYLESS):
-                self._state.printk(f"Initializing node {nid} as memoryless", "mm/page_alloc.c: free_area_init")
-            nodes[nid] = self.free_area_init_node(nid)
+        for nid in sorted(self._nodes.possible if self.lays_out_offline_nodes else self._nodes.online):
+            nodes[nid] = self.lay_out(nid)
         if self._state.kernel.has(behaviours.UNAVAILABLE_PAGES_BY_ZONE):
             self._memmap_init(nodes)
         return nodes
@@ -233,6 +231,12 @@ class ZoneLayout:
 
     # --- one node
 
+    def lay_out(self, nid: int) -> Pgdat:
+        """Lay out a node, which may be offline. Linux: the loop of ``free_area_init``."""
+        if nid not in self._nodes.online and self._state.kernel.has(behaviours.OFFLINE_NODES_ANNOUNCED_MEMORYLESS):
+            self._state.printk(f"Initializing node {nid} as memoryless", "mm/page_alloc.c: free_area_init")
+        return self.free_area_init_node(nid)
+
     def free_area_init_node(self, nid: int) -> Pgdat:
         """Lay out a node, and print what it has. Linux: the same function."""
         pgdat = Pgdat(nid, self._names)
@@ -251,7 +255,7 @@ class ZoneLayout:
 
     @property
     def _memoryless(self) -> str:
-        return "as memoryless" if self._offline_too else f"[mem {0:#018x}-{0:#018x}]"
+        return "as memoryless" if self.lays_out_offline_nodes else f"[mem {0:#018x}-{0:#018x}]"
 
     def _size_zone(self, zone: Zone, node_start: int, node_end: int) -> None:
         """Span and present pages of one zone. Linux: ``calculate_node_totalpages`` and what it calls."""

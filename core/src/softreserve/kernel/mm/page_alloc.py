@@ -83,6 +83,11 @@ class PageAllocator:
         if nid not in self._pgdats and self._layout is not None:
             self._pgdats[nid] = self._layout.free_area_init_node(nid)
 
+    def lay_out_offline_node(self, nid: int) -> None:
+        """Lay out a node that became possible after the others were laid out, in kernels that do so at boot."""
+        if nid not in self._pgdats and self._layout is not None and self._layout.lays_out_offline_nodes:
+            self._pgdats[nid] = self._layout.lay_out(nid)
+
     def node_data(self, nid: int) -> Pgdat:
         """The node's memory; made empty where the node was not laid out. Linux: ``NODE_DATA``."""
         pgdat = self._pgdats.get(nid)

@@ -7,13 +7,14 @@ Linux: ``include/linux/nodemask.h``, ``drivers/acpi/numa/srat.c`` (domain maps),
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from errno import EINVAL
 from typing import Final, Protocol
 
 from softreserve.model import behaviours
 from softreserve.model.events import EventLog, Rule
 from softreserve.model.kernel import Kernel
+from softreserve.model.ranges import span_at
 
 __all__ = [
     "LOCAL_DISTANCE",
@@ -103,6 +104,8 @@ class NumaState:
         self.cpu_to_node: dict[int, int] = {}
         #: With ``numa=fake=``: physical node of each emulated one.
         self.emu_nid_to_phys: dict[int, int] = {}
+        #: What no table of the firmware says: (start, end, node), bytes, half open, disjoint, ascending.
+        self.brought: list[tuple[int, int, int]] = []
         self._distance: bytearray | None = None
         self._pxm_to_node: dict[int, int] = {}
         self._node_to_pxm: dict[int, int] = {}
@@ -148,6 +151,11 @@ class NumaState:
         self._node_to_pxm[nid] = min(pxm, self._node_to_pxm.get(nid, pxm))
         self._nodes_found.add(nid)
         return nid
+
+    def set_possible(self, nid: int) -> None:
+        """A node that has no proximity domain; no domain gets its id any more."""
+        self.possible.add(nid)
+        self._nodes_found.add(nid)
 
     def highest_pxm(self) -> int:
         """The highest domain of any node; -1 without one."""
@@ -202,6 +210,23 @@ class NumaState:
         else:
             self._distance[from_ * count + to] = distance
 
+    def numa_extend_distance(self, nid: int, distances: Mapping[int, int]) -> None:
+        """Make room in the table for a node that it was not made for, and say how far it is from others, both ways.
+
+        Where there is no table, and nothing is said, all distances stay the default ones.
+        """
+        if self._distance is None and not distances:
+            return
+        before, table = self.distance_count, self._distance or b""
+        known = {(at // before, at % before): value for at, value in enumerate(table)}
+        if nid >= before:
+            self.numa_alloc_distance(nid + 1)
+        for (from_, to), distance in known.items():
+            self.numa_set_distance(from_, to, distance)
+        for other, distance in distances.items():
+            self.numa_set_distance(nid, other, distance)
+            self.numa_set_distance(other, nid, distance)
+
     def _distance_warning(self, what: str, where: str = "") -> None:
         """Each of these is printed once per boot."""
         self._printk_once(f"{self.distance_prefix}Warning: {what}", where)
@@ -219,6 +244,9 @@ class NumaState:
         """Node that memory at ``addr`` (bytes) would belong to, online or not; -1 where none is known."""
         if not self.kernel.builtin("NUMA"):
             return 0
+        brought = span_at(self.brought, addr)
+        if brought is not None:
+            return brought[2]
         if self.address_to_node is not None:
             return self.address_to_node.phys_to_target_node(addr)
         self._printk_once("Unknown target node for memory at ", f"0x{addr:x}, assuming node 0")
