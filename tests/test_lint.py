@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +33,14 @@ from softreserve.machine.boot import boot
 from softreserve.model.acpi.cedt import CXL_1_1
 from softreserve.model.acpi.slit import Slit
 from softreserve.model.cxl import CxlHostBridge, CxlLink, CxlMemdev, CxlPerformance
+from softreserve.model.dax import DaxOffer
 from softreserve.model.efi import EfiAttribute, EfiType
 from softreserve.model.findings import Finding
 from softreserve.model.machine import E820Entry, Machine
+from softreserve.model.nodes import NodeOffer
+from softreserve.model.ranges import PhysRange
+from softreserve.plugins.hooks import load as load_plugins
+from softreserve.plugins.hookspecs import hookimpl
 from softreserve.plugins.selection import Selection
 from softreserve.testing.machines import descriptor
 from softreserve.views.lint import lint
@@ -46,14 +52,33 @@ def findings(machine: Machine) -> list[Finding]:
     return lint(settled(machine))
 
 
+class Card:
+    """A plugin that brings memory and nodes."""
+
+    def __init__(self, brought: Sequence[DaxOffer | NodeOffer]) -> None:
+        self._brought = brought
+
+    @hookimpl
+    def softreserve_dax_devices(self) -> list[DaxOffer]:
+        return [offer for offer in self._brought if isinstance(offer, DaxOffer)]
+
+    @hookimpl
+    def softreserve_nodes(self) -> list[NodeOffer]:
+        return [offer for offer in self._brought if isinstance(offer, NodeOffer)]
+
+
 def findings_with(changes: dict[str, Any]) -> list[Finding]:
-    """What is found on a machine with these changes; ``plugins`` and ``load`` (modules) are not the machine's."""
+    """What is found on a machine with these changes.
+
+    ``plugins`` (names), ``brought`` (offers of a plugin) and ``load`` (modules) are not the machine's.
+    """
     changes = dict(changes)
-    plugins, load = changes.pop("plugins", ()), changes.pop("load", None)
+    plugins, modules, brought = changes.pop("plugins", ()), changes.pop("load", None), changes.pop("brought", ())
     described = machine(**changes)
     need(described.arch)
-    system = boot(described, Selection(plugins).hooks_for(described))
-    for module in system.modules.names() if load is None else load:
+    extra = [("card", Card(brought))]
+    system = boot(described, load_plugins(Selection(plugins).names(described.arch), extra=extra))
+    for module in system.modules.names() if modules is None else modules:
         system.modules.load(module)
     return lint(system)
 
@@ -94,8 +119,17 @@ NEAR = "memhp_default_state=offline "
 #: RAM that ends off 64 MiB, and specific purpose memory right behind it.
 OFF_64_MIB = [descriptor(4 * GIB, 66 * MIB), sp(4 * GIB + 66 * MIB, 5 * GIB)]
 
+#: Where a card may have memory.
+HIGH = PhysRange(16 * GIB, 18 * GIB)
+
 #: Rule, severity, and what makes a machine break it.
 BROKEN: list[tuple[str, str, dict[str, Any]]] = [
+    # what plugins bring
+    ("dax-offer-refused", "warning", {"brought": [DaxOffer(4 * GIB, 5 * GIB, 1, "a card")]}),
+    ("dax-offer-node", "note", {"brought": [DaxOffer(9 * GIB, 10 * GIB, 1, "a card")], "cmdline": "numa=off"}),
+    ("dax-offer-without-node", "warning", {"brought": [DaxOffer(9 * GIB, 10 * GIB, -1, "a card")]}),
+    ("node-left-out", "note", {"brought": [NodeOffer(2, "a card", (HIGH,))], "cmdline": "numa=off"}),
+    ("node-range-known", "warning", {"brought": [NodeOffer(2, "a card", (PhysRange(6 * GIB, 7 * GIB),))]}),
     # the firmware's map
     ("soft-reserve-off", "note", {"cmdline": "efi=nosoftreserve"}),
     ("soft-reserve-not-built", "warning", {"config": {"EFI_SOFT_RESERVE": "n"}}),
@@ -252,6 +286,10 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
 
 #: Machines that come close to breaking a rule, and do not.
 SOUND: list[tuple[str, dict[str, Any]]] = [
+    # what plugins bring
+    ("dax-offer-refused", {"brought": [DaxOffer(16 * GIB, 18 * GIB, 1, "a card")]}),
+    ("dax-offer-without-node", {"brought": [DaxOffer(16 * GIB, 18 * GIB, 1, "a card")]}),
+    ("node-range-known", {"brought": [NodeOffer(2, "a card", (HIGH,))]}),
     ("soft-reserve-off", {"cmdline": "efi=nosoftreserve", "above": [RAM]}),
     ("efi-options-disagree", {"cmdline": NEAR + "efi=debug,nosoftreserve"}),
     ("ram-beyond-limit", {"above": [RAM, descriptor((1 << 46) - GIB, GIB)], "tables": {"SRAT": None, "HMAT": None}}),

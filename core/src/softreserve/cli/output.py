@@ -34,6 +34,8 @@ def print_summary(summary: Summary) -> None:
     print_partial()
     say()
     print_verdict(summary.verdict)
+    for refused in summary.refused:
+        say(Styled(f"{refused.start:012x}-{refused.end - 1:012x}: {refused.why}", "loss"))
     if summary.findings:
         say(Styled(f"softreserve lint has {counted(summary.findings)}", "aside"))
     say()
@@ -98,7 +100,8 @@ def _print_marked(summary: Summary) -> None:
         for part in marked.parts:
             style = "loss" if part.use in LOSSES else "memory"
             size, node = human_size(part.size), str(part.node) if part.node >= 0 else "-"
-            rows.append((f"{part.start:012x}-{part.end - 1:012x}", size, node, Styled(part.words, style)))
+            words = f"{part.words}, from {marked.source}" if marked.source else part.words
+            rows.append((f"{part.start:012x}-{part.end - 1:012x}", size, node, Styled(words, style)))
     print_table((_RANGE, "size", "node", "what became of it"), rows, right={1, 2})
     say()
 

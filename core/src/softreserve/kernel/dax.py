@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from softreserve.kernel.sysfs import Directory
+from softreserve.model.events import Rule
 
 if TYPE_CHECKING:
     from softreserve.kernel.driver_core.bus import Device
 
-__all__ = ["DaxRegionMade", "DaxRegionRequest"]
+__all__ = ["OFFER_NOT_FREE", "DaxRegionMade", "DaxRegionRequest"]
+
+#: What a plugin brings is not taken: where it comes from, and what is in the way.
+OFFER_NOT_FREE: Final = Rule("dax-offer-not-free", "what {} brings is not free: {}")
 
 
 class DaxRegionRequest(NamedTuple):

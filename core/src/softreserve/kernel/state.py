@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from softreserve.kernel.initcalls import Initcall
     from softreserve.model.arch import ArchInfo
     from softreserve.model.cmdline import CommandLine
+    from softreserve.model.dax import DaxOffer
     from softreserve.model.handoff import Handoff
     from softreserve.model.kernel import Kernel
     from softreserve.model.machine import Machine
@@ -75,6 +76,8 @@ class KernelState:
         #: What hmem takes for soft reserved memory, in kernels that keep it apart; shown nowhere.
         #: Linux: ``kernel/resource.c: soft_reserve_resource``.
         self.soft_reserved = ResourceTree(self.log, "Soft Reserved", IORES_DESC_SOFT_RESERVED)
+        #: What plugins brought to the dax bus, as far as it is soft reserved.
+        self.dax_offers: list[DaxOffer] = []
         #: Linux: ``mm/memblock.c``.
         self.memblock = Memblock(self.log, self.kernel)
         #: ``/sys/firmware/memmap``. Linux: ``drivers/firmware/memmap.c``.

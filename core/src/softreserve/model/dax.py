@@ -14,7 +14,11 @@ __all__ = ["DaxCapacity", "DaxDevice", "DaxDriver", "DaxOffer"]
 
 
 class DaxOffer(NamedTuple):
-    """A range (bytes, half open) offered to the bus; ``target_node`` is -1 where there is none."""
+    """A range (bytes, half open) offered to the bus.
+
+    :param target_node: the node that its memory would be, which must be possible; -1: none, and kmem refuses it.
+    :param source: where it comes from, in a few words: what people are told.
+    """
 
     start: int
     end: int

@@ -70,13 +70,15 @@ class Part:
 class Marked:
     """A range (bytes, half open) that was marked, and what became of it: parts without a gap between them.
 
-    ``by`` is ``"firmware"``, or ``"kernel"`` where the firmware's map, as far as it is known, does not say so.
+    ``by`` is ``"firmware"``, or ``"kernel"`` where the firmware's map, as far as it is known, does not say so, or
+    ``"plugin"`` where a plugin brought it: ``source`` is then its words for where it comes from.
     """
 
     start: int
     end: int
     by: str
     parts: tuple[Part, ...] = ()
+    source: str = ""
 
     @property
     def size(self) -> int:

@@ -210,10 +210,22 @@ def softreserve_modules(system: System) -> Sequence[Module] | None:
 
 @hookspec
 def softreserve_dax_devices(system: System) -> Sequence[DaxOffer] | None:
-    """Offer further ranges to the dax bus.
+    """Offer further ranges to the dax bus: memory that the firmware does not tell of.
+
+    An offer is enough. The range becomes soft reserved memory, in ``/proc/iomem`` or where newer kernels keep it, and
+    goes the way of all such memory, by the rules of the release: hmem device, region, dax device, drivers; a kernel
+    that makes no hmem devices has it soft reserved, and no more. Options that decide whether ``EFI_MEMORY_SP`` counts
+    decide nothing here. A range that one soft reserved resource holds already is offered as it stands, with the node of
+    the offer; so a plugin may have put it into the tree itself.
+
+    A range that meets anything else - System RAM, reserved memory, what was offered before, part of a CXL window - is
+    not taken: an event with the code ``dax-offer-not-free``, ``boot``, and the rule ``dax-offer-refused`` of ``lint``
+    say what is in the way. One that is not aligned is refused where the kernel refuses it. A target node that is not
+    possible is a mistake of the plugin, unless this kernel was told to have no nodes (``numa=off``): then it is -1.
 
     Stage: dax bus, when the hmem devices are made (``hmem_init()``).
-    Calls: once per boot and plugin, in the order of loading. A list; ``None`` and empty mean "nothing to offer".
+    Calls: once per boot and plugin, in the order of loading. A list; ``None`` and empty mean "nothing to offer". Not
+    asked where no plugin brings the dax bus.
     Kernel: ``hmem_register_device()`` in ``drivers/dax/hmem/device.c`` and its callers.
 
     :param system: the kernel that boots.

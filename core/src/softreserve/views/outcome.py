@@ -38,7 +38,7 @@ _start = itemgetter(0)
 
 
 def marked_ranges(system: System) -> tuple[Marked, ...]:
-    """What the firmware marked as specific purpose memory, and what the kernel sets aside beside it.
+    """What the firmware marked as specific purpose memory, and what the kernel or a plugin sets aside beside it.
 
     Each byte once: descriptors that overlap are joined, those that only touch are not.
     """
@@ -55,8 +55,15 @@ def marked_ranges(system: System) -> tuple[Marked, ...]:
             found.append(Marked(start, end, "firmware"))
     others = system.find_soft_reserved()
     spans = [(marked.start, marked.end) for marked in found]
-    added = [Marked(*gap, "kernel") for r in others for gap in uncovered(r.start, r.end + 1, spans)]
+    brought = sorted((offer.start, offer.end, offer.source) for offer in system.dax_offers)
+    added = [_added(*gap, brought) for r in others for gap in uncovered(r.start, r.end + 1, spans)]
     return tuple(sorted([*found, *added], key=lambda marked: marked.start))
+
+
+def _added(start: int, end: int, brought: list[tuple[int, int, str]]) -> Marked:
+    """A range that the firmware did not mark (bytes, half open)."""
+    offer = span_at(brought, start)
+    return Marked(start, end, "kernel") if offer is None else Marked(start, end, "plugin", source=offer[2])
 
 
 # --- what became of it

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from softreserve.kernel.dax import OFFER_NOT_FREE
 from softreserve.model.efi import EfiAttribute, type_words
 from softreserve.model.events import Event
 from softreserve.model.outcome import Outcome
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from softreserve.kernel.state import Userspace
     from softreserve.kernel.system import System
 
-__all__ = ["NodeShare", "RangeSummary", "Summary", "owners_at", "summarize", "told_by_firmware", "why"]
+__all__ = ["NodeShare", "RangeSummary", "RefusedOffer", "Summary", "owners_at", "summarize", "told_by_firmware", "why"]
 
 #: Stages that decide whose a range is, and sources that do not though they run then: they say who may use it.
 _OWNING = ("efi stub", "early reservation", "resources")
@@ -53,12 +54,22 @@ class RangeSummary:
 
 
 @attrs.frozen
+class RefusedOffer:
+    """A range that a plugin brings (bytes, half open), and why there is no such memory."""
+
+    start: int
+    end: int
+    why: str
+
+
+@attrs.frozen
 class Summary:
     """What ``softreserve boot`` shows.
 
     ``kernel`` is :attr:`~softreserve.model.kernel.Kernel.origin`, ``kernel_words`` the same as a line. ``modules`` are
     those that were loaded, oldest first. ``as_system_ram`` and ``as_devdax`` are the uses of the
-    specific purpose memory (bytes) if all dax devices were given to kmem, or to device_dax.
+    specific purpose memory (bytes) if all dax devices were given to kmem, or to device_dax. ``refused`` is what plugins
+    bring and this kernel did not take.
     """
 
     machine: str
@@ -78,6 +89,7 @@ class Summary:
     verdict: Verdict
     as_devdax: dict[str, int]
     findings: dict[str, int]
+    refused: tuple[RefusedOffer, ...] = ()
 
     @property
     def as_system_ram(self) -> dict[str, int]:
@@ -120,6 +132,7 @@ def summarize(system: System) -> Summary:
         verdict=told.verdict,
         as_devdax=_as_devdax(system, told.outcome),
         findings=dict(Counter(finding.severity for finding in told.findings)),
+        refused=tuple(RefusedOffer(e.start or 0, e.end or 0, e.rule) for e in system.log.of(OFFER_NOT_FREE)),
     )
 
 

@@ -20,7 +20,7 @@ __all__ = ["dax_capacity"]
 def dax_capacity(system: System, where: PhysRange) -> DaxCapacity:
     """The bus takes a range whole or not at all, if it is told of it; kmem takes the whole memory blocks in it."""
     devices = system.stash.get(HMEM_DEVICES)
-    if devices is not None and not devices.finds_soft_reserved:
+    if devices is not None and devices.looks_elsewhere(0, 1 << 64):
         return DaxCapacity(None, None)
     if not is_aligned(system.kernel, where.start, where.size):
         return DaxCapacity(None, None)

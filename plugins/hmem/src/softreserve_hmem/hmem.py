@@ -138,7 +138,8 @@ class HmemPlatformDriver:
     def _register(self, host: PlatformDevice, res: Resource) -> None:
         """Make the device. Linux: ``hmem_register_device``, from 7.1 on ``__hmem_register_device``."""
         if not self._offered.is_soft_reserved(res):
-            rule = NOT_SOFT_RESERVED if self._offered.finds_soft_reserved else NOWHERE_SOFT_RESERVED
+            elsewhere = self._offered.looks_elsewhere(res.start, res.end + 1)
+            rule = NOWHERE_SOFT_RESERVED if elsewhere else NOT_SOFT_RESERVED
             self._note(res, rule, "no hmem device")
             return
         target_nid = res.desc

@@ -17,6 +17,7 @@ from softreserve.kernel.modules import Parameter
 from softreserve.kernel.resource import (
     IORES_DESC_SOFT_RESERVED,
     IORESOURCE_MEM,
+    REGION_DISJOINT,
     REGION_INTERSECTS,
     Resource,
     region_intersects,
@@ -34,19 +35,22 @@ from softreserve_hmem import behaviours
 
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
+    from softreserve.model.kernel import Kernel
 
 __all__ = [
     "HMEM_DEVICES",
+    "HMEM_DEVICE_FILE",
     "HMEM_MADE",
     "NOT_SOFT_RESERVED",
     "NOWHERE_SOFT_RESERVED",
     "OVERLAPS_AN_OFFER",
     "HmemDevice",
     "HmemDevices",
+    "has_hmem_devices",
     "hmem_devices",
 ]
 
-_FILE: Final = "drivers/dax/hmem/device.c"
+HMEM_DEVICE_FILE: Final = "drivers/dax/hmem/device.c"
 
 #: Rules under which the log keeps ranges that were refused without a word of the kernel.
 OVERLAPS_AN_OFFER: Final = Rule("hmem-offered-twice", "offered again, and refused: part of it was taken before")
@@ -93,35 +97,52 @@ class HmemDevices(ABC):
         self._system = system
         self._own_tree = system.kernel.has(SOFT_RESERVED_IN_OWN_TREE)
         #: The tree in which soft reserved memory is looked for.
-        self._soft_reserved = (system.soft_reserved if self._own_tree else system.iomem).root
+        self.soft_reserved = (system.soft_reserved if self._own_tree else system.iomem).root
         #: Whether ranges in CXL windows were decided once. Linux: ``struct hmem_platform_device: did_probe``.
         self.cxl_decided = False
         #: ``device_hmem.disable``.
         self.disable = Parameter("disable", mode=0o444)
+        self._is_built = has_hmem_devices(system.kernel)
         #: One busy child per range that was taken; its ``desc`` is the target node.
         self.active = Resource(0, U64_MAX, "HMEM devices", IORESOURCE_MEM)
 
     def hmem_init(self) -> int:
         """Offer everything soft reserved, lowest first; what HMAT targets took is refused. The answer is 0."""
+        brought = self.ask_plugins()
+        walked: set[tuple[int, int]] = set()
+
+        def register_one(res: Resource) -> int:
+            span = (res.start, res.end)
+            walked.add(span)
+            node = brought[span] if span in brought else self._system.nodes.phys_to_target_node(res.start)
+            self.register(node, res)
+            return 0
+
         if self._system.kernel.has(behaviours.HMEM_PER_SOFT_RESERVED_RANGE):
-            root = self._soft_reserved
-            walk_iomem_res_desc(root, IORES_DESC_SOFT_RESERVED, IORESOURCE_MEM, 0, U64_MAX, self._register_one)
-        for offer in hooks_of(self._system).dax_devices(self._system):
-            self.register(offer.target_node, Resource(offer.start, offer.end - 1, None, IORESOURCE_MEM))
+            walk_iomem_res_desc(self.soft_reserved, IORES_DESC_SOFT_RESERVED, IORESOURCE_MEM, 0, U64_MAX, register_one)
+        for span, node in brought.items():
+            if span not in walked:
+                self.register(node, Resource(*span, None, IORESOURCE_MEM))
         return 0
 
-    def _register_one(self, res: Resource) -> int:
-        self.register(self._system.nodes.phys_to_target_node(res.start), res)
-        return 0
+    def ask_plugins(self) -> dict[tuple[int, int], int]:
+        """What plugins bring is soft reserved memory, whatever this kernel makes of that: node by first, last byte."""
+        offers = hooks_of(self._system).dax_devices(self._system)
+        if not offers:
+            return {}
+        from softreserve_hmem.offers import set_aside
 
-    @property
-    def finds_soft_reserved(self) -> bool:
-        """False where soft reserved memory is kept in a tree that is not looked at: it can never get a device."""
-        return not self._own_tree or bool(self._soft_reserved.children) or not self._system.find_soft_reserved()
+        return set_aside(self._system, self.soft_reserved, offers)
+
+    def looks_elsewhere(self, start: int, end: int) -> bool:
+        """Whether a range (bytes, half open) is soft reserved in a tree that is not looked at: it gets no device."""
+        root = self._system.iomem.root
+        found = region_intersects(root, start, end - start, IORESOURCE_MEM, IORES_DESC_SOFT_RESERVED)
+        return self._own_tree and found != REGION_DISJOINT
 
     def register(self, target_nid: int, res: Resource) -> None:
         """Offer a range; one that overlaps an earlier one is dropped silently."""
-        if self.disable.value:
+        if self.disable.value or not self._is_built:
             return
         self._take(target_nid, res)
 
@@ -135,7 +156,7 @@ class HmemDevices(ABC):
         In kernels that keep soft reserved memory in a tree of its own nothing else can lie beside it there.
         """
         found = region_intersects(
-            self._soft_reserved,
+            self.soft_reserved,
             res.start,
             res.size,
             IORESOURCE_MEM,
@@ -145,11 +166,11 @@ class HmemDevices(ABC):
         return found == REGION_INTERSECTS
 
     def _refuse(self, res: Resource, rule: Rule, function: str) -> None:
-        self._system.log.record(rule, f"{_FILE}: {function}", res.start, res.end + 1)
+        self._system.log.record(rule, f"{HMEM_DEVICE_FILE}: {function}", res.start, res.end + 1)
 
     def _record(self, target_nid: int, res: Resource, rule: Rule, function: str) -> None:
         self._system.log.record(
-            rule, f"{_FILE}: {function}", res.start, res.end + 1, after=f"hmem, target node {target_nid}"
+            rule, f"{HMEM_DEVICE_FILE}: {function}", res.start, res.end + 1, after=f"hmem, target node {target_nid}"
         )
 
 
@@ -201,11 +222,16 @@ class Devices(HmemDevices):
         device = HmemDevice(number, numa_node, (res.start, res.end), target_nid, claims=True)
         if platform_bus(self._system).platform_device_add(device):
             where = Resource(res.start, res.end, None, IORESOURCE_MEM).raw
-            self._system.printk(f"platform {device.name}: device add failed for {where}", _FILE)
+            self._system.printk(f"platform {device.name}: device add failed for {where}", HMEM_DEVICE_FILE)
             release_region(self.active, res.start, res.size)
             ids.free(number)
             return
         self._record(target_nid, res, HMEM_MADE.of(device.name), "hmem_register_device")
+
+
+def has_hmem_devices(kernel: Kernel) -> bool:
+    """Whether CONFIG_DEV_DAX_HMEM_DEVICES follows from the options that are chosen: always built in."""
+    return kernel.enabled("DEV_DAX_HMEM") and kernel.builtin("DAX")
 
 
 def hmem_devices(system: System) -> HmemDevices:

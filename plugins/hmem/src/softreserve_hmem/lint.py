@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from softreserve.kernel.dax import OFFER_NOT_FREE
 from softreserve.kernel.numa.acpi_numa import SRAT_MEMORY
 from softreserve.model.findings import Finding
 from softreserve.model.ranges import PhysRange, span_at
@@ -22,6 +23,7 @@ from softreserve_hmem.hmem import LEFT_TO_CXL, NO_REGION, REGION_MADE
 from softreserve_hmem.hmem_device import HMEM_DEVICES, HMEM_MADE, NOT_SOFT_RESERVED, OVERLAPS_AN_OFFER
 from softreserve_hmem.kmem import KMEM_SAYS, RANGE_TAKEN
 from softreserve_hmem.lint_hmat import hmat_findings
+from softreserve_hmem.offers import OFFER_WITHOUT_NODE
 from softreserve_hmem.region import DaxLimits
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ _DRIVERS = {"device_dax": "DEV_DAX", "kmem": "DEV_DAX_KMEM"}
 
 def lint(system: System, outcome: Outcome, onlined: Outcome) -> list[Finding]:
     """All findings on a booted system."""
-    found = [*hmat_findings(system, outcome, onlined), *_without_cxl(system)]
+    found = [*hmat_findings(system, outcome, onlined), *_without_cxl(system), *_refused_offers(system)]
     if outcome.size("ram", "lost") == outcome.total:
         return found
     nobody = _nobody_makes_devices(system)
@@ -58,6 +60,17 @@ def _without_cxl(system: System) -> Iterator[Finding]:
             "loaded; what lies in them may get no hmem device"
         )
         yield Finding("note", "cxl-not-modelled", message)
+
+
+def _refused_offers(system: System) -> Iterator[Finding]:
+    """What plugins bring and this machine, or this kernel, has no place for."""
+    for event in system.log.of(OFFER_NOT_FREE):
+        message = f"no dax device: {event.rule}; offer memory that nothing else has"
+        yield Finding("warning", "dax-offer-refused", message, event.start, event.end)
+    for event in system.log.of(OFFER_WITHOUT_NODE):
+        yield Finding(
+            "note", "dax-offer-node", f"target node -1, and kmem refuses it: {event.rule}", event.start, event.end
+        )
 
 
 def _nobody_makes_devices(system: System) -> Finding | None:
@@ -122,11 +135,11 @@ def _without_device(system: System, outcome: Outcome) -> Iterator[Finding]:
     without = [part for part in outcome.parts if part.use == _NO_DEVICE]
     if not without:
         return
-    if not system.stash[HMEM_DEVICES].finds_soft_reserved:
-        for part in without:
-            yield Finding("error", "hmem-finds-nothing", _LOOKS_ELSEWHERE, part.start, part.end, explains=_NO_DEVICE)
-        return
-    if not _is_loaded(system, "dax_hmem"):
+    devices = system.stash[HMEM_DEVICES]
+    for part in [part for part in without if devices.looks_elsewhere(part.start, part.end)]:
+        yield Finding("error", "hmem-finds-nothing", _LOOKS_ELSEWHERE, part.start, part.end, explains=_NO_DEVICE)
+        without.remove(part)
+    if without and not _is_loaded(system, "dax_hmem"):
         message = "no dax device yet: the module dax_hmem, which makes them, is not loaded; udev loads it, or modprobe"
         yield Finding("note", "module-not-loaded", message, explains=_NO_DEVICE)
         return
@@ -254,14 +267,18 @@ def _target_node(system: System, device: DevDax, start: int, end: int) -> Iterat
     explains = _UNUSED if device.driver is None else ""
     named = [e for e in system.log.over(PhysRange(start, end)) if e.code == SRAT_MEMORY.code]
     domains = {e.after: (e.start, e.end) for e in named}
-    if node < 0:
+    brought = next((offer for offer in system.dax_offers if offer.start <= start < offer.end), None)
+    if node < 0 and brought is not None:
+        message = f"{brought.source} names no node for it: {name} has target node -1, and kmem refuses it"
+        yield Finding("warning", "dax-offer-without-node", message, start, end, explains=explains)
+    elif node < 0:
         message = f"the SRAT does not name this range: {name} has target node -1, and kmem refuses it; name it"
         message += _as_far_as_known(system, "SRAT")
         yield Finding("error", "srat-missing", message, start, end, explains=explains)
     elif node not in system.nodes.possible:
         message = f"target node {node} does not exist on this kernel: kmem refuses {name}; see why the SRAT is not used"
         yield Finding("error", "target-node-gone", message, start, end, explains=explains)
-    elif system.nodes.address_to_node is None and len(system.nodes.online) > 1 and not _described(system, node):
+    elif brought is None and _is_guessed(system, node):
         message = (
             f"taken for memory of node {node}: this kernel cannot look up nodes of memory that is not RAM; "
             "an HMAT that describes it says it, and so does a newer release"
@@ -294,6 +311,11 @@ def _cpu_nodes(system: System, devices: list[DevDax]) -> Iterator[Finding]:
             )
             start, last = members[0].ranges[0]
             yield Finding("warning", "sp-in-cpu-node", message, start, last + 1)
+
+
+def _is_guessed(system: System, node: int) -> bool:
+    """Whether a kernel that cannot look nodes up took some memory for memory of this one."""
+    return system.nodes.address_to_node is None and len(system.nodes.online) > 1 and not _described(system, node)
 
 
 def _described(system: System, node: int) -> bool:

@@ -12,7 +12,13 @@ from softreserve.plugins.hooks import hooks_of
 from softreserve_hmem import behaviours
 from softreserve_hmem.bus import DAX_BUS, DaxBus
 from softreserve_hmem.hmem import DaxHmem
-from softreserve_hmem.hmem_device import HMEM_DEVICES, HmemDevices, hmem_devices
+from softreserve_hmem.hmem_device import (
+    HMEM_DEVICE_FILE,
+    HMEM_DEVICES,
+    HmemDevices,
+    has_hmem_devices,
+    hmem_devices,
+)
 from softreserve_hmem.memory_tiers import MEMORY_TIERS
 
 if TYPE_CHECKING:
@@ -30,14 +36,18 @@ def setup(system: System) -> list[Initcall]:
     """Make the dax bus and what is offered to it; returned are the initcalls that fill it."""
     system.stash[DAX_BUS] = DaxBus(system)
     devices = system.stash[HMEM_DEVICES] = hmem_devices(system)
-    if not system.kernel.builtin("ACPI_HMAT"):
-        return []
-    return [Initcall(devices.hmat_level, "drivers/acpi/numa/hmat.c", "hmat_init", lambda: _hmat_init(system))]
+    found = []
+    if system.kernel.builtin("ACPI_HMAT"):
+        found.append(Initcall(devices.hmat_level, "drivers/acpi/numa/hmat.c", "hmat_init", lambda: _hmat_init(system)))
+    if not has_hmem_devices(system.kernel):
+        # what plugins bring is soft reserved memory of which nobody makes devices
+        level, name = devices.init_level, "offers of plugins"
+        found.append(Initcall(level, HMEM_DEVICE_FILE, name, lambda: _set_offers_aside(devices)))
+    return found
 
 
-def _has_hmem_devices(system: System) -> bool:
-    """Whether CONFIG_DEV_DAX_HMEM_DEVICES follows from the options that are chosen: always built in."""
-    return system.kernel.enabled("DEV_DAX_HMEM") and system.kernel.builtin("DAX")
+def _set_offers_aside(devices: HmemDevices) -> None:
+    devices.ask_plugins()
 
 
 def _hmat_init(system: System) -> None:
@@ -47,8 +57,7 @@ def _hmat_init(system: System) -> None:
     from softreserve_hmem.hmat import HMAT, HmatState
 
     devices = system.stash[HMEM_DEVICES]
-    register = devices.register if _has_hmem_devices(system) else lambda nid, res: None
-    hmat = HmatState(system.kernel, system.log, system.nodes, register, system.stash.get(MEMORY_TIERS))
+    hmat = HmatState(system.kernel, system.log, system.nodes, devices.register, system.stash.get(MEMORY_TIERS))
     if hmat.hmat_init(system.machine.acpi):
         system.stash[HMAT] = system.nodes.performance = hmat
         before_cxl = system.kernel.has(CXL_UPDATES_NODES)
@@ -64,8 +73,8 @@ def modules(system: System) -> list[Module]:
         _dax_hmem(system, bus, devices),
         *(_driver_module(bus, driver) for driver in hooks_of(system).dax_drivers(system)),
     ]
-    if _has_hmem_devices(system):
-        source, level, parameters = "drivers/dax/hmem/device.c", devices.init_level, (devices.disable,)
+    if has_hmem_devices(system.kernel):
+        source, level, parameters = HMEM_DEVICE_FILE, devices.init_level, (devices.disable,)
         found.append(Module("device_hmem", "DAX", source, devices.hmem_init, level=level, parameters=parameters))
     return found
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel.mm.memblock import NOT_COVERED
 from softreserve.kernel.numa.acpi_numa import SLIT_BAD, SRAT_ENTRY_BAD, SRAT_MEMORY, acpi_disabled
+from softreserve.kernel.numa.node_offers import NODE_LEFT_OUT, NODE_RANGE_KNOWN
 from softreserve.kernel.numa.numa import NODE_FAKED, NODES_OVERLAP, SRAT_NOT_USED
 from softreserve.model.efi import type_words
 from softreserve.model.findings import Finding
@@ -37,6 +38,10 @@ def check(system: System, outcome: Outcome, onlined: Outcome) -> Iterator[Findin
         yield Finding("warning", "slit-invalid", message)
     if "SRAT" in system.machine.acpi and system.log.of(NODE_FAKED):
         yield from _rejected(system)
+    for event in system.log.of(NODE_LEFT_OUT):
+        yield Finding("note", "node-left-out", event.rule, event.start, event.end)
+    for event in system.log.of(NODE_RANGE_KNOWN):
+        yield Finding("warning", "node-range-known", f"{event.after}: {event.rule}", event.start, event.end)
 
 
 def _rejected(system: System) -> Iterator[Finding]:
