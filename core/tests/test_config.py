@@ -412,7 +412,11 @@ def test_all_mistakes_are_shown_together_each_with_its_place(tmp_path: Path) -> 
         (MACHINE.replace("[[efi_map]]", "[efi_map]"), "line 3: efi_map: wanted an array, not {"),
         (MACHINE.replace("[[efi_map]]", "[efi_map]"), "write [[efi_map]]"),
         (MACHINE + "plugins = 'x86'\n", "line 6: efi_map[0].plugins: unknown key"),
-        ("plugins = 'x86'\n" + MACHINE, "line 1: plugins: wanted an array, not 'x86'"),
+        ("plugins = 'x86'\n" + MACHINE, "line 1: plugins: wanted a list, such as [\"x86\"], not 'x86'"),
+        (
+            "plugins = ['x86', 'my.py']\n" + MACHINE,
+            "line 1: plugins[1]: 'my.py' is code, and a machine names installed",
+        ),
         ("acpi = [1]\n" + MACHINE, "line 1: acpi: wanted a table, not [1]"),
         (
             MACHINE

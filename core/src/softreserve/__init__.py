@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from softreserve.model.placement import Placement
     from softreserve.model.ranges import PhysRange
     from softreserve.model.release import Behaviour, Boundary
-    from softreserve.model.scenario import Scenario
+    from softreserve.model.scenario import Gap, Scenario
     from softreserve.plugins.api import API
     from softreserve.plugins.arches import for_arch
     from softreserve.plugins.extensions import Bar, Emitter, Importer, Lane, MachineSection
@@ -102,7 +102,7 @@ _PLACES: Final = {
     "model.placement": "Placement",
     "model.ranges": "PhysRange",
     "model.release": "Behaviour Boundary",
-    "model.scenario": "Scenario",
+    "model.scenario": "Gap Scenario",
     "plugins.api": "API",
     "plugins.arches": "for_arch",
     "plugins.extensions": "Bar Emitter Importer Lane MachineSection",
@@ -128,6 +128,7 @@ __all__ = [  # noqa: RUF022 - by what they are for
     "lint",
     "kexec",
     "Scenario",
+    "Gap",
     "Machine",
     "Kernel",
     "CommandLine",

@@ -13,13 +13,16 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from softreserve import __version__
 from softreserve.cli.terminal import guarded_streams, tell
 from softreserve.model.errors import ConfigError, SoftReserveError, nearest, shown
+
+if TYPE_CHECKING:
+    from softreserve.cli.brought import Brought
 
 __all__ = ["COMMANDS", "main"]
 
@@ -43,8 +46,8 @@ COMMANDS = {
     "verify": ("softreserve.cli.verify:verify_command", "Compare a machine's boot with what it showed, line by line."),
 }
 
-#: Where a click context keeps the commands of the plugins that were named.
-_BROUGHT = f"{__name__}.brought"
+#: Where a click context keeps the commands of plugins, and the one that is carried out.
+_BROUGHT, _RUNNING = f"{__name__}.brought", f"{__name__}.running"
 
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
@@ -71,7 +74,31 @@ def _broken_pipes_are_ours() -> Iterator[None]:
         raise
 
 
+@contextmanager
+def _named_where_it_fails(ctx: click.Context) -> Iterator[None]:
+    """See that a command of a plugin which fails is named.
+
+    click's exceptions are its own way to end, and so are those of :mod:`sys` and of this program.
+    """
+    try:
+        yield
+    except (click.ClickException, click.exceptions.Exit, click.Abort, SoftReserveError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        found = ctx.meta.get(_RUNNING)
+        if found is None or (isinstance(error, OSError) and error.errno is not None):
+            raise
+        if isinstance(error, SystemExit) and isinstance(error.code, int | None):
+            raise click.exceptions.Exit(error.code or 0) from error
+        from softreserve.plugins.hooks import failed
+
+        raise failed(found.plugin, f"command {found.command.name!r}", error) from error
+
+
 class _Context(click.Context):
+    #: Of the context at the top: the arguments of the program, as they were given.
+    arguments: Sequence[str] = ()
+
     def make_formatter(self) -> click.HelpFormatter:
         from softreserve.cli.help import Help
 
@@ -79,9 +106,14 @@ class _Context(click.Context):
 
 
 class _Commands(click.Group):
-    """The commands of :data:`COMMANDS`, and those that plugins named with ``-p`` bring."""
+    """The commands of :data:`COMMANDS`, and those of plugins, which are loaded only for what is not among them."""
 
     context_class = _Context
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if isinstance(ctx, _Context):
+            ctx.arguments = tuple(args)
+        return super().parse_args(ctx, args)
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
@@ -90,7 +122,7 @@ class _Commands(click.Group):
             return super().make_context(info_name, args, parent, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:
-        with _broken_pipes_are_ours():
+        with _broken_pipes_are_ours(), _named_where_it_fails(ctx):
             return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -101,7 +133,8 @@ class _Commands(click.Group):
             module, _, name = COMMANDS[cmd_name][0].partition(":")
             command: click.Command | None = getattr(import_module(module), name)
         else:
-            command = self._of_plugins(ctx).get(cmd_name)
+            found = self._brought(ctx, cmd_name)
+            command = found.command if found is not None else None
         if command is not None:
             command.context_class = _Context
         return command
@@ -109,28 +142,52 @@ class _Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
-            ctx.fail(f"No such command {shown(args[0])}{nearest(args[0], self.list_commands(ctx))}")
-        return super().resolve_command(ctx, args)
+        name = args[0]
+        if name in COMMANDS or name.startswith("-"):
+            return super().resolve_command(ctx, args)
+        found = self._brought(ctx, name)
+        if found is None:
+            from softreserve.cli.brought import commands_of
+            from softreserve.plugins.brought import who_brings
 
-    def _of_plugins(self, ctx: click.Context) -> Mapping[str, click.Command]:
-        """Commands that the plugins of ``softreserve -p NAME`` add."""
-        names = [name for name in ctx.params.get("plugin", ()) if not name.startswith("no:")]
-        if not names:
-            return {}
-        if _BROUGHT not in ctx.meta:
-            from softreserve.plugins.hooks import load
+            hint = nearest(name, self.list_commands(ctx)) or who_brings(
+                lambda hooks: name in commands_of(hooks), "has it"
+            )
+            ctx.fail(f"No such command {shown(name)}{hint}")
+        from softreserve.cli.brought import declares_plugins, without_plugins
 
-            group = click.Group()
-            load(names).cli(group)
-            ctx.meta[_BROUGHT] = group.commands
-        found: Mapping[str, click.Command] = ctx.meta[_BROUGHT]
+        ctx.meta[_RUNNING] = found
+        rest = args[1:] if declares_plugins(found.command) else without_plugins(args[1:])
+        return super().resolve_command(ctx, [name, *rest])
+
+    def _brought(self, ctx: click.Context, name: str) -> Brought | None:
+        """A command of a plugin.
+
+        :raises PluginError: two plugins have it.
+        """
+        found = self._of_plugins(ctx, before=True).get(name) or self._of_plugins(ctx).get(name)
+        if found is not None and found.wrong is not None:
+            raise found.wrong
         return found
+
+    def _of_plugins(self, ctx: click.Context, *, before: bool = False) -> Mapping[str, Brought]:
+        """Commands that plugins bring.
+
+        :param before: whether only what is named before the command counts: behind it, ``-p`` may be the command's own.
+        """
+        from softreserve.cli.brought import brought, named_plugins
+
+        named = ctx.params.get("plugin", ()) if before else named_plugins(ctx)
+        known: dict[tuple[str, ...], dict[str, Brought]] = ctx.meta.setdefault(_BROUGHT, {})
+        if named not in known:
+            known[named] = brought(COMMANDS, named, quiet=ctx.resilient_parsing or bool(known))
+        return known[named]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""
         rows = {name: words for name, (_, words) in COMMANDS.items()}
-        rows |= {name: command.get_short_help_str() for name, command in self._of_plugins(ctx).items()}
+        for name, found in self._of_plugins(ctx).items():
+            rows[name] = str(found.wrong) if found.wrong is not None else found.command.get_short_help_str()
         with formatter.section("Commands"):
             formatter.write_dl(sorted(rows.items()))
 
@@ -141,9 +198,7 @@ class _Commands(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, message="softreserve %(version)s")
-@click.option(
-    "-p", "--plugin", multiple=True, metavar="NAME", is_eager=True, help="Load this plugin too; no:NAME leaves one out."
-)
+@click.option("-p", "--plugin", multiple=True, metavar="NAME", is_eager=True, help="As behind each command.")
 @click.pass_context
 def cli(ctx: click.Context, plugin: tuple[str, ...]) -> None:
     """What Linux makes of EFI specific purpose (soft reserved) memory, without a kernel, root or hardware.

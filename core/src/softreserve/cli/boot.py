@@ -6,16 +6,17 @@ import sys
 
 import click
 
-from softreserve.cli.options import Choice, Choices, MachineCommand, booted, machine_argument, machine_options
+from softreserve.cli.emitters import emit_option
+from softreserve.cli.options import Choices, MachineCommand, booted, machine_argument, machine_options
 from softreserve.cli.terminal import clean, print_kernel_file
-from softreserve.views.emit import EMITTERS, emit
+from softreserve.views.emit import emit
 
 __all__ = ["boot_command"]
 
 
 @click.command("boot", cls=MachineCommand)
 @machine_argument()
-@click.option("--emit", "what", type=Choice(list(EMITTERS)), help="Print this, as the kernel would, and no more.")
+@emit_option("Print this, as the kernel would, and no more.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; numbers are bytes.")
 @machine_options()
 @click.option("--trace", is_flag=True, help="Say on standard error which plugin answers which hook.")

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from softreserve.cli.emitters import emit_option
 from softreserve.cli.options import (
     Booted,
-    Choice,
     Choices,
     MachineCommand,
     booted,
@@ -23,7 +23,7 @@ from softreserve.cli.terminal import Styled, say
 from softreserve.cli.upgrade import print_consequences, print_verdicts, several, tried
 from softreserve.config.changes import Changes
 from softreserve.views.difference import unified_diff
-from softreserve.views.emit import EMITTERS, emit
+from softreserve.views.emit import emit
 from softreserve.views.report import Report, Verdict, outcome_lines, report
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ _STYLES = {"+": "added", "-": "removed", "@": "aside"}
 @machine_argument()
 @machine_argument("other", required=False)
 @machine_options(kernels=True)
-@click.option("--emit", "what", multiple=True, type=Choice(list(EMITTERS)), help="Compare this (may be repeated).")
+@emit_option("Compare this (may be repeated).", multiple=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def diff_command(
     machine: str,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 import click
@@ -11,17 +12,20 @@ import click
 from softreserve import config
 from softreserve.cli.terminal import tell
 from softreserve.config.changes import Changes
+from softreserve.config.preferences import personal
 from softreserve.kernel.state import USERSPACES, Userspace
 from softreserve.kernel.system import System
-from softreserve.model.errors import nearest
+from softreserve.model.errors import nearest, shown
 from softreserve.model.machine import Machine
 from softreserve.model.release import NEWEST, OLDEST
 from softreserve.model.scenario import Gap, Scenario
 from softreserve.plugins.hooks import Hooks
-from softreserve.plugins.selection import Selection
+from softreserve.plugins.selection import OPTION, Layer, Selection, asking
 
 __all__ = [
+    "EMITTED",
     "GAPS",
+    "PLUGIN_HELP",
     "Booted",
     "Choice",
     "Choices",
@@ -31,6 +35,7 @@ __all__ = [
     "described",
     "machine_argument",
     "machine_options",
+    "on_behalf",
     "plugin_option",
     "tell_gaps",
 ]
@@ -44,13 +49,15 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 #: Where a command's context has the gaps of the machines that it is about.
 GAPS = "softreserve.gaps"
+#: Where it has names that ``--emit`` was given and that the core does not know.
+EMITTED = "softreserve.emitted"
 #: Where it has what it said of the changes of its machines.
 _TOLD = "softreserve.told"
 
 _LOG_OPTION = "--from-dmesg"
 _MACHINE = (
     "MACHINE is a capture directory, a TOML machine file, example:NAME, dmesg:FILE (a kernel log, best with efi=debug),"
-    " or - for a machine file or log on standard input."
+    " PREFIX:PLACE where a plugin reads that, or - for a machine file or log on standard input."
 )
 
 
@@ -77,9 +84,22 @@ def in_bytes(ctx: click.Context, param: click.Parameter, value: str | None) -> i
         raise click.BadParameter(str(error)) from None
 
 
-plugin_option = click.option(
-    "-p", "--plugin", multiple=True, metavar="NAME", help="Load this plugin too; no:NAME leaves one out."
-)
+#: A plugin by its name, left out, or code: as help names it.
+PLUGIN_HELP = "Load this plugin too: a name, or code (package.module, FILE.py); no:NAME leaves one out."
+plugin_option = click.option("-p", "--plugin", multiple=True, metavar="NAME", help=PLUGIN_HELP)
+
+
+def on_behalf(plugin: Sequence[str]) -> AbstractContextManager[None]:
+    """Carry out a command in the name of whoever gave it: what ``-p`` says counts, before the command and behind it.
+
+    So do the environment and the user's configuration.
+
+    :param plugin: as given behind the command.
+    """
+    everywhere: tuple[str, ...] = click.get_current_context().find_root().params.get("plugin", ())
+    return asking(personal(Layer(OPTION, (*everywhere, *plugin))))
+
+
 _LOGS = (
     click.option(_LOG_OPTION, metavar="FILE", expose_value=False, help="The same as dmesg:FILE in MACHINE's place."),
     click.option(
@@ -185,7 +205,9 @@ def machine_options(*, changes: bool = True, boots: bool = True, kernels: bool =
         def command(**values: Any) -> Any:
             changed = {name: values.pop(name) for name in Changes._fields if name in values}
             others = {name: values.pop(name) for name in Choices._fields if name in values}
-            return function(choices=Choices(Changes(**changed), **others), **values)
+            choices = Choices(Changes(**changed), **others)
+            with on_behalf(choices.plugin):
+                return function(choices=choices, **values)
 
         options = (
             *of_changes,
@@ -220,15 +242,12 @@ def asked(
     """The machine that a person asked for, changes included, and what loads the plugins for it.
 
     Who answers something tells the gaps, too (:func:`tell_gaps`); what cannot be answered is enough of a message.
-
-    ``-p`` before the command counts too.
     """
     if isinstance(machine, str):
         scenario = described(machine, choices, with_steps=with_steps)
     else:
         scenario = _mapped(machine, choices)
-    everywhere: tuple[str, ...] = click.get_current_context().find_root().params.get("plugin", ())
-    selection = Selection(dict.fromkeys((*everywhere, *choices.plugin)), scenario.plugins)
+    selection = Selection(exactly=scenario.plugins)
     changed = choices.changes.apply(scenario, selection)
     if changed.machine.arch != scenario.machine.arch:
         from softreserve.machine.carry import lost_on
@@ -240,7 +259,28 @@ def asked(
         _tell_once(
             f"how Linux behaves is known from {OLDEST} to {NEWEST}; {version.line} is taken for {version.nearest}"
         )
-    return changed, selection.hooks_for
+    emitted = click.get_current_context().meta.get(EMITTED)
+    return changed, functools.partial(_able, selection, emitted) if emitted else selection.hooks_for
+
+
+def _able(selection: Selection, emitted: Sequence[str], machine: Machine) -> Hooks:
+    """The plugins for a machine, which bring what is to be printed.
+
+    :raises click.BadParameter: they do not.
+    """
+    from softreserve.plugins.brought import by_name, who_brings
+    from softreserve.views.emit import EMITTERS
+
+    hooks = selection.hooks_for(machine)
+    known = (*EMITTERS, *by_name(hooks.emitters(), EMITTERS))
+    unknown = next((name for name in emitted if name not in known), None)
+    if unknown is not None:
+        hint = nearest(unknown, known) or who_brings(
+            lambda hooks: unknown in [emitter.name for emitter in hooks.emitters()], "prints it"
+        )
+        words = f"{shown(unknown)} is not one of {', '.join(map(repr, known))}{hint}"
+        raise click.BadParameter(words, param_hint="'--emit'")
+    return hooks
 
 
 def _tell_once(line: str) -> None:

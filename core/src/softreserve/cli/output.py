@@ -13,6 +13,7 @@ from softreserve.model.findings import SEVERITIES
 from softreserve.model.kernel import Kernel
 from softreserve.model.outcome import LOSSES, USES, NodeRow
 from softreserve.model.sizes import human_size
+from softreserve.plugins.extensions import Lane
 from softreserve.views.report import Shortfall, Verdict
 from softreserve.views.summary import Summary
 
@@ -25,7 +26,7 @@ VERDICT_STYLES = {"error": "loss", "warning": "loss", "note": "note", "good": "g
 
 
 def print_summary(summary: Summary) -> None:
-    """The verdict, specific purpose memory by use and by range, nodes, and ``/proc/iomem`` with reasons."""
+    """The verdict, specific purpose memory by use and by range, nodes, ``/proc/iomem`` with reasons, plugins' lanes."""
     words = f"{summary.release}, {summary.arch}, {human_size(summary.page_size)} pages"
     origin = Styled(f"; {summary.kernel_words}", "aside")
     say(Styled(f"{summary.machine}: Linux {words}, nodes {summary.nodes or '-'}", "heading"), origin)
@@ -44,6 +45,8 @@ def print_summary(summary: Summary) -> None:
         _print_marked(summary)
     _print_nodes(summary)
     _print_resources(summary)
+    for lane in summary.lanes:
+        _print_lane(lane)
 
 
 def print_kernel(kernel: Kernel) -> None:
@@ -157,3 +160,14 @@ def _print_resources(summary: Summary) -> None:
             place = f"{start:012x}-{end - 1:012x}"
             rows.append((place, human_size(end - start), owner, str(node) if node >= 0 else "", Styled(why, "aside")))
     print_table((_RANGE, "size", "owner", "node", "how it came about"), rows, right={1, 3})
+
+
+def _print_lane(lane: Lane) -> None:
+    """What a plugin shows of the address space."""
+    say()
+    say(
+        Styled(lane.name, "heading"),
+        Styled(f" ({', '.join(filter(None, (lane.words, f'plugin {lane.plugin}')))})", "aside"),
+    )
+    rows = [(f"{bar.start:012x}-{bar.end - 1:012x}", human_size(bar.end - bar.start), bar.label) for bar in lane.bars]
+    print_table((_RANGE, "size", "what it is"), rows, right={1})

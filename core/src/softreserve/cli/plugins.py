@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from softreserve.cli.options import plugin_option
+from softreserve.cli.options import on_behalf, plugin_option
 from softreserve.cli.terminal import say
 from softreserve.model.errors import PluginError
 from softreserve.plugins.hooks import load
@@ -23,7 +23,8 @@ def plugins_command(plugin: tuple[str, ...], as_json: bool) -> int:
 
     A plugin that cannot be loaded is said to be broken, and the exit code is 3. -p asks for these plugins only.
     """
-    selection = Selection(plugin)
+    with on_behalf(plugin):
+        selection = Selection()
     rows = [_row(name, selection) for name in selection.wanted or sorted(selection.installed)]
     if as_json:
         from softreserve.cli.jsonout import print_json

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import click
 
 from softreserve.cli.consent import check_agreed, run_programs_option
-from softreserve.cli.options import Choice, Choices, MachineCommand, booted, machine_argument, machine_options
+from softreserve.cli.emitters import emit_option
+from softreserve.cli.options import Choices, MachineCommand, booted, machine_argument, machine_options
 from softreserve.cli.terminal import print_kernel_file, say, tell
 from softreserve.model.errors import SoftReserveError
 from softreserve.views.difference import unified_diff
-from softreserve.views.emit import EMITTERS, emit
+from softreserve.views.emit import emit
 
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
@@ -31,7 +32,7 @@ __all__ = ["run_command"]
 @machine_options()
 @click.option("--trace", is_flag=True, help="Show the state after every write.")
 @click.option("--state", is_flag=True, help="Show the whole state after every step, not only what it changed.")
-@click.option("--emit", "what", type=Choice(list(EMITTERS)), help="At the end, print this as the kernel would.")
+@emit_option("At the end, print this as the kernel would.")
 def run_command(
     machine: str,
     steps: Path | None,

@@ -1,6 +1,7 @@
 """From what a person names to a :class:`~softreserve.model.scenario.Scenario`.
 
-A capture directory, a TOML machine file, ``example:NAME``, ``dmesg:FILE``, or ``-``: standard input.
+A capture directory, a TOML machine file, ``example:NAME``, ``dmesg:FILE``, ``-``: standard input, or ``PREFIX:PLACE``
+for what a plugin reads.
 """
 
 from __future__ import annotations
@@ -26,6 +27,10 @@ STDIN = "-"
 
 _EXAMPLES = os.path.join(os.path.dirname(__file__), "examples")
 _SUFFIX = ".toml"
+#: Prefixes that are known without plugins.
+PREFIXES: Final = (EXAMPLE.removesuffix(":"), LOG.removesuffix(":"))
+#: What names a machine that a plugin reads.
+_PREFIXED: Final = re.compile(r"[A-Za-z0-9-]+:")
 #: What some line of a TOML file looks like.
 _TOML = re.compile(rb"^[ \t]*(?:\[[\w \t\"'.\[\]-]+\]|[\w\"'.-]+[ \t]*=)", re.MULTILINE)
 #: What the map of a UEFI shell begins with.
@@ -58,6 +63,7 @@ def load(
     :param release: which kernel wrote a log that does not tell.
     :raises InputError: there is no such machine, or it is no log and ``acpi`` was given.
     :raises ConfigError: everything that is wrong with its files.
+    :raises PluginError: a plugin that was asked failed.
     """
     path = os.fspath(spec)
     if path.startswith(EXAMPLE):
@@ -65,7 +71,7 @@ def load(
     elif path.startswith(LOG):
         return _log(path.removeprefix(LOG), acpi, release)
     elif path != STDIN and not os.path.isdir(path) and not os.path.exists(path):
-        raise InputError(f"no such machine: {_WANTED}{_near(path)}", path=spec)
+        return _imported(path, acpi)
     elif path == STDIN or not (os.path.isdir(path) or path.endswith(_SUFFIX)):
         if not _is_archive(path):
             return _recognised(path, acpi, release)
@@ -150,6 +156,22 @@ def _recognised(path: str, acpi: StrPath | None, release: str | None) -> Scenari
     from softreserve.config.machine_file import read_machine_file
 
     return read_machine_file(path, data)
+
+
+def _imported(path: str, acpi: StrPath | None) -> Scenario:
+    """What a plugin reads: ``PREFIX:PLACE``."""
+    missing = f"no such machine: {_WANTED}"
+    if not _PREFIXED.match(path):
+        raise InputError(f"{missing}{_near(path)}", path=path)
+    from softreserve.config.importers import imported, importer_hint
+
+    scenario = imported(path, PREFIXES)
+    if scenario is None:
+        hint = _near(path) or importer_hint(path)
+        raise InputError(f"{missing}{hint}", path=path)
+    if acpi is not None:
+        raise InputError(_OWN_TABLES, path=path)
+    return scenario
 
 
 def _near(path: str) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NewType
+from typing import TYPE_CHECKING, Any, Final, NewType
 
 import attrs
 
@@ -16,7 +16,7 @@ from softreserve.config.kernel_toml import PAGE_SIZES
 from softreserve.config.parts import checked_cmdline
 from softreserve.config.reader import Document, Problems, StrPath, Table, check_inside, parse_size, read_text
 from softreserve.config.steps import scenario_steps
-from softreserve.config.structure import FieldError, a_number, one_of, structure
+from softreserve.config.structure import FieldError, a_number, exactly, one_of, structure
 from softreserve.model import e820
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.efi import EfiAttribute, EfiDescriptor, EfiMemoryMap, EfiType, type_words
@@ -29,11 +29,13 @@ from softreserve.model.ranges import PhysRange
 from softreserve.model.scenario import Scenario
 from softreserve.model.units import EFI_PAGE_SIZE
 from softreserve.plugins.architectures import arch_info, presumed_arch
+from softreserve.plugins.code import is_code
+from softreserve.plugins.selection import WITHOUT
 
 if TYPE_CHECKING:
     from softreserve.model.cxl import CxlHostBridge, CxlRoot
 
-__all__ = ["MachineFile", "read_machine_file"]
+__all__ = ["OWN_KEYS", "MachineFile", "read_machine_file"]
 
 MemoryType = NewType("MemoryType", int)
 Attributes = NewType("Attributes", int)
@@ -137,29 +139,60 @@ class MachineFile:
     plugins: tuple[str, ...] | None = None
 
 
+#: Tables that no plugin can bring: keys of :class:`MachineFile`, and what is read key by key.
+OWN_KEYS: Final = (*(field.name for field in attrs.fields(MachineFile)), *_OTHER_KEYS)
+
+
 def read_machine_file(path: StrPath, data: bytes | None = None) -> Scenario:
     """Read a machine file. The files that it names are relative to it, or to here where it is standard input.
 
     :param data: what stands in it, where somebody has read it already.
     :raises ConfigError: everything that is wrong with it.
+    :raises PluginError: a plugin that was asked failed.
     """
     problems = Problems()
     document = Document(path, problems, data)
     top = document.read()
     problems.check()
-    values = {name: value for name, value in top.values.items() if name not in _OTHER_KEYS}
+    values = {name: value for name, value in top.values.items() if name in OWN_KEYS and name not in _OTHER_KEYS}
+    others = {name: value for name, value in top.values.items() if name not in OWN_KEYS}
     found, wrong = structure(values, MachineFile, _HOOKS)
     for key, message in wrong:
         document.problem(key, message)
+    if found is not None:
+        _check_plugins(found.plugins or (), document)
+    sections = _sections(document, others, found if not problems.found else None) if others else {}
     problems.check()
     assert found is not None
     machine = _machine(found, Path(document.path), document, *_cxl(top))
     steps, kexec = scenario_steps(top, machine.kernel, None) if machine is not None else ((), None)
-    top.asked.update(dict.fromkeys(values))
+    top.asked.update(dict.fromkeys((*values, *others)))
     document.check_keys(strict=True)
     problems.check()
     assert machine is not None
+    machine = attrs.evolve(machine, sections=sections) if sections else machine
     return Scenario(machine, steps, kexec, plugins=found.plugins, path=document.path)
+
+
+def _check_plugins(names: Iterable[str], document: Document) -> None:
+    """See that a file, which may be a stranger's, runs no code but that of installed plugins."""
+    for number, name in enumerate(names):
+        if is_code(name.removeprefix(WITHOUT)):
+            message = f"{shown(name)} is code, and a machine names installed plugins only: to run it, give it by -p"
+            document.problem(("plugins", number), message)
+
+
+def _sections(document: Document, tables: Mapping[str, object], found: MachineFile | None) -> dict[str, Any]:
+    """Tables that the core does not know; where the others are wrong, nobody can say which plugins are to be asked."""
+    from softreserve.config.sections import read_sections, unknown
+    from softreserve.plugins.selection import Selection
+
+    if found is None:
+        for name in tables:
+            document.problem((name,), unknown(name, None, OWN_KEYS))
+        return {}
+    hooks = Selection(exactly=found.plugins).hooks(found.kernel.arch)
+    return read_sections(document, tables, OWN_KEYS, hooks)
 
 
 def _cxl(top: Table) -> tuple[tuple[CxlHostBridge, ...], CxlRoot | None]:
@@ -276,15 +309,6 @@ def _descriptor(item: Descriptor) -> EfiDescriptor:
 # --- structuring
 
 
-def _exactly(kind: type, words: str) -> Callable[[object], object]:
-    def structure(value: object) -> object:
-        if type(value) is not kind:
-            raise ValueError(f"wanted {words}, not {shown(value)}")
-        return value
-
-    return structure
-
-
 def _option(value: object) -> str | int:
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise ValueError(f'wanted "y", "m", "n", a number or a string, not {shown(value)}')
@@ -324,7 +348,7 @@ _HOOKS: dict[Any, Callable[[object], object]] = {
     E820Type: partial(_named, names=_E820_TYPES, what="e820 type"),
     Attributes: _attributes,
     str | int: _option,
-    str: _exactly(str, "a string"),
-    int: _exactly(int, "a whole number"),
-    bool: _exactly(bool, "true or false"),
+    str: exactly(str, "a string"),
+    int: exactly(int, "a whole number"),
+    bool: exactly(bool, "true or false"),
 }

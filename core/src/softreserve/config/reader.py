@@ -30,6 +30,7 @@ __all__ = [
     "StrPath",
     "Table",
     "check_inside",
+    "not_a_list",
     "parse_size",
     "path_words",
     "read_bytes",
@@ -270,6 +271,11 @@ class Document:
         return f"{line}: {dotted(key)}" if key else line
 
 
+def not_a_list(value: str) -> str:
+    """What is wrong where one name stands in the place of a list of names."""
+    return f'wanted a list, such as ["{value}"], not {shown(value)}' if len(value) < _LONG_NAME else "wanted a list"
+
+
 def dotted(key: Key) -> str:
     """A key as people write it: ``step[2].run``; names that nobody would write are shortened."""
     text = ""
@@ -333,6 +339,15 @@ class Table:
             else:
                 self.document.problem((*self.key, name, index), f"wanted a table, not {shown(item)}")
         return found
+
+    def strings(self, name: str) -> list[str]:
+        """An array of strings; empty where it is absent."""
+        value = self.value(name)
+        if isinstance(value, list) and all(isinstance(item, str) for item in value):
+            return value
+        if value is not None:
+            self.problem(name, not_a_list(value) if isinstance(value, str) else f"wanted strings, not {shown(value)}")
+        return []
 
     def size(self, name: str, default: int | None = None) -> int | None:
         """A number of bytes; see :func:`parse_size`."""

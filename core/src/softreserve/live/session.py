@@ -12,6 +12,7 @@ from typing import Any
 
 from softreserve import config
 from softreserve.config.changes import Changes
+from softreserve.config.preferences import personal
 from softreserve.kernel.state import Userspace
 from softreserve.kernel.system import System
 from softreserve.live.server import LiveSystem
@@ -19,7 +20,7 @@ from softreserve.live.shell import Session as Programs
 from softreserve.machine.boot import boot as boot_machine
 from softreserve.model.machine import Machine
 from softreserve.model.scenario import Scenario
-from softreserve.plugins.selection import Selection
+from softreserve.plugins.selection import Layer, Selection, asking
 
 __all__ = ["Session", "boot", "load"]
 
@@ -32,6 +33,7 @@ def load(
     arch: str | None = None,
     page_size: str | None = None,
     acpi: str | os.PathLike[str] | None = None,
+    plugins: Iterable[str] = (),
 ) -> Scenario:
     """Read a machine, and change it for a "what if"; the words are those of the command line.
 
@@ -39,15 +41,18 @@ def load(
     >>> machine.kernel.release, machine.cmdline.text
     ('6.12', 'console=ttyS0 efi=debug nokaslr efi=nosoftreserve')
 
-    :param spec: a capture directory, a machine file, ``example:NAME``, ``dmesg:FILE`` or ``-``.
+    :param spec: a capture directory, a machine file, ``example:NAME``, ``dmesg:FILE``, ``-``, or ``PREFIX:PLACE`` where
+        a plugin reads that.
     :param kernel: another release. ``arch``, ``page_size`` (``"64K"``) likewise.
     :param cmdline: another command line; ``"+WORDS"`` are appended to the one it has.
     :param acpi: a directory with the ACPI tables of a kernel log.
+    :param plugins: as for :func:`boot`; reading asks the architecture's plugin what the architecture is.
     :returns: the machine, with the plugins and steps that its file names.
     :raises SoftReserveError: there is no such machine, its files are wrong, or a change cannot be made.
     """
-    scenario = config.load(spec, acpi=acpi)
-    return Changes(arch, kernel, cmdline, page_size).apply(scenario, Selection())
+    with asking(personal(Layer("plugins", tuple(plugins)))):
+        scenario = config.load(spec, acpi=acpi)
+        return Changes(arch, kernel, cmdline, page_size).apply(scenario, Selection())
 
 
 def boot(machine: Scenario | Machine, *, plugins: Iterable[str] = (), userspace: Userspace = "udev") -> System:
@@ -56,13 +61,15 @@ def boot(machine: Scenario | Machine, *, plugins: Iterable[str] = (), userspace:
     >>> boot(load("example:two-node")).sysfs.read("/sys/devices/system/node/online")
     b'0-1\\n'
 
-    :param plugins: names to load besides those that the machine asks for; ``"no:NAME"`` leaves one out.
+    :param plugins: names to load besides those that the machine asks for, or code (``"package.module:object"``,
+        ``"path/to/file.py"``); ``"no:NAME"`` leaves one out. The environment and the user's configuration count, too.
     :param userspace: ``"udev"`` loads modules as udev does; ``"none"`` stops before.
     :raises SoftReserveError: the machine does not boot, or a plugin failed.
     """
     scenario = machine if isinstance(machine, Scenario) else Scenario(machine)
-    hooks = Selection(plugins, scenario.plugins).hooks_for(scenario.machine)
-    return boot_machine(scenario.machine, hooks, userspace=userspace)
+    with asking(personal(Layer("plugins", tuple(plugins)))):
+        hooks = Selection(exactly=scenario.plugins).hooks_for(scenario.machine)
+        return boot_machine(scenario.machine, hooks, userspace=userspace)
 
 
 class Session:

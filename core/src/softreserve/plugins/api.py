@@ -11,10 +11,13 @@ or as ``softreserve_api = 2`` in the object that has its hooks. One that says no
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from softreserve.model.errors import PluginError, shown
-from softreserve.plugins.entrypoints import EntryPoint, entry_points
+from softreserve.plugins.entrypoints import entry_points
+
+if TYPE_CHECKING:
+    from softreserve.plugins.code import Source
 
 __all__ = ["API", "ATTRIBUTE", "GROUP", "announced", "deprecated", "level"]
 
@@ -29,7 +32,7 @@ ATTRIBUTE: Final = "softreserve_api"
 _FIRST: Final = 1
 
 
-def announced(entry: EntryPoint) -> int:
+def announced(entry: Source) -> int:
     """The level that a plugin's metadata says it was written for; nothing of it is imported.
 
     :raises PluginError: it says no number, or a level that is newer than ours.

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 if TYPE_CHECKING:
     from softreserve.model.machine import Machine
 
-__all__ = ["for_arch"]
+__all__ = ["arches_of", "for_arch"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+#: Where a guarded hook says of which architecture it is.
+_MARK = "softreserve_arch"
 
 
 def for_arch(arch: str) -> Callable[[Callable[P, T]], Callable[P, T | None]]:
@@ -28,6 +31,13 @@ def for_arch(arch: str) -> Callable[[Callable[P, T]], Callable[P, T | None]]:
             machine: Machine = getattr(asked, "machine", asked)
             return function(*args, **kwargs) if machine.arch == arch else None
 
+        setattr(answer, _MARK, arch)
         return answer
 
     return guarded
+
+
+def arches_of(plugin: object) -> set[str]:
+    """The architectures that hooks of a plugin are guarded for: all there is to know where no metadata say it."""
+    marks = (getattr(getattr(plugin, name, None), _MARK, None) for name in dir(plugin))
+    return {mark for mark in marks if isinstance(mark, str)}

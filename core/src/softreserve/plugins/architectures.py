@@ -7,7 +7,7 @@ from functools import cache
 
 from softreserve.model.arch import ArchInfo
 from softreserve.plugins.hooks import load
-from softreserve.plugins.selection import Selection
+from softreserve.plugins.selection import Selection, Wishes, wishes
 
 __all__ = ["arch_info", "arch_infos", "presumed_arch"]
 
@@ -17,15 +17,16 @@ def arch_info(arch: str) -> ArchInfo:
 
     :raises PluginError: a plugin that boots it cannot be imported, or answers wrongly.
     """
-    return _described(arch, tuple(sys.path))
+    return _described(arch, tuple(sys.path), wishes())
 
 
 def arch_infos() -> tuple[ArchInfo, ...]:
-    """All architectures that installed plugins boot, by name.
+    """All architectures that installed plugins boot, by name; without those that people leave out.
 
     :raises PluginError: a plugin that boots one cannot be imported, or answers wrongly.
     """
-    return tuple(map(arch_info, Selection().arches))
+    selection = Selection()
+    return tuple(arch_info(arch) for arch, names in selection.arches.items() if not selection.without.issuperset(names))
 
 
 def presumed_arch() -> str:
@@ -39,6 +40,8 @@ def presumed_arch() -> str:
 
 
 @cache
-def _described(arch: str, path: tuple[str, ...]) -> ArchInfo:
-    """``path`` is where plugins are looked for."""
-    return load(Selection().arches.get(arch, ())).arch_info(arch) or ArchInfo(arch)
+def _described(arch: str, path: tuple[str, ...], asked: Wishes) -> ArchInfo:
+    """``path`` is where plugins are looked for, ``asked`` what people say of them."""
+    selection = Selection()
+    names = selection.arches.get(arch) or tuple(selection.code)
+    return load(names, available=selection.installed).arch_info(arch) or ArchInfo(arch)

@@ -13,9 +13,17 @@ from functools import cache
 from importlib import import_module
 from typing import Any, NamedTuple
 
-__all__ = ["EntryPoint", "entry_points"]
+__all__ = ["EntryPoint", "attribute", "entry_points", "look_elsewhere", "mistakes"]
 
 _FOLDERS = (".dist-info", ".egg-info")
+#: What a folder or an archive ``*.egg`` on the path has in the place of a folder of metadata.
+_EGG = "EGG-INFO"
+_FILE = "entry_points.txt"
+#: Groups that are ours begin with it: what is wrong with others is for others to say.
+_OURS = "softreserve."
+
+#: Folders that are on the path for the sake of a module, not of the distributions that may lie there.
+_modules_only: set[str] = set()
 
 
 class EntryPoint(NamedTuple):
@@ -30,22 +38,46 @@ class EntryPoint(NamedTuple):
     def load(self) -> Any:
         """Import the object."""
         module, _, names = self.value.partition(":")
-        found: Any = import_module(module.strip())
-        for name in filter(None, names.strip().split(".")):
-            found = getattr(found, name)
-        return found
+        return attribute(import_module(module.strip()), names)
+
+
+class _Found(NamedTuple):
+    entries: tuple[EntryPoint, ...]
+    mistakes: tuple[str, ...]
+
+
+def attribute(module: Any, names: str) -> Any:
+    """The object in a module that ``a.b`` names; the module itself where nothing does."""
+    for name in filter(None, names.strip().split(".")):
+        module = getattr(module, name)
+    return module
 
 
 def entry_points(groups: Sequence[str], path: Sequence[str] | None = None) -> list[EntryPoint]:
-    """All entries of some groups.
+    """All entries of some groups of ours.
 
     A distribution that is on the path more than once counts where it is found first, as for an import.
 
     :param path: where to look; ``sys.path`` where it is not given.
     """
-    directories = sys.path if path is None else path
-    entries = _entries(tuple((directory or ".", _changed(directory or ".")) for directory in directories))
-    return [entry for entry in entries if entry.group in groups]
+    return [entry for entry in _found(path).entries if entry.group in groups]
+
+
+def mistakes() -> list[str]:
+    """What is wrong with the metadata of distributions, so that it is not among the entries; for people."""
+    return list(_found(None).mistakes)
+
+
+def look_elsewhere(folder: str) -> None:
+    """Put a folder on the path, last, for its modules only: distributions in it do not count."""
+    if folder not in sys.path:
+        _modules_only.add(folder)
+        sys.path.append(folder)
+
+
+def _found(path: Sequence[str] | None) -> _Found:
+    directories = [folder for folder in sys.path if folder not in _modules_only] if path is None else path
+    return _search(tuple((directory or ".", _changed(directory or ".")) for directory in directories))
 
 
 def _changed(directory: str) -> int:
@@ -57,37 +89,105 @@ def _changed(directory: str) -> int:
 
 
 @cache
-def _entries(directories: tuple[tuple[str, int], ...]) -> tuple[EntryPoint, ...]:
-    """All entries of all groups. A process asks several times, and dozens of files are read for it."""
-    found: list[EntryPoint] = []
+def _search(directories: tuple[tuple[str, int], ...]) -> _Found:
+    """All entries of all groups of ours. A process asks several times, and dozens of files are read for it."""
+    entries: list[EntryPoint] = []
+    wrong: list[str] = []
     seen: set[str] = set()
-    for directory, _ in directories:
-        for folder in _folders(directory):
-            distribution, _, version = folder.rpartition(".")[0].partition("-")
+    for directory, changed in directories:
+        for folder in _folders(directory) if changed != -1 else ():
+            base = os.path.basename(directory) if folder == _EGG else folder
+            distribution, _, version = base.rpartition(".")[0].partition("-")
             distribution = distribution.replace("_", "-").lower()
-            if distribution not in seen:
-                seen.add(distribution)
-                found += _read(os.path.join(directory, folder, "entry_points.txt"), distribution, version)
-    return tuple(found)
+            if distribution in seen:
+                continue
+            seen.add(distribution)
+            path = os.path.join(directory, folder, _FILE)
+            try:
+                text = _text(directory, folder)
+            except (OSError, ValueError) as error:
+                wrong.append(f"{path}: {getattr(error, 'strerror', None) or error}")
+                continue
+            for entry in _parsed(text, distribution, version.partition("-py")[0]):
+                if isinstance(entry, str):
+                    wrong.append(f"{path}: {entry}")
+                else:
+                    entries.append(entry)
+    return _Found(tuple(entries), tuple(wrong))
 
 
 def _folders(directory: str) -> list[str]:
+    """Folders of metadata in a directory, or in an archive that is on the path."""
     try:
-        return sorted(name for name in os.listdir(directory) if name.endswith(_FOLDERS))
+        names = os.listdir(directory)
+    except NotADirectoryError:
+        names = [name.partition("/")[0] for name in _members(directory) if name.count("/") == 1]
     except OSError:
+        return []
+    found = [name for name in names if name.endswith(_FOLDERS)]
+    if directory.endswith(".egg") and _EGG in names:
+        found.append(_EGG)
+    return sorted(set(found))
+
+
+def _text(directory: str, folder: str) -> str:
+    """What stands in a folder's file of entry points; nothing where it has none.
+
+    :raises OSError: it cannot be read.
+    :raises ValueError: it is no text, or the archive is broken.
+    """
+    try:
+        with open(os.path.join(directory, folder, _FILE), "rb") as file:
+            data = file.read()
+    except FileNotFoundError:
+        return ""
+    except NotADirectoryError:
+        if os.path.isdir(directory):  # the metadata is a file, as it once was
+            return ""
+        data = _unpacked(directory, f"{folder}/{_FILE}")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"no UTF-8 at byte {error.start}") from None
+
+
+def _members(path: str) -> list[str]:
+    """Names in an archive on the path; none where it is something else."""
+    from zipfile import BadZipFile, ZipFile
+
+    try:
+        with ZipFile(path) as archive:
+            return archive.namelist()
+    except (OSError, BadZipFile):
         return []
 
 
-def _read(path: str, distribution: str, version: str) -> Iterator[EntryPoint]:
+def _unpacked(path: str, name: str) -> bytes:
+    """A member of an archive; empty where there is none.
+
+    :raises ValueError: it cannot be unpacked.
+    """
+    from zipfile import ZipFile
+
     try:
-        with open(path, encoding="utf-8") as file:
-            lines = file.read().splitlines()
-    except OSError:
-        return
+        with ZipFile(path) as archive:
+            return archive.read(name)
+    except KeyError:
+        return b""
+    except Exception as error:  # there is one for each kind of damage
+        raise ValueError(f"cannot be unpacked: {error}") from None
+
+
+def _parsed(text: str, distribution: str, version: str) -> Iterator[EntryPoint | str]:
+    """The entries of a file in groups of ours; words for lines that are none."""
     group = ""
-    for line in map(str.strip, lines):
+    for number, line in enumerate(map(str.strip, text.splitlines()), 1):
         if line.startswith("["):
             group = line.strip("[] ")
-        elif "=" in line and not line.startswith(("#", ";")):
-            name, _, value = line.partition("=")
-            yield EntryPoint(group, name.strip(), value.partition("[")[0].strip(), distribution, version)
+        elif group.startswith(_OURS) and line and not line.startswith(("#", ";")):
+            name, _, value = map(str.strip, line.partition("="))
+            value = value.partition("[")[0].strip()
+            if name and value:
+                yield EntryPoint(group, name, value, distribution, version)
+            else:
+                yield f"line {number}: {line[:60]!r} in [{group}]: wanted NAME = package.module"

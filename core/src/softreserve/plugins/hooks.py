@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import attrs
 import pluggy
 
 from softreserve.kernel.initcalls import Initcall
@@ -18,12 +19,10 @@ from softreserve.model.errors import (
     PluginError,
     PluginResultError,
     SoftReserveError,
-    UnknownPluginError,
-    nearest,
     shown,
 )
 from softreserve.plugins import api, hookspecs
-from softreserve.plugins.entrypoints import EntryPoint, entry_points
+from softreserve.plugins.loading import GROUP, installed, load_plugins
 
 if TYPE_CHECKING:
     import click
@@ -42,13 +41,12 @@ if TYPE_CHECKING:
     from softreserve.model.outcome import Outcome
     from softreserve.model.placement import Placement
     from softreserve.model.ranges import PhysRange
+    from softreserve.plugins.code import Source
     from softreserve.plugins.extensions import Emitter, Importer, Lane, MachineSection
 
 T = TypeVar("T")
 
-__all__ = ["GROUP", "Hooks", "by_name", "hooks_of", "installed", "load"]
-
-GROUP = "softreserve.plugins"
+__all__ = ["GROUP", "Hooks", "callback", "failed", "hooks_of", "installed", "load"]
 
 
 class _Manager(pluggy.PluginManager):
@@ -69,24 +67,11 @@ def _may_be_marked(holder: object, name: str, kind: str) -> bool:
     return not isinstance(holder, ModuleType) or hasattr(vars(holder).get(name), f"softreserve_{kind}")
 
 
-def installed() -> dict[str, list[EntryPoint]]:
-    """Installed plugins by name; more than one entry under a name means two distributions claim it."""
-    return by_name(entry_points([GROUP]))
-
-
-def by_name(entries: Iterable[EntryPoint]) -> dict[str, list[EntryPoint]]:
-    """Entries by name."""
-    found: dict[str, list[EntryPoint]] = {}
-    for entry in entries:
-        found.setdefault(entry.name, []).append(entry)
-    return found
-
-
 def load(
     names: Iterable[str],
     *,
     extra: Sequence[tuple[str, object]] = (),
-    available: Mapping[str, list[EntryPoint]] | None = None,
+    available: Mapping[str, Sequence[Source]] | None = None,
 ) -> Hooks:
     """Load the named plugins, in that order, into a fresh manager.
 
@@ -100,7 +85,7 @@ def load(
     manager.add_hookspecs(hookspecs)
     if available is None:
         available = installed()
-    chosen = [(name, _import(name, available)) for name in dict.fromkeys(names)]
+    chosen = load_plugins(names, available)
     name = ""
     try:
         for name, plugin in (*chosen, *extra):
@@ -115,21 +100,6 @@ def load(
             if any(impl.wrapper or impl.hookwrapper for impl in caller.get_hookimpls() if impl.plugin is plugin):
                 raise PluginError(f"plugin {name}: {caller.name}: hook wrappers are not supported")
     return Hooks(manager)
-
-
-def _import(name: str, available: Mapping[str, list[EntryPoint]]) -> Any:
-    entries = available.get(name, [])
-    if not entries:
-        have = ", ".join(sorted(available)) or "none"
-        raise UnknownPluginError(f"no plugin {shown(name)} is installed; installed: {have}{nearest(name, available)}")
-    if len(entries) > 1:
-        owners = ", ".join(sorted(entry.distribution for entry in entries))
-        raise UnknownPluginError(f"plugin {name!r} is installed more than once: {owners}")
-    api.announced(entries[0])
-    try:
-        return entries[0].load()
-    except (Exception, SystemExit) as error:
-        raise PluginError(f"plugin {name!r} ({entries[0].value}) cannot be imported: {_one_line(error)}") from error
 
 
 def _one_line(error: BaseException) -> str:
@@ -162,13 +132,13 @@ class Hooks:
         """See :func:`softreserve.plugins.hookspecs.softreserve_machine_sections`."""
         from softreserve.plugins.extensions import MachineSection
 
-        return self._all("softreserve_machine_sections", MachineSection)
+        return self._owned("softreserve_machine_sections", MachineSection)
 
     def importers(self) -> list[Importer]:
         """See :func:`softreserve.plugins.hookspecs.softreserve_importers`."""
         from softreserve.plugins.extensions import Importer
 
-        return self._all("softreserve_importers", Importer)
+        return self._owned("softreserve_importers", Importer)
 
     def arch_info(self, arch: str) -> ArchInfo | None:
         """See :func:`softreserve.plugins.hookspecs.softreserve_arch_info`."""
@@ -318,15 +288,17 @@ class Hooks:
 
     def report_lanes(self, system: System) -> list[Lane]:
         """See :func:`softreserve.plugins.hookspecs.softreserve_report_lanes`."""
+        if not self._is_answered("softreserve_report_lanes"):
+            return []
         from softreserve.plugins.extensions import Lane
 
-        return self._all("softreserve_report_lanes", Lane, system=system)
+        return self._owned("softreserve_report_lanes", Lane, system=system)
 
     def emitters(self) -> list[Emitter]:
         """See :func:`softreserve.plugins.hookspecs.softreserve_emitters`."""
         from softreserve.plugins.extensions import Emitter
 
-        return self._all("softreserve_emitters", Emitter)
+        return self._owned("softreserve_emitters", Emitter)
 
     def cli(self, group: click.Group) -> None:
         """See :func:`softreserve.plugins.hookspecs.softreserve_cli`."""
@@ -381,6 +353,12 @@ class Hooks:
                     raise PluginResultError(f"plugin {impl.plugin_name}: {hook}: {wrong}")
         return found
 
+    def _owned(self, hook: str, wanted: type[T], /, **arguments: Any) -> list[T]:
+        """As :meth:`_all`, and each item knows its plugin."""
+        owners: list[str] = []
+        items = self._all(hook, wanted, lambda plugin, item: owners.append(plugin), **arguments)
+        return [attrs.evolve(item, plugin=owner) for item, owner in zip(items, owners, strict=True)]  # type: ignore[misc]
+
     def _tell(self, hook: str, /, **arguments: Any) -> None:
         """Call every plugin in the order of loading; there is no answer."""
         for impl in getattr(self.manager.hook, hook).get_hookimpls():
@@ -408,3 +386,30 @@ class Hooks:
 
 def _wrong(hook: str, impl: Any, answer: object, wanted: str) -> str:
     return f"plugin {impl.plugin_name}: {hook} answered {type(answer).__name__}, wanted {wanted}"
+
+
+def callback(
+    plugin: str,
+    what: str,
+    function: Callable[..., T],
+    /,
+    *arguments: Any,
+    allowed: tuple[type[BaseException], ...] = (),
+) -> T:
+    """Call something that a plugin brought.
+
+    :param what: what it is, in words.
+    :param allowed: errors that it may raise.
+    :raises PluginError: it raised something else.
+    """
+    try:
+        return function(*arguments)
+    except BaseException as error:
+        if isinstance(error, (*allowed, KeyboardInterrupt)):
+            raise
+        raise failed(plugin, what, error) from error
+
+
+def failed(plugin: str, what: str, error: BaseException) -> PluginError:
+    """What is told of an error that something raised which a plugin brought."""
+    return PluginError(f"plugin {plugin}: {what} failed: {_one_line(error)}")

@@ -5,8 +5,8 @@ Each printer gives lines without newlines, one by one where there may be million
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel.e820 import E820_LISTING
 
@@ -54,6 +54,8 @@ def _state(name: str) -> Callable[[System], Iterable[str]]:
     return lines
 
 
+#: What comes after the last line.
+_END: Final = object()
 #: What can be shown: name to printer.
 EMITTERS: dict[str, Callable[[System], Iterable[str]]] = {
     "iomem": _iomem,
@@ -69,5 +71,27 @@ EMITTERS: dict[str, Callable[[System], Iterable[str]]] = {
 
 
 def emit(system: System, what: str) -> Iterable[str]:
-    """The lines of one of :data:`EMITTERS`."""
-    return EMITTERS[what](system)
+    """The lines of one of :data:`EMITTERS`, or of what a plugin of the system brings.
+
+    :raises KeyError: nobody brings it.
+    """
+    return EMITTERS[what](system) if what in EMITTERS else _of_plugin(system, what)
+
+
+def _of_plugin(system: System, what: str) -> Iterator[str]:
+    from softreserve.model.errors import PluginResultError, shown
+    from softreserve.plugins.brought import by_name
+    from softreserve.plugins.hooks import callback, hooks_of
+
+    emitter = by_name(hooks_of(system).emitters(), EMITTERS)[what]
+    where = f"emitter {what!r}"
+    found: object = callback(emitter.plugin, where, emitter.lines, system)
+    if isinstance(found, str | bytes) or not isinstance(found, Iterable):
+        raise PluginResultError(f"plugin {emitter.plugin}: {where} gave {type(found).__name__}, wanted lines")
+    lines = callback(emitter.plugin, where, iter, found)
+    while (line := callback(emitter.plugin, where, next, lines, _END)) is not _END:
+        if not isinstance(line, str) or "\n" in line:
+            raise PluginResultError(
+                f"plugin {emitter.plugin}: {where} gave {shown(line)}, wanted a line without its end"
+            )
+        yield line

@@ -13,6 +13,7 @@ from softreserve.model.efi import EfiAttribute, type_words
 from softreserve.model.events import Event
 from softreserve.model.outcome import Outcome
 from softreserve.model.ranges import PhysRange
+from softreserve.plugins.hooks import hooks_of
 from softreserve.views.node_map import NodeMap
 from softreserve.views.outcome import outcome
 from softreserve.views.report import Verdict, report
@@ -21,6 +22,7 @@ from softreserve.views.what_if import as_devdax
 if TYPE_CHECKING:
     from softreserve.kernel.state import Userspace
     from softreserve.kernel.system import System
+    from softreserve.plugins.extensions import Lane
 
 __all__ = ["NodeShare", "RangeSummary", "RefusedOffer", "Summary", "owners_at", "summarize", "told_by_firmware", "why"]
 
@@ -69,7 +71,7 @@ class Summary:
     ``kernel`` is :attr:`~softreserve.model.kernel.Kernel.origin`, ``kernel_words`` the same as a line. ``modules`` are
     those that were loaded, oldest first. ``as_system_ram`` and ``as_devdax`` are the uses of the
     specific purpose memory (bytes) if all dax devices were given to kmem, or to device_dax. ``refused`` is what plugins
-    bring and this kernel did not take.
+    bring and this kernel did not take; ``lanes`` are what they show beside all that.
     """
 
     machine: str
@@ -90,6 +92,7 @@ class Summary:
     as_devdax: dict[str, int]
     findings: dict[str, int]
     refused: tuple[RefusedOffer, ...] = ()
+    lanes: tuple[Lane, ...] = ()
 
     @property
     def as_system_ram(self) -> dict[str, int]:
@@ -132,6 +135,7 @@ def summarize(system: System) -> Summary:
         verdict=told.verdict,
         as_devdax=_as_devdax(system, told.outcome),
         findings=dict(Counter(finding.severity for finding in told.findings)),
+        lanes=tuple(hooks_of(system).report_lanes(system)),
         refused=tuple(RefusedOffer(e.start or 0, e.end or 0, e.rule) for e in system.log.of(OFFER_NOT_FREE)),
     )
 

@@ -1,0 +1,59 @@
+"""What ``--emit`` takes: the kernel's own files, and what plugins print of a system."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from softreserve.cli.brought import named_plugins
+from softreserve.cli.options import EMITTED, Choice
+from softreserve.views.emit import EMITTERS
+
+__all__ = ["emit_option"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class _EmitterName(Choice):
+    """The name of an emitter. One that the core does not know is looked up as soon as plugins are loaded."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """As it is, if a plugin has to know it."""
+        if isinstance(value, str) and value not in EMITTERS and ctx is not None:
+            ctx.meta.setdefault(EMITTED, []).append(value)
+            return value
+        return super().convert(value, param, ctx)
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """The names, with those of plugins that are named beside it."""
+        return f"[{'|'.join((*EMITTERS, *_brought()))}]"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
+        """Names that begin so."""
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(name) for name in (*EMITTERS, *_brought()) if name.startswith(incomplete)]
+
+
+def _brought() -> list[str]:
+    from softreserve.config.preferences import personal
+    from softreserve.plugins.selection import OPTION, Layer, Selection, asking
+
+    context = click.get_current_context(silent=True)
+    if context is None:
+        return []
+    with asking(personal(Layer(OPTION, named_plugins(context)))):
+        named = Selection()
+    if not named.wanted:
+        return []
+    from softreserve.plugins.brought import by_name
+    from softreserve.plugins.hooks import load
+
+    return list(by_name(load(named.wanted, available=named.installed).emitters(), EMITTERS))
+
+
+def emit_option(words: str, *, multiple: bool = False) -> Callable[[F], F]:
+    """``--emit NAME``, as the argument ``what``."""
+    return click.option("--emit", "what", multiple=multiple, type=_EmitterName(list(EMITTERS)), help=words)

@@ -1,0 +1,43 @@
+"""Machines that plugins read: ``PREFIX:PLACE``."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import attrs
+
+from softreserve.model.errors import ConfigError, InputError, PluginResultError
+from softreserve.model.machine import Machine
+from softreserve.model.scenario import Scenario
+from softreserve.plugins.brought import by_name, who_brings
+from softreserve.plugins.hooks import callback
+from softreserve.plugins.selection import Selection
+
+__all__ = ["imported", "importer_hint"]
+
+
+def imported(spec: str, own: Collection[str]) -> Scenario | None:
+    """A machine by the importer that its prefix names; ``None``: no loaded plugin brings one.
+
+    :param own: prefixes that are known without plugins.
+    :raises InputError: the importer cannot read it.
+    :raises PluginError: a plugin failed.
+    """
+    prefix, _, place = spec.partition(":")
+    importer = by_name(Selection().hooks().importers(), own).get(prefix)
+    if importer is None:
+        return None
+    what = f"importer {prefix!r}"
+    found: object = callback(importer.plugin, what, importer.read, place, allowed=(InputError, ConfigError))
+    if isinstance(found, Machine):
+        return Scenario(found, path=spec)
+    if not isinstance(found, Scenario):
+        answer = f"{what} gave {type(found).__name__}, wanted Machine or Scenario"
+        raise PluginResultError(f"plugin {importer.plugin}: {answer}")
+    return found if found.path is not None else attrs.evolve(found, path=spec)
+
+
+def importer_hint(spec: str) -> str:
+    """What a message adds where a plugin that is not loaded would read it; else nothing."""
+    prefix = spec.partition(":")[0]
+    return who_brings(lambda hooks: prefix in [importer.prefix for importer in hooks.importers()], "reads it")
