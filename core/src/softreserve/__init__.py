@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from softreserve.plugins.hookspecs import hookimpl
     from softreserve.views.lint import lint
 
+#: The version of all wheels.
 __version__ = "0.1.0"
 
 KiB: Final = 1 << 10
