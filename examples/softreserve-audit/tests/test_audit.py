@@ -24,6 +24,10 @@ size = "2047M"
 start = "4G"
 size = "1G"
 attributes = "SP|WB"
+
+[acpi.srat]
+cpus = [{ domain = 0, count = 1 }]
+memory = [{ domain = 0, start = "1M", size = "2047M" }, { domain = 0, start = "4G", size = "1G" }]
 """
 
 
