@@ -2,14 +2,69 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from softreserve.testing import boot_with
-from softreserve.testing.machines import sample_machine
-from softreserve.testing.toy import TOY
-from wrong import Row, plugin_of, toy
+from softreserve.cli import main
+from softreserve.plugins.selection import Selection
+from wrong import Row, install, toy
 from wrong.corpus import ROWS
+
+#: A small machine of the toy: all kinds of memory, two nodes.
+MACHINE = f"""
+cpus = 2
+kernel = {{ arch = "{toy.ARCH}", release = "6.12" }}
+image = {{ code = {{ start = "32M", size = "16M" }}, data = {{ start = "64M", size = "4M" }} }}
+efi_map = [
+    {{ start = 0, size = "640K" }},
+    {{ start = "1M", size = "255M" }},
+    {{ type = "boot services data", start = "256M", size = "16M" }},
+    {{ type = "runtime services data", start = "272M", size = "1M", attributes = "RUNTIME|WB" }},
+    {{ type = "reserved", start = "273M", size = "15M" }},
+    {{ start = "512M", size = "512M" }},
+    {{ start = "4G", size = "256M", attributes = "WB|SP" }},
+    {{ start = "5G", size = "128M" }},
+]
+
+[acpi.srat]
+cpus = [{{ domain = 0, count = 1 }}, {{ domain = 1, count = 1 }}]
+memory = [{{ domain = 0, start = 0, size = "1G" }}, {{ domain = 1, start = "4G", size = "2G" }}]
+"""
+
+#: Kinds whose plugins are asked by the dax bus.
+_ON_THE_BUS = {"dax", "driver", "capacity", "claim"}
+
+
+def carry_out(row: Row, folder: Path, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Install a plugin, and give the command at which it shows; returns the exit code."""
+    if row.kind in _ON_THE_BUS and "hmem" not in Selection().installed:
+        pytest.skip("nothing asks this plugin without a dax bus: pip install ./plugins/hmem")
+    beside = [] if row.kind == "arch" else [ROWS["arch"]]
+    if "kexec" not in Selection().installed:
+        beside.append(ROWS["toy-kexec"])
+    for one in {each.name: each for each in (row, *beside)}.values():
+        install(one, folder)
+    monkeypatch.syspath_prepend(folder)
+    named = [word for one in (row, *beside) if one.kind != "arch" for word in ("-p", one.name)]
+    machine = folder / "toy.toml"
+    machine.write_text(MACHINE + ('\n[toy]\nsize = "4G"\n' if row.kind == "section" else ""))
+    command, *options = row.at.split()
+    place = "toy:place" if row.kind == "importer" else str(machine)
+    words = {
+        "boot": ["boot", place],
+        "lint": ["lint", place],
+        "kaslr": ["kaslr", place],
+        "kexec": ["kexec", place, "--syscall", "kexec_load"],
+        "export": ["export", place, str(folder / "exported")],
+    }
+    if command not in words:
+        return main(["-p", row.name, command, *options])
+    return main([*words[command], *named, *options])
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS.values() if not row.how], ids=lambda row: row.name)
-def test_a_right_plugin_boots(row: Row) -> None:
-    boot_with(plugin_of(row), sample_machine(toy.ARCH if row.kind == "arch" else TOY))
+def test_a_right_plugin_is_left_alone(
+    row: Row, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert carry_out(row, tmp_path, monkeypatch) in (0, 1)
+    assert "softreserve: plugin" not in capsys.readouterr().err

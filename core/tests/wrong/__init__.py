@@ -22,8 +22,8 @@ __all__ = ["ROWS", "Row", "anywhere", "install", "packaged", "plugin_of", "right
 
 Hook = Callable[..., object]
 
-#: Where it can be seen: commands refuse it, or only the contract kit can know.
-Seen = Literal["commands", "kit"]
+#: Where it can be seen: commands refuse it, only the contract kit can know, or only commands can: of two plugins.
+Seen = Literal["commands", "kit", "pair"]
 
 
 class Row(NamedTuple):

@@ -14,6 +14,7 @@ import attrs
 import click
 import softreserve as sr
 from softreserve.kernel.sysfs import Attribute, Directory, Link
+from softreserve.testing.toy import ToyKexec
 
 from wrong import right, wrong
 
@@ -240,6 +241,8 @@ def policy(name: str, how: str, says: str, *, seen: Any = "commands", **more: An
 right("kexec-policy", "kexec", at="kexec --policy toy", kexec_policies=lambda: [
     sr.KexecPolicy("toy", "adds a word", prepare=lambda system,
     request: attrs.evolve(request, cmdline=system.cmdline.appended("toy=1")))])
+right("toy-kexec", "kexec", at="kexec", kexec_load=ToyKexec().softreserve_kexec_load,
+    kexec_policies=ToyKexec().softreserve_kexec_policies)
 right("kexec-hardware", "kexec", at="kexec", kexec_hardware=lambda machine: machine)
 policy("prepare-raises", "prepare raises", "prepare", prepare=fails)
 policy("prepare-answers-none", "prepare forgets to answer", "prepare", prepare=lambda system, request: None)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from wrong import ROWS, answers, architectures, callbacks, inputs, packaging, process, raising, ranges
+from wrong import ROWS, answers, architectures, callbacks, extensions, inputs, packaging, process, raising, ranges
 
 __all__ = ["ROWS"]
 
-_MODULES = (answers, architectures, callbacks, inputs, packaging, process, raising, ranges)
+_MODULES = (answers, architectures, callbacks, extensions, inputs, packaging, process, raising, ranges)

@@ -4,8 +4,6 @@
 # fmt: off
 from __future__ import annotations
 
-import sys
-
 from wrong import packaged, toy
 
 MARKED = "from softreserve import hookimpl\n@hookimpl\n"
@@ -168,4 +166,59 @@ arch("declares-an-odd-name", "declares an architecture whose name has a slash an
 arch("declares-x86", "declares x86_64, which another plugin boots", "several|x86_64",
     f"{toy.ARCH} = MODULE\nx86_64 = MODULE", seen="kit")
 packaged("newer-api", "is for a newer core", "api|newer", HOOK + "softreserve_api = 99\n", seen="kit")
-_ = sys
+
+
+# --- two plugins of one distribution that collide
+
+DRIVER = """
+class Driver:
+    name = module = "toy_dax"
+    option, source, type, match_always = "DAX", "drivers/dax/toy.c", "kmem", True
+
+    def __init__(self, **changes):
+        vars(self).update(changes)
+
+    def probe(self, device):
+        return 0
+
+    def remove(self, device):
+        pass
+"""
+
+
+def collide(name: str, how: str, says: str, hook: str, one: str, two: str, *, at: str = "boot", more: str = "") -> None:
+    """Two plugins whose answers to a hook collide; ``at`` names the other one."""
+    source = f"""
+import click
+import softreserve as sr
+{more}
+class Plugin:
+    def __init__(self, answer):
+        self.answer = answer
+
+    @sr.hookimpl
+    def softreserve_{hook}(self):
+        return self.answer()
+
+one = Plugin(lambda: {one})
+two = Plugin(lambda: {two})
+"""
+    entries = "[softreserve.plugins]\nNAME = MODULE:one\nNAME-two = MODULE:two\n"
+    packaged(name, how, says, source, entries=entries, at=f"{at} -p {name}-two", seen="pair")
+
+collide("pair-of-drivers", "two plugins bring a driver of one name", "toy_dax", "dax_drivers", "[Driver()]",
+    "[Driver(module='other')]", more=DRIVER)
+collide("pair-of-drivers-modules", "two plugins bring a driver by one module", "toy_dax", "dax_drivers", "[Driver()]",
+    "[Driver(name='other')]", more=DRIVER)
+collide("pair-of-modules", "two plugins bring a module of one name", "toy", "modules",
+    "[sr.Module('toy', 'DAX', 'drivers/dax/toy.c')]", "[sr.Module('toy', 'DAX', 'drivers/dax/toy.c')]")
+collide("pair-of-policies", "two plugins bring a kexec policy of one name", "toy", "kexec_policies",
+    "[sr.KexecPolicy('toy', 'one')]", "[sr.KexecPolicy('toy', 'two')]", at="kexec --policy toy")
+collide("pair-of-emitters", "two plugins bring an emitter of one name", "toy", "emitters",
+    "[sr.Emitter('toy', lambda system: ['one'])]", "[sr.Emitter('toy', lambda system: ['two'])]", at="boot --emit toy")
+collide("pair-of-nodes", "two plugins bring a node of one number", "5", "nodes", "[sr.NodeOffer(5, 'one')]",
+    "[sr.NodeOffer(5, 'two')]")
+collide("pair-of-lanes", "two plugins bring a lane of one name", "toys", "report_lanes", "[sr.Lane('toys', ())]",
+    "[sr.Lane('toys', ())]")
+collide("pair-of-offers", "two plugins offer the same memory", "overlap", "dax_devices",
+    "[sr.DaxOffer(64 << 30, 66 << 30, 0, 'one')]", "[sr.DaxOffer(65 << 30, 67 << 30, 0, 'two')]", at="lint")

@@ -101,7 +101,7 @@ right("policy-of-the-kernel", "policy", online_policy=lambda: None)
 
 def placed(name: str, how: str, says: str, answer: object) -> None:
     """A wrong place for the image."""
-    wrong(name, "arch", how, says, at="kaslr", stub_place_image=answer)
+    wrong(name, "arch", how, says, at="kaslr --seed 12345", stub_place_image=answer)
 
 
 def _at(machine: sr.Machine, seed: int | None, **changes: object) -> sr.Placement:

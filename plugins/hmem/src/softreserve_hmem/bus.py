@@ -54,14 +54,8 @@ class DaxBus(Bus["DevDax", "DaxDriver"], RegionOwner):
     # --- matching
 
     def match(self, registration: Registration[DevDax, DaxDriver], device: DevDax) -> bool:
-        """Whether a driver takes a device: by name, or by what the region is for. Linux: ``dax_bus_match``.
-
-        A driver that says itself which devices are its own is asked in place of the latter.
-        """
-        if device.name in registration.ids:
-            return True
-        chooses = getattr(registration.driver, "match", None)
-        return bool(chooses(device)) if chooses is not None else self._fits(registration.driver, self.kind(device))
+        """Whether a driver takes a device: by name, or by what the region is for. Linux: ``dax_bus_match``."""
+        return device.name in registration.ids or self._fits(registration.driver, self.kind(device))
 
     def kind(self, device: DevDax) -> bool:
         """Whether the region is for kmem."""
@@ -76,9 +70,8 @@ class DaxBus(Bus["DevDax", "DaxDriver"], RegionOwner):
 
     def offered(self, registration: Registration[DevDax, DaxDriver]) -> Iterator[DevDax]:
         """All devices of the kinds that the driver takes, and those of others whose names it was given."""
-        chooses = hasattr(registration.driver, "match")
         for kind, devices in self.unbound.items():
-            if chooses or self._fits(registration.driver, kind):
+            if self._fits(registration.driver, kind):
                 yield from devices.values()
             else:
                 yield from (devices[name] for name in devices.keys() & registration.ids.keys())
