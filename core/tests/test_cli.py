@@ -261,13 +261,14 @@ def test_a_directory_that_was_asked_for_has_plugins(demo: Path) -> None:
     command = [sys.executable, "-m", "softreserve", "plugins"]
     environment = {**os.environ, "PYTHONPATH": str(demo)}
     found = subprocess.run(command, cwd=demo, env=environment, capture_output=True, text=True, check=True)
-    assert "riscv  (softreserve-riscv" in found.stdout
+    assert "\nriscv   softreserve-riscv " in found.stdout
 
 
 def test_plugins_are_listed_with_hooks(machine: str, capsys: pytest.CaptureFixture[str]) -> None:
     status, out, _ = run("plugins", "-p", "riscv", capsys=capsys)
     assert status == 0
-    assert out.startswith("riscv  (softreserve-riscv 0.1.0; loaded for: riscv64)\n    softreserve_arch_info\n")
+    assert "\nriscv   softreserve-riscv 0.1.0    2  architecture riscv64  named by -p\n" in out
+    assert "  hooks: softreserve_arch_info, softreserve_early_reserve, " in out
     found = json.loads(run("plugins", "-p", "riscv", "--json", capsys=capsys)[1])
     assert found["plugins"][0]["arches"] == ["riscv64"]
 

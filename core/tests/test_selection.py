@@ -145,9 +145,8 @@ def test_a_name_that_is_not_installed_is_told_with_the_place_that_names_it(path:
 
 def test_an_architecture_whose_entry_points_elsewhere_is_told(path: Path) -> None:
     distribution(path, "astray", plugins={"astray": "p.astray:plugin"}, arches={"delta": "p.astray"})
-    with pytest.raises(
-        MachineError, match=r"'delta'; known: alpha, beta; astray declares it for 'p.astray', which is no"
-    ):
+    words = r"'delta'; known: alpha, beta; softreserve.arches: delta of astray points to 'p.astray', which is no plugin"
+    with pytest.raises(MachineError, match=words):
         Selection().names("delta")
 
 
@@ -230,6 +229,8 @@ def test_a_broken_configuration_ends_commands_with_2_but_no_help(
     assert main(["plugins"]) == 2
     assert capsys.readouterr().err == f"softreserve: {tmp_path}/my.toml: line 1: plugins: wanted strings, not 1\n"
     assert main(["boot", "--help"]) == 0
+    assert main(["--help"]) == 0
+    assert "line 1: plugins" in capsys.readouterr().err
 
 
 # ------------------------------------------------------------------------------------------------------------- code

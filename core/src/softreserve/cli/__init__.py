@@ -19,7 +19,7 @@ import click
 
 from softreserve import __version__
 from softreserve.cli.terminal import guarded_streams, tell
-from softreserve.model.errors import ConfigError, SoftReserveError, nearest, shown
+from softreserve.model.errors import ConfigError, InputError, SoftReserveError, nearest, shown
 
 if TYPE_CHECKING:
     from softreserve.cli.brought import Brought
@@ -183,10 +183,18 @@ class _Commands(click.Group):
             known[named] = brought(COMMANDS, named, quiet=ctx.resilient_parsing or bool(known))
         return known[named]
 
+    def _of_plugins_for_help(self, ctx: click.Context) -> Mapping[str, Brought]:
+        """The same; none where the user's configuration is broken, which is told."""
+        try:
+            return self._of_plugins(ctx)
+        except (ConfigError, InputError) as error:
+            tell(str(error))
+            return {}
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""
         rows = {name: words for name, (_, words) in COMMANDS.items()}
-        for name, found in self._of_plugins(ctx).items():
+        for name, found in self._of_plugins_for_help(ctx).items():
             rows[name] = str(found.wrong) if found.wrong is not None else found.command.get_short_help_str()
         with formatter.section("Commands"):
             formatter.write_dl(sorted(rows.items()))

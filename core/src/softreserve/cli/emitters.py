@@ -9,6 +9,7 @@ import click
 
 from softreserve.cli.brought import named_plugins
 from softreserve.cli.options import EMITTED, Choice
+from softreserve.model.errors import SoftReserveError
 from softreserve.views.emit import EMITTERS
 
 __all__ = ["emit_option"]
@@ -28,13 +29,21 @@ class _EmitterName(Choice):
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
         """The names, with those of plugins that are named beside it."""
-        return f"[{'|'.join((*EMITTERS, *_brought()))}]"
+        return f"[{'|'.join((*EMITTERS, *_brought_for_help()))}]"
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
         """Names that begin so."""
         from click.shell_completion import CompletionItem
 
-        return [CompletionItem(name) for name in (*EMITTERS, *_brought()) if name.startswith(incomplete)]
+        return [CompletionItem(name) for name in (*EMITTERS, *_brought_for_help()) if name.startswith(incomplete)]
+
+
+def _brought_for_help() -> list[str]:
+    """Names that plugins bring; none where a plugin or the choice of them is broken, which running a command tells."""
+    try:
+        return _brought()
+    except SoftReserveError:
+        return []
 
 
 def _brought() -> list[str]:

@@ -2,64 +2,82 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from softreserve.cli.options import on_behalf, plugin_option
-from softreserve.cli.terminal import say
+from softreserve.cli.terminal import Styled, print_table, say
 from softreserve.model.errors import PluginError
-from softreserve.plugins.hooks import load
+from softreserve.plugins.inventory import inventory, remarks
 from softreserve.plugins.selection import Selection
 
+if TYPE_CHECKING:
+    from softreserve.plugins.inventory import Row
+
 __all__ = ["plugins_command"]
+
+_HEADINGS = ("plugin", "from", "API", "kind", "loaded")
 
 
 @click.command("plugins")
 @plugin_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def plugins_command(plugin: tuple[str, ...], as_json: bool) -> int:
-    """List the installed plugins: distribution, version, what each is loaded for, and its hooks.
+    """List the installed plugins: wheel, version, what each is, when it is loaded, its hooks, and what it brings.
 
     A plugin that cannot be loaded is said to be broken, and the exit code is 3. -p asks for these plugins only.
     """
     with on_behalf(plugin):
         selection = Selection()
-    rows = [_row(name, selection) for name in selection.wanted or sorted(selection.installed)]
+        rows, odd = inventory(selection), remarks(selection)
     if as_json:
         from softreserve.cli.jsonout import print_json
 
-        print_json("plugins", {"plugins": rows})
+        print_json("plugins", {"plugins": [row._asdict() for row in rows], "remarks": odd})
     else:
-        for row in rows:
-            _print(row)
-        if not rows:
-            say("no plugin is installed")
-    return PluginError.exit_code if any(row["error"] for row in rows) else 0
+        _print(rows, selection.only_named)
+        for line in odd:
+            say(Styled("note", "note"), f": {line}")
+    return PluginError.exit_code if any(row.error for row in rows) else 0
 
 
-def _row(name: str, selection: Selection) -> dict[str, Any]:
-    found: dict[str, Any] = {"name": name, "distribution": None, "version": None, "hooks": [], "error": None}
-    found["arches"] = [arch for arch, names in selection.arches.items() if name in names]
-    found["everywhere"] = name in selection.defaults
-    entries = selection.installed.get(name, [])
-    if entries:
-        found["distribution"], found["version"] = entries[0].distribution, entries[0].version
-    try:
-        hooks = load([name], available=selection.installed)
-    except PluginError as error:
-        found["error"] = str(error)
-    else:
-        module = hooks.manager.get_plugin(name)
-        found["hooks"] = sorted(caller.name for caller in hooks.manager.get_hookcallers(module) or ())
-    return found
+def _print(rows: list[Row], only_named: str) -> None:
+    if not rows:
+        say("no plugin is installed")
+        return
+    table = [(row.name, _from(row), str(row.api or "-"), _kind(row), _loaded(row, only_named)) for row in rows]
+    print_table(_HEADINGS, table, right={2}, prose=False)
+    for row in rows:
+        say()
+        say(Styled(row.name, "heading"), *([f" ({row.value})"] if row.value else []))
+        if row.error:
+            say("  ", Styled("broken", "error"), f": {row.error}")
+        if row.prints:
+            say("  ", Styled("prints", "warning"), f": {row.prints}")
+        for what, names in row.brings.items():
+            say(f"  {what}: {', '.join(names)}")
+        if row.hooks:
+            say(f"  hooks: {', '.join(row.hooks)}")
 
 
-def _print(row: dict[str, Any]) -> None:
-    purposes = [*row["arches"], *(["every architecture"] if row["everywhere"] else [])]
-    loaded_for = ", ".join(purposes) or "nothing by itself"
-    say(f"{row['name']}  ({row['distribution']} {row['version']}; loaded for: {loaded_for})")
-    if row["error"]:
-        say(f"    broken: {row['error']}")
-    for hook in row["hooks"]:
-        say(f"    {hook}")
+def _from(row: Row) -> str:
+    """The wheel and its version."""
+    if row.distribution is None:
+        return "code" if row.value else "nowhere"
+    return f"{row.distribution} {row.version or ''}".strip()
+
+
+def _kind(row: Row) -> Styled:
+    return Styled("broken", "error") if row.error else Styled(", ".join(row.kinds) or "-", "")
+
+
+def _loaded(row: Row, only_named: str) -> str:
+    """For which machines a plugin is loaded, and who said so."""
+    if row.named:
+        return f"{'left out' if row.left_out else 'named'} by {row.named}"
+    if only_named:
+        return f"when named ({only_named})"
+    if row.everywhere:
+        return "for every architecture"
+    return f"for {', '.join(row.arches)}" if row.arches else "when named"

@@ -12,7 +12,7 @@ from softreserve.plugins.entrypoints import EntryPoint, entry_points
 if TYPE_CHECKING:
     from softreserve.plugins.code import Source
 
-__all__ = ["GROUP", "by_name", "installed", "load_plugin", "load_plugins"]
+__all__ = ["GROUP", "by_name", "installed", "load_plugin", "load_plugins", "unknown"]
 
 GROUP = "softreserve.plugins"
 
@@ -46,6 +46,13 @@ def load_plugins(names: Iterable[str], available: Mapping[str, Sequence[Source]]
     return list(found.values())
 
 
+def unknown(name: str, available: Iterable[str]) -> str:
+    """What is said of a plugin that is not installed."""
+    have = ", ".join(sorted(available)) or "none"
+    nor = ", and no module of that name is found" if "." in name else ""
+    return f"no plugin {shown(name)} is installed{nor}; installed: {have}{nearest(name, available)}"
+
+
 def load_plugin(name: str, available: Mapping[str, Sequence[Source]]) -> Any:
     """Import a plugin.
 
@@ -54,8 +61,7 @@ def load_plugin(name: str, available: Mapping[str, Sequence[Source]]) -> Any:
     """
     sources = available.get(name, ())
     if not sources:
-        have = ", ".join(sorted(available)) or "none"
-        raise UnknownPluginError(f"no plugin {shown(name)} is installed; installed: {have}{nearest(name, available)}")
+        raise UnknownPluginError(unknown(name, available))
     if len(sources) > 1:
         owners = ", ".join(sorted(source.distribution for source in sources))
         raise UnknownPluginError(f"plugin {name!r} is installed more than once: {owners}")

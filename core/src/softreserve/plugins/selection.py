@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from softreserve.model.errors import MachineError, UnknownPluginError, nearest, shown
 from softreserve.plugins import hooks
 from softreserve.plugins.arches import arches_of
-from softreserve.plugins.entrypoints import EntryPoint, entry_points
-from softreserve.plugins.loading import by_name, load_plugin
+from softreserve.plugins.entrypoints import entry_points
+from softreserve.plugins.loading import by_name, load_plugin, unknown
 
 if TYPE_CHECKING:
     from softreserve.model.machine import Machine
@@ -121,10 +121,11 @@ class Selection:
         self._wishes = wishes()
         entries = entry_points([hooks.GROUP, ARCHES, DEFAULTS])
         self._plugins: dict[str, Sequence[Source]] = {**by_name(e for e in entries if e.group == hooks.GROUP)}
-        self._entries = [entry for entry in entries if entry.group == ARCHES]
-        self._installed_arches = self._declared(self._entries)
+        self._declarations = [entry for entry in entries if entry.group != hooks.GROUP]
+        #: Architectures that metadata say can be booted, and by which plugins.
+        self.declared = self._declared(ARCHES)
         #: Plugins that are wanted on every architecture.
-        everywhere = self._declared(entry for entry in entries if entry.group == DEFAULTS)
+        everywhere = self._declared(DEFAULTS)
         self.defaults = sorted({name for names in everywhere.values() for name in names})
         #: Code that somebody named, by the name that it goes by.
         self.code: dict[str, Code] = {}
@@ -165,12 +166,12 @@ class Selection:
         self._plugins[code.name] = [code]
         return code.name
 
-    def _declared(self, entries: Iterable[EntryPoint]) -> dict[str, list[str]]:
+    def _declared(self, group: str) -> dict[str, list[str]]:
         """Plugin names by declared name, found through the object that both entries point to."""
         owners = {entry.value: name for name, found in self._plugins.items() for entry in found}
         declared: dict[str, list[str]] = {}
-        for entry in entries:
-            if entry.value in owners:
+        for entry in self._declarations:
+            if entry.group == group and entry.value in owners:
                 declared.setdefault(entry.name, []).append(owners[entry.value])
         return declared
 
@@ -178,6 +179,11 @@ class Selection:
     def installed(self) -> Mapping[str, Sequence[Source]]:
         """Plugins by name: those that are installed, and code that somebody named."""
         return self._plugins
+
+    @property
+    def only_named(self) -> str:
+        """Who says that no plugin is loaded that nobody names; empty: nobody."""
+        return self._wishes.only_named
 
     @property
     def wanted(self) -> tuple[str, ...]:
@@ -195,7 +201,7 @@ class Selection:
 
         :raises PluginError: code that somebody named cannot be imported.
         """
-        found = {arch: set(names) for arch, names in self._installed_arches.items()}
+        found = {arch: set(names) for arch, names in self.declared.items()}
         for name in self.code:
             for arch in arches_of(load_plugin(name, self._plugins)):
                 found.setdefault(arch, set()).add(name)
@@ -215,16 +221,20 @@ class Selection:
             raise MachineError(f"plugin {name} boots several architectures: {', '.join(of_plugin)}; name one of them")
         if any(name in self.wanted for name in self.code):  # code says only by what it answers what it boots
             return name
+        self._check_wanted()
         known = ", ".join(self.arches) or "none"
-        hint = self._pointing_elsewhere(name) or nearest(name, self.arches)
+        astray = [f"; {words}" for words in self.astray(name)]
+        hint = astray[0] if astray else nearest(name, self.arches)
         raise MachineError(f"no installed plugin boots architecture {shown(name)}; known: {known}{hint}")
 
-    def _pointing_elsewhere(self, arch: str) -> str:
-        """What a message adds where a distribution means to bring the architecture."""
-        for entry in self._entries:
-            if entry.name == arch:
-                return f"; {entry.distribution} declares it for {entry.value!r}, which is no plugin of {hooks.GROUP}"
-        return ""
+    def astray(self, name: str = "") -> list[str]:
+        """What is wrong with entries that declare architectures and defaults, in words; ``name``: with those of one."""
+        values = {source.value for sources in self._plugins.values() for source in sources}
+        return [
+            f"{entry.group}: {entry.name} of {entry.distribution} points to {shown(entry.value)}, which is no plugin"
+            for entry in self._declarations
+            if entry.value not in values and name in ("", entry.name)
+        ]
 
     def names(self, arch: str) -> tuple[str, ...]:
         """The plugins to load for an architecture, in the order of loading.
@@ -233,20 +243,22 @@ class Selection:
         :raises MachineError: no installed plugin boots it.
         :raises UnknownPluginError: several do, and nobody said which; or what was left out is not installed.
         """
-        for name, said in self.said.items():
-            if not said.wanted and name not in self._plugins:
-                raise UnknownPluginError(f"{said.place}: {WITHOUT}{name}: {self._not_installed(name)}")
+        self.check()
         if self._replaced:
             return self.wanted
-        forbidden = self._wishes.only_named
-        if forbidden and arch and not self.wanted:
-            raise UnknownPluginError(f"no plugin is loaded: {forbidden} is set, and nobody names one (-p NAME)")
-        first = () if forbidden else (*(self._booting(arch) if arch else ()), *self.defaults)
+        if self.only_named and arch and not self.wanted:
+            raise UnknownPluginError(f"no plugin is loaded: {self.only_named} is set, and nobody names one (-p NAME)")
+        first = () if self.only_named else (*(self._booting(arch) if arch else ()), *self.defaults)
         return tuple(name for name in dict.fromkeys((*first, *self.wanted)) if name not in self.without)
 
-    def _not_installed(self, name: str) -> str:
-        have = ", ".join(sorted(self._plugins)) or "none"
-        return f"no plugin {shown(name)} is installed; installed: {have}{nearest(name, self._plugins)}"
+    def check(self) -> None:
+        """See that what is left out is there: a typing error would have no effect.
+
+        :raises UnknownPluginError: it is not.
+        """
+        for name, said in self.said.items():
+            if not said.wanted and name not in self._plugins:
+                raise UnknownPluginError(f"{said.place}: {WITHOUT}{name}: {unknown(name, self._plugins)}")
 
     def _booting(self, arch: str) -> tuple[str, ...]:
         known = self.arches.get(self.arch(arch), ())
@@ -274,9 +286,12 @@ class Selection:
         :raises PluginError: a plugin cannot be imported.
         """
         names = self.names(arch)
-        for name in names:
+        self._check_wanted()
+        return hooks.load(names, available=self._plugins)
+
+    def _check_wanted(self) -> None:
+        for name in self.wanted:
             if name not in self._plugins:
                 place = self.said[name].place
                 words = "" if place == OPTION else f"{place}: "
-                raise UnknownPluginError(f"{words}{self._not_installed(name)}")
-        return hooks.load(names, available=self._plugins)
+                raise UnknownPluginError(f"{words}{unknown(name, self._plugins)}")
