@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import attrs
@@ -128,6 +129,26 @@ def test_whose_kernel_it_is_makes_no_other_machine_of_it(toy: System, record: Pa
     kernel = attrs.evolve(toy.kernel, profile=Profile("Own 1", "own"), options_of="Own 1")
     same = System(attrs.evolve(toy.machine, kernel=kernel), load([]))
     assert about(same)["digest"] == about(toy)["digest"]
+
+
+@attrs.frozen
+class Bank:
+    """What a plugin may make of a section."""
+
+    name: str
+    where: Path = Path("/x")
+
+
+def test_sections_of_plugins_make_another_machine_of_it_and_none_make_none(toy: System) -> None:
+    def digest(**changes: Any) -> object:
+        return about(System(attrs.evolve(toy.machine, **changes), load([])))["digest"]
+
+    kernel = attrs.evolve(toy.kernel, config={"DEV_DAX": "m"})
+    # of a record that was made before there were sections
+    assert digest(kernel=kernel, cmdline=CommandLine("quiet")) == "0711fb0af88175449a290252137c6ef2"
+    one, two = ({"bank": (Bank(name),)} for name in ("one", "two"))
+    assert digest(sections=one) == digest(sections=MappingProxyType(one))
+    assert len({digest(), digest(sections=one), digest(sections=two)}) == 3
 
 
 # --- going on

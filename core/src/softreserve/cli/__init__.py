@@ -19,7 +19,7 @@ import click
 
 from softreserve import __version__
 from softreserve.cli.terminal import guarded_streams, tell
-from softreserve.model.errors import ConfigError, InputError, SoftReserveError, nearest, shown
+from softreserve.model.errors import ConfigError, SoftReserveError, nearest, shown
 
 if TYPE_CHECKING:
     from softreserve.cli.brought import Brought
@@ -92,7 +92,7 @@ def _named_where_it_fails(ctx: click.Context) -> Iterator[None]:
             raise click.exceptions.Exit(error.code or 0) from error
         from softreserve.plugins.hooks import failed
 
-        raise failed(found.plugin, f"command {found.command.name!r}", error) from error
+        raise failed(found.plugin, f"softreserve_cli: command {found.command.name!r}", error) from error
 
 
 class _Context(click.Context):
@@ -146,18 +146,14 @@ class _Commands(click.Group):
         if name in COMMANDS or name.startswith("-"):
             return super().resolve_command(ctx, args)
         found = self._brought(ctx, name)
+        from softreserve.cli.brought import bringing, declares_plugins, in_the_name_of, named_plugins, without_plugins
+
         if found is None:
-            from softreserve.cli.brought import commands_of
-            from softreserve.plugins.brought import who_brings
-
-            hint = nearest(name, self.list_commands(ctx)) or who_brings(
-                lambda hooks: name in commands_of(hooks), "has it"
-            )
-            ctx.fail(f"No such command {shown(name)}{hint}")
-        from softreserve.cli.brought import declares_plugins, without_plugins
-
+            ctx.fail(f"No such command {shown(name)}{nearest(name, self.list_commands(ctx)) or bringing(ctx, name)}")
         ctx.meta[_RUNNING] = found
-        rest = args[1:] if declares_plugins(found.command) else without_plugins(args[1:])
+        own = declares_plugins(found.command)
+        ctx.with_resource(in_the_name_of(ctx.params.get("plugin", ()) if own else named_plugins(ctx)))
+        rest = args[1:] if own else without_plugins(args[1:])
         return super().resolve_command(ctx, [name, *rest])
 
     def _brought(self, ctx: click.Context, name: str) -> Brought | None:
@@ -184,10 +180,14 @@ class _Commands(click.Group):
         return known[named]
 
     def _of_plugins_for_help(self, ctx: click.Context) -> Mapping[str, Brought]:
-        """The same; none where the user's configuration is broken, which is told."""
+        """Commands of plugins, for the help; it is shown whatever is wrong with what nobody named here."""
+        from softreserve.cli.brought import named_plugins
+
         try:
             return self._of_plugins(ctx)
-        except (ConfigError, InputError) as error:
+        except SoftReserveError as error:
+            if named_plugins(ctx):
+                raise
             tell(str(error))
             return {}
 

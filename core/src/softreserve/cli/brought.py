@@ -7,6 +7,7 @@ wrong is told then, and nothing else breaks.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 import click
@@ -14,12 +15,12 @@ import click
 from softreserve.cli.terminal import tell
 from softreserve.config.preferences import personal
 from softreserve.model.errors import PluginError
-from softreserve.plugins.brought import taken
+from softreserve.plugins.brought import taken, who_brings
 from softreserve.plugins.commands import Collected
 from softreserve.plugins.hooks import Hooks, load
 from softreserve.plugins.selection import OPTION, Layer, Selection, asking
 
-__all__ = ["Brought", "brought", "commands_of", "declares_plugins", "named_plugins", "without_plugins"]
+__all__ = ["Brought", "bringing", "brought", "declares_plugins", "in_the_name_of", "named_plugins", "without_plugins"]
 
 _HOOK = "softreserve_cli"
 _SHORT, _LONG = "-p", "--plugin"
@@ -42,7 +43,7 @@ def brought(own: Collection[str], named: Sequence[str], *, quiet: bool = False) 
     :raises UnknownPluginError: a plugin is not installed.
     :raises PluginError: one that was named is broken.
     """
-    with asking(personal(Layer(OPTION, tuple(named)))):
+    with in_the_name_of(named):
         selection = Selection()
     found: dict[str, Brought] = {}
     for name in selection.names(""):
@@ -59,6 +60,20 @@ def brought(own: Collection[str], named: Sequence[str], *, quiet: bool = False) 
             wrong = taken(name, _HOOK, f"command {word!r}", f"plugin {first.plugin}") if first is not None else None
             found[word] = Brought(name, command, wrong)
     return found
+
+
+def in_the_name_of(named: Sequence[str]) -> AbstractContextManager[None]:
+    """Do something in the name of whoever gives a command that is not parsed yet.
+
+    :param named: as given with ``-p``.
+    """
+    return asking(personal(Layer(OPTION, tuple(named))))
+
+
+def bringing(context: click.Context, name: str) -> str:
+    """What a message adds where a plugin that is not loaded has a command; else nothing."""
+    with in_the_name_of(named_plugins(context)):
+        return who_brings(lambda hooks: name in commands_of(hooks), "has it")
 
 
 def commands_of(hooks: Hooks, own: Collection[str] = ()) -> dict[str, click.Command]:

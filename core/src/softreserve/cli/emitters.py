@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from softreserve.cli.brought import named_plugins
+from softreserve.cli.brought import in_the_name_of, named_plugins
 from softreserve.cli.options import EMITTED, Choice
 from softreserve.model.errors import SoftReserveError
 from softreserve.views.emit import EMITTERS
@@ -47,19 +47,15 @@ def _brought_for_help() -> list[str]:
 
 
 def _brought() -> list[str]:
-    from softreserve.config.preferences import personal
-    from softreserve.plugins.selection import OPTION, Layer, Selection, asking
-
     context = click.get_current_context(silent=True)
     if context is None:
         return []
-    with asking(personal(Layer(OPTION, named_plugins(context)))):
-        named = Selection()
-    if not named.wanted:
-        return []
     from softreserve.plugins.brought import by_name
     from softreserve.plugins.hooks import load
+    from softreserve.plugins.selection import Selection
 
+    with in_the_name_of(named_plugins(context)):
+        named = Selection()
     return list(by_name(load(named.wanted, available=named.installed).emitters(), EMITTERS))
 
 

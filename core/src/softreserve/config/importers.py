@@ -27,7 +27,7 @@ def imported(spec: str, own: Collection[str]) -> Scenario | None:
     importer = by_name(Selection().hooks().importers(), own).get(prefix)
     if importer is None:
         return None
-    what = f"importer {prefix!r}"
+    what = f"softreserve_importers: importer {prefix!r}"
     found: object = callback(importer.plugin, what, importer.read, place, allowed=(InputError, ConfigError))
     if isinstance(found, Machine):
         return Scenario(found, path=spec)

@@ -10,9 +10,9 @@ import os
 from typing import Final
 
 from softreserve.model.errors import InputError
-from softreserve.plugins.selection import WITHOUT, Layer, Wishes
+from softreserve.plugins.selection import NOTHING, WITHOUT, Layer, Wishes, wishes
 
-__all__ = ["config_path", "personal"]
+__all__ = ["config_path", "further", "personal"]
 
 #: Names another file; empty, or a file that is always empty: none.
 FILE: Final = "SOFTRESERVE_CONFIG"
@@ -37,6 +37,12 @@ def personal(*above: Layer) -> Wishes:
         above=(Layer(PLUGINS, tuple(words)), *above) if words else above,
         only_named=DISABLE_AUTOLOAD if os.environ.get(DISABLE_AUTOLOAD) else "",
     )
+
+
+def further(layer: Layer) -> Wishes:
+    """What counts at present, or what people say everywhere, and above that what a caller says."""
+    current = wishes()
+    return personal(layer) if current is NOTHING else current._replace(above=(*current.above, layer))
 
 
 def config_path() -> str:

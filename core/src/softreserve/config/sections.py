@@ -47,7 +47,9 @@ def sections_of(hooks: Hooks, own: Collection[str]) -> dict[str, MachineSection]
     """
     found = by_name(hooks.machine_sections(), own)
     for section in found.values():
-        wrong = callback(section.plugin, f"section {section.name!r}", unreadable, section.kind, VALUES)
+        wrong = callback(
+            section.plugin, f"softreserve_machine_sections: section {section.name!r}", unreadable, section.kind, VALUES
+        )
         if wrong:
             raise PluginResultError(f"plugin {section.plugin}: softreserve_machine_sections: {section.name}: {wrong}")
     return found
@@ -68,7 +70,9 @@ def read_sections(
             document.problem((name,), unknown(name, values, (*own, *sections)))
             continue
         section = sections[name]
-        made, wrong = callback(section.plugin, f"section {name!r}", structure, values, section.kind, VALUES)
+        made, wrong = callback(
+            section.plugin, f"softreserve_machine_sections: section {name!r}", structure, values, section.kind, VALUES
+        )
         for key, message in wrong:
             document.problem((name, *key), message)
         found[name] = made

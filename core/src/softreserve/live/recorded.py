@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -178,19 +178,24 @@ def _digest(machine: Machine) -> str:
 
     What is derived, has its default or makes no machine another one is left out, too.
     """
+    left_out = ("name", "sections")
     values = attrs.asdict(
         machine,
-        filter=lambda field, value: field.init and field.eq and field.name != "name" and value != field.default,
+        filter=lambda field, value: field.init and field.eq and field.name not in left_out and value != field.default,
     )
+    if machine.sections:  # older records know nothing of them
+        values["sections"] = dict(machine.sections)
     return blake2b(json.dumps(values, sort_keys=True, default=_plain).encode(), digest_size=16).hexdigest()
 
 
-def _plain(value: object) -> object:
+def _plain(value: Any) -> object:
     if isinstance(value, bytes):
         return value.hex()
     if isinstance(value, Mapping):
         return dict(value)
-    raise TypeError(f"no digest of {type(value).__name__}")
+    if attrs.has(type(value)):
+        return attrs.asdict(value)
+    return str(value)  # whatever a plugin made of a section
 
 
 def answer_line(key: str, *answers: int) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from softreserve import config
 from softreserve.config.changes import Changes
-from softreserve.config.preferences import personal
+from softreserve.config.preferences import further
 from softreserve.kernel.state import Userspace
 from softreserve.kernel.system import System
 from softreserve.live.server import LiveSystem
@@ -50,7 +50,7 @@ def load(
     :returns: the machine, with the plugins and steps that its file names.
     :raises SoftReserveError: there is no such machine, its files are wrong, or a change cannot be made.
     """
-    with asking(personal(Layer("plugins", tuple(plugins)))):
+    with asking(further(Layer("plugins", tuple(plugins)))):
         scenario = config.load(spec, acpi=acpi)
         return Changes(arch, kernel, cmdline, page_size).apply(scenario, Selection())
 
@@ -67,7 +67,7 @@ def boot(machine: Scenario | Machine, *, plugins: Iterable[str] = (), userspace:
     :raises SoftReserveError: the machine does not boot, or a plugin failed.
     """
     scenario = machine if isinstance(machine, Scenario) else Scenario(machine)
-    with asking(personal(Layer("plugins", tuple(plugins)))):
+    with asking(further(Layer("plugins", tuple(plugins)))):
         hooks = Selection(exactly=scenario.plugins).hooks_for(scenario.machine)
         return boot_machine(scenario.machine, hooks, userspace=userspace)
 

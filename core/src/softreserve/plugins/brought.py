@@ -8,7 +8,7 @@ from typing import TypeVar
 from softreserve.model.errors import PluginError, PluginResultError
 from softreserve.plugins.extensions import Emitter, Importer, MachineSection
 from softreserve.plugins.hooks import Hooks, load
-from softreserve.plugins.selection import Selection
+from softreserve.plugins.selection import Selection, wishes
 
 __all__ = ["by_name", "taken", "who_brings"]
 
@@ -45,10 +45,14 @@ def taken(plugin: str, hook: str, what: str, first: str) -> PluginResultError:
 
 
 def who_brings(brings: Callable[[Hooks], bool], what: str) -> str:
-    """What a message adds: ``; plugin 'NAME' WHAT: -p NAME``, or nothing. All that is installed is loaded for it.
+    """What a message adds: ``; plugin 'NAME' WHAT: -p NAME``, or nothing.
+
+    All that is installed is loaded for it, unless plugins are only loaded where somebody names them.
 
     :param brings: whether a plugin does; those that fail do not.
     """
+    if wishes().only_named:
+        return ""
     installed = Selection().installed
     for name in sorted(installed):
         try:

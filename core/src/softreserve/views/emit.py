@@ -84,7 +84,7 @@ def _of_plugin(system: System, what: str) -> Iterator[str]:
     from softreserve.plugins.hooks import callback, hooks_of
 
     emitter = by_name(hooks_of(system).emitters(), EMITTERS)[what]
-    where = f"emitter {what!r}"
+    where = f"softreserve_emitters: emitter {what!r}"
     found: object = callback(emitter.plugin, where, emitter.lines, system)
     if isinstance(found, str | bytes) or not isinstance(found, Iterable):
         raise PluginResultError(f"plugin {emitter.plugin}: {where} gave {type(found).__name__}, wanted lines")
