@@ -14,6 +14,7 @@ from typing import Any
 import attrs
 import cases
 import pytest
+import small_machines
 from softreserve.config import load
 from softreserve.config.builds import rebuilt
 from softreserve.kernel.system import System
@@ -79,8 +80,7 @@ def assert_debians_programs_repeat(case: Path, out: Path) -> None:
     """The same with the programs of Debian 12, for a case that is booted here."""
     scenario = load(case)
     need("daxctl", *programs_of(scenario))
-    if scenario.machine.arch not in Selection().arches:
-        pytest.skip(f"no plugin boots {scenario.machine.arch}")
+    small_machines.need(scenario.machine.arch)
     assert_repeats(case, scenario, out, runner)
 
 

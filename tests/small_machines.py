@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 import pytest
+import wheels
 from softreserve.config.builds import default_config
 from softreserve.kernel.system import System
 from softreserve.machine.boot import boot
@@ -102,7 +103,7 @@ def machine(
 def need(arch: str) -> None:
     """Skip where no plugin boots an architecture."""
     if arch not in ARCHES:
-        pytest.skip(f"no plugin boots {arch}")
+        pytest.skip(f"no plugin boots {arch}: pip install ./{wheels.that_boots(arch)}")
 
 
 def settled(machine: Machine) -> System:

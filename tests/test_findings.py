@@ -11,9 +11,9 @@ from typing import NamedTuple
 import cases
 import pytest
 import wheels
+from small_machines import need
 from softreserve.cli import main
 from softreserve.config import load
-from softreserve.plugins.selection import Selection
 
 PAGE = (wheels.ROOT / "docs" / "kernel-findings.md").read_text()
 MACHINES = dict(re.findall(r"```toml\n# (\S+)\n(.*?)```", PAGE, re.DOTALL))
@@ -48,8 +48,7 @@ def test_a_command_prints_what_the_page_shows(
         (tmp_path / name).write_text(text)
     monkeypatch.chdir(tmp_path)
     words = shlex.split(found.command)
-    if (arch := load(words[1], with_steps=False).machine.arch) not in Selection().arches:
-        pytest.skip(f"no plugin boots {arch}")
+    need(load(words[1], with_steps=False).machine.arch)
     assert main(words) in (0, 1)
     printed = iter(capsys.readouterr().out.splitlines())
     assert [line for line in found.lines if line not in printed] == []

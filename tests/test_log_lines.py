@@ -20,7 +20,6 @@ from softreserve.model.machine import KernelImage
 from softreserve.plugins.selection import Selection
 from softreserve.testing.machines import sample_machine
 
-ARCHES = Selection().arches
 LOGS = Path(__file__).with_name("data") / "logs"
 #: Beginnings of the lines compared.
 FOLLOWS: Final = re.compile(r"On node \d+, zone |Built \d+ zonelists|PM: .*Registered nosave memory: ")
@@ -33,8 +32,7 @@ def following(lines: Iterable[str], pattern: re.Pattern[str] = FOLLOWS) -> list[
 
 def booted(path: Path) -> System:
     machine = load(path).machine
-    if machine.arch not in ARCHES:
-        pytest.skip(f"no plugin boots {machine.arch}")
+    need(machine.arch)
     return boot(machine, Selection().hooks_for(machine), recording=False)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import attrs
 import cases
 import pytest
+from small_machines import need
 from softreserve.cli import main
 from softreserve.config.observed import load_observed
 from softreserve.machine.boot import boot
@@ -24,7 +25,6 @@ MISSING = sorted({"x86", "hmem"} - set(installed()))
 if MISSING:
     pytest.skip(f"not installed here: softreserve-{', softreserve-'.join(MISSING)}", allow_module_level=True)
 
-ARCHES = Selection().arches
 
 #: A small machine, written by hand after ``arch/x86/kernel/e820.c`` and ``mm/mm_init.c``.
 SAID = """\
@@ -248,8 +248,7 @@ def test_a_table_and_the_differences_are_shown(tmp_path: Path, capsys: pytest.Ca
 def verified_case(name: str, where: Path) -> tuple[Observed, Callable[[Observed], Any]]:
     """What was observed of a recorded boot, and what compares its prediction with that."""
     scenario, observed = load_observed(str(cases.unpack(name, where)))
-    if scenario.machine.arch not in ARCHES:
-        pytest.skip(f"no plugin boots {scenario.machine.arch}")
+    need(scenario.machine.arch)
     system = boot(scenario.machine, Selection().hooks_for(scenario.machine), recording=False)
     return observed, lambda of: verify(scenario, system, of)
 

@@ -24,6 +24,14 @@ def project(folder: Path) -> dict[str, Any]:
     return found
 
 
+def that_boots(arch: str) -> str:
+    """The folder, from the root, of the wheel with the plugin that boots an architecture."""
+    groups = ((folder, project(folder).get("entry-points", {})) for folder in [*FOLDERS, *EXAMPLES])
+    return next(
+        folder.relative_to(ROOT).as_posix() for folder, group in groups if arch in group.get("softreserve.arches", {})
+    )
+
+
 def package(folder: Path) -> Path:
     """The package of a folder."""
     (found,) = (folder / "src").iterdir()

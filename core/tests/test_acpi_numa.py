@@ -155,6 +155,14 @@ def test_a_disabled_initiator_ends_the_walk_over_processors() -> None:
     assert boot.state.node_pxms() == {0: 4, 1: 6}
 
 
+def test_an_initiator_means_nothing_where_the_architecture_does_not_take_it() -> None:
+    boot = Boot(GenericAffinity(proximity_domain=4), GenericAffinity(proximity_domain=5, flags=0), memory(6, 0, GIB))
+    boot.arch.takes_initiators = False
+    assert boot.run() == 0
+    assert boot.state.has_generic_initiator == set()
+    assert boot.state.node_pxms() == {0: 6}
+
+
 def test_an_x2apic_entry_is_unsupported_where_the_architecture_does_not_take_it() -> None:
     boot = Boot(X2apicAffinity(proximity_domain=0, apic_id=0x123), CpuAffinity(proximity_domain_lo=0, apic_id=0))
     assert boot.run() == -2

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import cases
 import pytest
+import small_machines
 from hosts import assert_repeats, need, programs_of
 from softreserve.config import load
 from softreserve.kernel.system import System
 from softreserve.live.shell import Session
-from softreserve.plugins.selection import Selection
 
 pytestmark = [pytest.mark.clients, pytest.mark.fuse, pytest.mark.slow]
 
@@ -50,8 +50,7 @@ def test_a_recorded_course_is_repeated_by_newer_programs(
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
     case = cases.unpack(name, tmp_path, cases.NEWER)
     scenario = load(case)
-    if scenario.machine.arch not in Selection().arches:
-        pytest.skip(f"no plugin boots {scenario.machine.arch}")
+    small_machines.need(scenario.machine.arch)
     programs = programs_of(scenario)
     need(*programs)
     for program in programs:

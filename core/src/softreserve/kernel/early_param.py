@@ -42,19 +42,22 @@ class MemoryLimit:
     """``mem=`` where it is an amount of memory, not an address. ``limit`` (bytes) is ``None`` where it was not given.
 
     :param source: the file of the architecture.
+    :param most: the limit where there is none, in bytes; of several the least counts then, else the last.
     """
 
-    def __init__(self, kernel: Kernel, log: EventLog, source: str) -> None:
+    def __init__(self, kernel: Kernel, log: EventLog, source: str, most: int | None = None) -> None:
         self._kernel = kernel
         self._log = log
         self._source = source
-        self.limit: int | None = None
+        self._least_counts = most is not None
+        self.limit = most
 
     def early_mem(self, value: str | None) -> int:
-        """``mem=value``: 0, or 1 without a value; the last one counts."""
+        """``mem=value``: 0, or 1 without a value."""
         if value is None:
             return 1
-        self.limit = self._kernel.memparse(value)[0] & -self._kernel.page_size
+        limit = self._kernel.memparse(value)[0] & -self._kernel.page_size
+        self.limit = min(limit, self.limit) if self._least_counts and self.limit is not None else limit
         self._log.printk(f"Memory limited to {self.limit >> 20}MB", f"{self._source}: early_mem")
         return 0
 

@@ -41,6 +41,8 @@ _CPU: Final = re.compile(
 )
 #: Lines that tell of the SRAT: memory, processors.
 SRAT_LINES: Final = (_MEMORY, _CPU, _OLD_MEMORY)
+#: Of memory for whose domain the kernel had no node left: the table is refused, and which domain it was is not said.
+_TOO_MANY: Final = "SRAT: Too many proximity domains."
 #: The highest node that there can be, counted from 1.
 _NODE_IDS: Final = re.compile(r"setup_percpu: .*\bnr_node_ids:(\d+)")
 _MEMORYLESS: Final = re.compile(
@@ -110,6 +112,9 @@ def read_srat(log: Messages, arch: ArchInfo, cpus: Processors) -> ReadSrat | Non
     first = nodes.met_before(memory)
     entries = list(_processors(arch, cpus, listed, nodes, [nodes.domains[node] for node in range(first + 1)]))
     entries += [item.entry for item in memory]
+    if log.has(_TOO_MANY):
+        spare = next(domain for domain in count() if domain not in nodes.domains.values())
+        entries.append(MemoryAffinity(proximity_domain=spare, base=0, size_bytes=0, flags=ENABLED))
     tables = {
         "SRAT": Srat(entries, header=Header(signature=b"SRAT", revision=3)).sealed(),
         "APIC": Madt(_madt(arch, cpus, listed)).sealed(),

@@ -1,11 +1,14 @@
 """Loading a kernel that is one flat image: what architectures do that boot it from an EFI map.
 
-kexec-tools: ``arch/arm64/kexec-arm64.c``. Linux: ``kernel/kexec_file.c``, ``arch/arm64/kernel/kexec_image.c``. The next
-kernel is given the firmware's own map, so that it sees what a cold boot sees.
+kexec-tools: ``arch/*/kexec-*.c: load_other_segments, load_extra_segments``. Linux: ``kernel/kexec_file.c``,
+``arch/*/kernel/{kexec_image,machine_kexec_file}.c``. The next kernel is given the firmware's own map, so that it sees
+what a cold boot sees. The kernel goes to the lowest place, and the rest behind it: right behind it and within what the
+kernel can map, or ``top_down``, from the top of memory.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel.kexec.holes import KernelHoles, NoHoleError, ToolHoles, contiguous_area
@@ -23,6 +26,7 @@ from softreserve.kernel.kexec.layout import (
 from softreserve.kernel.kexec.ranges import ram_of_iomem
 from softreserve.model import behaviours
 from softreserve.model.kexec import KexecImage
+from softreserve.model.units import U64_MAX
 
 if TYPE_CHECKING:
     from softreserve.kernel.kexec.ranges import MemoryRange
@@ -38,12 +42,20 @@ _DTB: Final = 0x1000
 _GIB: Final = 1 << 30
 
 
-def image_load(system: System, request: KexecRequest) -> KexecImage:
-    """``kexec_load``, by kexec-tools."""
+def image_load(
+    system: System, request: KexecRequest, *, top_down: bool = False, says: Sequence[str] | None = None
+) -> KexecImage:
+    """``kexec_load``, by kexec-tools.
+
+    :param says: what ``kexec -d`` says; ``None``: it lists System RAM.
+    """
     output: list[str] = []
     found = sorted(ram_of_iomem(system.iomem.lines(), output))
+    if says is not None:
+        output[:] = says
+    place = _tool_layout_top_down if top_down else _tool_layout
     try:
-        layout = recorded_layout(request) or _tool_layout(system, request, found)
+        layout = recorded_layout(request) or place(system, request, found)
     except NoHoleError as error:
         return tool_failed(system, output, str(error), "locate_hole failed")
     except _TooBigError as error:
@@ -68,24 +80,51 @@ def _tool_layout(system: System, request: KexecRequest, found: list[MemoryRange]
     return Layout(tuple(plan.segments), moved_image(system, kernel, initrd))
 
 
-def image_file_load(system: System, request: KexecRequest) -> KexecImage:
+def _tool_layout_top_down(system: System, request: KexecRequest, found: list[MemoryRange]) -> Layout:
+    """The kernel as low as possible, the device tree below the initrd, and that as high as possible."""
+    sizes, page = sizes_of(system, request), system.kernel.page_size
+    plan = Plan(ToolHoles(found, request.mem_min, request.mem_max).add)
+    kernel = plan.place("kernel", sizes.kernel, KERNEL_ALIGN, top_down=False, page=page)
+    # where the kernel ends, had it been loaded to the lowest address that it can be loaded to
+    low, initrd = KERNEL_ALIGN + sizes.kernel, None
+    if sizes.initrd:
+        initrd = plan.place("initrd", sizes.initrd, 0, low, top_down=True, page=page)
+    plan.place("device tree", _DTB, 0, low, initrd.start if initrd else U64_MAX, top_down=True, page=page)
+    return Layout(tuple(plan.segments), moved_image(system, kernel, initrd))
+
+
+def image_file_load(system: System, request: KexecRequest, *, top_down: bool = False) -> KexecImage:
     """``kexec_file_load``: holes are free memblock ranges; what a driver added is not among them."""
+    place = _kernel_layout_top_down if top_down else _kernel_layout
     try:
-        layout = recorded_layout(request) or _kernel_layout(system, request)
+        layout = recorded_layout(request) or place(system, request)
     except NoHoleError as error:
         system.printk("kexec_file(Image): Could not find any suitable kernel location!")
         return call_failed(system, error)
     return KexecImage(next_machine(system, request, layout), layout.segments)
 
 
+def _kernel_plan(system: System) -> Plan:
+    upward = [(start, end - 1) for start, end in system.memblock.free_mem_ranges()]
+    exact_top = system.kernel.has(behaviours.KEXEC_FILE_EXACT_TOP)
+    return Plan(KernelHoles(upward, exact_top=exact_top, both_ways=True, area=contiguous_area(system)).add)
+
+
+def _kernel_layout_top_down(system: System, request: KexecRequest) -> Layout:
+    """The kernel as low as possible; purgatory, initrd and device tree as high as possible, one below the other."""
+    sizes, plan = sizes_of(system, request), _kernel_plan(system)
+    kernel = plan.place("kernel", sizes.kernel, KERNEL_ALIGN, top_down=False)
+    rest = {"purgatory": _PURGATORY, "initrd": sizes.initrd, "device tree": _DTB}
+    placed = {what: plan.place(what, size, 0, kernel.end, top_down=True) for what, size in rest.items() if size}
+    return Layout(tuple(plan.segments), moved_image(system, kernel, placed.get("initrd")))
+
+
 def _kernel_layout(system: System, request: KexecRequest) -> Layout:
     """The lowest place for the kernel from which the others find theirs, too."""
     sizes = sizes_of(system, request)
-    upward = [(start, end - 1) for start, end in system.memblock.free_mem_ranges()]
-    lowest, area = 0, contiguous_area(system)
+    lowest = 0
     while True:
-        exact_top = system.kernel.has(behaviours.KEXEC_FILE_EXACT_TOP)
-        plan = Plan(KernelHoles(upward, exact_top=exact_top, both_ways=True, area=area).add)
+        plan = _kernel_plan(system)
         kernel = plan.place("kernel", sizes.kernel, KERNEL_ALIGN, lowest, top_down=False)
         try:
             initrd = _place_initrd(plan, sizes.initrd, kernel)

@@ -37,38 +37,42 @@ NOT_MAPPED: Final = Rule("memblock-not-mapped", "memory that cannot be mapped")
 IN_MEMBLOCK: Final = Rule("memblock-memory", "memory in memblock")
 
 
-def kernel_resources(image: KernelImage, parts: Iterable[str], flags: int = IORESOURCE_SYSTEM_RAM) -> list[Resource]:
+def kernel_resources(
+    image: KernelImage, parts: Iterable[str], flags: int = IORESOURCE_SYSTEM_RAM, *, whole: bool = False
+) -> list[Resource]:
     """What becomes visible of the image: ``Kernel code`` and so on.
 
     :param parts: fields of the image that the architecture shows, in its order.
+    :param whole: whether these lie in a ``Kernel image``, from the first to the last of them.
     """
-    spans = ((part, getattr(image, part)) for part in parts)
+    spans = [*([("image", image.span)] if whole else []), *((part, getattr(image, part)) for part in parts)]
     return [Resource(span.start, span.last, f"Kernel {part}", flags) for part, span in spans if span is not None]
 
 
 def request_standard_resources(
-    iomem: ResourceTree, memblock: Memblock, kernel: Iterable[Resource], source: str
+    iomem: ResourceTree, memblock: Memblock, kernel: Iterable[Resource], source: str, reserved: str = "reserved"
 ) -> list[Resource]:
     """Insert the kernel image, then one resource per memory region; the latter are returned, inserted or not.
 
     :param source: the file of the architecture.
+    :param reserved: what the architecture calls memory that cannot be mapped.
     """
     for resource in kernel:
         insert_resource(iomem.root, resource)
-    resources = [_standard_resource(region, memblock.kernel.page_size) for region in memblock.memory]
+    resources = [_standard_resource(region, memblock.kernel.page_size, reserved) for region in memblock.memory]
     for resource in resources:
         failed = insert_resource(iomem.root, resource)
-        rule = NOT_MAPPED if resource.name == "reserved" else IN_MEMBLOCK
+        rule = NOT_MAPPED if resource.name == reserved else IN_MEMBLOCK
         after = "no resource: it overlaps others in part" if failed else resource.name or ""
         iomem.log.record(rule, f"{source}: request_standard_resources", resource.start, resource.end + 1, after=after)
     return resources
 
 
-def _standard_resource(region: Region, page: int) -> Resource:
+def _standard_resource(region: Region, page: int, reserved: str) -> Resource:
     """What cannot be mapped is rounded outward, System RAM inward."""
     if region.is_nomap:
         start, end = region.base & -page, -(-region.end // page) * page
-        return Resource(start, end - 1, "reserved", IORESOURCE_MEM)
+        return Resource(start, end - 1, reserved, IORESOURCE_MEM)
     start, end = -(-region.base // page) * page, region.end & -page
     return Resource(start, end - 1, "System RAM", IORESOURCE_SYSTEM_RAM | IORESOURCE_BUSY)
 

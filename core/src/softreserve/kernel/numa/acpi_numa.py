@@ -65,7 +65,12 @@ def acpi_disabled(cmdline: CommandLine) -> bool:
 
 
 class AcpiNumaArch(ABC):
-    """What an architecture adds to the walk over the SRAT. The defaults are what the kernel does without it."""
+    """What an architecture adds to the walk over the SRAT. The defaults are what the kernel does without it.
+
+    ``takes_initiators``: whether generic initiators make nodes where the release lets them; else they mean nothing.
+    """
+
+    takes_initiators = True
 
     def __init__(self, state: NumaState) -> None:
         self.state = state
@@ -150,7 +155,7 @@ class _Walk:
             (X2APIC_AFFINITY, _taken(X2apicAffinity, arch.x2apic_affinity_init)),
             (GICC_AFFINITY, _taken(GiccAffinity, arch.gicc_affinity_init)),
         ]
-        if self.kernel.has(behaviours.ACPI_GENERIC_INITIATORS):
+        if arch.takes_initiators and self.kernel.has(behaviours.ACPI_GENERIC_INITIATORS):
             handlers.append((GENERIC_AFFINITY, self._gi_affinity))
         if self.kernel.has(behaviours.ACPI_RINTC_AFFINITY):
             handlers.append((RINTC_AFFINITY, _taken(RintcAffinity, arch.rintc_affinity_init)))

@@ -241,10 +241,17 @@ class GenericArchNuma(ArchNuma):
         return self.memblock.validate_numa_coverage(0)
 
 
-def arch_numa(state: KernelState, nodes: NumaState, processors: type[UidAffinity], source: str) -> ArchNuma:
-    """What finds the nodes of a kernel that boots, by its release; see :class:`ArchNuma`."""
+def arch_numa(
+    state: KernelState, nodes: NumaState, processors: type[UidAffinity], source: str, *, initiators: bool = True
+) -> ArchNuma:
+    """What finds the nodes of a kernel that boots, by its release; see :class:`ArchNuma`.
+
+    :param initiators: whether the architecture knows generic initiators.
+    """
     engine = GenericArchNuma if state.kernel.has(NUMA_MEMBLKS_GENERIC) else ArchNuma
-    return engine(state, nodes, processors, source)
+    numa = engine(state, nodes, processors, source)
+    numa.takes_initiators = initiators
+    return numa
 
 
 #: Between the command line and the end of early boot.
