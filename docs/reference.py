@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import inspect
+import json
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
@@ -102,7 +103,8 @@ def signature(name: str, found: Callable[..., Any]) -> str:
 def default(value: object) -> str:
     """A default as a person writes it; ``...`` where that takes more than a word."""
     plain = value is None or (isinstance(value, bool | int | str) and not isinstance(value, enum.Enum)) or value == ()
-    return repr(value) if plain else "..."
+    # quotes as the formatter of code wants them, which looks into this page, too
+    return json.dumps(value) if isinstance(value, str) else repr(value) if plain else "..."
 
 
 def described(found: object) -> Iterator[str]:

@@ -102,6 +102,7 @@ def test_a_card_can_bring_its_node_along(release: str) -> None:
     # numa_map_to_online_node: the nearest that is online, 60 away; node 1 is as far as all are, 20, and offline
     assert system.sysfs.read("/sys/bus/dax/devices/dax1.0/numa_node") == b"0\n"
     assert system.sysfs.read("/sys/devices/system/node/possible") == b"0-2\n"
+    assert "node 2" not in "".join(f.message for f in lint(system) if f.rule.startswith("hmat-"))
     row = next(row for row in outcome(system).nodes if row.node == 2)
     assert (row.special, row.performance) == (2 * GIB, {})
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from errno import ENOENT
+
 from softreserve.kernel.modules import Module, Parameter
 from softreserve.kernel.system import System
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.kernel import Kernel
 from softreserve.model.machine import Machine
 from softreserve.plugins.hooks import load
+from softreserve.testing.memory import boot_memory
 
 
 def system_with(cmdline: str, parameter: Parameter) -> System:
@@ -38,3 +41,12 @@ def test_a_value_that_is_none_keeps_the_module_out() -> None:
     system = system_with("", Parameter("region_idle"))
     assert system.modules.load("dax_hmem", {"region_idle": "perhaps"}) == -22
     assert system.modules.live() == []
+
+
+def test_a_module_built_apart_from_the_kernel_can_always_be_loaded() -> None:
+    system = boot_memory()
+    system.modules.add([Module("apart", "", "drivers/apart.c"), Module("absent", "NO_SUCH_OPTION", "drivers/absent.c")])
+    assert system.modules.initcalls() == []
+    assert (system.modules.load("apart"), system.modules.load("absent")) == (0, -ENOENT)
+    assert system.modules.live() == ["apart"]
+    assert system.sysfs.read("/sys/module/apart/initstate") == b"live\n"

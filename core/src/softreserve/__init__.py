@@ -11,6 +11,8 @@ TYPE_CHECKING = False  # typing alone would take longer to import than all else 
 if TYPE_CHECKING:
     from typing import Any, Final
 
+    from softreserve.kernel.dax import DaxRegionMade, DaxRegionRequest
+    from softreserve.kernel.driver_core.bus import Device
     from softreserve.kernel.early_param import MemoryLimit, common_handlers, parse_early_param
     from softreserve.kernel.efi.efi import EFI, Efi
     from softreserve.kernel.efi.efi_init import efi_init
@@ -24,19 +26,31 @@ if TYPE_CHECKING:
         request_standard_resources,
         reserved_regions_initcall,
     )
-    from softreserve.kernel.modules import Module
+    from softreserve.kernel.modules import Module, Parameter
     from softreserve.kernel.numa.acpi_numa import acpi_disabled
     from softreserve.kernel.numa.arch_numa import ARCH_NUMA, arch_numa
     from softreserve.kernel.numa.cpus_by_uid import UidCpu, map_cpus_to_nodes
-    from softreserve.kernel.resource import Resource, ResourceTree, release_region, request_region
+    from softreserve.kernel.resource import (
+        IORES_DESC_SOFT_RESERVED,
+        IORESOURCE_BUSY,
+        IORESOURCE_MEM,
+        IORESOURCE_SYSTEM_RAM,
+        Resource,
+        ResourceTree,
+        insert_resource,
+        release_region,
+        release_resource,
+        request_region,
+    )
     from softreserve.kernel.state import StashKey
+    from softreserve.kernel.sysfs import Attribute, Directory, Link
     from softreserve.kernel.system import System
     from softreserve.live.session import Session, boot, load
     from softreserve.machine.kexec import load as kexec
     from softreserve.model.acpi.srat import RintcAffinity
     from softreserve.model.arch import ArchInfo
     from softreserve.model.cmdline import CommandLine
-    from softreserve.model.dax import DaxDevice, DaxDriver, DaxOffer
+    from softreserve.model.dax import DaxCapacity, DaxDevice, DaxDriver, DaxOffer
     from softreserve.model.efi import EfiAttribute, EfiDescriptor, EfiMemoryMap, EfiType
     from softreserve.model.errors import ConfigError, InputError, MachineError, PluginError, SoftReserveError
     from softreserve.model.events import Event, Rule
@@ -46,7 +60,7 @@ if TYPE_CHECKING:
     from softreserve.model.kexec import KexecImage, KexecRequest, KexecSegment
     from softreserve.model.machine import E820Entry, KernelImage, Machine
     from softreserve.model.nodes import NodeOffer
-    from softreserve.model.outcome import Outcome
+    from softreserve.model.outcome import Marked, NodeRow, Outcome, Part
     from softreserve.model.placement import Placement
     from softreserve.model.ranges import PhysRange
     from softreserve.model.release import Behaviour, Boundary
@@ -68,6 +82,8 @@ TiB: Final = 1 << 40
 
 #: Module, and the names in it that are public; ``there:here`` where it is called otherwise here.
 _PLACES: Final = {
+    "kernel.dax": "DaxRegionMade DaxRegionRequest",
+    "kernel.driver_core.bus": "Device",
     "kernel.early_param": "MemoryLimit common_handlers parse_early_param",
     "kernel.efi.efi": "EFI Efi",
     "kernel.efi.efi_init": "efi_init",
@@ -77,19 +93,23 @@ _PLACES: Final = {
     "kernel.kexec": "KexecPolicy",
     "kernel.kexec.image": "image_file_load image_load",
     "kernel.mm.memblock_resources": "kernel_resources request_standard_resources reserved_regions_initcall",
-    "kernel.modules": "Module",
+    "kernel.modules": "Module Parameter",
     "kernel.numa.acpi_numa": "acpi_disabled",
     "kernel.numa.arch_numa": "ARCH_NUMA arch_numa",
     "kernel.numa.cpus_by_uid": "UidCpu map_cpus_to_nodes",
-    "kernel.resource": "Resource ResourceTree release_region request_region",
+    "kernel.resource": (
+        "IORESOURCE_BUSY IORESOURCE_MEM IORESOURCE_SYSTEM_RAM IORES_DESC_SOFT_RESERVED Resource ResourceTree"
+        " insert_resource release_region release_resource request_region"
+    ),
     "kernel.state": "StashKey",
+    "kernel.sysfs": "Attribute Directory Link",
     "kernel.system": "System",
     "live.session": "Session boot load",
     "machine.kexec": "load:kexec",
     "model.acpi.srat": "RintcAffinity",
     "model.arch": "ArchInfo",
     "model.cmdline": "CommandLine",
-    "model.dax": "DaxDevice DaxDriver DaxOffer",
+    "model.dax": "DaxCapacity DaxDevice DaxDriver DaxOffer",
     "model.efi": "EfiAttribute EfiDescriptor EfiMemoryMap EfiType",
     "model.errors": "ConfigError InputError MachineError PluginError SoftReserveError",
     "model.events": "Event Rule",
@@ -99,7 +119,7 @@ _PLACES: Final = {
     "model.kexec": "KexecImage KexecRequest KexecSegment",
     "model.machine": "E820Entry KernelImage Machine",
     "model.nodes": "NodeOffer",
-    "model.outcome": "Outcome",
+    "model.outcome": "Marked NodeRow Outcome Part",
     "model.placement": "Placement",
     "model.ranges": "PhysRange",
     "model.release": "Behaviour Boundary",
@@ -144,11 +164,20 @@ __all__ = [  # noqa: RUF022 - by what they are for
     "System",
     "Resource",
     "ResourceTree",
+    "insert_resource",
+    "release_resource",
     "request_region",
     "release_region",
+    "IORESOURCE_MEM",
+    "IORESOURCE_SYSTEM_RAM",
+    "IORESOURCE_BUSY",
+    "IORES_DESC_SOFT_RESERVED",
     "Event",
     "Finding",
     "Outcome",
+    "Marked",
+    "Part",
+    "NodeRow",
     # for plugins
     "hookimpl",
     "API",
@@ -164,9 +193,17 @@ __all__ = [  # noqa: RUF022 - by what they are for
     "Initcall",
     "Level",
     "Module",
+    "Parameter",
+    "Attribute",
+    "Directory",
+    "Link",
+    "Device",
     "DaxDevice",
     "DaxDriver",
     "DaxOffer",
+    "DaxCapacity",
+    "DaxRegionRequest",
+    "DaxRegionMade",
     "NodeOffer",
     "MachineSection",
     "Importer",

@@ -53,7 +53,8 @@ class _Tiers:
         self._rows = {row.node: row for row in onlined.nodes}
         dram = [row for row in onlined.nodes if row.ram and row.cpus and row.tier is not None]
         self._dram = min(dram, key=lambda row: row.tier or 0, default=None)
-        self.slow = [row for row in onlined.nodes if row.added and not row.ram and self._is_slower(row)]
+        named = [row for row in onlined.nodes if row.node not in system.nodes.without_domain]
+        self.slow = [row for row in named if row.added and not row.ram and self._is_slower(row)]
 
     def _is_slower(self, row: NodeRow) -> bool:
         dram = self._dram

@@ -106,6 +106,8 @@ class NumaState:
         self.emu_nid_to_phys: dict[int, int] = {}
         #: What no table of the firmware says: (start, end, node), bytes, half open, disjoint, ascending.
         self.brought: list[tuple[int, int, int]] = []
+        #: Nodes that no table of the firmware can speak of: they have no domain.
+        self.without_domain: set[int] = set()
         self._distance: bytearray | None = None
         self._pxm_to_node: dict[int, int] = {}
         self._node_to_pxm: dict[int, int] = {}
@@ -155,6 +157,7 @@ class NumaState:
     def set_possible(self, nid: int) -> None:
         """A node that has no proximity domain; no domain gets its id any more."""
         self.possible.add(nid)
+        self.without_domain.add(nid)
         self._nodes_found.add(nid)
 
     def highest_pxm(self) -> int:
