@@ -359,6 +359,7 @@ def test_a_mistake_of_ours_is_one_line_and_exit_code_3(
         raise KeyError("oops")
 
     monkeypatch.setattr(config, "load", broken)
+    monkeypatch.setattr("softreserve.kernel.border._brought", {})  # other tests here have plugins
     status, _, err = run("boot", "x", capsys=capsys)
     assert status == 3
     assert err.startswith("softreserve: internal error: KeyError: 'oops'")

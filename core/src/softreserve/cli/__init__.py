@@ -90,9 +90,11 @@ def _named_where_it_fails(ctx: click.Context) -> Iterator[None]:
             raise
         if isinstance(error, SystemExit) and isinstance(error.code, int | None):
             raise click.exceptions.Exit(error.code or 0) from error
-        from softreserve.plugins.hooks import failed
+        from softreserve.kernel.border import blamed
 
-        raise failed(found.plugin, f"softreserve_cli: command {found.command.name!r}", error) from error
+        told = blamed(error, f"softreserve_cli: command {found.command.name!r}", found.plugin)
+        assert told is not None
+        raise told from error
 
 
 class _Context(click.Context):
@@ -273,6 +275,12 @@ def _told(error: BaseException) -> int:
             raise error
     if os.environ.get(_TRACEBACK):
         raise error
+    from softreserve.kernel.border import blamed
+
+    found = blamed(error, "what it brought")
+    if found is not None:
+        _failed(str(found))
+        return found.exit_code
     _failed(f"internal error: {type(error).__name__}: {error} (with {_TRACEBACK}=1 it says where; please report it)")
     return _OURS
 

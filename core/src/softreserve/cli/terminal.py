@@ -18,6 +18,8 @@ from itertools import groupby
 from operator import attrgetter
 from typing import IO, Any, NamedTuple, TextIO
 
+from softreserve.model.visible import clean
+
 __all__ = [
     "Styled",
     "clean",
@@ -29,10 +31,6 @@ __all__ = [
     "tell",
 ]
 
-#: What Unicode calls letters or marks, and nobody sees (Default_Ignorable_Code_Point; Python knows the others).
-_UNSEEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0").union(
-    *(map(chr, range(first, last + 1)) for first, last in ((0x180B, 0x180F), (0xFE00, 0xFE0F), (0xE0100, 0xE01EF)))
-)
 _LINE_ENDS_AND_TABS = frozenset("\n\t")
 
 #: What a style means to a terminal: parameters of ECMA-48's SGR.
@@ -67,17 +65,6 @@ class Styled(NamedTuple):
 
 _Part = str | Styled
 _style = attrgetter("style")
-
-
-def clean(text: str, keep: Collection[str] = ()) -> str:
-    r"""Text with everything escaped (``\x1b``, ``\n``, ``\u202e``) that is no visible character or plain blank.
-
-    That is control characters, formatting ones such as those that turn the direction of writing, blanks that look
-    like nothing or like the plain one, and halves of surrogate pairs. ``keep`` names exceptions.
-    """
-    if text.isprintable() and (text.isascii() or _UNSEEN.isdisjoint(text)):
-        return text
-    return "".join(c if c in keep or (c.isprintable() and c not in _UNSEEN) else ascii(c)[1:-1] for c in text)
 
 
 class _Guarded:

@@ -6,11 +6,11 @@ from collections.abc import Collection
 
 import attrs
 
-from softreserve.model.errors import ConfigError, InputError, PluginResultError
+from softreserve.kernel import border
+from softreserve.model.errors import ConfigError, InputError
 from softreserve.model.machine import Machine
 from softreserve.model.scenario import Scenario
 from softreserve.plugins.brought import by_name, who_brings
-from softreserve.plugins.hooks import callback
 from softreserve.plugins.selection import Selection
 
 __all__ = ["imported", "importer_hint"]
@@ -27,13 +27,12 @@ def imported(spec: str, own: Collection[str]) -> Scenario | None:
     importer = by_name(Selection().hooks().importers(), own).get(prefix)
     if importer is None:
         return None
-    what = f"softreserve_importers: importer {prefix!r}"
-    found: object = callback(importer.plugin, what, importer.read, place, allowed=(InputError, ConfigError))
+    what, passes = f"softreserve_importers: importer {prefix!r}", (InputError, ConfigError)
+    found: object = border.call(what, importer.read, place, plugin=importer.plugin, passes=passes)
     if isinstance(found, Machine):
         return Scenario(found, path=spec)
     if not isinstance(found, Scenario):
-        answer = f"{what} gave {type(found).__name__}, wanted Machine or Scenario"
-        raise PluginResultError(f"plugin {importer.plugin}: {answer}")
+        raise border.wrong(importer.plugin, what, found, "Machine or Scenario")
     return found if found.path is not None else attrs.evolve(found, path=spec)
 
 

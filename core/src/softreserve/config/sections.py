@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from softreserve.config.reader import parse_size
 from softreserve.config.structure import exactly, structure, unreadable
+from softreserve.kernel import border
 from softreserve.model.errors import PluginResultError, nearest, shown
 from softreserve.plugins.brought import by_name, who_brings
-from softreserve.plugins.hooks import Hooks, callback
+from softreserve.plugins.hooks import Hooks
 
 if TYPE_CHECKING:
     from softreserve.config.reader import Document
@@ -47,9 +48,7 @@ def sections_of(hooks: Hooks, own: Collection[str]) -> dict[str, MachineSection]
     """
     found = by_name(hooks.machine_sections(), own)
     for section in found.values():
-        wrong = callback(
-            section.plugin, f"softreserve_machine_sections: section {section.name!r}", unreadable, section.kind, VALUES
-        )
+        wrong = border.call(_where(section), unreadable, section.kind, VALUES, plugin=section.plugin)
         if wrong:
             raise PluginResultError(f"plugin {section.plugin}: softreserve_machine_sections: {section.name}: {wrong}")
     return found
@@ -70,13 +69,15 @@ def read_sections(
             document.problem((name,), unknown(name, values, (*own, *sections)))
             continue
         section = sections[name]
-        made, wrong = callback(
-            section.plugin, f"softreserve_machine_sections: section {name!r}", structure, values, section.kind, VALUES
-        )
+        made, wrong = border.call(_where(section), structure, values, section.kind, VALUES, plugin=section.plugin)
         for key, message in wrong:
             document.problem((name, *key), message)
         found[name] = made
     return found
+
+
+def _where(section: MachineSection) -> str:
+    return f"softreserve_machine_sections: section {section.name!r}"
 
 
 def unknown(name: str, values: object, known: Collection[str]) -> str:

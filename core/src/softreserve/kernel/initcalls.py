@@ -61,12 +61,16 @@ def link_rank(source: str) -> int:
 
 
 class Initcall(NamedTuple):
-    """One initcall: ``source`` is the kernel file that it stands in, which decides its place within a level."""
+    """One initcall: ``source`` is the kernel file that it stands in, which decides its place within a level.
+
+    ``owner`` is the plugin that brought it; the core notes it.
+    """
 
     level: Level
     source: str
     name: str
     call: Callable[[], None]
+    owner: str = ""
 
 
 def sorted_initcalls(calls: Iterable[Initcall]) -> list[Initcall]:

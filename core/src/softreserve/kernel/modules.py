@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from softreserve.kernel import border
 from softreserve.kernel.initcalls import Initcall, Level
 from softreserve.kernel.sysfs import Attribute, Directory, Node, c_text
+from softreserve.model.errors import MachineError
 
 if TYPE_CHECKING:
     from softreserve.kernel.state import KernelState
@@ -72,6 +74,8 @@ class Module:
     #: Whether there is a device that it is for, so that udev loads it.
     has_device: bool = True
     live: bool = False
+    #: The plugin that brought it.
+    owner: str = ""
 
 
 class Modules:
@@ -162,7 +166,7 @@ class Modules:
         users = [m for m in self._modules.values() if m.live and module.name in m.depends]
         if self._builtin(module) or users:
             return -EBUSY
-        module.exit()
+        border.call(f"softreserve_modules: module {module.name} exit", module.exit, plugin=module.owner)
         self._stop(module)
         return 0
 
@@ -183,7 +187,11 @@ class Modules:
     def _start(self, module: Module) -> int:
         module.live = True
         self._started.append(module)
-        status = module.init()
+        where = f"softreserve_modules: module {module.name} init"
+        status = border.call(where, module.init, plugin=module.owner, passes=(MachineError,))
+        problem = border.status_problem(status)
+        if problem is not None:
+            raise border.unsound(module.owner, where, status, problem)
         if status:
             self._stop(module)
         return status

@@ -37,6 +37,9 @@ class StashKey(Generic[T]):
     def __init__(self, name: str) -> None:
         self.name = name
 
+    def __repr__(self) -> str:
+        return f"StashKey({self.name!r})"
+
 
 class Stash:
     """Per-plugin state, by typed key, so that plugins cannot collide."""

@@ -10,7 +10,9 @@ import errno
 import os
 import posixpath
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
+
+from softreserve.kernel import border
 
 __all__ = ["Attribute", "Directory", "Link", "Node", "SysfsTree", "c_text", "number_in"]
 
@@ -54,12 +56,40 @@ class Attribute:
         self.show = show
         self.store = store
 
-    def read(self) -> bytes | int:
-        """What ``cat`` gives: bytes, or ``-errno`` of open() or read()."""
+    def read(self, path: str = "an attribute") -> bytes | int:
+        """What ``cat`` gives: bytes, or ``-errno`` of open() or read().
+
+        :param path: where it stands, for a message.
+        :raises PluginError: it is a plugin's, and failed, or showed what is neither.
+        """
         if not self.mode & 0o444 or self.show is None:
             return -errno.EACCES
-        value = self.show()
-        return value.encode() if isinstance(value, str) else value
+        value = border.call(f"softreserve_sysfs: show of {path}", self.show)
+        if isinstance(value, str):
+            with suppress(UnicodeEncodeError):
+                return value.encode()
+        elif isinstance(value, bytes) or (value and border.status_problem(value) is None):
+            return value
+        plugin = border.brought_by(self.show)
+        raise border.unsound(plugin, f"softreserve_sysfs: show of {path}", value, "text, bytes or a negative errno")
+
+    def write(self, data: bytes, path: str = "an attribute") -> int:
+        """One write(): bytes taken, or ``-errno`` of open() or write().
+
+        :param path: where it stands, for a message.
+        :raises PluginError: it is a plugin's, and failed, or answered neither.
+        """
+        if not self.mode & 0o222 or self.store is None:
+            return -errno.EACCES
+        if not data:
+            return 0
+        taken = border.call(f"softreserve_sysfs: store of {path}", self.store, data)
+        if border.status_problem(taken) is None or (type(taken) is int and 0 < taken <= len(data)):
+            return taken
+        plugin = border.brought_by(self.store)
+        raise border.unsound(
+            plugin, f"softreserve_sysfs: store of {path}", taken, f"0 to {len(data)} bytes or a negative errno"
+        )
 
 
 class Link:
@@ -215,7 +245,7 @@ class SysfsTree:
     def read(self, path: str) -> bytes | int:
         """What ``cat`` gives: bytes, or ``-errno`` of open() or read()."""
         found = self._attribute(path)
-        return found if isinstance(found, int) else found.read()
+        return found if isinstance(found, int) else found.read(path)
 
     def write(self, path: str, data: bytes) -> int:
         """One open(O_WRONLY) and one write(): bytes taken, or ``-errno`` of either.
@@ -226,12 +256,8 @@ class SysfsTree:
         found = self._attribute(path)
         if isinstance(found, int):
             return found
-        if not found.mode & 0o222 or found.store is None:
-            return -errno.EACCES
-        if not data:
-            return 0
         with self.system_call:
-            return found.store(data[: self._page_size])
+            return found.write(data[: self._page_size], path)
 
     def _attribute(self, path: str) -> Attribute | int:
         """What a path leads to, as open() finds it: a file, or ``-errno``."""

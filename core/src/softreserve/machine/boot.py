@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+from softreserve.kernel import border
 from softreserve.kernel.initcalls import Initcall, Level, sorted_initcalls
 from softreserve.kernel.mm import memory_sysfs
 from softreserve.kernel.mm.memblock import NOT_COVERED
 from softreserve.kernel.numa.numa import NO_NUMA
 from softreserve.kernel.state import Userspace
 from softreserve.kernel.system import System
-from softreserve.model.errors import MachineError, PluginError, SoftReserveError
+from softreserve.model.errors import MachineError, PluginError, PluginResultError, SoftReserveError
 from softreserve.model.machine import Machine
 from softreserve.plugins.hooks import Hooks, hooks_of
 
 __all__ = ["ask_for_nodes", "boot", "late"]
+
+#: The last hook in which a plugin lays out what the rest of a boot works with.
+_LAST: Final = "softreserve_numa_info"
 
 
 def boot(machine: Machine, hooks: Hooks, *, recording: bool = True, userspace: Userspace = "none") -> System:
@@ -24,11 +30,17 @@ def boot(machine: Machine, hooks: Hooks, *, recording: bool = True, userspace: U
     :raises MachineError: no loaded plugin knows the architecture, or the kernel dies; the message says why.
     """
     system = System(machine, hooks, recording=recording)
-    _early(system)
-    if not system.nodes.online:
-        said = [event.text for event in system.log.of(NO_NUMA, NOT_COVERED)] or ["it does not say why"]
-        raise MachineError(f"the kernel dies without a NUMA node that is online; its log: {said[-1]}")
-    late(system)
+    try:
+        _early(system)
+        _check_nodes(system)
+        late(system)
+    except SoftReserveError:
+        raise
+    except Exception as error:
+        guilty = hooks.answered.get(_LAST, "")
+        if not guilty:
+            raise
+        raise _left_behind(guilty, error) from error
     system.userspace = userspace
     if userspace == "udev":
         system.memory.added.user_space_begins()
@@ -36,13 +48,25 @@ def boot(machine: Machine, hooks: Hooks, *, recording: bool = True, userspace: U
     return system
 
 
-def _call(initcall: Initcall) -> None:
-    try:
-        initcall.call()
-    except SoftReserveError:
-        raise
-    except Exception as error:
-        raise PluginError(f"initcall {initcall.name} ({initcall.source}): {type(error).__name__}: {error}") from error
+def _check_nodes(system: System) -> None:
+    """See that there is a node that is online.
+
+    :raises MachineError: there is none, and the kernel says why.
+    :raises PluginError: it does not say why.
+    """
+    if system.nodes.online:
+        return
+    said = [event.text for event in system.log.of(NO_NUMA, NOT_COVERED)]
+    if not said and system.log.recording:
+        plugin = hooks_of(system).answered.get(_LAST, "")
+        raise PluginResultError(border.one_line(plugin, _LAST, "left no node online, and nothing says why"), plugin)
+    why = said[-1] if said else "it does not say why"
+    raise MachineError(f"the kernel dies without a NUMA node that is online; its log: {why}")
+
+
+def _left_behind(plugin: str, error: Exception) -> PluginError:
+    """An error of the core, as one of the plugin that boots the architecture: no kernel goes on with what it left."""
+    return PluginError(border.one_line(plugin, _LAST, f"left what no kernel can use: {border.reason(error)}"), plugin)
 
 
 def _unanswered(system: System, stage: str) -> MachineError:
@@ -82,6 +106,7 @@ def late(system: System) -> None:
     """``start_kernel()`` from the zone lists on, then the initcalls, until user space can run.
 
     :raises PluginError: an initcall failed.
+    :raises MachineError: the kernel dies.
     """
     hooks = hooks_of(system)
     system.memory.zones.mm_core_init_early()
@@ -98,7 +123,8 @@ def late(system: System) -> None:
         system.initcalls.append(Initcall(Level.SUBSYS, "mm/hugetlb.c", "hugetlb_init", HugePages(system).setup))
     for call in sorted_initcalls([*system.initcalls, *system.modules.initcalls()]):
         system.log.stage = "dax bus" if call.level >= Level.DEVICE else "resources"
-        _call(call)
+        where = f"softreserve_register_resources: initcall {call.name}"
+        border.call(where, call.call, plugin=call.owner, passes=(MachineError,))
     system.log.stage = "running"
     system.firmware_memmap.publish(system.sysfs)
     hooks.sysfs(system)

@@ -49,7 +49,7 @@ def _in_natural_order(directory: Directory) -> Iterator[str]:
 
 
 def _attribute_line(path: str, attribute: Attribute) -> str:
-    return attribute_line(path, attribute.read() if attribute.mode & 0o444 else None)
+    return attribute_line(path, attribute.read(path) if attribute.mode & 0o444 else None)
 
 
 def _directory(tree: SysfsTree, path: str) -> Directory:
@@ -145,7 +145,7 @@ def answer_words(status: int, wanted: int) -> str:
 
 def _value(directory: Node | None, name: str) -> str:
     node = directory.get(name) if isinstance(directory, Directory) else None
-    value = node.read() if isinstance(node, Attribute) else -errno.ENOENT
+    value = node.read(name) if isinstance(node, Attribute) else -errno.ENOENT
     return f"!{errno_name(value)}" if isinstance(value, int) else value.decode("utf-8", "replace").strip()
 
 

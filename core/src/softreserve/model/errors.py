@@ -24,8 +24,11 @@ _SHOWN = 60  # characters of a value that a message quotes
 
 
 def shown(value: object) -> str:
-    """A value as a message quotes it: on one line, and not longer than a line."""
-    text = repr(value)
+    """A value as a message quotes it: on one line, and not longer than a line; also of one that cannot say itself."""
+    try:
+        text = repr(value)
+    except Exception:
+        text = f"<{type(value).__name__}>"
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
@@ -74,9 +77,13 @@ class UnknownPluginError(SoftReserveError):
 
 
 class PluginError(SoftReserveError):
-    """A plugin that could not be imported, or raised."""
+    """A plugin that could not be imported, or raised; ``plugin`` is its name, empty where the core does not say so."""
 
     exit_code = 3
+
+    def __init__(self, message: str, plugin: str = "") -> None:
+        super().__init__(message)
+        self.plugin = plugin
 
 
 class PluginResultError(PluginError):

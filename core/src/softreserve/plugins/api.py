@@ -67,10 +67,11 @@ def _number(text: str) -> int | str:
 
 def _known(name: str, said: object) -> int:
     if not isinstance(said, int) or isinstance(said, bool) or said < _FIRST:
-        raise PluginError(f"plugin {name}: {ATTRIBUTE} is {shown(said)}, wanted a level such as {API}")
+        raise PluginError(f"plugin {name}: {ATTRIBUTE} is {shown(said)}, wanted a level such as {API}", name)
     if said > API:
         raise PluginError(
             f"plugin {name}: it was written for level {shown(said)} of the plugin interface, and this softreserve has"
-            f" level {API}: it needs a newer softreserve"
+            f" level {API}: it needs a newer softreserve",
+            name,
         )
     return said

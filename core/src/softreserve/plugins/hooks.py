@@ -7,27 +7,29 @@ typed method per hook, which checks the answer and names the guilty plugin.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import attrs
 import pluggy
 
-from softreserve.kernel.initcalls import Initcall
+from softreserve.kernel import border
 from softreserve.model.errors import (
+    MachineError,
     PluginError,
     PluginResultError,
-    SoftReserveError,
     shown,
 )
-from softreserve.plugins import api, hookspecs
+from softreserve.plugins import answers, api, hookspecs
 from softreserve.plugins.loading import GROUP, installed, load_plugins
+from softreserve.plugins.objects import hook_problem, modules_of, object_problem
 
 if TYPE_CHECKING:
     import click
 
     from softreserve.kernel.dax import DaxRegionMade, DaxRegionRequest
+    from softreserve.kernel.initcalls import Initcall
     from softreserve.kernel.kexec import KexecPolicy
     from softreserve.kernel.modules import Module
     from softreserve.kernel.system import System
@@ -46,7 +48,20 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-__all__ = ["GROUP", "Hooks", "callback", "failed", "hooks_of", "installed", "load"]
+__all__ = ["GROUP", "Hooks", "hooks_of", "installed", "load"]
+
+#: What a hook may raise: a machine that does not boot as described.
+_PASSES: Final[dict[str, tuple[type[BaseException], ...]]] = dict.fromkeys(
+    (
+        "softreserve_stub_handoff",
+        "softreserve_stub_place_image",
+        "softreserve_early_reserve",
+        "softreserve_numa_info",
+        "softreserve_register_resources",
+        "softreserve_kexec_load",
+    ),
+    (MachineError,),
+)
 
 
 class _Manager(pluggy.PluginManager):
@@ -85,25 +100,42 @@ def load(
     manager.add_hookspecs(hookspecs)
     if available is None:
         available = installed()
-    chosen = load_plugins(names, available)
-    name = ""
-    try:
-        for name, plugin in (*chosen, *extra):
-            api.level(name, plugin)
-            manager.register(plugin, name=name)
-        manager.check_pending()
-    except pluggy.PluginValidationError as error:
-        guilty = manager.get_name(error.plugin) or name  # one that was refused has no name
-        raise PluginError(f"plugin {guilty}: {_one_line(error)}") from error
-    for name, plugin in manager.list_name_plugin():
-        for caller in manager.get_hookcallers(plugin) or []:
-            if any(impl.wrapper or impl.hookwrapper for impl in caller.get_hookimpls() if impl.plugin is plugin):
-                raise PluginError(f"plugin {name}: {caller.name}: hook wrappers are not supported")
+    plugins = (*load_plugins(names, available), *extra)
+    border.register((name, module) for name, plugin in plugins for module in modules_of(plugin))
+    hooks = _hook_names()
+    for name, plugin in plugins:
+        border.call("the object with its hooks", _register, manager, name, plugin, hooks, plugin=name)
+    for hook in hooks:
+        for impl in getattr(manager.hook, hook).get_hookimpls():
+            wrapper = impl.wrapper or impl.hookwrapper
+            problem = "hook wrappers are not supported" if wrapper else hook_problem(impl.function)
+            if problem is not None:
+                raise PluginError(border.one_line(impl.plugin_name, hook, problem), impl.plugin_name)
     return Hooks(manager)
 
 
-def _one_line(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())
+def _register(manager: pluggy.PluginManager, name: str, plugin: object, hooks: Collection[str]) -> None:
+    """Add a plugin.
+
+    :raises PluginError: it is no object with hooks, has one that does not exist, or is there already.
+    """
+    problem = object_problem(plugin, hooks)
+    if problem is None and (name in (taken := dict(manager.list_name_plugin())) or plugin in taken.values()):
+        problem = "it is there twice, under this name or another"
+    if problem is None:
+        api.level(name, plugin)
+        try:
+            manager.register(plugin, name=name)
+            manager.check_pending()
+        except pluggy.PluginValidationError as error:
+            problem = border.reason(error)
+    if problem is not None:
+        raise PluginError(border.one_line(name, "", problem), name)
+
+
+def _hook_names() -> tuple[str, ...]:
+    """All hooks that there are."""
+    return tuple(name for name, value in vars(hookspecs).items() if hasattr(value, "softreserve_spec"))
 
 
 def hooks_of(system: System) -> Hooks:
@@ -120,6 +152,8 @@ class Hooks:
         self.manager = manager
         #: Called with one line per hook call, when set.
         self.trace: Callable[[str], None] | None = None
+        #: Who answered last, by hook, where one plugin does.
+        self.answered: dict[str, str] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -145,28 +179,31 @@ class Hooks:
         from softreserve.model.arch import ArchInfo
 
         return self._first(
-            "softreserve_arch_info", ArchInfo, lambda found: found.name == arch, f"one of {arch}", arch=arch
+            "softreserve_arch_info", ArchInfo, lambda found: answers.arch_problem(found, arch), arch=arch
         )
 
     def stub_handoff(self, machine: Machine) -> Handoff | None:
         """See :func:`softreserve.plugins.hookspecs.softreserve_stub_handoff`."""
         from softreserve.model.handoff import Handoff
 
-        return self._first("softreserve_stub_handoff", Handoff, machine=machine)
+        return self._first("softreserve_stub_handoff", Handoff, answers.handoff_problem, machine=machine)
 
     def stub_place_image(self, machine: Machine, seed: int | None) -> Placement | None:
         """See :func:`softreserve.plugins.hookspecs.softreserve_stub_place_image`."""
         from softreserve.model.placement import Placement
 
-        return self._first("softreserve_stub_place_image", Placement, machine=machine, seed=seed)
+        def problem(placement: Placement) -> str | None:
+            return answers.placement_problem(placement, machine)
+
+        return self._first("softreserve_stub_place_image", Placement, problem, machine=machine, seed=seed)
 
     def early_reserve(self, system: System) -> bool | None:
         """See :func:`softreserve.plugins.hookspecs.softreserve_early_reserve`."""
-        return self._first("softreserve_early_reserve", bool, system=system)
+        return self._first("softreserve_early_reserve", bool, answers.done_problem, system=system)
 
     def numa_info(self, system: System) -> bool | None:
         """See :func:`softreserve.plugins.hookspecs.softreserve_numa_info`."""
-        return self._first("softreserve_numa_info", bool, system=system)
+        return self._first("softreserve_numa_info", bool, answers.done_problem, system=system)
 
     def nodes(self, system: System) -> list[NodeOffer]:
         """See :func:`softreserve.plugins.hookspecs.softreserve_nodes`."""
@@ -176,21 +213,29 @@ class Hooks:
         from softreserve.plugins.offers import NodeChecks
 
         checks = NodeChecks(system)
-        found = self._all("softreserve_nodes", NodeOffer, checks.problem, system=system)
+        found = self._all("softreserve_nodes", NodeOffer, checked=checks.problem, system=system)
         guilty = checks.distance_problem()
         if guilty is not None:
-            raise PluginResultError(f"plugin {guilty[0]}: softreserve_nodes: {guilty[1]}")
-        return found
+            raise PluginResultError(border.one_line(guilty[0], "softreserve_nodes", guilty[1]), guilty[0])
+        return [offer for _, offer in found]
 
     def register_resources(self, system: System) -> list[Initcall]:
         """See :func:`softreserve.plugins.hookspecs.softreserve_register_resources`."""
-        return self._all("softreserve_register_resources", Initcall, system=system)
+        from softreserve.kernel.initcalls import Initcall
+
+        found = self._all("softreserve_register_resources", Initcall, answers.initcall_problem, system=system)
+        return [initcall._replace(owner=plugin) for plugin, initcall in found]
 
     def modules(self, system: System) -> list[Module]:
         """See :func:`softreserve.plugins.hookspecs.softreserve_modules`."""
         from softreserve.kernel.modules import Module
 
-        return self._all("softreserve_modules", Module, system=system)
+        found = self._all(
+            "softreserve_modules", Module, answers.module_problem, lambda m: [f"module {m.name}"], system=system
+        )
+        for plugin, module in found:
+            module.owner = plugin
+        return [module for _, module in found]
 
     def dax_devices(self, system: System) -> list[DaxOffer]:
         """See :func:`softreserve.plugins.hookspecs.softreserve_dax_devices`."""
@@ -199,43 +244,49 @@ class Hooks:
         from softreserve.model.dax import DaxOffer
         from softreserve.plugins.offers import dax_problem
 
-        return self._all(
-            "softreserve_dax_devices", DaxOffer, lambda plugin, offer: dax_problem(system, offer), system=system
+        found = self._all(
+            "softreserve_dax_devices", DaxOffer, checked=lambda _, offer: dax_problem(system, offer), system=system
         )
+        return [offer for _, offer in found]
 
     def dax_drivers(self, system: System) -> list[DaxDriver]:
         """See :func:`softreserve.plugins.hookspecs.softreserve_dax_drivers`."""
         from softreserve.model.dax import DaxDriver
 
-        return self._all("softreserve_dax_drivers", DaxDriver, system=system)  # type: ignore[type-abstract]
+        found = self._all(
+            "softreserve_dax_drivers",
+            DaxDriver,  # type: ignore[type-abstract]
+            answers.driver_problem,
+            lambda driver: [f"driver {driver.name}", f"driver of module {driver.module}"],
+            system=system,
+        )
+        for plugin, driver in found:
+            border.note(driver, plugin)
+        return [driver for _, driver in found]
 
     def memory_block_size(self, system: System) -> int | None:
         """See :func:`softreserve.plugins.hookspecs.softreserve_memory_block_size`."""
         section = system.memory.section_size
 
-        def sound(size: int) -> bool:
-            return size >= section and size.bit_count() == 1
+        def problem(size: int) -> str | None:
+            return None if size >= section and size.bit_count() == 1 else f"a power of two from {section} on"
 
-        words = f"a power of two from {section} on"
-        return self._first("softreserve_memory_block_size", int, sound, words, system=system)
+        return self._first("softreserve_memory_block_size", int, problem, system=system)
 
     def online_policy(self, system: System) -> str | None:
         """See :func:`softreserve.plugins.hookspecs.softreserve_online_policy`."""
         from softreserve.kernel.mm.memory_hotplug import ONLINE_TYPES
 
-        words = f"one of {', '.join(ONLINE_TYPES)}"
-        return self._first("softreserve_online_policy", str, ONLINE_TYPES.__contains__, words, system=system)
+        return self._first("softreserve_online_policy", str, answers.one_of(ONLINE_TYPES), system=system)
 
     def memory_added(self, system: System, nid: int, start: int, size: int) -> str | None:
         """See :func:`softreserve.plugins.hookspecs.softreserve_memory_added`."""
         from softreserve.kernel.mm.memory_hotplug import ONLINE_TYPES
 
-        words = f"one of {', '.join(ONLINE_TYPES)}"
         return self._first(
             "softreserve_memory_added",
             str,
-            ONLINE_TYPES.__contains__,
-            words,
+            answers.one_of(ONLINE_TYPES),
             system=system,
             nid=nid,
             start=start,
@@ -250,17 +301,26 @@ class Hooks:
         """See :func:`softreserve.plugins.hookspecs.softreserve_dax_region`."""
         from softreserve.kernel.dax import DaxRegionMade
 
-        return self._first("softreserve_dax_region", DaxRegionMade, system=system, request=request)
+        return self._first(
+            "softreserve_dax_region", DaxRegionMade, answers.region_problem, system=system, request=request
+        )
 
     def dax_claimed(self, system: System, where: PhysRange) -> str | None:
         """See :func:`softreserve.plugins.hookspecs.softreserve_dax_claimed`."""
-        return self._first("softreserve_dax_claimed", str, system=system, where=where)
+        return self._first("softreserve_dax_claimed", str, answers.claim_problem, system=system, where=where)
 
     def kexec_policies(self, system: System) -> list[KexecPolicy]:
         """See :func:`softreserve.plugins.hookspecs.softreserve_kexec_policies`."""
         from softreserve.kernel.kexec import KexecPolicy
 
-        return self._all("softreserve_kexec_policies", KexecPolicy, system=system)
+        found = self._all(
+            "softreserve_kexec_policies",
+            KexecPolicy,
+            answers.policy_problem,
+            lambda policy: [f"policy {policy.name}"],
+            system=system,
+        )
+        return [_guarded_policy(plugin, policy) for plugin, policy in found]
 
     def kexec_load(self, system: System, request: KexecRequest) -> KexecImage | None:
         """See :func:`softreserve.plugins.hookspecs.softreserve_kexec_load`."""
@@ -278,13 +338,23 @@ class Hooks:
         """See :func:`softreserve.plugins.hookspecs.softreserve_lint`."""
         from softreserve.model.findings import Finding
 
-        return self._all("softreserve_lint", Finding, system=system, outcome=outcome, onlined=onlined)
+        found = self._all(
+            "softreserve_lint", Finding, answers.finding_problem, system=system, outcome=outcome, onlined=onlined
+        )
+        self._check_findings(found)
+        return [finding for _, finding in found]
 
     def dax_capacity(self, system: System, where: PhysRange) -> DaxCapacity | None:
         """See :func:`softreserve.plugins.hookspecs.softreserve_dax_capacity`."""
         from softreserve.model.dax import DaxCapacity
 
-        return self._first("softreserve_dax_capacity", DaxCapacity, system=system, where=where)
+        return self._first(
+            "softreserve_dax_capacity",
+            DaxCapacity,
+            lambda capacity: answers.capacity_problem(capacity, where),
+            system=system,
+            where=where,
+        )
 
     def report_lanes(self, system: System) -> list[Lane]:
         """See :func:`softreserve.plugins.hookspecs.softreserve_report_lanes`."""
@@ -307,20 +377,17 @@ class Hooks:
     # --- calling
 
     def _first(
-        self, hook: str, wanted: type[T], sound: Callable[[T], bool] | None = None, words: str = "", /, **arguments: Any
+        self, hook: str, wanted: type[T], problem: Callable[[T], str | None] | None = None, /, **arguments: Any
     ) -> T | None:
         """Ask plugins, the last loaded first, until one answers with something other than ``None``.
 
-        :param sound: whether an answer of the right type is one that the hook allows; ``words`` say which ones are.
+        :param problem: what was wanted, where an answer of the right type is not what the hook allows.
         """
         for impl in reversed(getattr(self.manager.hook, hook).get_hookimpls()):
             answer = self._call(hook, impl, arguments)
-            if answer is None:
-                continue
-            found = self._checked(hook, impl, answer, wanted)
-            if sound is not None and not sound(found):
-                raise PluginResultError(f"plugin {impl.plugin_name}: {hook} answered {shown(found)}, wanted {words}")
-            return found
+            if answer is not None:
+                self.answered[hook] = impl.plugin_name
+                return self._checked(hook, impl.plugin_name, answer, wanted, problem)
         return None
 
     def _is_answered(self, hook: str) -> bool:
@@ -331,85 +398,105 @@ class Hooks:
         self,
         hook: str,
         wanted: type[T],
-        problem: Callable[[str, T], str | None] = lambda plugin, item: None,
+        problem: Callable[[T], str | None] | None = None,
+        names: Callable[[T], Iterable[str]] | None = None,
         /,
+        checked: Callable[[str, T], str | None] | None = None,
         **arguments: Any,
-    ) -> list[T]:
-        """Ask every plugin in the order of loading; answers are lists of items, joined.
+    ) -> list[tuple[str, T]]:
+        """Ask every plugin in the order of loading; answers are lists of items, joined, each with its plugin.
 
-        :param problem: what is wrong with an item of a plugin, in words; ``None``: nothing.
+        :param problem: what was wanted, where an item of the right type is not what the hook allows.
+        :param names: by which names an item is known, in words: no other may have them.
+        :param checked: what is wrong with an item of a plugin, beside those before it, in words.
         """
-        found: list[T] = []
+        found: list[tuple[str, T]] = []
+        owners: dict[str, str] = {}
         for impl in getattr(self.manager.hook, hook).get_hookimpls():
+            plugin = impl.plugin_name
             answer = self._call(hook, impl, arguments)
             if answer is None:
                 continue
             if not isinstance(answer, (list, tuple)):
-                raise PluginResultError(_wrong(hook, impl, answer, "a list"))
-            for item in answer:
-                found.append(self._checked(hook, impl, item, wanted))
-                wrong = problem(impl.plugin_name, found[-1])
-                if wrong is not None:
-                    raise PluginResultError(f"plugin {impl.plugin_name}: {hook}: {wrong}")
+                raise border.wrong(plugin, hook, answer, "a list")
+            for item in border.call(hook, tuple, answer, plugin=plugin):
+                found.append((plugin, self._checked(hook, plugin, item, wanted, problem)))
+                words = None if checked is None else border.call(hook, checked, plugin, item, plugin=plugin)
+                for name in names(item) if names is not None else ():
+                    if name in owners:
+                        words = f"there is a {name} already, of plugin {owners[name]}"
+                    owners[name] = plugin
+                if words is not None:
+                    raise PluginResultError(border.one_line(plugin, hook, words), plugin)
         return found
 
     def _owned(self, hook: str, wanted: type[T], /, **arguments: Any) -> list[T]:
         """As :meth:`_all`, and each item knows its plugin."""
-        owners: list[str] = []
-        items = self._all(hook, wanted, lambda plugin, item: owners.append(plugin), **arguments)
-        return [attrs.evolve(item, plugin=owner) for item, owner in zip(items, owners, strict=True)]  # type: ignore[misc]
+        return [attrs.evolve(item, plugin=plugin) for plugin, item in self._all(hook, wanted, **arguments)]  # type: ignore[misc]
+
+    @staticmethod
+    def _check_findings(found: Iterable[tuple[str, Finding]]) -> None:
+        """See that no finding is there twice, and no rule of two plugins."""
+        seen: set[Finding] = set()
+        rules: dict[str, str] = {}
+        for plugin, finding in found:
+            owner = rules.setdefault(finding.rule, plugin)
+            words = f"there is a rule {finding.rule} already, of plugin {owner}" if owner != plugin else ""
+            if not words and finding in seen:
+                words = f"rule {finding.rule} found the same twice: {shown(finding.message)}"
+            if words:
+                raise PluginResultError(border.one_line(plugin, "softreserve_lint", words), plugin)
+            seen.add(finding)
 
     def _tell(self, hook: str, /, **arguments: Any) -> None:
         """Call every plugin in the order of loading; there is no answer."""
         for impl in getattr(self.manager.hook, hook).get_hookimpls():
             answer = self._call(hook, impl, arguments)
             if answer is not None:
-                raise PluginResultError(_wrong(hook, impl, answer, "None"))
+                raise border.wrong(impl.plugin_name, hook, answer, "None")
 
     def _call(self, hook: str, impl: Any, arguments: dict[str, Any]) -> Any:
-        try:
-            answer = impl.function(*(arguments[name] for name in impl.argnames))
-        except SoftReserveError:
-            raise
-        except (Exception, SystemExit) as error:
-            raise PluginError(f"plugin {impl.plugin_name}: {hook} failed: {_one_line(error)}") from error
+        answer = border.call(
+            hook,
+            impl.function,
+            *[arguments[name] for name in impl.argnames],
+            plugin=impl.plugin_name,
+            passes=_PASSES.get(hook, ()),
+        )
         if self.trace is not None:
-            self.trace(f"{hook} {impl.plugin_name} -> {answer!r}")
+            self.trace(f"{hook} {impl.plugin_name} -> {shown(answer)}")
         return answer
 
     @staticmethod
-    def _checked(hook: str, impl: Any, answer: Any, wanted: type[T]) -> T:
+    def _checked(hook: str, plugin: str, answer: Any, wanted: type[T], problem: Callable[[T], str | None] | None) -> T:
         if not isinstance(answer, wanted) or (wanted is int and isinstance(answer, bool)):
-            raise PluginResultError(_wrong(hook, impl, answer, wanted.__name__))
+            raise border.wrong(plugin, hook, answer, wanted.__name__)
+        found = border.call(hook, problem, answer, plugin=plugin) if problem is not None else None
+        if found is not None:
+            raise border.unsound(plugin, hook, answer, found)
         return answer
 
 
-def _wrong(hook: str, impl: Any, answer: object, wanted: str) -> str:
-    return f"plugin {impl.plugin_name}: {hook} answered {type(answer).__name__}, wanted {wanted}"
+# --- what plugins' functions answer later
 
 
-def callback(
-    plugin: str,
-    what: str,
-    function: Callable[..., T],
-    /,
-    *arguments: Any,
-    allowed: tuple[type[BaseException], ...] = (),
-) -> T:
-    """Call something that a plugin brought.
+def _guarded_policy(plugin: str, policy: KexecPolicy) -> KexecPolicy:
+    from softreserve.model.kexec import KexecRequest
+    from softreserve.model.machine import Machine
 
-    :param what: what it is, in words.
-    :param allowed: errors that it may raise.
-    :raises PluginError: it raised something else.
-    """
-    try:
-        return function(*arguments)
-    except BaseException as error:
-        if isinstance(error, (*allowed, KeyboardInterrupt)):
-            raise
-        raise failed(plugin, what, error) from error
+    def guarded(what: str, function: Callable[[System, T], T], wanted: type[T]) -> Callable[[System, T], T]:
+        where = f"softreserve_kexec_policies: policy {policy.name} {what}"
 
+        def call(system: System, given: T) -> T:
+            found = border.call(where, function, system, given, plugin=plugin)
+            if not isinstance(found, wanted):
+                raise border.wrong(plugin, where, found, wanted.__name__)
+            return found
 
-def failed(plugin: str, what: str, error: BaseException) -> PluginError:
-    """What is told of an error that something raised which a plugin brought."""
-    return PluginError(f"plugin {plugin}: {what} failed: {_one_line(error)}")
+        return call
+
+    return attrs.evolve(
+        policy,
+        prepare=guarded("prepare", policy.prepare, KexecRequest),
+        finish=guarded("finish", policy.finish, Machine),
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from softreserve.kernel import border
 from softreserve.model.errors import PluginError, UnknownPluginError, nearest, shown
 from softreserve.plugins import api
 from softreserve.plugins.entrypoints import EntryPoint, entry_points
@@ -68,9 +69,8 @@ def load_plugin(name: str, available: Mapping[str, Sequence[Source]]) -> Any:
     source = sources[0]
     api.announced(source)
     try:
-        return source.load()
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        words = " ".join(f"{type(error).__name__}: {error}".split())
-        raise PluginError(f"plugin {name!r} ({source.value}) cannot be imported: {words}") from error
+        return border.call("import", source.load, plugin=name)
+    except PluginError as error:
+        cause = error.__cause__ or error
+        words = f"plugin {name!r} ({source.value}) cannot be imported: {border.reason(cause)}"
+        raise PluginError(words[: border.LONGEST], name) from cause

@@ -79,19 +79,17 @@ def emit(system: System, what: str) -> Iterable[str]:
 
 
 def _of_plugin(system: System, what: str) -> Iterator[str]:
-    from softreserve.model.errors import PluginResultError, shown
+    from softreserve.kernel import border
     from softreserve.plugins.brought import by_name
-    from softreserve.plugins.hooks import callback, hooks_of
+    from softreserve.plugins.hooks import hooks_of
 
     emitter = by_name(hooks_of(system).emitters(), EMITTERS)[what]
-    where = f"softreserve_emitters: emitter {what!r}"
-    found: object = callback(emitter.plugin, where, emitter.lines, system)
+    where, plugin = f"softreserve_emitters: emitter {what!r}", emitter.plugin
+    found: object = border.call(where, emitter.lines, system, plugin=plugin)
     if isinstance(found, str | bytes) or not isinstance(found, Iterable):
-        raise PluginResultError(f"plugin {emitter.plugin}: {where} gave {type(found).__name__}, wanted lines")
-    lines = callback(emitter.plugin, where, iter, found)
-    while (line := callback(emitter.plugin, where, next, lines, _END)) is not _END:
+        raise border.wrong(plugin, where, found, "lines")
+    lines = border.call(where, iter, found, plugin=plugin)
+    while (line := border.call(where, next, lines, _END, plugin=plugin)) is not _END:
         if not isinstance(line, str) or "\n" in line:
-            raise PluginResultError(
-                f"plugin {emitter.plugin}: {where} gave {shown(line)}, wanted a line without its end"
-            )
+            raise border.unsound(plugin, where, line, "a line without its end")
         yield line

@@ -203,7 +203,7 @@ def dax_ranges(system: System) -> Iterator[tuple[int, int, DaxDevice]]:
 
 def _number(directory: Node | None, name: str) -> int | None:
     node = directory.get(name) if isinstance(directory, Directory) else None
-    value = node.read() if isinstance(node, Attribute) else None
+    value = node.read(name) if isinstance(node, Attribute) else None
     return int(value, 0) if isinstance(value, bytes) else None
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from errno import EINVAL, ENXIO
 from typing import TYPE_CHECKING, Final
 
+from softreserve.kernel import border
 from softreserve.kernel.driver_core.bus import Bus, Registration
 from softreserve.kernel.driver_core.ida import Ida
 from softreserve.kernel.state import StashKey
@@ -80,7 +81,11 @@ class DaxBus(Bus["DevDax", "DaxDriver"], RegionOwner):
         """Bind; a device without memory is refused. Linux: ``dax_bus_probe``."""
         if not device.size:
             return -ENXIO
-        status = driver.probe(device)
+        where = f"softreserve_dax_drivers: probe of driver {driver.name}"
+        status = border.call(where, driver.probe, device, plugin=border.brought_by(driver))
+        problem = border.status_problem(status)
+        if problem is not None:
+            raise border.unsound(border.brought_by(driver), where, status, problem)
         if status:
             return status
         if device.region.seed is device:
@@ -98,7 +103,8 @@ class DaxBus(Bus["DevDax", "DaxDriver"], RegionOwner):
 
     def remove(self, driver: DaxDriver, device: DevDax) -> None:
         """Unbind."""
-        driver.remove(device)
+        where = f"softreserve_dax_drivers: remove of driver {driver.name}"
+        border.call(where, driver.remove, device, plugin=border.brought_by(driver))
 
     # --- ids given at run time
 

@@ -1,0 +1,424 @@
+"""What an answer of a plugin must be, beyond its type: each function says what was wanted instead, or ``None``.
+
+Here is what a single answer shows. What becomes of the memory is in :mod:`softreserve.plugins.accounts`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from softreserve.kernel.border import status_problem
+from softreserve.model.errors import shown
+from softreserve.model.ranges import PhysRange
+
+if TYPE_CHECKING:
+    from softreserve.kernel.dax import DaxRegionMade
+    from softreserve.kernel.initcalls import Initcall
+    from softreserve.kernel.kexec import KexecPolicy
+    from softreserve.kernel.modules import Module
+    from softreserve.model.arch import ArchInfo
+    from softreserve.model.dax import DaxCapacity, DaxDriver
+    from softreserve.model.findings import Finding
+    from softreserve.model.handoff import Handoff
+    from softreserve.model.machine import Machine
+    from softreserve.model.placement import Placement
+
+__all__ = [
+    "arch_problem",
+    "capacity_problem",
+    "claim_problem",
+    "done_problem",
+    "driver_problem",
+    "finding_problem",
+    "handoff_problem",
+    "initcall_problem",
+    "is_number",
+    "module_problem",
+    "one_of",
+    "placement_problem",
+    "policy_problem",
+    "region_problem",
+    "span_problem",
+]
+
+#: What names of policies and rules are made of.
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
+#: Names of modules and drivers, and of options.
+_WORD: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
+_OPTION: Final = re.compile(r"[A-Za-z0-9_]+")
+#: Folders of the kernel's source.
+_SOURCE: Final = re.compile(
+    r"(?:arch/[^/]+|block|certs|crypto|drivers|fs|init|io_uring|ipc|kernel|lib|mm|net|rust|samples|security|sound|virt)"
+    r"/(?:[^/\s]+/)*[^/\s]+\.(?:c|S|rs)"
+)
+_LONGEST: Final = 200  # characters of a name, or of words in one line
+_ADDRESSES: Final = 1 << 64
+_NODES_SHIFTS: Final = range(11)
+
+
+# --- parts of answers
+
+
+def is_number(value: object) -> bool:
+    """Whether it is an integer; truth values are none."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _name_problem(what: str, value: object, alphabet: re.Pattern[str] = _NAME) -> str | None:
+    if isinstance(value, str) and len(value) <= _LONGEST and alphabet.fullmatch(value):
+        return None
+    return f"{what} of letters, digits and dashes, not {shown(value)}"
+
+
+def _words_problem(what: str, value: object, *, empty: bool = True) -> str | None:
+    if isinstance(value, str) and value.isprintable() and len(value) <= _LONGEST and (empty or value.strip()):
+        return None
+    return f"{what} in a line of text, not {shown(value)}"
+
+
+def _callable_problem(what: str, value: object) -> str | None:
+    return None if callable(value) and not isinstance(value, type) else f"a function as {what}, not {shown(value)}"
+
+
+def span_problem(start: object, end: object, limit: int = _ADDRESSES, align: int = 1) -> str | None:
+    """Why bytes from ``start`` to ``end`` (half open) are no range below ``limit``, or ``None``."""
+    if not (isinstance(start, int) and is_number(start) and isinstance(end, int) and is_number(end)):
+        return f"numbers of bytes as start and end, not {shown(start)} and {shown(end)}"
+    if start < 0 or start >= end:
+        return f"a range that begins at 0 or above and ends above its start, not {start:#x}-{end:#x}"
+    if end > limit:
+        return f"a range below {limit:#x}, where addresses end, not {start:#x}-{end:#x}"
+    if (start | end) % align:
+        return f"a range of whole pages of {align:#x} bytes, not {start:#x}-{end:#x}"
+    return None
+
+
+def _tuple_problem(what: str, value: object, kind: type) -> str | None:
+    if isinstance(value, tuple) and all(isinstance(item, kind) for item in value):
+        return None
+    return f"a tuple of {kind.__name__} as {what}, not {shown(value)}"
+
+
+def _hex(range_: PhysRange) -> str:
+    return f"{range_.start:#x}-{range_.end:#x}"
+
+
+def _first(problems: Iterable[str | None]) -> str | None:
+    return next((problem for problem in problems if problem is not None), None)
+
+
+# --- architectures
+
+
+_ARCH_FUNCTIONS: Final = (
+    "section_size",
+    "physmem_bits",
+    "srat_processor",
+    "madt_processor",
+    "cpuinfo",
+    "invalidates_memregions",
+    "huge_pages",
+)
+_ARCH_MAPPINGS: Final = ("page_sizes", "options", "numbers", "kexec_loaders")
+
+
+def arch_problem(info: ArchInfo, arch: str) -> str | None:
+    """What an architecture is."""
+    if info.name != arch:
+        return f"one of {arch}, not of {shown(info.name)}"
+    mappings = (
+        None if isinstance(getattr(info, name), Mapping) else f"a mapping as {name}, not {shown(getattr(info, name))}"
+        for name in _ARCH_MAPPINGS
+    )
+    return _first(
+        (
+            *(_callable_problem(name, getattr(info, name)) for name in _ARCH_FUNCTIONS),
+            *mappings,
+            _page_sizes_problem(info),
+            _loaders_problem(info),
+            None if info.nodes_shift in _NODES_SHIFTS else f"a nodes_shift of 0 to 10, not {shown(info.nodes_shift)}",
+            _pattern_problem(info.log_marks),
+            _tuple_problem("image_parts", info.image_parts, str),
+            None if isinstance(info.parameters, frozenset) else f"a frozenset as parameters, not {info.parameters!r}",
+        )
+    )
+
+
+def _page_sizes_problem(info: ArchInfo) -> str | None:
+    sizes = list(info.page_sizes)
+    if sizes and all(is_number(size) and size >= 1 << 12 and size.bit_count() == 1 for size in sizes):
+        return None
+    return f"page sizes that are powers of two from 4096 on, not {shown(sizes)}"
+
+
+def _loaders_problem(info: ArchInfo) -> str | None:
+    return _first(
+        f"system calls by name as kexec_loaders, not {shown(name)}"
+        if not isinstance(name, str)
+        else _callable_problem(f"loader of {name}", loader)
+        for name, loader in info.kexec_loaders.items()
+    )
+
+
+def _pattern_problem(text: object) -> str | None:
+    if not isinstance(text, str):
+        return f"a regular expression as log_marks, not {shown(text)}"
+    try:
+        re.compile(text)
+    except re.error:
+        return f"a regular expression as log_marks, not {shown(text)}"
+    return None
+
+
+def handoff_problem(handoff: Handoff) -> str | None:
+    """What the kernel proper is handed."""
+    from softreserve.model.efi import EfiDescriptor, EfiMemoryMap
+    from softreserve.model.machine import E820Entry
+
+    if handoff.efi_map is not None:
+        if not isinstance(handoff.efi_map, EfiMemoryMap):
+            return f"an EfiMemoryMap or None as efi_map, not {shown(handoff.efi_map)}"
+        problem = _tuple_problem("descriptors", handoff.efi_map.descriptors, EfiDescriptor)
+        if problem is not None:
+            return problem
+        for d in handoff.efi_map:
+            numbers = (d.type, d.start, d.pages, d.attribute, d.virt)
+            if not all(type(n) is int or is_number(n) for n in numbers) or not all(
+                0 <= n < _ADDRESSES for n in numbers
+            ):
+                return f"descriptors of 64-bit numbers, not {shown(d)}"
+    if handoff.e820 is None:
+        return None
+    problem = _tuple_problem("e820", handoff.e820, E820Entry)
+    if problem is None and not (is_number(handoff.ext_entries) and 0 <= handoff.ext_entries <= len(handoff.e820)):
+        problem = f"0 to {len(handoff.e820)} entries in the extension, not {shown(handoff.ext_entries)}"
+    return problem
+
+
+def placement_problem(placement: Placement, machine: Machine) -> str | None:
+    """Where the image goes: to one of its slots, and not into specific purpose memory."""
+    from softreserve.model.placement import SlotArea
+
+    for name in ("size", "align"):
+        value = getattr(placement, name)
+        if not is_number(value) or value < 0 or (placement.address is not None and not value):
+            return f"a {name} in bytes above 0, not {shown(value)}"
+    problem = _tuple_problem("areas", placement.areas, SlotArea)
+    if problem is not None:
+        return problem
+    for area in placement.areas:
+        problem = _area_problem(placement, area)
+        if problem is not None:
+            return problem
+    at = placement.address
+    if at is None:
+        return None
+    if not is_number(at) or at < 0:
+        return f"an address or None, not {shown(at)}"
+    if placement.slots and not placement.fixed and not _is_slot(placement, at):
+        return f"one of its {placement.slots} slots as address, not {at:#x}"
+    span = machine.image.span
+    if span is not None and span.start == at:  # it stays where the loader had put it
+        return None
+    image = PhysRange.from_size(at, placement.size)
+    return _first(
+        f"an image outside specific purpose memory, which is at {_hex(other)}, not at {_hex(image)}"
+        for other in _set_aside(machine)
+        if image.overlaps(other)
+    )
+
+
+def _set_aside(machine: Machine) -> Iterable[PhysRange]:
+    """Where the stub puts nothing while it keeps its hands off specific purpose memory; nothing else is said of it."""
+    from softreserve.kernel.efi.efistub import StubOptions
+    from softreserve.model.efi import EfiType
+
+    if machine.efi_map is None or not StubOptions.parse(machine.cmdline, machine.kernel).soft_reserve_enabled:
+        return
+    known = [(d, PhysRange(d.start, d.end)) for d in machine.efi_map if d.start < d.end]
+    marked = [range_ for d, range_ in known if d.is_special_purpose and d.type == EfiType.CONVENTIONAL]
+    for range_ in marked:
+        if not any(other.overlaps(range_) for _, other in known if other is not range_):
+            yield range_
+
+
+def _area_problem(placement: Placement, area: Any) -> str | None:
+    if not is_number(area.slots) or area.slots < 0:
+        return f"a number of slots from 0 on, not {shown(area.slots)}"
+    if not area.slots:
+        return None
+    if not is_number(area.first):
+        return f"a first slot where there are {area.slots}, not {shown(area.first)}"
+    end = area.first + (area.slots - 1) * placement.align + placement.size
+    if area.first < area.range.start or end > area.range.end:
+        return f"slots inside {_hex(area.range)}, not from {area.first:#x} to {end:#x}"
+    return None
+
+
+def _is_slot(placement: Placement, address: int) -> bool:
+    return any(
+        area.first is not None
+        and area.first <= address < area.first + area.slots * placement.align
+        and (address - area.first) % placement.align == 0
+        for area in placement.areas
+    )
+
+
+def initcall_problem(initcall: Initcall) -> str | None:
+    """What runs later."""
+    from softreserve.kernel.initcalls import Level
+
+    level = initcall.level
+    known = is_number(level) and int(level) in Level.__members__.values()
+    return _first(
+        (
+            None if known else f"a level of initcalls, not {shown(level)}",
+            _source_problem(initcall.source),
+            _words_problem("a name", initcall.name, empty=False),
+            _callable_problem("call", initcall.call),
+        )
+    )
+
+
+def _source_problem(source: object) -> str | None:
+    if isinstance(source, str) and _SOURCE.fullmatch(source):
+        return None
+    return f"a file of the kernel such as drivers/dax/kmem.c as source, not {shown(source)}"
+
+
+# --- the dax bus and modules
+
+
+def module_problem(module: Module) -> str | None:
+    """A module."""
+    from softreserve.kernel.modules import Parameter
+
+    option = module.option
+    return _first(
+        (
+            _name_problem("a name", module.name, _WORD),
+            _option_problem(option),
+            _source_problem(module.source),
+            _callable_problem("init", module.init),
+            _callable_problem("exit", module.exit),
+            None if is_number(module.level) else f"a level of initcalls, not {shown(module.level)}",
+            _tuple_problem("parameters", module.parameters, Parameter),
+            _tuple_problem("depends", module.depends, str),
+            _tuple_problem("soft_depends", module.soft_depends, str),
+        )
+    )
+
+
+def _option_problem(option: object) -> str | None:
+    if isinstance(option, str) and _OPTION.fullmatch(option) and not option.startswith("CONFIG_"):
+        return None
+    return f"an option without CONFIG_ in front, not {shown(option)}"
+
+
+_DRIVER_TYPES: Final = ("device", "kmem", "fsdev")
+
+
+def driver_problem(driver: DaxDriver) -> str | None:
+    """A driver of the dax bus."""
+    if isinstance(driver, type):
+        return f"a driver, not the class {driver.__name__}"
+    match = getattr(driver, "match", None)
+    return _first(
+        (
+            _name_problem("a name", driver.name, _WORD),
+            _name_problem("a module", driver.module, _WORD),
+            _option_problem(driver.option),
+            _source_problem(driver.source),
+            None if driver.type in _DRIVER_TYPES else f"a type of {', '.join(_DRIVER_TYPES)}, not {shown(driver.type)}",
+            None
+            if isinstance(driver.match_always, bool)
+            else f"True or False as match_always, not {shown(driver.match_always)}",
+            _callable_problem("probe", driver.probe),
+            _callable_problem("remove", driver.remove),
+            None if match is None else _callable_problem("match", match),
+        )
+    )
+
+
+def region_problem(made: DaxRegionMade) -> str | None:
+    """A region for another driver."""
+    from softreserve.kernel.sysfs import Directory
+
+    problem = status_problem(made.status)
+    return _first(
+        (
+            None if problem is None else f"{problem} as status, not {shown(made.status)}",
+            None if isinstance(made.contents, Directory) else f"a Directory as contents, not {shown(made.contents)}",
+            _callable_problem("unregister", made.unregister),
+        )
+    )
+
+
+def claim_problem(words: str) -> str | None:
+    """Who has a range."""
+    return _words_problem("who has it", words, empty=False)
+
+
+def capacity_problem(capacity: DaxCapacity, where: PhysRange) -> str | None:
+    """What alignment leaves of a range."""
+    outer: PhysRange | None = where
+    for name in ("device", "memory"):
+        part = getattr(capacity, name)
+        if part is None:
+            outer = None
+            continue
+        if not isinstance(part, PhysRange):
+            return f"a PhysRange or None as {name}, not {shown(part)}"
+        if outer is None or not outer.contains(part):
+            return f"the {name} part inside {_hex(outer or where)}, not {_hex(part)}"
+        outer = part
+    return None
+
+
+# --- kexec
+
+
+def policy_problem(policy: KexecPolicy) -> str | None:
+    """A policy for crossing a kexec."""
+    return _first(
+        (
+            _name_problem("a name", policy.name),
+            _words_problem("words", policy.words),
+            _callable_problem("prepare", policy.prepare),
+            _callable_problem("finish", policy.finish),
+        )
+    )
+
+
+# --- what is told
+
+
+def finding_problem(finding: Finding) -> str | None:
+    """A finding."""
+    from softreserve.model.findings import SEVERITIES
+    from softreserve.model.outcome import USES
+
+    if finding.severity not in SEVERITIES:
+        return f"a severity of {', '.join(SEVERITIES)}, not {shown(finding.severity)}"
+    if not isinstance(finding.message, str) or not finding.message.strip():
+        return f"a message, not {shown(finding.message)}"
+    if finding.explains not in ("", *USES):
+        return f"a use of {', '.join(USES)} that it explains, not {shown(finding.explains)}"
+    problem = _name_problem("a rule", finding.rule)
+    if problem is None and not (finding.start is None and finding.end is None):
+        problem = span_problem(finding.start, finding.end)
+    return problem
+
+
+def one_of(words: Iterable[str]) -> Callable[[str], str | None]:
+    """A check that an answer is one of some words."""
+    known = tuple(words)
+    wanted = f"one of {', '.join(known)}"
+    return lambda answer: None if answer in known else wanted
+
+
+def done_problem(answer: bool) -> str | None:
+    """What is answered by doing it."""
+    return None if answer else "True when done, or None for another architecture"
