@@ -23,13 +23,16 @@ _HEADINGS = ("plugin", "from", "API", "kind", "loaded")
 @click.command("plugins")
 @plugin_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def plugins_command(plugin: tuple[str, ...], as_json: bool) -> int:
+@click.option("--schema", is_flag=True, help="Print the JSON Schema of machine files, with the plugins' sections.")
+def plugins_command(plugin: tuple[str, ...], as_json: bool, schema: bool) -> int:
     """List the installed plugins: wheel, version, what each is, when it is loaded, its hooks, and what it brings.
 
     A plugin that cannot be loaded is said to be broken, and the exit code is 3. -p asks for these plugins only.
     """
     with on_behalf(plugin):
         selection = Selection()
+        if schema:
+            return _print_schema(selection)
         rows, odd = inventory(selection), remarks(selection)
     if as_json:
         from softreserve.cli.jsonout import print_json
@@ -40,6 +43,19 @@ def plugins_command(plugin: tuple[str, ...], as_json: bool) -> int:
         for line in odd:
             say(Styled("note", "note"), f": {line}")
     return PluginError.exit_code if any(row.error for row in rows) else 0
+
+
+def _print_schema(selection: Selection) -> int:
+    """The schema of machine files that are read with the plugins that are wanted everywhere, and with those named."""
+    import json
+
+    from softreserve.config.machine_file import OWN_KEYS
+    from softreserve.config.schema import machine_file_schema
+    from softreserve.config.sections import sections_of
+
+    sections = sections_of(selection.hooks(), OWN_KEYS).values()
+    print(json.dumps(machine_file_schema(sections), indent=1))
+    return 0
 
 
 def _print(rows: list[Row], only_named: str) -> None:

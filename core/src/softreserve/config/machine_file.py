@@ -35,13 +35,13 @@ from softreserve.plugins.selection import WITHOUT
 if TYPE_CHECKING:
     from softreserve.model.cxl import CxlHostBridge, CxlRoot
 
-__all__ = ["OWN_KEYS", "MachineFile", "read_machine_file"]
+__all__ = ["E820_TYPES", "OWN_KEYS", "Attributes", "E820Type", "MachineFile", "MemoryType", "read_machine_file"]
 
 MemoryType = NewType("MemoryType", int)
 Attributes = NewType("Attributes", int)
 E820Type = NewType("E820Type", int)
 
-_E820_TYPES = {
+E820_TYPES = {
     "usable": e820.RAM,
     "reserved": e820.RESERVED,
     "acpi data": e820.ACPI,
@@ -345,7 +345,7 @@ def _attributes(value: object) -> int:
 _HOOKS: dict[Any, Callable[[object], object]] = {
     Size: parse_size,
     MemoryType: _memory_type,
-    E820Type: partial(_named, names=_E820_TYPES, what="e820 type"),
+    E820Type: partial(_named, names=E820_TYPES, what="e820 type"),
     Attributes: _attributes,
     str | int: _option,
     str: exactly(str, "a string"),
