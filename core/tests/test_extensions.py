@@ -249,7 +249,7 @@ WRONG_SECTIONS = [
     ),
     (
         "node = 1\n[[accelerator.banks]]\nstart = 1\nsize = 1",
-        "line 13: accelerator.banks[0]: 'size' must be >= 4096: 1",
+        "line 15: accelerator.banks[0].size: 'size' must be >= 4096: 1",
     ),
     (
         "node = 1\n[[accelerator.banks]]\nstart = 1\nsize = 4096\nmode = 'x'",

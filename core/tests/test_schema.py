@@ -68,7 +68,7 @@ class Bank:
 
     start: int
     mode: Literal["fast", "slow"] = "fast"
-    share: float | None = attrs.field(default=1.0, validator=attrs.validators.optional(attrs.validators.ge(0.5)))
+    share: float = attrs.field(default=1.0, validator=attrs.validators.ge(0.5))
     pair: tuple[int, str] | None = None
     level: int = 1
     name: str = attrs.field(default="x", validator=attrs.validators.in_(["x", "y"]))

@@ -138,6 +138,13 @@ def _unreadable(kind: Any, known: Collection[Any], seen: list[Any]) -> Iterator[
         yield from _unreadable(part, known, seen)
 
 
+def _guilty(error: Exception, fields: Collection[str]) -> tuple[str, ...]:
+    """The field that a validator of attrs means: behind its message, or quoted at the beginning of it."""
+    behind = [argument.name for argument in error.args if isinstance(argument, attrs.Attribute)]
+    quoted = str(error.args[0]).split("'")[1:2] if error.args and str(error.args[0]).startswith("'") else []
+    return tuple(name for name in (*behind, *quoted) if name in fields)[:1]
+
+
 class _Reader:
     def __init__(self, hooks: Mapping[Any, Callable[[object], object]]) -> None:
         self.hooks = hooks
@@ -186,11 +193,10 @@ class _Reader:
         except FieldError as error:
             return self._wrong((*key, error.field), str(error))
         except (ValueError, TypeError, InputError, MachineError) as error:
-            # validators of attrs say which field is wrong behind their message
-            names = [argument.name for argument in error.args if isinstance(argument, attrs.Attribute)]
-            if isinstance(error, TypeError) and not names:
+            guilty = _guilty(error, fields)
+            if isinstance(error, TypeError) and not guilty:
                 raise
-            return self._wrong((*key, *names[:1]), str(error.args[0]) if names else str(error))
+            return self._wrong((*key, *guilty), str(error.args[0]) if error.args else str(error))
 
     def _array(self, value: object, kinds: tuple[Any, ...], key: Key, length: int | None) -> Any:
         """An array of values of a type (the first of ``kinds``), or of so many, each of its own."""

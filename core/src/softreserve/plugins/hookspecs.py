@@ -45,8 +45,9 @@ hookimpl = pluggy.HookimplMarker("softreserve")
 def softreserve_machine_sections() -> Sequence[MachineSection] | None:
     """Name tables of machine files that this plugin understands.
 
-    Stage: description, when a machine file is read.
-    Calls: once per machine file and plugin, in the order of loading. A list; ``None`` and empty mean "none".
+    Stage: description, when a machine file has a table that the core does not know, and for the schema.
+    Calls: once per machine file and plugin, in the order of loading. A list; ``None`` and empty mean "none". Plugins of
+    the machine are asked; where they do not know the table, the others that are installed, to name the one that does.
     Kernel: none.
 
     :returns: sections, each with the class that its table becomes; or ``None``.
@@ -59,7 +60,8 @@ def softreserve_importers() -> Sequence[Importer] | None:
     """Name further ways to read a machine.
 
     Stage: description, when a machine is named ``PREFIX:PLACE`` with a prefix that the core does not know.
-    Calls: once per such machine and plugin, in the order of loading. A list; ``None`` and empty mean "none".
+    Calls: once per such machine and plugin, in the order of loading. A list; ``None`` and empty mean "none". Plugins
+    that are wanted everywhere or named are asked; where they do not know the prefix, the others as above.
     Kernel: none.
 
     :returns: importers by prefix; or ``None``.
@@ -447,8 +449,8 @@ def softreserve_report_lanes(system: System) -> Sequence[Lane] | None:
 def softreserve_emitters() -> Sequence[Emitter] | None:
     """Name further ways to print a booted system.
 
-    Stage: before any boot, when ``--emit`` names none of the core's.
-    Calls: once per request and plugin, in the order of loading. A list; ``None`` and empty mean "none".
+    Stage: before any boot, when ``--emit`` names none of the core's, and for its help.
+    Calls: once or twice per request and plugin, in the order of loading. A list; ``None`` and empty mean "none".
     Kernel: none.
 
     :returns: emitters by name; or ``None``.
@@ -463,11 +465,11 @@ def softreserve_cli(group: click.Group) -> None:
     Whatever a command prints, control characters in it are escaped: names and logs come from strangers. Colours, and
     lines that fit the terminal, are made by :mod:`softreserve.cli.terminal`.
 
-    Stage: before any boot.
-    Calls: once per program and plugin, in the order of loading. There is no result.
+    Stage: before any boot, when a command is none of the core's, and for the list of commands.
+    Calls: once or twice per program and plugin, in the order of loading. There is no result.
     Kernel: none.
 
-    :param group: the top-level command group.
+    :param group: a group for this plugin's commands, which stand beside the core's; none of those can be replaced.
     :returns: ``None``.
     :raises MachineError: never in a sound plugin.
     """
