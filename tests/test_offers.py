@@ -134,7 +134,10 @@ def test_the_summary_says_where_it_comes_from_and_what_was_not_taken(capsys: pyt
         print_summary(summarize(system))
     shown = capsys.readouterr().out
     assert "dax1.0, kmem: system RAM, offline, from a card" in " ".join(shown.split())
-    assert "000100000000-00013fffffff: what another card brings is not free: 0x100000000-" in shown
+    assert (
+        "000100000000-00013fffffff: plugin card0: softreserve_dax_devices: another card is not taken: 0x100000000-"
+        in shown
+    )
     (refused,) = summarize(system).as_json()["refused"]
     assert (refused["start"], refused["end"]) == (4 * GIB, 5 * GIB)
 
@@ -174,18 +177,19 @@ def test_what_is_not_free_is_not_taken_and_that_is_said(release: str, what: str)
     (finding,) = [finding for finding in lint(system) if finding.rule == "dax-offer-refused"]
     for found in (event, finding):
         assert (found.start, found.end) == (wrong.start, wrong.end)
-    assert event.rule.startswith("what a card brings is not free: ")
+    assert event.rule.startswith("plugin card0: softreserve_dax_devices: a card is not taken: ")
     assert re.search(words, event.rule)
 
 
-@pytest.mark.parametrize("release", RELEASES)
-def test_of_two_that_overlap_the_first_is_taken(release: str) -> None:
-    first, second = offer(16 * GIB, 18 * GIB), offer(17 * GIB, 19 * GIB, source="another card")
-    system = booted(machine(release=release, tables=SRAT), card(first), card(second))
-    assert dax(system) == ["dax0.0", "dax1.0"]
-    (event,) = system.log.of(OFFER_NOT_FREE)
-    assert (event.start, event.end) == (17 * GIB, 19 * GIB)
-    assert "another card" in event.rule
+def test_offers_that_overlap_are_a_mistake_of_the_plugins() -> None:
+    first, second = card(offer(16 * GIB, 18 * GIB)), card(offer(17 * GIB, 19 * GIB))
+    words = (
+        r"plugin card1: softreserve_dax_devices: 0x440000000-.* overlaps 0x400000000-0x47.*, an offer of plugin card0"
+    )
+    with pytest.raises(PluginResultError, match=words):
+        booted(machine(tables=SRAT), first, second)
+    with pytest.raises(PluginResultError, match=r"overlaps .*, an offer of plugin card0"):
+        with_card(offer(16 * GIB, 18 * GIB), offer(16 * GIB, 18 * GIB))
 
 
 @pytest.mark.parametrize("release", RELEASES)
@@ -194,6 +198,7 @@ def test_what_is_not_aligned_is_soft_reserved_and_gets_no_device(release: str) -
     assert dax(system) == ["dax0.0"]
     (finding,) = [finding for finding in lint(system) if finding.rule == "dax-alignment"]
     assert (finding.start, finding.end) == (16 * GIB + MIB, 18 * GIB)
+    assert finding.message.endswith("align both in what plugin card0 offers")
 
 
 def test_what_is_not_possible_is_a_mistake_of_the_plugin() -> None:
@@ -225,7 +230,8 @@ def test_a_kernel_that_makes_no_devices_has_the_memory_set_aside(more: dict[str,
         (offer(2 * GIB, GIB), "start 0x80000000, end 0x40000000: no range"),
         (offer(-4096, GIB), "start -0x1000, end 0x40000000: no range"),
         (offer(GIB, GIB), "no range"),
-        (offer(0, 1 << 65), "ends behind 0x"),
+        (offer(0, 1 << 65), "ends behind 0x.* bits"),
+        (offer(16 * GIB, 18 * GIB + 512), "is no number of whole pages of 4096 bytes"),
         (offer(16 * GIB, 18 * GIB, -2), "node, or -1 for none"),
         (offer(16 * GIB, 18 * GIB, True), "is of node True: a node"),
         (offer(16 * GIB, 18 * GIB, source="\x1b[2J"), "a few printable words"),

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 __all__ = ["OFFER_NOT_FREE", "DaxRegionMade", "DaxRegionRequest"]
 
-#: What a plugin brings is not taken: where it comes from, and what is in the way.
-OFFER_NOT_FREE: Final = Rule("dax-offer-not-free", "what {} brings is not free: {}")
+#: What a plugin brings is not taken: whose it is, where it comes from, and what is in the way.
+OFFER_NOT_FREE: Final = Rule("dax-offer-not-free", "plugin {}: softreserve_dax_devices: {} is not taken: {}")
 
 
 class DaxRegionRequest(NamedTuple):

@@ -18,12 +18,14 @@ class DaxOffer(NamedTuple):
 
     :param target_node: the node that its memory would be, which must be possible; -1: none, and kmem refuses it.
     :param source: where it comes from, in a few words: what people are told.
+    :param plugin: whose it is; known when it was asked for.
     """
 
     start: int
     end: int
     target_node: int
     source: str
+    plugin: str = ""
 
 
 class DaxCapacity(NamedTuple):

@@ -213,11 +213,11 @@ class Hooks:
         from softreserve.plugins.offers import NodeChecks
 
         checks = NodeChecks(system)
-        found = self._all("softreserve_nodes", NodeOffer, checked=checks.problem, system=system)
+        self._all("softreserve_nodes", NodeOffer, checked=checks.problem, system=system)
         guilty = checks.distance_problem()
         if guilty is not None:
             raise PluginResultError(border.one_line(guilty[0], "softreserve_nodes", guilty[1]), guilty[0])
-        return [offer for _, offer in found]
+        return checks.offers
 
     def register_resources(self, system: System) -> list[Initcall]:
         """See :func:`softreserve.plugins.hookspecs.softreserve_register_resources`."""
@@ -242,12 +242,11 @@ class Hooks:
         if not self._is_answered("softreserve_dax_devices"):
             return []
         from softreserve.model.dax import DaxOffer
-        from softreserve.plugins.offers import dax_problem
+        from softreserve.plugins.offers import DaxChecks
 
-        found = self._all(
-            "softreserve_dax_devices", DaxOffer, checked=lambda _, offer: dax_problem(system, offer), system=system
-        )
-        return [offer for _, offer in found]
+        checks = DaxChecks(system)
+        self._all("softreserve_dax_devices", DaxOffer, checked=checks.problem, system=system)
+        return checks.offers
 
     def dax_drivers(self, system: System) -> list[DaxDriver]:
         """See :func:`softreserve.plugins.hookspecs.softreserve_dax_drivers`."""

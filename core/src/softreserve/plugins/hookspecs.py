@@ -220,10 +220,11 @@ def softreserve_dax_devices(system: System) -> Sequence[DaxOffer] | None:
     decide nothing here. A range that one soft reserved resource holds already is offered as it stands, with the node of
     the offer; so a plugin may have put it into the tree itself.
 
-    A range that meets anything else - System RAM, reserved memory, what was offered before, part of a CXL window - is
-    not taken: an event with the code ``dax-offer-not-free``, ``boot``, and the rule ``dax-offer-refused`` of ``lint``
-    say what is in the way. One that is not aligned is refused where the kernel refuses it. A target node that is not
-    possible is a mistake of the plugin, unless this kernel was told to have no nodes (``numa=off``): then it is -1.
+    A range that meets anything else - System RAM, reserved memory, part of a soft reserved range or of a CXL window -
+    is not taken: an event with the code ``dax-offer-not-free``, ``boot``, and the rule ``dax-offer-refused`` of
+    ``lint`` say what is in the way. One that is not aligned is refused where the kernel refuses it. Offers that overlap
+    are a mistake of the plugin, and so are half a page and a target node that is not possible; but where this kernel
+    was told to have no nodes (``numa=off``), such a node is -1.
 
     Stage: dax bus, when the hmem devices are made (``hmem_init()``).
     Calls: once per boot and plugin, in the order of loading. A list; ``None`` and empty mean "nothing to offer". Not

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
+import attrs
+
 from softreserve.kernel.numa.node_offers import nodes_are_off
-from softreserve.kernel.numa.numa import LOCAL_DISTANCE, format_list
+from softreserve.kernel.numa.numa import LOCAL_DISTANCE, NUMA_NO_NODE, format_list
 from softreserve.model.errors import shown
 from softreserve.model.ranges import PhysRange
 
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from softreserve.model.dax import DaxOffer
     from softreserve.model.nodes import NodeOffer
 
-__all__ = ["NodeChecks", "dax_problem"]
+__all__ = ["DaxChecks", "NodeChecks"]
 
 #: Distances are bytes.
 _FARTHEST: Final = 255
@@ -31,21 +33,55 @@ def _source_problem(source: object) -> str | None:
     return f"source is {shown(source)}: a few printable words are wanted"
 
 
-def dax_problem(system: System, offer: DaxOffer) -> str | None:
-    """What is wrong with a range for the dax bus."""
-    start, end, node, source = offer
-    if not (_is_int(start) and _is_int(end)):
-        return f"start and end are {shown((start, end))}: bytes as integers are wanted"
-    if not 0 <= start < end:
-        return f"start {start:#x}, end {end:#x}: no range, which is half open and ascending"
-    if end - 1 > system.memory.physmem_end:
-        return f"{start:#x}-{end - 1:#x} ends behind {system.memory.physmem_end:#x}, the last byte that can be memory"
-    if not _is_int(node) or node < -1:
-        return f"{start:#x}-{end - 1:#x} is of node {shown(node)}: a node, or -1 for none, is wanted"
-    if node not in {-1, *system.nodes.possible} and not nodes_are_off(system):
-        possible = format_list(system.nodes.possible)
-        return f"{start:#x}-{end - 1:#x} is of node {node}, which is not possible; possible are {possible}"
-    return _source_problem(source)
+def _physical_problem(system: System, last: int) -> str | None:
+    if last <= system.memory.physmem_end:
+        return None
+    bits = system.memory.physmem_end.bit_length()
+    return f"ends behind {system.memory.physmem_end:#x}, the last byte of addresses with {bits} bits"
+
+
+class DaxChecks:
+    """Looks at all ranges that are offered to the dax bus in one boot."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        #: What nothing was wrong with, each with its plugin.
+        self.offers: list[DaxOffer] = []
+
+    def problem(self, plugin: str, offer: DaxOffer) -> str | None:
+        """What is wrong with a range as it stands, and beside those that were looked at before."""
+        found = self._range_problem(offer.start, offer.end) or _source_problem(offer.source)
+        if found is None:
+            where = f"{offer.start:#x}-{offer.end - 1:#x}"
+            reason = self._node_problem(offer.target_node) or self._overlap_problem(offer)
+            found = f"{where} {reason}" if reason else None
+        self.offers.append(offer._replace(plugin=plugin))
+        return found
+
+    def _range_problem(self, start: object, end: object) -> str | None:
+        if not isinstance(start, int) or not isinstance(end, int) or not (_is_int(start) and _is_int(end)):
+            return f"start and end are {shown((start, end))}: bytes as integers are wanted"
+        if not 0 <= start < end:
+            return f"start {start:#x}, end {end:#x}: no range, which is half open and ascending"
+        page = self._system.kernel.page_size
+        if (start | end) % page:
+            return f"{start:#x}-{end - 1:#x} is no number of whole pages of {page} bytes: align it"
+        reason = _physical_problem(self._system, end - 1)
+        return f"{start:#x}-{end - 1:#x} {reason}" if reason else None
+
+    def _node_problem(self, node: object) -> str | None:
+        possible = self._system.nodes.possible
+        if not isinstance(node, int) or isinstance(node, bool) or node < NUMA_NO_NODE:
+            return f"is of node {shown(node)}: a node, or {NUMA_NO_NODE} for none, is wanted"
+        if node in {NUMA_NO_NODE, *possible} or nodes_are_off(self._system):
+            return None
+        return f"is of node {node}, which is not possible; possible are {format_list(possible)}"
+
+    def _overlap_problem(self, offer: DaxOffer) -> str | None:
+        for other in self.offers:
+            if offer.start < other.end and other.start < offer.end:
+                return f"overlaps {other.start:#x}-{other.end - 1:#x}, an offer of plugin {other.plugin}"
+        return None
 
 
 class NodeChecks:
@@ -54,13 +90,18 @@ class NodeChecks:
     def __init__(self, system: System) -> None:
         nodes = system.nodes
         self._max_numnodes = nodes.max_numnodes
-        self._last = system.memory.physmem_end
+        self._system = system
         self._possible = set(nodes.possible)
         # as long as no table of the firmware was read, every node is possible
         nobody_knows = len(nodes.possible) == nodes.max_numnodes
         self._taken = nodes.online | nodes.parsed if nobody_knows else self._possible
         self._offered: dict[int, tuple[str, NodeOffer]] = {}
         self._ranges: list[tuple[PhysRange, str]] = []
+
+    @property
+    def offers(self) -> list[NodeOffer]:
+        """All, each with its plugin."""
+        return [attrs.evolve(offer, plugin=plugin) for plugin, offer in self._offered.values()]
 
     def problem(self, plugin: str, offer: NodeOffer) -> str | None:
         """What is wrong with a node as it stands, and beside those that were looked at before."""
@@ -112,8 +153,9 @@ class NodeChecks:
     def _ranges_problem(self, plugin: str, offer: NodeOffer) -> str | None:
         for span in offer.ranges:
             where = f"node {offer.nid}: {span.start:#x}-{span.last:#x}"
-            if span.last > self._last:
-                return f"{where} ends behind {self._last:#x}, the last byte that can be memory"
+            reason = _physical_problem(self._system, span.last)
+            if reason:
+                return f"{where} {reason}"
             for other, owner in self._ranges:
                 if span.overlaps(other):
                     return f"{where} overlaps {other.start:#x}-{other.last:#x} of plugin {owner}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from softreserve.kernel.dax import OFFER_NOT_FREE
+from softreserve.kernel.numa.node_offers import NODE_RANGE_KNOWN
 from softreserve.model.efi import EfiAttribute, type_words
 from softreserve.model.events import Event
 from softreserve.model.outcome import Outcome
@@ -57,7 +58,7 @@ class RangeSummary:
 
 @attrs.frozen
 class RefusedOffer:
-    """A range that a plugin brings (bytes, half open), and why there is no such memory."""
+    """A range that a plugin brings memory or a node for (bytes, half open), and why that is not to be had."""
 
     start: int
     end: int
@@ -136,7 +137,9 @@ def summarize(system: System) -> Summary:
         as_devdax=_as_devdax(system, told.outcome),
         findings=dict(Counter(finding.severity for finding in told.findings)),
         lanes=tuple(hooks_of(system).report_lanes(system)),
-        refused=tuple(RefusedOffer(e.start or 0, e.end or 0, e.rule) for e in system.log.of(OFFER_NOT_FREE)),
+        refused=tuple(
+            RefusedOffer(e.start or 0, e.end or 0, e.rule) for e in system.log.of(OFFER_NOT_FREE, NODE_RANGE_KNOWN)
+        ),
     )
 
 

@@ -28,6 +28,7 @@ from softreserve_hmem.region import DaxLimits
 
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
+    from softreserve.model.dax import DaxOffer
     from softreserve.model.events import Event
     from softreserve.model.outcome import Outcome, Part
 
@@ -165,9 +166,10 @@ def _why_no_device(system: System, offers: _Offers, part: Part) -> Iterator[Find
         event = decided[NO_REGION.code]
         first, after = event.start or 0, event.end or 0
         what = "" if (first, after) == (start, end) else f" of what is offered ({first:#x}-{after - 1:#x})"
+        brought = _brought(system, start)
+        place = f"what plugin {brought.plugin} offers" if brought is not None else "the firmware's map"
         message = (
-            f"no dax device: start or size{what} is no multiple of {human_size(offers.align)}; align both in the "
-            "firmware's map"
+            f"no dax device: start or size{what} is no multiple of {human_size(offers.align)}; align both in {place}"
         )
         yield Finding("error", "dax-alignment", message, start, end, explains=_NO_DEVICE)
     elif NOT_SOFT_RESERVED.code in decided:
@@ -267,7 +269,7 @@ def _target_node(system: System, device: DevDax, start: int, end: int) -> Iterat
     explains = _UNUSED if device.driver is None else ""
     named = [e for e in system.log.over(PhysRange(start, end)) if e.code == SRAT_MEMORY.code]
     domains = {e.after: (e.start, e.end) for e in named}
-    brought = next((offer for offer in system.dax_offers if offer.start <= start < offer.end), None)
+    brought = _brought(system, start)
     if node < 0 and brought is not None:
         message = f"{brought.source} names no node for it: {name} has target node -1, and kmem refuses it"
         yield Finding("warning", "dax-offer-without-node", message, start, end, explains=explains)
@@ -311,6 +313,11 @@ def _cpu_nodes(system: System, devices: list[DevDax]) -> Iterator[Finding]:
             )
             start, last = members[0].ranges[0]
             yield Finding("warning", "sp-in-cpu-node", message, start, last + 1)
+
+
+def _brought(system: System, start: int) -> DaxOffer | None:
+    """What a plugin brought there."""
+    return next((offer for offer in system.dax_offers if offer.start <= start < offer.end), None)
 
 
 def _is_guessed(system: System, node: int) -> bool:

@@ -33,7 +33,7 @@ def set_aside(system: System, tree: Resource, offers: list[DaxOffer]) -> dict[tu
     """Make soft reserved memory of ranges that are free; returned is what to offer: node by first and last byte.
 
     A range that is soft reserved already - the plugin put it into the tree itself, or the firmware told of it - is
-    offered as it stands. One that meets another is offered, too: the kernel refuses what it was offered before.
+    offered as it stands. One that meets such a resource is offered, too: the kernel refuses what it was offered before.
 
     :param tree: where soft reserved memory is looked for.
     """
@@ -41,18 +41,16 @@ def set_aside(system: System, tree: Resource, offers: list[DaxOffer]) -> dict[tu
     for offer in offers:
         res = Resource(offer.start, offer.end - 1, "Soft Reserved", IORESOURCE_MEM, IORES_DESC_SOFT_RESERVED)
         reserved = [known for known in system.find_soft_reserved() if _overlap(known, res)]
-        if not any(_contains(known, res) for known in reserved):
-            reason = _set_aside(system, tree, offer, res)
-            if reason:
-                rule = OFFER_NOT_FREE.of(offer.source, reason)
-                system.log.record(rule, _FUNCTION, offer.start, offer.end, after="no dax device")
-                if not reserved:
-                    continue
-            else:
-                system.dax_offers.append(offer)
-        elif not any(offer.start < other.end and other.start < offer.end for other in system.dax_offers):
+        covered = any(_contains(known, res) for known in reserved)
+        reason = "" if covered else _set_aside(system, tree, offer, res)
+        if not reason:
             system.dax_offers.append(offer)
-        found.setdefault((res.start, res.end), _node(system, offer))
+        else:
+            rule = OFFER_NOT_FREE.of(offer.plugin, offer.source, reason)
+            system.log.record(rule, _FUNCTION, offer.start, offer.end, after="no dax device")
+            if not reserved:
+                continue
+        found[res.start, res.end] = _node(system, offer)
     return found
 
 

@@ -23,7 +23,9 @@ __all__ = ["NODE_BROUGHT", "NODE_LEFT_OUT", "NODE_RANGE_KNOWN", "bring_nodes", "
 
 NODE_BROUGHT: Final = Rule("node-brought", "on a node that a plugin brings: {}")
 NODE_LEFT_OUT: Final = Rule("node-left-out", "this kernel has no nodes beside node 0, so this one is left out: {}")
-NODE_RANGE_KNOWN: Final = Rule("node-range-known", "the firmware says which node this is; a plugin is not heard: {}")
+NODE_RANGE_KNOWN: Final = Rule(
+    "node-range-known", "plugin {}: softreserve_nodes: {} is not heard: the firmware gives the range another node"
+)
 _FUNCTION: Final = "drivers/acpi/numa/srat.c: acpi_parse_cfmws"
 
 
@@ -48,16 +50,12 @@ def bring_nodes(system: System, offers: Iterable[NodeOffer]) -> None:
         nodes.set_possible(offer.nid)
         nodes.numa_extend_distance(offer.nid, {to: far for to, far in offer.distances.items() if to != offer.nid})
         for start, end, known in (piece for span in offer.ranges for piece in _pieces(system, span)):
-            rule = NODE_BROUGHT if known == NUMA_NO_NODE else NODE_RANGE_KNOWN
-            if rule is NODE_BROUGHT:
+            if known == NUMA_NO_NODE:
                 nodes.brought.append((start, end, offer.nid))
-            log.record(
-                rule.of(offer.source),
-                _FUNCTION,
-                start,
-                end,
-                after=f"node {known if known != NUMA_NO_NODE else offer.nid}",
-            )
+                log.record(NODE_BROUGHT.of(offer.source), _FUNCTION, start, end, after=f"node {offer.nid}")
+            else:
+                rule = NODE_RANGE_KNOWN.of(offer.plugin, offer.source)
+                log.record(rule, _FUNCTION, start, end, after=f"node {known}")
         system.memory.zones.lay_out_offline_node(offer.nid)
     nodes.brought.sort()
 
