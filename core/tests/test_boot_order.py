@@ -158,7 +158,7 @@ def everything() -> tuple[list[str], Hooks]:
     """The calls, as they will be made, and the hooks."""
     every = EveryHook()
     hooks = load([], extra=[("every", every)])
-    hooks.trace = lambda line: every.calls.append(line.split()[0])
+    hooks.trace = lambda hook, plugin, answer: every.calls.append(hook)
     return every.calls, hooks
 
 

@@ -81,7 +81,7 @@ def test_what_a_plugin_prints_is_told_and_is_no_output(path: Path, capfd: pytest
     wheel(path, "loud", "import os\nprint('{}')\nos.system('echo more')\n" + GOOD)
     status, found = listed(capsys=capfd)
     assert status == 0
-    assert sorted(found["plugins"]["loud"]["prints"].split()) == ["more", "{}"]
+    assert {"more", "{}"} < set(found["plugins"]["loud"]["prints"].split())
 
 
 def test_what_plugins_bring_is_asked_without_a_boot(path: Path, capsys: pytest.CaptureFixture[str]) -> None:

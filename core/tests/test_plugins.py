@@ -202,10 +202,12 @@ def test_a_policy_that_is_none_is_a_wrong_answer() -> None:
 
 def test_calls_can_be_traced() -> None:
     hooks = load([], extra=[("quiet", _answering("softreserve_stub_handoff", None))])
-    seen: list[str] = []
-    hooks.trace = seen.append
+    seen: list[tuple[str, str, object]] = []
+    hooks.trace = lambda *call: seen.append(call)
     hooks.stub_handoff(machine())
-    assert seen == ["softreserve_stub_handoff quiet -> None"]
+    with hooks.untraced():
+        hooks.stub_handoff(machine())
+    assert seen == [("softreserve_stub_handoff", "quiet", None)]
 
 
 # ----------------------------------------------------------------------------------------------------- which plugins

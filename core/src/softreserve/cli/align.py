@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import click
 
-from softreserve.cli.options import in_bytes, on_behalf, plugin_option
+from softreserve.cli.options import TracedCommand, in_bytes, on_behalf, plugin_option, trace_option
 from softreserve.cli.terminal import columns, print_table, say, tell
 
 __all__ = ["align_command"]
 
 
-@click.command("align")
+@click.command("align", cls=TracedCommand)
 @click.argument("start", callback=in_bytes)
 @click.argument("size", callback=in_bytes)
 @plugin_option
+@trace_option()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; sizes are bytes.")
-def align_command(start: int, size: int, plugin: tuple[str, ...], as_json: bool) -> None:
+def align_command(start: int, size: int, plugin: tuple[str, ...], trace_plugins: str | None, as_json: bool) -> None:
     """Show what alignment leaves of a specific purpose range: START and SIZE in bytes (0x880200000, 2046M).
 
     One row per architecture, page size and release that makes a difference; each is booted. Away from a terminal the
@@ -30,7 +31,7 @@ def align_command(start: int, size: int, plugin: tuple[str, ...], as_json: bool)
     range_ = PhysRange.from_size(start, size)
     if range_.end > 1 << 64:
         raise click.BadParameter(f"the range ends at {range_.end:#x}; addresses have 64 bits", param_hint="'SIZE'")
-    with on_behalf(plugin):
+    with on_behalf(plugin, trace_plugins):
         found, notes = answer(range_, Selection())
     for note in notes:
         tell(f"left out: {note}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 import click
@@ -30,6 +30,7 @@ __all__ = [
     "Choice",
     "Choices",
     "MachineCommand",
+    "TracedCommand",
     "asked",
     "booted",
     "described",
@@ -38,6 +39,7 @@ __all__ = [
     "on_behalf",
     "plugin_option",
     "tell_gaps",
+    "trace_option",
 ]
 
 if TYPE_CHECKING:
@@ -89,15 +91,54 @@ PLUGIN_HELP = "Load this plugin too: a name, or code (package.module, FILE.py); 
 plugin_option = click.option("-p", "--plugin", multiple=True, metavar="NAME", help=PLUGIN_HELP)
 
 
-def on_behalf(plugin: Sequence[str]) -> AbstractContextManager[None]:
+@contextmanager
+def on_behalf(plugin: Sequence[str], trace: str | None = None) -> Iterator[None]:
     """Carry out a command in the name of whoever gave it: what ``-p`` says counts, before the command and behind it.
 
     So do the environment and the user's configuration.
 
     :param plugin: as given behind the command.
+    :param trace: how much of each call of a hook is told; ``None``: nothing.
     """
     everywhere: tuple[str, ...] = click.get_current_context().find_root().params.get("plugin", ())
-    return asking(personal(Layer(OPTION, (*everywhere, *plugin))))
+    with asking(personal(Layer(OPTION, (*everywhere, *plugin)))):
+        if trace is None:
+            yield
+            return
+        from softreserve.cli.trace import traced
+
+        with traced(full=trace == _FULL):
+            yield
+
+
+#: How much of an answer ``--trace`` tells; a bare option means the first.
+_SHORT, _FULL = _AMOUNTS = ("short", "full")
+_TRACE, _TRACE_PLUGINS = "--trace", "--trace-plugins"
+
+
+def trace_option(*, taken: bool = False) -> Callable[[F], F]:
+    """The option that tells calls of hooks, as the argument ``trace_plugins`` of a :class:`TracedCommand`.
+
+    :param taken: whether the command has another ``--trace``.
+    """
+    return click.option(
+        *((_TRACE_PLUGINS,) if taken else (_TRACE, _TRACE_PLUGINS)),
+        "trace_plugins",
+        type=Choice(_AMOUNTS),
+        metavar=f"[={_FULL}]",
+        help=f"Say on standard error which plugin answers which hook; with ={_FULL} all of each answer.",
+    )
+
+
+class TracedCommand(click.Command):
+    """A command with :func:`trace_option`: its value stands behind a sign of equality, or is left out."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does it, with the bare option as what it stands for."""
+        end = args.index("--") if "--" in args else len(args)
+        own = {name for param in self.params if param.name == "trace_plugins" for name in param.opts}
+        found = [f"{word}={_SHORT}" if word in own else word for word in args[:end]]
+        return super().parse_args(ctx, found + args[end:])
 
 
 _LOGS = (
@@ -130,7 +171,7 @@ _USERSPACE = click.option(
 )
 
 
-class MachineCommand(click.Command):
+class MachineCommand(TracedCommand):
     """A command about a machine: the old way to name a log becomes the argument that it stands for."""
 
     def __init__(self, *args: Any, **extra: Any) -> None:
@@ -191,27 +232,31 @@ class Booted(NamedTuple):
     hooks_for: Callable[[Machine], Hooks]
 
 
-def machine_options(*, changes: bool = True, boots: bool = True, kernels: bool = False) -> Callable[[F], F]:
+def machine_options(
+    *, changes: bool = True, boots: bool = True, kernels: bool = False, own_trace: bool = False
+) -> Callable[[F], F]:
     """The options that all commands about a machine share, as one argument ``choices`` (:class:`Choices`).
 
     :param changes: whether the machine can be changed for a "what if".
     :param boots: whether it is booted.
     :param kernels: whether ``--kernel`` may name several releases.
+    :param own_trace: whether the command has a ``--trace`` of its own.
     """
     of_changes = (_CHANGES[0], _KERNELS if kernels else _KERNEL, *_CHANGES[1:]) if changes else ()
 
     def decorate(function: F) -> F:
         @functools.wraps(function)
-        def command(**values: Any) -> Any:
+        def command(*, trace_plugins: str | None, **values: Any) -> Any:
             changed = {name: values.pop(name) for name in Changes._fields if name in values}
             others = {name: values.pop(name) for name in Choices._fields if name in values}
             choices = Choices(Changes(**changed), **others)
-            with on_behalf(choices.plugin):
+            with on_behalf(choices.plugin, trace_plugins):
                 return function(choices=choices, **values)
 
         options = (
             *of_changes,
             plugin_option,
+            trace_option(taken=own_trace),
             *((_USERSPACE,) if boots else ()),
             *_LOGS,
         )
@@ -307,20 +352,16 @@ def booted(
     with_steps: bool = False,
     recording: bool = False,
     reproducing: bool = False,
-    trace: Callable[[str], None] | None = None,
 ) -> Booted:
     """Boot what a person asked for, up to the user space that is wanted.
 
     :param recording: whether reasons are looked up in the events later.
     :param reproducing: whether what a recorded boot showed or did is wanted: that was before udev ran.
-    :param trace: gets a line for every call of a hook.
     """
     from softreserve.machine.boot import boot
 
     scenario, hooks_for = asked(machine, choices, with_steps=with_steps)
     hooks = hooks_for(scenario.machine)
-    if trace is not None:
-        hooks.trace = trace
     userspace = choices.userspace or ("none" if reproducing and scenario.recorded else "udev")
     system = boot(scenario.machine, hooks, recording=recording, userspace=userspace)
     tell_gaps(scenario.gaps)

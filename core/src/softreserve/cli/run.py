@@ -29,7 +29,7 @@ __all__ = ["run_command"]
 @click.argument("steps", required=False, type=click.Path(path_type=Path))
 @run_programs_option
 @click.option("--skip-unrunnable", is_flag=True, help="Leave out steps that cannot be run, or take programs unasked.")
-@machine_options()
+@machine_options(own_trace=True)
 @click.option("--trace", is_flag=True, help="Show the state after every write.")
 @click.option("--state", is_flag=True, help="Show the whole state after every step, not only what it changed.")
 @emit_option("At the end, print this as the kernel would.")

@@ -7,7 +7,8 @@ typed method per hook, which checks the answer and names the guilty plugin.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-__all__ = ["GROUP", "Hooks", "hooks_of", "installed", "load"]
+__all__ = ["GROUP", "Hooks", "Tracer", "hooks_of", "installed", "load", "tracing"]
 
 #: What a hook may raise: a machine that does not boot as described.
 _PASSES: Final[dict[str, tuple[type[BaseException], ...]]] = dict.fromkeys(
@@ -145,13 +146,31 @@ def hooks_of(system: System) -> Hooks:
     return hooks
 
 
+#: Gets the hook, the plugin and the answer.
+Tracer = Callable[[str, str, object], None]
+
+#: What plugins that are loaded at present tell of their calls.
+_tracer: Tracer | None = None
+
+
+@contextmanager
+def tracing(tracer: Tracer) -> Iterator[None]:
+    """Tell each call of a hook of the plugins that are loaded meanwhile."""
+    global _tracer
+    before, _tracer = _tracer, tracer
+    try:
+        yield
+    finally:
+        _tracer = before
+
+
 class Hooks:
     """The loaded plugins, and one typed call per hook."""
 
     def __init__(self, manager: pluggy.PluginManager) -> None:
         self.manager = manager
-        #: Called with one line per hook call, when set.
-        self.trace: Callable[[str], None] | None = None
+        #: Told of each call, when set.
+        self.trace = _tracer
         #: Who answered last, by hook, where one plugin does.
         self.answered: dict[str, str] = {}
 
@@ -159,6 +178,15 @@ class Hooks:
     def names(self) -> tuple[str, ...]:
         """Names of the loaded plugins, in the order of loading."""
         return tuple(name for name, plugin in self.manager.list_name_plugin() if plugin is not None)
+
+    @contextmanager
+    def untraced(self) -> Iterator[None]:
+        """Tell nothing meanwhile: of copies of a machine, which nobody asked for."""
+        tracer, self.trace = self.trace, None
+        try:
+            yield
+        finally:
+            self.trace = tracer
 
     # --- one typed call per hook, in boot order
 
@@ -455,16 +483,23 @@ class Hooks:
                 raise border.wrong(impl.plugin_name, hook, answer, "None")
 
     def _call(self, hook: str, impl: Any, arguments: dict[str, Any]) -> Any:
-        answer = border.call(
+        if self.trace is None:
+            return self._answer(hook, impl, arguments)
+        tracer = self.trace
+        with self.untraced():  # what a plugin asks others meanwhile, of copies perhaps, is its own business
+            answer = self._answer(hook, impl, arguments)
+        tracer(hook, impl.plugin_name, answer)
+        return answer
+
+    @staticmethod
+    def _answer(hook: str, impl: Any, arguments: dict[str, Any]) -> Any:
+        return border.call(
             hook,
             impl.function,
             *[arguments[name] for name in impl.argnames],
             plugin=impl.plugin_name,
             passes=_PASSES.get(hook, ()),
         )
-        if self.trace is not None:
-            self.trace(f"{hook} {impl.plugin_name} -> {shown(answer)}")
-        return answer
 
     @staticmethod
     def _checked(hook: str, plugin: str, answer: Any, wanted: type[T], problem: Callable[[T], str | None] | None) -> T:

@@ -33,15 +33,23 @@ def as_devdax(system: System) -> System:
 
 def taken_offline(system: System) -> System:
     """A copy whose dax memory came online in the zone that the kernel chose, and then was to go offline again."""
-    copy = boot(system.machine, hooks_of(system), userspace=system.userspace)
-    for state in ("online", "offline"):
-        for start, end, _ in list(dax_ranges(copy)):
-            _set_blocks(copy, start, end, state)
+    hooks = hooks_of(system)
+    with hooks.untraced():
+        copy = boot(system.machine, hooks, userspace=system.userspace)
+        for state in ("online", "offline"):
+            for start, end, _ in list(dax_ranges(copy)):
+                _set_blocks(copy, start, end, state)
     return copy
 
 
 def _copy(system: System, driver: str, state: str) -> System:
-    copy = boot(system.machine, hooks_of(system))
+    hooks = hooks_of(system)
+    with hooks.untraced():
+        return _given(boot(system.machine, hooks), driver, state)
+
+
+def _given(copy: System, driver: str, state: str) -> System:
+    """A system that has just booted, its dax devices given to a driver."""
     copy.memory.added.has_user_space = False
     _write(copy, f"{_MEMORY}/auto_online_blocks", state)
     copy.modules.coldplug()
