@@ -61,6 +61,7 @@ def test_a_wrong_plugin_turns_it_red(demo: Path, answer: str, red: str) -> None:
     (demo / "wrong.py").write_text(_WRONG.format(answer=answer))
     entries = demo / "softreserve_riscv-0.1.0.dist-info" / "entry_points.txt"
     entries.write_text(entries.read_text().replace("softreserve_riscv.plugin", "wrong"))
-    run = contract(demo, "--softreserve-plugin", "riscv")
+    run = contract(demo, "--softreserve-plugin", "riscv", "-k", red)
     assert run.returncode == pytest.ExitCode.TESTS_FAILED
     assert red in run.stdout
+    assert "plugin riscv: softreserve_" in run.stdout

@@ -4,13 +4,11 @@ Run the contract on an installed plugin::
 
     pytest -p softreserve.testing.plugin --pyargs softreserve.testing.contract --softreserve-plugin NAME
 
-or subclass the ``Base...`` classes of :mod:`softreserve.testing.bases` with machines of your own.
+or subclass the ``Base...`` classes of :mod:`softreserve.testing.bases` with machines of your own; boot a machine with a
+plugin by :func:`boot_with`; ask :func:`first_problem` where there is no pytest.
 """
 
-import pytest
+from softreserve.testing.booting import boot_with
+from softreserve.testing.kit import first_problem
 
-pytest.register_assert_rewrite("softreserve.testing.bases")
-
-from softreserve.testing.booting import boot_with  # noqa: E402 - the line above must come first
-
-__all__ = ["boot_with"]
+__all__ = ["boot_with", "first_problem"]

@@ -1,43 +1,53 @@
-"""What every plugin promises, as test classes to subclass.
+"""What plugins promise, as test classes to subclass: :class:`BasePlugin` for every plugin, and one for each kind.
 
-``plugin_name`` (and ``arch``) must be overridden; everything else has a default. Tests that need an ability which a
-plugin does not declare skip themselves and say so.
+``plugin_name`` must be overridden, or ``plugin`` for one that is not installed; everything else has a default. Each
+promise is looked at in a process of its own: a plugin that hangs, prints or dies is a failure with its name.
 """
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from collections.abc import Iterable
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-import attrs
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from softreserve.kernel.resource import Resource
-from softreserve.kernel.system import System
-from softreserve.machine.boot import boot
-from softreserve.model.errors import SoftReserveError
-from softreserve.model.machine import KernelImage, Machine
-from softreserve.model.placement import Placement
-from softreserve.model.ranges import PhysRange, merged
-from softreserve.plugins.hooks import Hooks, load
-from softreserve.plugins.selection import Selection
-from softreserve.testing.machines import firmware_memory, sample_machine, specific_purpose
-from softreserve.testing.strategies import machines
+from softreserve.testing.apart import LIMIT
+from softreserve.testing.kit import Promise, problem
+from softreserve.testing.promises import arch as of_arch
+from softreserve.testing.promises import every, kinds, steady, traces
+from softreserve.testing.strategies import machines as random_machines
+from softreserve.testing.subject import Subject
 
-__all__ = ["BaseArch", "BasePlugin"]
+if TYPE_CHECKING:
+    from softreserve.model.machine import Machine
+    from softreserve.testing.apart import Board
+    from softreserve.testing.booting import PluginLike
 
-#: An architecture that nobody boots.
-_NOWHERE = "no-such-architecture"
+__all__ = [
+    "BaseArch",
+    "BaseCli",
+    "BaseDax",
+    "BaseEmitter",
+    "BaseImporter",
+    "BaseKexec",
+    "BaseLint",
+    "BaseModule",
+    "BaseNuma",
+    "BasePlugin",
+    "BasePolicy",
+]
 
-_few = settings(
-    max_examples=20,
-    deadline=None,
-    # fixtures are plain strings, and one method serves every plugin
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
-)
+
+def keeps(subject: Subject, *promises: Promise, limit: float = LIMIT) -> None:
+    """Fail, in one paragraph, where a promise is not kept.
+
+    :param limit: seconds that one call of the plugin may take.
+    """
+    found = problem(subject, *promises, limit=limit)
+    if found is not None:
+        pytest.fail(found, pytrace=False)
 
 
 class _OfPlugin:
@@ -48,143 +58,202 @@ class _OfPlugin:
         """Name of the plugin; override it."""
         return str(pytest.fail("override the fixture plugin_name with the name of the plugin"))
 
+    @pytest.fixture
+    def plugin(self, plugin_name: str) -> PluginLike:
+        """The plugin: its name; override it with a module or an object where it is not installed."""
+        return plugin_name
+
+    @pytest.fixture
+    def arch(self) -> str | None:
+        """The architecture whose machines it is tested with; ``None``: the one that it boots, or the toy."""
+        return None
+
+    @pytest.fixture
+    def machines(self) -> Mapping[str, Machine] | None:
+        """What is booted with it, by what is special about each; ``None``: sample machines of the architecture."""
+        return None
+
+    @pytest.fixture
+    def limit(self, pytestconfig: pytest.Config) -> float:
+        """Seconds that one call of the plugin may take."""
+        return float(pytestconfig.getoption("--softreserve-limit", LIMIT))
+
+    @pytest.fixture
+    def subject(self, plugin: PluginLike, arch: str | None, machines: Mapping[str, Machine] | None) -> Subject:
+        """The plugin with its machines."""
+        return Subject(plugin, arch, machines)
+
 
 class BasePlugin(_OfPlugin):
     """Promises of every plugin."""
 
-    @pytest.fixture
-    def hooks(self, plugin_name: str) -> Hooks:
-        """A fresh set with just this plugin."""
-        return load([plugin_name])
+    def test_it_loads_and_implements_hooks_that_exist(self, subject: Subject, limit: float) -> None:
+        keeps(subject, every.loads, limit=limit)
 
-    def test_it_loads_and_implements_hooks_that_exist(self, hooks: Hooks, plugin_name: str) -> None:
-        callers = hooks.manager.get_hookcallers(hooks.manager.get_plugin(plugin_name))
-        assert callers, f"{plugin_name} implements no hook"
+    def test_it_is_one_of_one_name(self, subject: Subject, limit: float) -> None:
+        keeps(subject, every.is_installed_once, limit=limit)
 
-    def test_it_is_one_of_one_name(self, plugin_name: str) -> None:
-        assert len(Selection().installed[plugin_name]) == 1
+    def test_loading_it_imports_no_other_plugin_and_nothing_heavy(self, subject: Subject, limit: float) -> None:
+        keeps(subject, traces.imports_little, limit=limit)
 
-    def test_loading_it_imports_no_other_plugin(self, plugin_name: str) -> None:
-        installed = Selection().installed
-        own = installed[plugin_name][0].value.partition(".")[0]
-        others = {entries[0].value.partition(".")[0] for entries in installed.values()} - {own}
-        code = f"import sys; from softreserve.plugins.hooks import load; load([{plugin_name!r}]); print(*sys.modules)"
-        run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-        assert not others & set(run.stdout.split())
+    def test_it_leaves_other_architectures_alone(self, subject: Subject, limit: float) -> None:
+        keeps(subject, every.leaves_others_alone, limit=limit)
 
-    def test_it_leaves_other_architectures_alone(self, hooks: Hooks) -> None:
-        machine = sample_machine(_NOWHERE)
-        assert hooks.stub_handoff(machine) is None
-        assert hooks.stub_place_image(machine, None) is None
-        system = System(machine, hooks)
-        assert hooks.early_reserve(system) is None
-        assert hooks.numa_info(system) is None
-        assert hooks.memory_block_size(system) is None
+    def test_every_machine_boots_with_it(self, subject: Subject, limit: float) -> None:
+        keeps(subject, every.boots_everywhere, limit=limit)
 
-    def test_a_machine_boots_with_it_and_twice_the_same(self, plugin_name: str) -> None:
-        selection = Selection([plugin_name])
-        arches = [arch for arch, names in selection.arches.items() if plugin_name in names] or list(selection.arches)
-        if not arches:
-            pytest.skip("no installed plugin boots an architecture")
-        machine = sample_machine(arches[0])
-        first, second = (boot(machine, selection.hooks_for(machine)) for _ in range(2))
-        assert plugin_name in first.hooks.names
-        assert first.log.lines == second.log.lines
-        assert first.iomem.lines() == second.iomem.lines()
+    def test_it_stands_whatever_a_user_does(self, subject: Subject, limit: float) -> None:
+        keeps(subject, every.stands_exercise, limit=limit)
+
+    def test_a_machine_boots_with_it_and_twice_the_same(self, subject: Subject, limit: float) -> None:
+        keeps(subject, steady.gives_the_same_twice, limit=limit)
+
+    def test_systems_share_nothing(self, subject: Subject, limit: float) -> None:
+        keeps(subject, steady.keeps_systems_apart, limit=limit)
+
+    def test_directory_and_environment_do_not_count(self, subject: Subject, limit: float) -> None:
+        keeps(subject, steady.gives_the_same_elsewhere, limit=limit)
+
+    def test_a_forked_process_gives_the_same(self, subject: Subject, limit: float) -> None:
+        keeps(subject, steady.gives_the_same_after_a_fork, limit=limit)
+
+    def test_another_process_gives_the_same(self, subject: Subject, limit: float) -> None:
+        keeps(subject, steady.gives_the_same_in_another_process, limit=limit)
+
+    def test_it_prints_nothing(self, subject: Subject, limit: float) -> None:
+        keeps(subject, traces.prints_nothing, limit=limit)
+
+    def test_it_changes_nothing_that_it_is_given(self, subject: Subject, limit: float) -> None:
+        keeps(subject, traces.changes_nothing_it_is_given, limit=limit)
+
+    def test_it_leaves_the_process_as_it_was(self, subject: Subject, limit: float) -> None:
+        keeps(subject, traces.leaves_the_process_as_it_was, limit=limit)
 
 
 class BaseArch(_OfPlugin):
     """Promises of a plugin that boots an architecture, besides those of every plugin."""
 
     @pytest.fixture
-    def arch(self) -> str:
-        """Name of the architecture; override it."""
-        return str(pytest.fail("override the fixture arch with the architecture that the plugin boots"))
+    def machine(self) -> Machine | None:
+        """A machine with specific purpose memory; override it where sample machines do not fit."""
+        return None
 
     @pytest.fixture
-    def machine(self, arch: str) -> Machine:
-        """A machine of the architecture, with specific purpose memory; override it where the sample does not fit."""
-        return sample_machine(arch)
+    def machines(self, machine: Machine | None) -> Mapping[str, Machine] | None:
+        """Sample machines, or the one that was given."""
+        return None if machine is None else {machine.name: machine}
 
-    def test_the_plugin_declares_the_architecture(self, plugin_name: str, arch: str) -> None:
-        assert plugin_name in Selection().arches[arch]
+    def test_the_plugin_declares_the_architecture(self, subject: Subject, limit: float) -> None:
+        keeps(subject, of_arch.declares_its_architecture, limit=limit)
 
-    def test_specific_purpose_memory_is_soft_reserved(self, plugin_name: str, machine: Machine) -> None:
-        assert specific_purpose(machine), "the machine has no specific purpose memory"
-        system = boot(machine, load([plugin_name]))
-        for wanted in specific_purpose(machine):
-            assert any(part.contains(wanted) for part in _joined(system.find_soft_reserved()))
+    def test_specific_purpose_memory_is_soft_reserved(self, subject: Subject, limit: float) -> None:
+        keeps(subject, of_arch.soft_reserves, limit=limit)
 
-    def test_efi_nosoftreserve_gives_it_to_the_kernel(self, plugin_name: str, machine: Machine) -> None:
-        machine = attrs.evolve(machine, cmdline=machine.cmdline.appended("efi=nosoftreserve"))
-        system = boot(machine, load([plugin_name]))
-        assert not _joined(system.find_soft_reserved())
-        for wanted in specific_purpose(machine):
-            assert any(part.contains(wanted) for part in _joined(system.iomem.find("System RAM")))
+    def test_efi_nosoftreserve_gives_it_to_the_kernel(self, subject: Subject, limit: float) -> None:
+        keeps(subject, of_arch.gives_soft_reserved_memory_back, limit=limit)
 
-    def test_memory_blocks_have_a_power_of_two(self, plugin_name: str, machine: Machine) -> None:
-        size = boot(machine, load([plugin_name])).memory.block_size
-        assert size & (size - 1) == 0
-        assert size >= machine.kernel.page_size
+    def test_ram_is_memory_that_the_firmware_gave_and_did_not_mark(self, subject: Subject, limit: float) -> None:
+        keeps(subject, of_arch.loses_and_invents_no_memory, limit=limit)
 
-    def test_a_machine_without_a_map_is_refused_in_words(self, plugin_name: str, machine: Machine) -> None:
-        with pytest.raises(SoftReserveError):
-            boot(attrs.evolve(machine, efi_map=None), load([plugin_name]))
+    def test_memory_has_nodes_zones_and_blocks(self, subject: Subject, limit: float) -> None:
+        keeps(subject, of_arch.lays_out_nodes_and_zones, limit=limit)
 
-    @_few
-    @given(data=st.data())
-    def test_ram_is_memory_that_the_firmware_gave_and_did_not_mark(
-        self, plugin_name: str, arch: str, data: st.DataObject
-    ) -> None:
-        machine = data.draw(machines(arch))
-        system = boot(machine, load([plugin_name]))
-        marked, given_ = specific_purpose(machine), firmware_memory(machine)
-        for ram in _joined(system.iomem.find("System RAM")):
-            assert not any(ram.overlaps(other) for other in marked)
-            assert _covered(ram, given_)
+    def test_resources_are_sorted_and_nested(self, subject: Subject, limit: float) -> None:
+        keeps(subject, of_arch.nests_resources, limit=limit)
 
-    @_few
-    @given(data=st.data())
-    def test_resources_are_sorted_and_nested(self, plugin_name: str, arch: str, data: st.DataObject) -> None:
-        system = boot(data.draw(machines(arch)), load([plugin_name]))
-        parents: list[Resource] = []
-        before: dict[int, int] = {}
-        for depth, resource in system.iomem.walk():
-            del parents[depth:]
-            if parents:
-                assert parents[-1].start <= resource.start <= resource.end <= parents[-1].end
-            assert resource.start > before.get(depth, -1)
-            before = {level: end for level, end in before.items() if level < depth} | {depth: resource.end}
-            parents.append(resource)
+    def test_the_image_is_never_put_into_specific_purpose_memory(self, subject: Subject, limit: float) -> None:
+        keeps(subject, of_arch.places_the_image_in_memory, limit=limit)
 
-    @_few
-    @given(data=st.data())
-    def test_the_image_is_never_put_into_specific_purpose_memory(
-        self, plugin_name: str, arch: str, data: st.DataObject
-    ) -> None:
-        machine, seed = data.draw(machines(arch)), data.draw(st.integers(0, (1 << 32) - 1))
-        placement = load([plugin_name]).stub_place_image(machine, seed)
-        if placement is None:
-            pytest.skip("the plugin does not place images")
-        image = _placed(machine.image, placement)
-        assert image is None or not any(image.overlaps(other) for other in specific_purpose(machine))
+    def test_a_machine_without_a_map_is_refused_in_words(self, subject: Subject, limit: float) -> None:
+        keeps(subject, of_arch.refuses_a_machine_without_a_map, limit=limit)
+
+    def test_any_machine_keeps_all_of_it(self, subject: Subject, limit: float) -> None:
+        keeps(subject, _on_random_machines, limit=limit)
 
 
-def _joined(resources: Iterable[Resource]) -> list[PhysRange]:
-    """Resources as ranges, touching ones joined: the kernel may keep neighbours apart."""
-    return [PhysRange(*span) for span in merged((r.start, r.end + 1) for r in resources)]
+def _on_random_machines(subject: Subject, board: Board) -> None:
+    """What is promised of memory, on machines that nobody thought of."""
+    arch, info = subject.arch, subject.alone().arch_info(subject.arch)
+
+    @settings(
+        max_examples=20,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(machine=random_machines(arch, info), cmdline=st.sampled_from(("", "numa=off")))
+    def look(machine: Machine, cmdline: str) -> None:
+        one = Subject(subject.plugin, arch, {machine.name: machine})
+        of_arch.loses_and_invents_no_memory(one, board)
+        of_arch.lays_out_nodes_and_zones(one, board)
+        of_arch.nests_resources(one, board)
+        of_arch.places_the_image_in_memory(one, board)
+
+    look()
 
 
-def _covered(wanted: PhysRange, parts: list[PhysRange]) -> bool:
-    """Whether every byte lies in some part."""
-    at = wanted.start
-    for part in sorted(parts):
-        if part.start <= at < part.end:
-            at = part.end
-    return at >= wanted.end
+class BaseNuma(_OfPlugin):
+    """Promises of a plugin that brings nodes, besides those of every plugin."""
+
+    def test_its_nodes_are_there(self, subject: Subject, limit: float) -> None:
+        keeps(subject, kinds.brings_nodes_that_are_there, limit=limit)
 
 
-def _placed(image: KernelImage, placement: Placement) -> PhysRange | None:
-    if placement.address is None:
-        return None
-    return PhysRange.from_size(placement.address, placement.size)
+class BaseDax(_OfPlugin):
+    """Promises of a plugin that brings ranges or drivers to the dax bus, besides those of every plugin."""
+
+    def test_its_drivers_are_on_the_bus(self, subject: Subject, limit: float) -> None:
+        keeps(subject, kinds.brings_drivers_that_are_there, limit=limit)
+
+    def test_its_ranges_are_taken_or_refused_in_words(self, subject: Subject, limit: float) -> None:
+        keeps(subject, kinds.offers_ranges_that_are_taken_or_refused_in_words, limit=limit)
+
+
+class BasePolicy(_OfPlugin):
+    """Promises of a plugin that says what becomes of memory that is added, besides those of every plugin."""
+
+    def test_what_it_says_of_added_memory_happens(self, subject: Subject, limit: float) -> None:
+        keeps(subject, kinds.decides_for_added_memory, limit=limit)
+
+
+class BaseKexec(_OfPlugin):
+    """Promises of a plugin that loads kernels, or says under which policy, besides those of every plugin."""
+
+    def test_every_kexec_is_crossed(self, subject: Subject, limit: float) -> None:
+        keeps(subject, kinds.crosses_every_kexec, limit=limit)
+
+
+class BaseLint(_OfPlugin):
+    """Promises of a plugin that finds mistakes, besides those of every plugin."""
+
+    def test_what_it_finds_is_told_in_words_and_the_same_twice(self, subject: Subject, limit: float) -> None:
+        keeps(subject, kinds.finds_the_same_in_words, limit=limit)
+
+
+class BaseCli(_OfPlugin):
+    """Promises of a plugin that adds commands, besides those of every plugin."""
+
+    def test_its_commands_are_its_own(self, subject: Subject, limit: float) -> None:
+        keeps(subject, kinds.adds_commands_of_its_own, limit=limit)
+
+
+class BaseImporter(_OfPlugin):
+    """Promises of a plugin that reads machines, or sections of machine files, besides those of every plugin."""
+
+    def test_it_says_what_it_reads(self, subject: Subject, limit: float) -> None:
+        keeps(subject, kinds.reads_or_refuses_in_words, limit=limit)
+
+
+class BaseEmitter(_OfPlugin):
+    """Promises of a plugin that prints or shows systems, besides those of every plugin."""
+
+    def test_it_prints_every_machine(self, subject: Subject, limit: float) -> None:
+        keeps(subject, kinds.prints_lines, limit=limit)
+
+
+class BaseModule(_OfPlugin):
+    """Promises of a plugin that brings modules, besides those of every plugin."""
+
+    def test_its_modules_are_there(self, subject: Subject, limit: float) -> None:
+        keeps(subject, kinds.brings_modules_that_are_there, limit=limit)

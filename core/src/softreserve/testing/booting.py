@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import ModuleType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from softreserve.machine.boot import boot
 from softreserve.plugins.hooks import load
@@ -17,21 +17,39 @@ if TYPE_CHECKING:
     from softreserve.model.machine import Machine
     from softreserve.plugins.hooks import Hooks
 
-__all__ = ["PluginLike", "boot_with", "hooks_with", "plugin_name"]
+__all__ = ["PluginLike", "boot_with", "hooks_alone", "hooks_with", "plugin_name", "selection_of"]
 
-#: A plugin: its name, where it is installed; or a module or an object with hooks.
+#: A plugin: its name, where it is installed, or code as ``-p`` takes it; or a module or an object with hooks.
 PluginLike = object
 
-_KEXEC: Final = "softreserve_kexec_load"
+
+def selection_of(plugin: PluginLike) -> Selection:
+    """The choice of plugins, in which code that is not installed has a name, too.
+
+    :raises UnknownPluginError: it names code that is not there.
+    """
+    return Selection([plugin] if isinstance(plugin, str) else ())
 
 
 def plugin_name(plugin: PluginLike) -> str:
-    """What a plugin is called in messages: its name, or that of the module or the class."""
+    """What a plugin is called in messages: its name, or that of the code, the module or the class."""
     if isinstance(plugin, str):
-        return plugin
+        return next(iter(selection_of(plugin).code), plugin)
     if isinstance(plugin, ModuleType):
         return plugin.__name__
     return getattr(plugin, "name", None) or type(plugin).__name__
+
+
+def hooks_alone(plugin: PluginLike) -> Hooks:
+    """A fresh set with just this plugin.
+
+    :param plugin: the name of an installed one, code as ``-p`` takes it, a module, or an object.
+    :raises SoftReserveError: it is unknown, cannot be imported or is refused.
+    """
+    selection = selection_of(plugin)
+    own = _named(plugin, selection)
+    extra = [] if own is not None else [(plugin_name(plugin), plugin)]
+    return load([own] if own is not None else [], extra=extra, available=selection.installed)
 
 
 def hooks_with(plugin: PluginLike, arch: str = TOY) -> Hooks:
@@ -39,32 +57,27 @@ def hooks_with(plugin: PluginLike, arch: str = TOY) -> Hooks:
 
     Where the architecture is the toy, it is among them; so is kexec, where no other plugin brings it.
 
-    :param plugin: the name of an installed one, a module, or an object.
+    :param plugin: the name of an installed one, code as ``-p`` takes it, a module, or an object.
     :raises SoftReserveError: a plugin is unknown, cannot be imported or is refused.
     """
-    selection = Selection()
-    own = _installed_as(plugin, selection)
-    others = selection.defaults if arch not in selection.arches else selection.names(arch)
-    names = [name for name in others if name != own]
-    extra: list[tuple[str, object]] = []
-    if arch == TOY:
-        extra.append((TOY, ToyArch()))
-        found = load([*names, *([own] if own else [])], available=selection.installed)
-        brought = hasattr(plugin, _KEXEC) or found.manager.hook.softreserve_kexec_load.get_hookimpls()
-        if not brought:
-            extra.append((f"{TOY}-kexec", ToyKexec()))
-    if own is not None:
-        names.append(own)
-    else:
+    selection = selection_of(plugin)
+    own = _named(plugin, selection)
+    others = selection.names(arch) if arch in selection.arches else selection.defaults
+    names = [*(name for name in others if name != own), *([own] if own is not None else [])]
+    extra: list[tuple[str, object]] = [(TOY, ToyArch())] if arch == TOY else []
+    if own is None:
         extra.append((plugin_name(plugin), plugin))
-    return load(names, extra=extra, available=selection.installed)
+    found = load(names, extra=extra, available=selection.installed)
+    if found.manager.hook.softreserve_kexec_load.get_hookimpls():
+        return found
+    return load(names, extra=[(f"{TOY}-kexec", ToyKexec()), *extra], available=selection.installed)
 
 
-def _installed_as(plugin: PluginLike, selection: Selection) -> str | None:
-    """The name under which a plugin is installed; ``None``: it is an object of its own."""
+def _named(plugin: PluginLike, selection: Selection) -> str | None:
+    """The name by which a plugin can be loaded; ``None``: it is an object of its own."""
     if isinstance(plugin, str):
-        return plugin
-    where = getattr(plugin, "__name__", None) if isinstance(plugin, ModuleType) else None
+        return next(iter(selection.code), plugin)
+    where = plugin.__name__ if isinstance(plugin, ModuleType) else None
     return next((name for name, entries in selection.installed.items() if entries[0].value == where), None)
 
 
@@ -74,7 +87,7 @@ def boot_with(plugin: PluginLike, machine: Machine | None = None, *, userspace: 
     >>> boot_with("hmem").sysfs.listdir("/sys/bus/dax/devices")
     ['dax0.0']
 
-    :param plugin: the name of an installed one, a module, or an object with hooks.
+    :param plugin: the name of an installed one, code as ``-p`` takes it, a module, or an object with hooks.
     :param machine: what to boot; a sample machine of the toy architecture where it is not given.
     :param userspace: ``"udev"`` loads modules as udev does; ``"none"`` stops before.
     :raises SoftReserveError: the machine does not boot, or a plugin failed.

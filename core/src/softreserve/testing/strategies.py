@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from hypothesis import strategies as st
 
 from softreserve.model.efi import EfiDescriptor, EfiType
-from softreserve.model.machine import Machine
 from softreserve.testing.machines import CACHEABLE, SPECIFIC_PURPOSE, descriptor, sample_machine
+
+if TYPE_CHECKING:
+    from softreserve.model.arch import ArchInfo
+    from softreserve.model.machine import Machine
 
 __all__ = ["descriptors_above_4g", "machines"]
 
@@ -38,10 +43,13 @@ def descriptors_above_4g(draw: st.DrawFn) -> tuple[EfiDescriptor, ...]:
     return tuple(found)
 
 
-def machines(arch: str) -> st.SearchStrategy[Machine]:
-    """Machines of an architecture with all kinds of memory above 4 GiB, of both releases that were recorded."""
+def machines(arch: str, info: ArchInfo | None = None) -> st.SearchStrategy[Machine]:
+    """Machines of an architecture with all kinds of memory above 4 GiB, of both releases that were recorded.
+
+    :param info: what the architecture is, where no installed plugin says it.
+    """
     return st.builds(
-        lambda above, release: sample_machine(arch, release=release, above=above),
+        lambda above, release: sample_machine(arch, release=release, above=above, info=info),
         descriptors_above_4g(),
         st.sampled_from(("6.1", "6.12")),
     )

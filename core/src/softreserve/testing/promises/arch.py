@@ -1,0 +1,313 @@
+"""What a plugin promises that boots an architecture: every byte that the firmware gave is where it belongs.
+
+The machines must be sound: what firmware says of one byte is said once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from softreserve.machine.boot import boot
+from softreserve.model.efi import EfiAttribute, EfiType
+from softreserve.model.errors import SoftReserveError
+from softreserve.model.ranges import PhysRange, merged, uncovered
+from softreserve.testing.booting import selection_of
+from softreserve.testing.exercise import hexadecimal
+from softreserve.testing.machines import firmware_memory, specific_purpose
+from softreserve.testing.watch import watched
+
+if TYPE_CHECKING:
+    from softreserve.kernel.resource import Resource
+    from softreserve.kernel.system import System
+    from softreserve.model.machine import Machine
+    from softreserve.testing.apart import Board
+    from softreserve.testing.subject import Subject
+
+__all__ = [
+    "declares_its_architecture",
+    "gives_soft_reserved_memory_back",
+    "lays_out_nodes_and_zones",
+    "loses_and_invents_no_memory",
+    "nests_resources",
+    "places_the_image_in_memory",
+    "refuses_a_machine_without_a_map",
+    "soft_reserves",
+]
+
+#: Types that are ordinary memory on every architecture.
+_ORDINARY: Final = (
+    EfiType.LOADER_CODE,
+    EfiType.LOADER_DATA,
+    EfiType.BOOT_SERVICES_CODE,
+    EfiType.BOOT_SERVICES_DATA,
+    EfiType.CONVENTIONAL,
+)
+#: Below it architectures keep memory for themselves.
+_LOW: Final = 1 << 20
+#: First byte that devices of 32 bits do not reach.
+_REACH: Final = 1 << 32
+#: Words of a command line that take memory away.
+_TAKING: Final = ("mem=", "memmap=", "crashkernel=")
+_SEEDS: Final = (None, 0, 1, 0x7FFFFFFF, 0x80000000, 0xDEADBEEF, 0xFFFFFFFF)
+
+Spans = list[tuple[int, int]]
+
+
+def _kernel(subject: Subject, machine: Machine, board: Board) -> System:
+    """Boot without user space: no driver has added memory."""
+    hooks = subject.among_others(machine.arch)
+    try:
+        with watched(board):
+            return boot(machine, hooks)
+    except SoftReserveError as error:
+        raise subject.because(error, f" (machine: {machine.name})") from error
+
+
+def _spans(ranges: Iterable[PhysRange]) -> Spans:
+    return merged((r.start, r.end) for r in ranges)
+
+
+def _of(resources: Iterable[Resource]) -> Spans:
+    return merged((r.start, r.end + 1) for r in resources)
+
+
+def _missing(wanted: Spans, there: Spans) -> tuple[int, int] | None:
+    """The first part of ``wanted`` that is not there."""
+    return next((gap for span in wanted for gap in uncovered(*span, there)), None)
+
+
+def _common(one: Spans, other: Spans) -> tuple[int, int] | None:
+    """The first part that both have."""
+    return next(
+        ((max(a, c), min(b, d)) for a, b in one for c, d in other if max(a, c) < min(b, d)),
+        None,
+    )
+
+
+def declares_its_architecture(subject: Subject, board: Board) -> None:
+    """It is found by the name of the architecture."""
+    if isinstance(subject.plugin, str) and subject.name not in selection_of(subject.plugin).arches.get(
+        subject.arch, ()
+    ):
+        words = f"boots {subject.arch} and does not declare it: wanted an entry in the group softreserve.arches"
+        raise subject.broken("", words)
+
+
+def soft_reserves(subject: Subject, board: Board) -> None:
+    """Specific purpose memory is soft reserved, and neither memory nor System RAM; nothing else is soft reserved."""
+    marked_somewhere = False
+    for machine in subject.machines.values():
+        if "nosoftreserve" in machine.cmdline.text:
+            continue
+        marked = _spans(specific_purpose(machine))
+        marked_somewhere = marked_somewhere or bool(marked)
+        system = _kernel(subject, machine, board)
+        reserved, ram = _of(system.find_soft_reserved()), _of(system.iomem.find("System RAM"))
+        memory = merged((region.base, region.end) for region in system.memblock.memory)
+        for words, hook, found in (
+            ("is not soft reserved", "register_resources", _missing(marked, reserved)),
+            ("is in memblock's memory", "early_reserve", _common(marked, memory)),
+            ("is System RAM", "register_resources", _common(marked, ram)),
+        ):
+            if found is not None:
+                place = f"specific purpose memory at {hexadecimal(*found)}"
+                raise _wrong(subject, hook, f"{place} {words}", machine)
+        found = _missing(reserved, marked)
+        if found is not None:
+            words = f"soft reserved {hexadecimal(*found)}, which firmware did not mark as specific purpose memory"
+            raise _wrong(subject, "register_resources", words, machine)
+    if not marked_somewhere:
+        raise subject.broken("", "no machine that it was tested with has specific purpose memory")
+
+
+def _wrong(subject: Subject, hook: str, words: str, machine: Machine) -> SoftReserveError:
+    """The message; of a hook that the plugin does not have it speaks without its name."""
+    where = f"softreserve_{hook}" if hook in subject.hooks else ""
+    return subject.broken(where, f"{words} (machine: {machine.name})")
+
+
+def gives_soft_reserved_memory_back(subject: Subject, board: Board) -> None:
+    """``efi=nosoftreserve`` makes System RAM of it."""
+    machine = next((m for m in subject.machines.values() if specific_purpose(m)), None)
+    if machine is None:
+        raise subject.broken("", "no machine that it was tested with has specific purpose memory")
+    if "nosoftreserve" not in machine.cmdline.text:
+        machine = attrs.evolve(machine, cmdline=machine.cmdline.appended("efi=nosoftreserve"))
+    system = _kernel(subject, machine, board)
+    reserved = _of(system.find_soft_reserved())
+    if reserved:
+        words = f"{hexadecimal(*reserved[0])} is soft reserved in spite of efi=nosoftreserve"
+        raise _wrong(subject, "early_reserve", words, machine)
+    gap = _missing(_spans(specific_purpose(machine)), _of(system.iomem.find("System RAM")))
+    if gap is not None:
+        words = f"with efi=nosoftreserve, {hexadecimal(*gap)} is not System RAM"
+        raise _wrong(subject, "early_reserve", words, machine)
+
+
+def loses_and_invents_no_memory(subject: Subject, board: Board) -> None:
+    """Ordinary memory of the firmware's map is System RAM, and nothing else is."""
+    for machine in subject.machines.values():
+        if machine.efi_map is None:
+            continue
+        system = _kernel(subject, machine, board)
+        ram = _of(system.iomem.find("System RAM"))
+        memory = merged((region.base, region.end) for region in system.memblock.memory if not region.is_nomap)
+        persistent = [(d.start, d.end) for d in machine.efi_map if d.type == EfiType.PERSISTENT and d.pages]
+        given = merged([*_spans(firmware_memory(machine)), *persistent])  # some architectures take both
+        for words, hook, found in (
+            ("memblock's memory", "early_reserve", _missing(memory, given)),
+            ("System RAM", "register_resources", _missing(ram, given)),
+        ):
+            if found is not None:
+                words = f"invents memory: {hexadecimal(*found)} is {words}, and firmware gives none there"
+                raise _wrong(subject, hook, words, machine)
+        if any(word in machine.cmdline.text for word in _TAKING):
+            continue
+        wanted = list(_ordinary(machine))
+        for words, hook, found in (
+            ("memblock's memory", "early_reserve", _missing(wanted, memory)),
+            ("System RAM", "register_resources", _missing(wanted, ram)),
+        ):
+            if found is not None:
+                words = f"loses memory: firmware gives {hexadecimal(*found)}, and it is not in {words}"
+                raise _wrong(subject, hook, words, machine)
+
+
+def _ordinary(machine: Machine) -> Iterator[tuple[int, int]]:
+    """What must be memory: whole pages that can be cached, above what architectures keep for themselves."""
+    page = machine.kernel.page_size
+    given = [
+        (d.start, d.end)
+        for d in machine.efi_map or ()
+        if d.type in _ORDINARY and d.attribute & EfiAttribute.WB and not d.is_special_purpose and d.pages
+    ]
+    for start, end in merged(given):
+        low, high = max(-(-start // page) * page, _LOW), end // page * page
+        if low < high:
+            yield low, high
+
+
+def lays_out_nodes_and_zones(subject: Subject, board: Board) -> None:
+    """Nodes that are online are possible, memory is on one of them, every page of it is in a zone, blocks cover it."""
+    hook = "numa_info"
+    for machine in subject.machines.values():
+        system = _kernel(subject, machine, board)
+        nodes, page = system.nodes, machine.kernel.page_size
+        for nid in sorted(nodes.online, key=repr):
+            if type(nid) is not int or nid < 0 or nid not in nodes.possible:
+                raise _wrong(subject, hook, f"node {nid!r} is online and not possible", machine)
+        beyond = [nid for nid in nodes.possible if not 0 <= nid < machine.kernel.max_numnodes]
+        if beyond:
+            words = f"node {beyond[0]} is possible, and the kernel has {machine.kernel.max_numnodes} at most"
+            raise _wrong(subject, hook, words, machine)
+        for cpu, nid in nodes.cpu_to_node.items():
+            if nid >= 0 and nid not in nodes.possible:
+                raise _wrong(subject, hook, f"processor {cpu} is on node {nid}, which is not possible", machine)
+        for region in system.memblock.memory:
+            if region.nid not in nodes.online:
+                place = hexadecimal(region.base, region.end)
+                raise _wrong(subject, hook, f"memory at {place} is on node {region.nid}, which is not online", machine)
+        pages = sum(max(r.end // page - -(-r.base // page), 0) for r in system.memblock.memory)
+        present = sum(zone.present_pages for zone in system.memory.zones.populated_zones() if zone.name != "Device")
+        if present != pages:
+            words = f"zones have {present} pages of {page} bytes, memory has {pages}"
+            raise _wrong(subject, hook, words, machine)
+        _look_at_zones(subject, system)
+        _look_at_blocks(subject, system)
+
+
+def _look_at_zones(subject: Subject, system: System) -> None:
+    """What devices of 32 bits reach is in zones of that name, where the kernel has them, and nothing else is."""
+    page = system.kernel.page_size
+    for zone in system.memory.zones.populated_zones():
+        span = hexadecimal(zone.start_pfn * page, zone.end_pfn * page)
+        words = f"zone {zone.name} of node {zone.nid} is {span}"
+        if zone.name in ("DMA", "DMA32") and zone.end_pfn * page > _REACH:
+            raise _wrong(subject, "numa_info", f"{words}, wanted it below {_REACH:#x}", system.machine)
+        if zone.name == "Normal" and system.kernel.builtin("ZONE_DMA32") and zone.start_pfn * page < _REACH:
+            raise _wrong(subject, "numa_info", f"{words}, wanted it from {_REACH:#x} on", system.machine)
+
+
+def _look_at_blocks(subject: Subject, system: System) -> None:
+    size = system.memory.block_size
+    if size & (size - 1) or size < system.kernel.page_size:
+        words = f"a memory block has {size:#x} bytes, wanted a power of two and at least a page"
+        raise _wrong(subject, "memory_block_size", words, system.machine)
+    blocks = merged((block.first * size, block.end * size) for block in system.memory.blocks)
+    gap = _missing(merged((region.base, region.end) for region in system.memblock.memory), blocks)
+    if gap is not None:
+        words = f"memory at {hexadecimal(*gap)} is in no memory block"
+        raise _wrong(subject, "memory_block_size", words, system.machine)
+
+
+def nests_resources(subject: Subject, board: Board) -> None:
+    """Resources are sorted, one in another and not across each other, with names that are words."""
+    hook = "register_resources"
+    for machine in subject.machines.values():
+        system = _kernel(subject, machine, board)
+        parents: list[Resource] = []
+        before: dict[int, int] = {}
+        for depth, resource in system.iomem.walk():
+            place, name = hexadecimal(resource.start, resource.end + 1), resource.name
+            if not isinstance(name, str) or not name.isprintable():
+                raise _wrong(subject, hook, f"the resource at {place} is named {name!r}: wanted words", machine)
+            del parents[depth:]
+            if parents and not parents[-1].start <= resource.start <= resource.end <= parents[-1].end:
+                words = f"{name} at {place} lies across {parents[-1].name}, wanted it inside"
+                raise _wrong(subject, hook, words, machine)
+            if resource.start <= before.get(depth, -1) or resource.end < resource.start:
+                raise _wrong(subject, hook, f"{name} at {place} is not behind the one before it", machine)
+            before = {level: end for level, end in before.items() if level < depth} | {depth: resource.end}
+            parents.append(resource)
+
+
+def places_the_image_in_memory(subject: Subject, board: Board) -> None:
+    """Wherever the image may land is memory that the firmware gave, aligned, and never specific purpose memory."""
+    hook = "softreserve_stub_place_image"
+    hooks = subject.alone()
+    board.doing = hook
+    for machine in subject.machines.values():
+        given = merged((r.start, r.end) for r in firmware_memory(machine))
+        kept = [] if "nosoftreserve" in machine.cmdline.text else _spans(specific_purpose(machine))
+        for seed in _SEEDS:
+            try:
+                placement = hooks.stub_place_image(machine, seed)
+            except SoftReserveError as error:
+                raise subject.because(error, f" (machine: {machine.name})") from error
+            if placement is None:
+                return
+            place = f"with seed {seed} (machine: {machine.name})"
+            if placement != hooks.stub_place_image(machine, seed):
+                raise subject.broken(hook, f"not the same at two calls {place}")
+            addresses = [] if placement.address is None else [placement.address]
+            for area in placement.areas:
+                if area.slots and area.first is not None:
+                    addresses += [area.first, area.first + (area.slots - 1) * placement.align]
+            for address in addresses:
+                image = [(address, address + placement.size)]
+                if address % placement.align:
+                    raise subject.broken(hook, f"{address:#x} is not aligned to {placement.align:#x} {place}")
+                hit, gap = _common(image, kept), _missing(image, given)
+                if hit is not None:
+                    words = f"the image at {address:#x} lies in specific purpose memory at {hexadecimal(*hit)}"
+                    raise subject.broken(hook, f"{words} {place}")
+                if gap is not None:
+                    words = f"the image at {address:#x} lies where firmware gives no memory, at {hexadecimal(*gap)}"
+                    raise subject.broken(hook, f"{words} {place}")
+
+
+def refuses_a_machine_without_a_map(subject: Subject, board: Board) -> None:
+    """What it cannot boot it refuses in words."""
+    machine = attrs.evolve(next(iter(subject.machines.values())), efi_map=None)
+    hooks = subject.among_others(machine.arch)
+    with watched(board):
+        try:
+            boot(machine, hooks)
+        except SoftReserveError as error:
+            if error.exit_code == 2 and str(error).strip():
+                return
+            raise subject.because(error, " (a machine without a map: wanted a MachineError)") from error
+    raise subject.broken("softreserve_early_reserve", "booted a machine that has no memory map, wanted a MachineError")

@@ -1,0 +1,58 @@
+"""Looking at every call of a plugin: what is called is on the board, and observers look when it came back."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from softreserve.kernel import border
+
+if TYPE_CHECKING:
+    from softreserve.testing.apart import Board
+
+__all__ = ["Observer", "watched"]
+
+#: Looks when a call of the plugin came back: what was called, and what it answered.
+Observer = Callable[[str, Any], None]
+
+
+@contextmanager
+def watched(board: Board, name: str = "", *observers: Observer) -> Iterator[None]:
+    """Write every call across the border between core and plugins on the board.
+
+    :param name: the plugin after whose calls observers look.
+    """
+    call = border.call
+
+    def looked_at(
+        where: str, function: Callable[..., Any], /, *arguments: Any, plugin: str = "", **options: Any
+    ) -> Any:
+        before, board.doing = board.doing, where
+        board.tick()
+        answer = call(where, _keeping_stdout(where, function), *arguments, plugin=plugin, **options)
+        if observers and (plugin or border.brought_by(function)) == name:
+            for observer in observers:
+                observer(where, answer)
+        board.doing = before or where
+        return answer
+
+    border.call = looked_at
+    try:
+        yield
+    finally:
+        border.call = call
+
+
+def _keeping_stdout(where: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, which may put nothing in the place of standard output."""
+
+    def kept(*arguments: Any) -> Any:
+        before = sys.stdout
+        answer = function(*arguments)
+        if sys.stdout is not before:
+            raise ValueError("put another file in the place of sys.stdout")
+        return answer
+
+    return kept
