@@ -6,10 +6,12 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tarfile
 import zipfile
 from email import message_from_bytes
 from importlib.metadata import distributions, entry_points
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -105,5 +107,12 @@ def test_the_environment_holds_the_plugins_that_it_is_meant_to_hold() -> None:
     if expected is None:
         pytest.skip("SOFTRESERVE_EXPECT is not set: this is not an environment of the matrix")
     assert sorted(entry.name for entry in entry_points(group="softreserve.plugins")) == sorted(expected.split())
-    found = {(d.name or "").lower() for d in distributions() if (d.name or "").lower().startswith("softreserve")}
-    assert found == {"softreserve", *(f"softreserve-{name}" for name in expected.split())}
+    found = [d for d in distributions() if (d.name or "").lower().startswith("softreserve")]
+    names = {"softreserve", *(f"softreserve-{name}" for name in expected.split())}
+    assert {d.name.lower() for d in found} == names
+    for name in names:
+        package = find_spec(name.replace("-", "_"))
+        assert package
+        assert Path(package.origin or "").is_relative_to(sys.prefix), (
+            "it comes out of the source tree, not out of a wheel"
+        )

@@ -1,4 +1,4 @@
-"""A machine whose specific purpose memory is on the node of its processors, and one where it is not."""
+"""A machine that has lost half of a node's specific purpose memory, and one that has all of it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 import softreserve as sr
 from softreserve.testing.bases import BasePlugin
-from softreserve_audit.plugin import WORDS
 
-SHARED = """
+MACHINE = """
 [kernel]
 arch = "x86_64"
 release = "6.12"
@@ -25,20 +24,29 @@ start = "4G"
 size = "1G"
 attributes = "SP|WB"
 
+[[efi_map]]
+start = "8G"
+size = "{size}"
+attributes = "SP|WB"
+
 [acpi.srat]
-cpus = [{ domain = 0, count = 1 }]
-memory = [{ domain = 0, start = "1M", size = "2047M" }, { domain = 0, start = "4G", size = "1G" }]
+cpus = [{{ domain = 0, count = 1 }}]
+memory = [
+    {{ domain = 0, start = "1M", size = "2047M" }},
+    {{ domain = 1, start = "4G", size = "1G" }},
+    {{ domain = 2, start = "8G", size = "1G" }},
+]
 """
+LOST = "node 2 has 0x20000000 bytes of specific purpose memory, another 0x40000000"
 
 
 @pytest.fixture
-def shared(tmp_path: Path) -> Path:
-    (tmp_path / "shared.toml").write_text(SHARED)
-    return tmp_path / "shared.toml"
-
-
-def rules(system: sr.System) -> list[tuple[str, int | None]]:
-    return [(found.rule, found.start) for found in sr.lint(system) if found.rule.startswith("audit-")]
+def machines(tmp_path: Path) -> list[Path]:
+    """The sound one first."""
+    files = [tmp_path / "whole.toml", tmp_path / "half.toml"]
+    for file, size in zip(files, ("1G", "512M"), strict=True):
+        file.write_text(MACHINE.format(size=size))
+    return files
 
 
 def run(*words: object) -> tuple[int, str]:
@@ -46,21 +54,23 @@ def run(*words: object) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-def test_memory_on_a_node_with_processors_is_found(shared: Path) -> None:
-    assert rules(sr.boot(sr.load(shared))) == [("audit-shared-node", 4 * sr.GiB)]
+def test_the_node_that_lost_memory_is_found(machines: list[Path]) -> None:
+    found = [[f.message for f in sr.lint(sr.boot(sr.load(m))) if f.rule.startswith("audit")] for m in machines]
+    assert found == [[], [LOST]]
 
 
-def test_memory_on_a_node_of_its_own_is_not() -> None:
-    assert rules(sr.boot(sr.load("example:two-node"))) == []
-
-
-def test_the_command_is_there_without_being_asked_for(shared: Path) -> None:
-    assert run("audit", shared) == (1, f"0x100000000-0x140000000: {WORDS.format(0)}\n")
-    assert run("audit", "example:two-node") == (0, "")
+def test_the_command_is_there_without_being_asked_for(machines: list[Path]) -> None:
+    whole, half = machines
+    assert run("audit", whole) == (0, f"{whole}: even\n")
+    assert run("audit", whole, half) == (1, f"{whole}: even\n{half}: {LOST}\n")
     assert "\n  audit " in run("--help")[1]
 
 
-class TestContract(BasePlugin):
+class Mine:
     @pytest.fixture
     def plugin_name(self) -> str:
         return "audit"
+
+
+class TestPlugin(Mine, BasePlugin):
+    pass

@@ -121,5 +121,5 @@ def new_plugin_command(kind: str, name: str, output: Path | None) -> None:
             (new / place).parent.mkdir(parents=True, exist_ok=True)
             (new / place).write_text(text, "utf-8")
     say(f"{target}: {KINDS[kind].words}; begin with src/{_package(name)}/plugin.py")
-    where = quote(str(target) if target.is_absolute() else f"./{target}")
-    say(f"try it: pip install -e {quote(f'{where}[test]')} && pytest {where}")
+    where = str(target) if target.is_absolute() or target.parts[:1] == ("..",) else f"./{target}"
+    say(f"try it: pip install -e {quote(f'{where}[test]')} && pytest {quote(where)}")

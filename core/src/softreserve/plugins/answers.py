@@ -47,7 +47,7 @@ __all__ = [
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
 #: Names of modules and drivers, and of options.
 _WORD: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
-_OPTION: Final = re.compile(r"[A-Za-z0-9_]+")
+_OPTION: Final = re.compile(r"[A-Za-z0-9_]*")  # empty: built apart from the kernel
 #: Folders of the kernel's source.
 _SOURCE: Final = re.compile(
     r"(?:arch/[^/]+|block|certs|crypto|drivers|fs|init|io_uring|ipc|kernel|lib|mm|net|rust|samples|security|sound|virt)"

@@ -1,23 +1,23 @@
-"""Specific purpose memory should be on a node without processors, or programs get it without asking for it."""
+"""Stacks of a kind come in one size: a node with less specific purpose memory than another one has lost a stack."""
 
 from __future__ import annotations
 
 import click
 import softreserve as sr
 
-RULE = "audit-shared-node"
-WORDS = (
-    "specific purpose memory is on node {}, which has processors: once it is online, every program there gets some of"
-    " it; give it a proximity domain of its own in the SRAT"
-)
+RULE = "audit-uneven"
 
 
 @sr.hookimpl
 def softreserve_lint(outcome: sr.Outcome) -> list[sr.Finding]:
-    """Warn of each range that shares a node with processors."""
-    shared = {row.node for row in outcome.nodes if row.cpus}
-    parts = [part for part in outcome.parts if part.node in shared]
-    return [sr.Finding("warning", RULE, WORDS.format(part.node), part.start, part.end) for part in parts]
+    """Warn of each node that has less than the one with most."""
+    sizes = {row.node: row.special for row in outcome.nodes if row.special and row.node >= 0}
+    most = max(sizes.values(), default=0)
+    return [
+        sr.Finding("warning", RULE, f"node {node} has {size:#x} bytes of specific purpose memory, another {most:#x}")
+        for node, size in sizes.items()
+        if size < most
+    ]
 
 
 @sr.hookimpl
@@ -25,10 +25,12 @@ def softreserve_cli(group: click.Group) -> None:
     """Add ``softreserve audit``."""
 
     @group.command("audit")
-    @click.argument("machine")
-    def audit(machine: str) -> int:
-        """Show specific purpose memory that shares a node with processors; 1 if there is some."""
-        found = [finding for finding in sr.lint(sr.boot(sr.load(machine))) if finding.rule == RULE]
-        for finding in found:
-            click.echo(f"{finding.start:#x}-{finding.end:#x}: {finding.message}")
-        return 1 if found else 0
+    @click.argument("machine", nargs=-1, required=True)
+    def audit(machine: tuple[str, ...]) -> int:
+        """Audit machines: a line for each, and 1 if one has lost memory."""
+        lost = 0
+        for name in machine:
+            found = [finding.message for finding in sr.lint(sr.boot(sr.load(name))) if finding.rule == RULE]
+            click.echo(f"{name}: {'; '.join(found) or 'even'}")
+            lost |= bool(found)
+        return lost
