@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 import softreserve as sr
 from softreserve.cli import main
@@ -77,6 +78,10 @@ def read(place):
             raise sr.MachineError("not what an importer raises")
         case "none":
             return None
+        case "text":
+            return sr.Scenario("machine")
+        case "gaps":
+            return sr.Scenario(sr.load({machine!r}).machine, gaps=None)
         case "gap":
             scenario = sr.load({machine!r})
             return sr.Scenario(scenario.machine, gaps=(sr.Gap("the moon", "it is dark"),))
@@ -302,6 +307,7 @@ def test_a_section_whose_class_fails_is_a_mistake_of_the_plugin(install: Install
 
 KINDS = [
     ("x: 'Unknown'", "section 'bad' failed: NameError"),
+    ("x = attrs.field(default=1)", "bad: Bad.x: no type says what it is"),
     ("x: complex = 0", "bad: Bad.x: no value of a file becomes <class 'complex'>"),
     ("x: tuple = ()", "bad: Bad.x: no value of a file becomes <class 'tuple'>"),
     ("x: int | str = 0", "bad: Bad.x: no value of a file becomes int | str"),
@@ -356,6 +362,12 @@ def test_an_importer_that_is_wanted_everywhere_needs_no_name(install: Install, m
 STORE = "plugin store: softreserve_importers: importer 'store'"
 
 
+def test_what_an_importer_reads_showed_nothing_to_verify_by(install: Install, machine: Any, run: Any) -> None:
+    install("store", IMPORTER.format(machine=machine()))
+    assert "store:one: nothing to compare with" in run("verify", "store:one", "-p", "store")[2]
+    assert "store:one: no such machine" in run("verify", "store:one")[2]
+
+
 def test_gaps_of_an_importer_are_told(install: Install, machine: Any, run: Any) -> None:
     install("store", IMPORTER.format(machine=machine()))
     status, _, err = run("boot", "store:gap", "-p", "store")
@@ -368,6 +380,8 @@ def test_gaps_of_an_importer_are_told(install: Install, machine: Any, run: Any) 
         ("bad", 2, "bad: is no machine"),
         ("bug", 3, f"{STORE} failed: MachineError: not what an importer raises"),
         ("none", 3, f"{STORE} answered NoneType, wanted Machine or Scenario"),
+        ("text", 3, f"{STORE}: machine answered str, wanted Machine"),
+        ("gaps", 3, f"{STORE}: gaps answered None, wanted a tuple of Gap"),
     ],
 )
 def test_what_an_importer_cannot_read_is_bad_input_and_all_else_its_mistake(
@@ -516,6 +530,21 @@ def test_what_has_a_name_has_it_alone() -> None:
     with pytest.raises(PluginResultError, match=f"{words}softreserve has that already"):
         by_name(load([], extra=[second]).emitters(), ["x"])
     assert by_name(load([], extra=[second]).emitters())["x"].plugin == "two"
+
+
+@attrs.define
+class Loose:
+    """Not frozen."""
+
+
+@pytest.mark.parametrize("kind", [Loose, int, "Loose", None])
+def test_a_section_becomes_a_frozen_class_of_attrs(kind: Any) -> None:
+    hook = "softreserve_machine_sections"
+    plugin = Plugin(hook, lambda: [sr.MachineSection("x", kind)])
+    with pytest.raises(
+        sr.PluginError, match=f"plugin bad: {hook} failed: ValueError: kind: wanted a frozen attrs class"
+    ):
+        load([], extra=[("bad", plugin)]).machine_sections()
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a:b", "-a", "ä", None, 3])

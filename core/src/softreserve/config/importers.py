@@ -9,7 +9,8 @@ import attrs
 from softreserve.kernel import border
 from softreserve.model.errors import ConfigError, InputError
 from softreserve.model.machine import Machine
-from softreserve.model.scenario import Scenario
+from softreserve.model.scenario import Gap, Scenario
+from softreserve.model.steps import Step
 from softreserve.plugins.brought import by_name, who_brings
 from softreserve.plugins.selection import Selection
 
@@ -33,6 +34,11 @@ def imported(spec: str, own: Collection[str]) -> Scenario | None:
         return Scenario(found, path=spec)
     if not isinstance(found, Scenario):
         raise border.wrong(importer.plugin, what, found, "Machine or Scenario")
+    if not isinstance(found.machine, Machine):
+        raise border.wrong(importer.plugin, f"{what}: machine", found.machine, "Machine")
+    for field, items, kind in (("gaps", found.gaps, Gap), ("steps", found.steps, Step)):
+        if not isinstance(items, tuple) or not all(isinstance(item, kind) for item in items):
+            raise border.unsound(importer.plugin, f"{what}: {field}", items, f"a tuple of {kind.__name__}")
     return found if found.path is not None else attrs.evolve(found, path=spec)
 
 

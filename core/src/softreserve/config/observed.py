@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from softreserve.config import EXAMPLE, LOG, has_host_files, load
+from softreserve.config import LOG, STDIN, has_host_files, load
 from softreserve.config.log import is_log, read_log
 from softreserve.config.log.content import log_text
 from softreserve.config.log.messages import Messages
@@ -51,7 +51,8 @@ def load_observed(
         described = load(spec, with_steps=False, acpi=acpi, release=release)
         return described, Observed(_messages(log_text(read_bytes(log), log), log))
     path = (log or spec or "").removeprefix(LOG)
-    if log is None and path.startswith(EXAMPLE):
+    if log is None and path == spec and path != STDIN and not os.path.exists(path):
+        load(path, with_steps=False, acpi=acpi, release=release)  # says so if there is no such machine
         raise InputError(_NOTHING, path=spec)
     text = log_text(read_bytes(path), path)
     if log is None and path == spec and not is_log(text):

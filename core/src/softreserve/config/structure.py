@@ -118,6 +118,10 @@ def _unreadable(kind: Any, known: Collection[Any], seen: list[Any]) -> Iterator[
         return
     if attrs.has(kind):
         seen.append(kind)
+        untyped = [field.name for field in attrs.fields(kind) if field.init and field.type is None]
+        if untyped:
+            yield f"{kind.__name__}.{untyped[0]}: no type says what it is"
+            return
         try:
             fields = fields_of(kind)
         except NameError as error:

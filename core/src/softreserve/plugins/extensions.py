@@ -63,8 +63,8 @@ class MachineSection:
 
     @kind.validator
     def _is_attrs(self, _: object, kind: object) -> None:
-        if not isinstance(kind, type) or not attrs.has(kind):
-            raise ValueError(f"kind: wanted an attrs class, not {shown(kind)}")
+        if not isinstance(kind, type) or not attrs.has(kind) or kind.__setattr__ is not MachineSection.__setattr__:
+            raise ValueError(f"kind: wanted a frozen attrs class, not {shown(kind)}")
 
 
 @attrs.frozen
