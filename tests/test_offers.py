@@ -241,3 +241,19 @@ def test_a_kernel_that_makes_no_devices_has_the_memory_set_aside(more: dict[str,
 def test_an_offer_that_is_none_is_a_mistake_of_the_plugin(wrong: DaxOffer, words: str) -> None:
     with pytest.raises(PluginResultError, match=rf"^plugin card0: softreserve_dax_devices: .*{words}"):
         with_card(wrong)
+
+
+@pytest.mark.parametrize(("userspace", "state"), [("udev", b"online\n"), ("none", b"offline\n")])
+def test_memory_of_built_in_drivers_is_told_to_udev_and_to_nobody_without_it(userspace: Any, state: bytes) -> None:
+    class Rule:
+        @hookimpl
+        def softreserve_memory_added(self, nid: int) -> str | None:
+            return "online_movable" if nid == 1 else None
+
+    described = machine(tables=SRAT, config={"DEV_DAX_KMEM": "y", "DEV_DAX_HMEM": "y", "DEV_DAX": "y"})
+    need(described.arch)
+    hooks = load(Selection().names(described.arch), extra=[("rule", Rule())])
+    system = boot(described, hooks, userspace=userspace)
+    assert system.sysfs.read(f"/sys/devices/system/memory/memory{6 * GIB // system.memory.block_size}/state") == state
+    # what would be if device_dax had it is tried on copies, where no user space onlines anything
+    assert summarize(system).as_devdax["devdax"] == 2 * GIB

@@ -58,7 +58,9 @@ def _nothing() -> int:
 class Module:
     """A module. ``option`` decides: ``y`` built in, ``m`` loadable, anything else: not there.
 
-    ``init`` returns 0 or ``-errno``; ``exit`` undoes it. ``depends`` are modules that must be there first.
+    An empty ``option`` is that of a module which is built apart from the kernel: it can always be loaded. ``source`` is
+    the file that it stands in; among what is built in it decides the order. ``init`` returns 0 or ``-errno``; ``exit``
+    undoes it. ``depends`` are modules that must be there first. Linux: ``include/linux/module.h``.
     """
 
     name: str
@@ -92,7 +94,7 @@ class Modules:
     def add(self, modules: Sequence[Module]) -> None:
         """Make modules known, and give them the parameters of the command line (``module.parameter=value``)."""
         for module in modules:
-            if not self._state.kernel.enabled(module.option):
+            if module.option and not self._state.kernel.enabled(module.option):
                 continue
             self._modules[module.name] = module
             self._set_from_cmdline(module)

@@ -60,22 +60,27 @@ class DaxDriver(Protocol):
     """A driver of the dax bus. Linux: ``drivers/dax/bus.h: struct dax_device_driver``.
 
     The bus makes the module: whoever brings a driver names the module, its option and its kernel file.
+
+    A driver may have two more methods. ``match(device) -> bool`` says which devices are its own, in place of ``type``
+    and ``match_always``; no driver of Linux can do that, see
+    :func:`~softreserve.plugins.hookspecs.softreserve_dax_drivers`. ``device_attributes(device)`` gives files, by name,
+    that a device shows while it is bound to the driver (:class:`~softreserve.kernel.sysfs.Attribute`).
     """
 
     name: str
     #: The module that registers it; the driver is there while that module is loaded.
     module: str
-    #: The configuration option that builds it, without ``CONFIG_``.
+    #: The configuration option that builds it, without ``CONFIG_``; empty: built apart from the kernel, as a module.
     option: str
     #: The kernel file that it stands in; decides the order among built-in drivers.
     source: str
-    #: ``"device"`` or ``"kmem"``. Linux: ``enum dax_driver_type``.
+    #: ``"device"`` or ``"kmem"``: the devices that it takes from 6.3 on; others: none. Linux: ``enum dax_driver_type``.
     type: str
     #: Whether it matches every device. Linux before 6.3: ``match_always``.
     match_always: bool
 
     def probe(self, device: DaxDevice) -> int:
-        """Bind: 0, or ``-errno`` with everything undone."""
+        """Bind: 0, or ``-errno`` with everything undone; -ENODEV leaves the device to the next driver in silence."""
 
     def remove(self, device: DaxDevice) -> None:
         """Unbind; cannot fail."""

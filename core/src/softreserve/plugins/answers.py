@@ -312,9 +312,10 @@ def module_problem(module: Module) -> str | None:
 
 
 def _option_problem(option: object) -> str | None:
-    if isinstance(option, str) and _OPTION.fullmatch(option) and not option.startswith("CONFIG_"):
+    """Empty: built apart from the kernel."""
+    if option == "" or (isinstance(option, str) and _OPTION.fullmatch(option) and not option.startswith("CONFIG_")):
         return None
-    return f"an option without CONFIG_ in front, not {shown(option)}"
+    return f"an option without CONFIG_ in front, or an empty one, not {shown(option)}"
 
 
 _DRIVER_TYPES: Final = ("device", "kmem", "fsdev")

@@ -241,6 +241,19 @@ def softreserve_dax_devices(system: System) -> Sequence[DaxOffer] | None:
 def softreserve_dax_drivers(system: System) -> Sequence[DaxDriver] | None:
     """Name drivers that can bind to dax devices, each with the module that brings it.
 
+    The kernel's rules decide. A device is offered to drivers in the order in which they were registered - built in: by
+    link order, ``device_dax`` and ``kmem`` first; modules: as they are loaded - until one matches it whose probe
+    succeeds; a driver that appears is offered every device that has none. A driver that goes leaves its devices without
+    one, until somebody writes to ``bind`` or ``drivers_probe``. Before 6.3 ``device_dax`` matches every device, and
+    other drivers what ``new_id`` names; from then on the type decides, beside ``new_id``.
+
+    So in Linux a driver cannot say which devices are its own: one that is built apart from the kernel takes the type of
+    its devices, answers -ENODEV in its probe for those of others, and has to be there first. A driver with ``match``
+    stands for that and for what its package does beside it: its module is loaded before those that take what comes
+    (``softdep kmem pre: NAME`` in ``modprobe.d``), and it is asked for devices of every type, for which the package
+    would write to ``new_id``. Where ``kmem`` and ``device_dax`` are built in, they are there first all the same: the
+    device has to be unbound, and bound to its driver by hand.
+
     Stage: dax bus; asked once, the drivers appear when their module is loaded.
     Calls: once per boot and plugin, in the order of loading. A list; ``None`` and empty mean "none".
     Kernel: ``dax_driver_register()`` in ``drivers/dax/bus.h`` and its callers.

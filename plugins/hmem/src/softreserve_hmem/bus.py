@@ -55,8 +55,21 @@ class DaxBus(Bus["DevDax", "DaxDriver"], RegionOwner):
     # --- matching
 
     def match(self, registration: Registration[DevDax, DaxDriver], device: DevDax) -> bool:
-        """Whether a driver takes a device: by name, or by what the region is for. Linux: ``dax_bus_match``."""
-        return device.name in registration.ids or self._fits(registration.driver, self.kind(device))
+        """Whether a driver takes a device: by name, or by what the region is for. Linux: ``dax_bus_match``.
+
+        A driver that says itself which devices are its own is asked in place of the latter.
+        """
+        if device.name in registration.ids:
+            return True
+        driver = registration.driver
+        chooses = getattr(driver, "match", None)
+        if chooses is None:
+            return self._fits(driver, self.kind(device))
+        where, plugin = f"softreserve_dax_drivers: match of driver {driver.name}", border.brought_by(driver)
+        found = border.call(where, chooses, device, plugin=plugin)
+        if not isinstance(found, bool):
+            raise border.unsound(plugin, where, found, "True or False")
+        return found
 
     def kind(self, device: DevDax) -> bool:
         """Whether the region is for kmem."""
@@ -71,8 +84,9 @@ class DaxBus(Bus["DevDax", "DaxDriver"], RegionOwner):
 
     def offered(self, registration: Registration[DevDax, DaxDriver]) -> Iterator[DevDax]:
         """All devices of the kinds that the driver takes, and those of others whose names it was given."""
+        chooses = hasattr(registration.driver, "match")
         for kind, devices in self.unbound.items():
-            if self._fits(registration.driver, kind):
+            if chooses or self._fits(registration.driver, kind):
                 yield from devices.values()
             else:
                 yield from (devices[name] for name in devices.keys() & registration.ids.keys())

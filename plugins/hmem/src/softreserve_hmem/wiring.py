@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel.initcalls import Initcall, Level
@@ -71,7 +73,7 @@ def modules(system: System) -> list[Module]:
     found = [
         Module("dax", "DAX", "drivers/dax/super.c", init=lambda: _publish(bus), level=Level.SUBSYS),
         _dax_hmem(system, bus, devices),
-        *(_driver_module(bus, driver) for driver in hooks_of(system).dax_drivers(system)),
+        *_driver_modules(bus, hooks_of(system).dax_drivers(system)),
     ]
     if has_hmem_devices(system.kernel):
         source, level, parameters = HMEM_DEVICE_FILE, devices.init_level, (devices.disable,)
@@ -100,12 +102,19 @@ def _dax_hmem(system: System, bus: DaxBus, devices: HmemDevices) -> Module:
     )
 
 
-def _driver_module(bus: DaxBus, driver: DaxDriver) -> Module:
-    return Module(
-        driver.module,
-        driver.option,
-        driver.source,
-        lambda: bus.driver_register(driver),
-        lambda: bus.driver_unregister(driver),
-        depends=("dax",),
-    )
+def _driver_modules(bus: DaxBus, drivers: Sequence[DaxDriver]) -> Iterator[Module]:
+    """A module for each driver; those that choose their devices are loaded before those that take what comes.
+
+    ``modprobe.d`` says that: the package of such a driver has a line ``softdep kmem pre: NAME`` there.
+    """
+    choosing = tuple(driver.module for driver in drivers if hasattr(driver, "match"))
+    for driver in drivers:
+        yield Module(
+            driver.module,
+            driver.option,
+            driver.source,
+            partial(bus.driver_register, driver),
+            partial(bus.driver_unregister, driver),
+            depends=("dax",),
+            soft_depends=() if driver.module in choosing else choosing,
+        )
