@@ -469,6 +469,17 @@ UNAVAILABLE_TO_SECTION_END: Final = Behaviour(
     backported=("5.4.20",),
 )
 
+BLOCKS_COUNT_HOLES: Final = Behaviour(
+    "blocks-count-holes",
+    "a memory block links to the nodes of pages of its holes, too; after, to those of its memory alone",
+    until=Boundary(
+        "6.17",
+        "drivers/base/node: optimize memory block registration to reduce boot time",
+        "captured x86-6.12-hole-of-a-block",
+        "captured x86-6.17-hole-of-a-block",
+    ),
+)
+
 UNAVAILABLE_PAGES_IN_ZONE: Final = Behaviour(
     "unavailable-pages-in-zone",
     "the log says zone by zone how many pages lie in holes of sections that have memory",

@@ -1,7 +1,7 @@
 """Memory blocks of the memory found at boot. Linux: ``drivers/base/memory.c``, ``drivers/base/node.c``.
 
 A block exists where one of its sections is present. A node links to it where one of the block's pages is the node's;
-pages of holes count too, and belong to the node that the boot code gave them.
+with ``blocks-count-holes`` pages of holes count too, and belong to the node that the boot code gave them.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel.mm.memory_block import BlockRange
+from softreserve.model import behaviours
 from softreserve.model.events import Rule
 
 if TYPE_CHECKING:
@@ -86,8 +87,13 @@ class BootBlocks:
         return found
 
     def _linked_nodes(self, block: int, inside: list[tuple[int, int, int]]) -> tuple[int, ...]:
-        """Nodes that link to a block, lowest first. Linux: ``register_mem_block_under_node_early``."""
-        nids = {self._ranges[at][2] for _, _, at in inside} | self._hole_nodes(block, inside)
+        """Nodes that link to a block, lowest first.
+
+        Linux: ``register_memory_blocks_under_nodes``, before it ``register_mem_block_under_node_early``.
+        """
+        nids = {self._ranges[at][2] for _, _, at in inside}
+        if self._state.kernel.has(behaviours.BLOCKS_COUNT_HOLES):
+            nids |= self._hole_nodes(block, inside)
         return tuple(nid for nid in self._nodes if nid in nids and self._visits(nid, block))
 
     def _visits(self, nid: int, block: int) -> bool:
