@@ -94,6 +94,11 @@ def test_the_next_kernel_goes_to_the_lowest_place_and_all_else_to_the_top(
     assert loaded.machine.image.initrd == sr.PhysRange.from_size(initrd, 8 * sr.MiB)
 
 
+def test_huge_pages_are_those_of_two_levels_of_page_tables() -> None:
+    sizes = booted(sample_machine(ARCH)).sysfs.listdir("/sys/devices/system/node/node0/hugepages")
+    assert sizes == ["hugepages-1048576kB", "hugepages-2048kB"]
+
+
 def test_the_architecture_chooses_the_plugin() -> None:
     assert Selection().names(ARCH)[0] == "riscv"
 

@@ -56,6 +56,7 @@ def softreserve_arch_info(arch: str) -> sr.ArchInfo | None:
         cpuinfo=lambda machine: "isa\t\t: rv64imafdc\nmmu\t\t: sv57\n",
         log_marks=r"riscv: |SBI specification ",
         parameters=frozenset({"no4lvl", "no5lvl"}),
+        huge_pages=lambda kernel: (sr.GiB, PMD_SIZE),
         kexec_loaders={"kexec_load": kexec_load, "kexec_file_load": kexec_file_load},
     )
 
