@@ -45,6 +45,8 @@ def carry_out(row: Row, folder: Path, monkeypatch: pytest.MonkeyPatch) -> int:
     for one in {each.name: each for each in (row, *beside)}.values():
         install(one, folder)
     monkeypatch.syspath_prepend(folder)
+    if row.name == "toy-kexec" and "kexec" in Selection().installed:
+        monkeypatch.setenv("SOFTRESERVE_PLUGINS", "no:kexec")
     named = [word for one in (row, *beside) if one.kind != "arch" for word in ("-p", one.name)]
     machine = folder / "toy.toml"
     machine.write_text(MACHINE + ('\n[toy]\nsize = "4G"\n' if row.kind == "section" else ""))

@@ -4,8 +4,12 @@
 # fmt: off
 from __future__ import annotations
 
+from enum import Enum
+from fractions import Fraction
+
 import attrs
 import softreserve as sr
+from softreserve.model.dax import DaxCapacity
 
 from wrong import anywhere, toy, wrong
 
@@ -202,3 +206,105 @@ wrong("placement-answers-elsewhere", "arch", "places images of every architectur
     stub_place_image=anywhere(toy.relocate_kernel))
 wrong("block-size-elsewhere", "arch", "says of every architecture how large a memory block is", "other", seen="kit",
     memory_block_size=anywhere(lambda system: 1 << 31))
+
+
+# --- subclasses and lookalikes
+
+
+class _Two(list):
+    """A list whose second reading differs from its first."""
+
+    def __iter__(self) -> object:
+        self.append(None)
+        return iter(list.copy(self)[: len(self) - 1] if len(self) < 3 else [None])
+
+
+class _Even(int):
+    """A number that passes for any power of two."""
+
+    def bit_count(self) -> int:
+        return 1
+
+    def __ge__(self, other: object) -> bool:
+        return True
+
+wrong("list-changes-while-read", "module", "a list whose second reading differs", "modules",
+    modules=lambda: _Two([sr.Module("toy", "DEV_DAX", "drivers/dax/toy.c")]), seen="kit")
+wrong("block-size-passes-for-one", "size", "an int subclass that passes for a power of two", "power of two|_even",
+    memory_block_size=lambda: _Even(1000))
+wrong("block-size-is-a-fraction", "size", "a memory block that is a Fraction", "fraction",
+    memory_block_size=lambda: Fraction(1 << 27))
+wrong("block-size-is-not-a-number", "size", "a memory block of nan bytes", "float",
+    memory_block_size=lambda: float("nan"))
+wrong("policy-is-an-enum", "policy", "an online policy that is a member of an enum", "enum|policy",
+    online_policy=lambda: Enum("Policy", "online").online)
+wrong("policy-has-a-newline", "policy", "an online policy 'online\\n', as a file would show", "online",
+    online_policy=lambda: "online\n")
+wrong("lint-message-of-lines", "lint", "a finding of many lines", "message|line", at="lint",
+    lint=lambda system: [sr.Finding("note", "toy-lines", "one\ntwo\nthree")])
+wrong("lint-message-of-ten-megabytes", "lint", "a finding of 10 MB", "message", at="lint",
+    lint=lambda system: [sr.Finding("note", "toy-long", "x" * 10_000_000)])
+wrong("lint-finding-twice", "lint", "the same finding twice", "twice|toy-twice", at="lint",
+    lint=lambda system: [sr.Finding("note", "toy-twice", "something")] * 2)
+wrong("lint-message-has-control-characters", "lint", "a message with escape sequences", "message", at="lint",
+    lint=lambda system: [sr.Finding("note", "toy-escapes", "\x1b[2Jgone")])
+wrong("lint-range-beyond-the-machine", "lint", "a finding about addresses that no machine has", "range|bits|address",
+    at="lint", lint=lambda system: [sr.Finding("note", "toy-far", "something", 1 << 62, (1 << 62) + 4096)])
+wrong("capacity-outside", "capacity", "a device outside of the range that was asked for", "range|inside", seen="kit",
+    dax_capacity=lambda where: DaxCapacity(sr.PhysRange(where.end, where.end + (1 << 30)), None))
+wrong("capacity-memory-outside-of-the-device", "capacity", "memory outside of its device", "inside|device", seen="kit",
+    dax_capacity=lambda where: DaxCapacity(None, where))
+wrong("claims-by-a-huge-text", "claim", "claims in 10 MB of words", "claim|word", seen="kit",
+    dax_claimed=lambda where: "x" * 10_000_000)
+
+
+# --- what an architecture says that it is
+
+
+def describes(name: str, how: str, says: str, /, *, at: str = "boot", seen: str = "commands",
+    **changes: object) -> None:
+    """An architecture that describes itself wrongly."""
+    wrong(name, "arch", how, says, at=at, seen=seen, arch_info=lambda arch: toy.TOY._replace(
+        **changes) if arch == toy.ARCH else None)
+
+describes("arch-presumed", "wants every machine that names no architecture, as another one does", "presumed",
+    seen="kit", presumed=True)
+describes("log-marks-match-everything", "log_marks claims the logs of all others", "log_marks", seen="kit",
+    log_marks=".*")
+describes("log-marks-is-bytes", "log_marks is bytes", "log_marks", log_marks=b"toy: ")
+describes("image-parts-is-text", "image_parts is 'code', whose letters are no parts", "image_parts", image_parts="code")
+describes("parameters-is-a-list", "parameters is a list", "parameters", parameters=["toy"])
+describes("options-have-none", "an option that is None", "options", options={"": {"DAX": None}})
+describes("options-of-no-release", "options of a release 'next'", "options|next", options={"next": {"DAX": "y"}})
+describes("numbers-are-pairs", "bounds as a pair of texts", "numbers", numbers={"TOY": ("1", "2")})
+describes("huge-pages-is-text", "huge_pages gives text", "huge_pages", huge_pages=lambda kernel: "2M", at="export")
+describes("cpuinfo-raises", "cpuinfo raises", "cpuinfo", cpuinfo=lambda machine: {}["isa"], at="export")
+describes("physmem-raises", "physmem_bits raises", "physmem_bits", physmem_bits=lambda machine: {}["bits"])
+describes("physmem-of-200-bits", "200 bits of physical addresses", "physmem_bits", physmem_bits=lambda machine: 200)
+describes("section-is-true", "sections of True bytes", "section_size", section_size=lambda kernel: True)
+describes("section-size-is-a-number", "section_size is a number, no function", "section_size", section_size=1 << 27)
+describes("srat-processor-raises", "srat_processor raises", "srat_processor", seen="kit", srat_processor=lambda number,
+    domain: {}["hart"])
+describes("srat-processor-answers-none", "srat_processor gives None", "srat_processor", seen="kit",
+    srat_processor=lambda number, domain: None)
+describes("uname-has-a-newline", "uname has a newline", "uname", uname="toy\n64")
+describes("name-of-bytes", "its name is bytes", "name", name=b"toy64")
+describes("nodes-shift-of-64", "nodes_shift of 64", "nodes_shift", nodes_shift=64)
+describes("kexec-loaders-is-a-list", "kexec_loaders is a list", "kexec_loaders", kexec_loaders=[sr.image_load])
+describes("boots-from-e820-without-one", "says that it boots from e820 and hands none over", "e820",
+    boots_from_e820=True)
+wrong("handoff-of-broken-entries", "arch", "e820 entries of negative size", "e820|size",
+    stub_handoff=lambda machine: sr.Handoff(machine.efi_map, e820=(sr.E820Entry(0, -4096, 1),)))
+wrong("handoff-of-broken-descriptors", "arch", "descriptors of negative size", "descriptor|pages|memory",
+    stub_handoff=lambda machine: sr.Handoff(
+    machine.efi_map.replaced(attrs.evolve(d, pages=-1) for d in machine.efi_map)))
+wrong("handoff-of-wide-attributes", "arch", "attributes of more than 64 bits", "attribute|descriptor",
+    stub_handoff=lambda machine: sr.Handoff(
+    machine.efi_map.replaced(attrs.evolve(d, attribute=1 << 70) for d in machine.efi_map)))
+wrong("handoff-moves", "arch", "hands over every descriptor a page higher", "memory|descriptor",
+    stub_handoff=lambda machine: sr.Handoff(
+    machine.efi_map.replaced(attrs.evolve(d, start=d.start + 4096) for d in machine.efi_map)))
+wrong("early-reserve-elsewhere", "arch", "fills memblock for every architecture", "other", seen="kit",
+    early_reserve=anywhere(toy.setup_bootmem))
+wrong("resources-elsewhere", "arch", "registers resources of every architecture", "other", seen="kit",
+    register_resources=anywhere(lambda system: [sr.Initcall(sr.Level.LATE, "drivers/toy.c", "toy", lambda: None)]))

@@ -131,8 +131,7 @@ nodes("node-online-but-impossible", "a node is online and not possible", "node|p
     lambda system: system.nodes.online.add(3))
 nodes("node-negative", "node -1 is online", "node|-1", lambda system: system.nodes.online.add(-1))
 nodes("node-beyond-the-kernels", "node 5000 is possible", "node|5000", lambda system: system.nodes.possible.add(5000))
-nodes("node-is-text", "node '1' is online", "node|str", lambda system: system.nodes.online.add(
-    "1"))
+nodes("node-is-text", "node '1' is online", "node|str", lambda system: system.nodes.online.add("1"))
 nodes("node-is-true", "node True is online", "node|bool", lambda system: (system.nodes.online.clear(),
     system.nodes.online.add(True)))
 nodes("memory-on-an-impossible-node", "memory is on a node that is not possible", "node",
@@ -218,7 +217,8 @@ _SAID_ONCE: list[int] = []
 def kexec(name: str, how: str, says: str, loader: object, **more: str) -> None:
     """An architecture whose kexec is wrong."""
     info = toy.TOY._replace(kexec_loaders={"kexec_load": loader, "kexec_file_load": loader})
-    wrong(name, "arch", how, says, at="kexec", arch_info=lambda arch: info if arch == toy.ARCH else None)
+    wrong(name, "arch", how, says, at=more.get("at", "kexec"),
+        arch_info=lambda arch: info if arch == toy.ARCH else None)
 
 
 def _image(change: Callable[[sr.System, sr.KexecImage], sr.KexecImage]) -> object:
@@ -263,27 +263,44 @@ kexec("next-machine-of-another-arch", "the next machine is x86_64", "arch",
 kexec("next-machine-has-less-memory", "the next machine has lost a descriptor", "memory",
     _image(lambda system,
     image: attrs.evolve(image,
+    machine=attrs.evolve(image.machine, efi_map=image.machine.efi_map.replaced(list(image.machine.efi_map)[:-1])))))
+kexec("next-machine-has-more-memory", "the next machine has memory that this one has not", "memory",
+    _image(lambda system,
+    image: attrs.evolve(image,
     machine=attrs.evolve(image.machine,
-    efi_map=image.machine.efi_map.replaced(list(image.machine.efi_map)[:-1])))))
-kexec(
-    "next-machine-has-more-memory",
-    "the next machine has memory that this one has not",
-    "memory",
-    _image(
-        lambda system, image: attrs.evolve(
-            image,
-            machine=attrs.evolve(
-                image.machine,
-                efi_map=image.machine.efi_map.replaced(
-                    [*image.machine.efi_map, attrs.evolve(next(iter(image.machine.efi_map)), start=1 << 43)]
-                ),
-            ),
-        )
-    ),
-)
+    efi_map=image.machine.efi_map.replaced(
+    [*image.machine.efi_map, attrs.evolve(next(iter(image.machine.efi_map)), start=1 << 43)])))))
 kexec("next-machine-has-no-map", "the next machine has no map at all", "map",
     _image(lambda system, image: attrs.evolve(image, machine=attrs.evolve(image.machine, efi_map=None))))
 kexec("next-machine-is-a-namespace", "the next machine is no Machine", "machine",
     _image(lambda system, image: attrs.evolve(image, machine=SimpleNamespace(kernel=image.machine.kernel))))
 kexec("next-machine-has-less-cpus", "the next machine has no processor", "cpus",
     _image(lambda system, image: attrs.evolve(image, machine=attrs.evolve(image.machine, cpus=0))))
+
+
+def follows(name: str, how: str, says: str, /, **changes: Callable[[sr.Machine], object]) -> None:
+    """A kexec whose next machine is not the one that was asked for."""
+    kexec(name, how, says, _image(lambda system, image: attrs.evolve(image,
+        machine=attrs.evolve(image.machine, **{field: change(image.machine) for field, change in changes.items()}))))
+
+follows("next-machine-forgets-the-command-line", "the next kernel has another command line than was asked for",
+    "cmdline|command line", cmdline=lambda machine: sr.CommandLine("quiet"))
+follows("next-machine-is-another-release", "the next kernel is another one than was asked for", "kernel|release",
+    kernel=lambda machine: attrs.evolve(machine.kernel, release="5.4"))
+follows("next-machine-boots-by-the-stub", "the next machine says that it was not booted by kexec", "boot|kexec",
+    boot=lambda machine: "stub")
+follows("next-machine-forgets-acpi", "the next machine has no ACPI tables", "acpi", acpi=lambda machine: {})
+follows("next-machine-unmarks", "the next machine's map has no mark any more", "specific purpose|memory",
+    efi_map=lambda machine: machine.efi_map.replaced(
+    attrs.evolve(d, attribute=d.attribute & ~int(sr.EfiAttribute.SP)) for d in machine.efi_map))
+kexec("ignores-mem-min", "segments below the lowest address that was asked for", "mem_min|lowest|below",
+    _segments(lambda system, r: sr.PhysRange(1 << 20, (1 << 20) + r.size)), at="kexec --mem-min 0x30000000")
+kexec("segments-are-huge", "a segment of 2**60 bytes", "segment|ram|memory",
+    _segments(lambda system, r: sr.PhysRange(r.start, r.start + (1 << 60))))
+kexec("segment-without-words", "a segment that is nothing", "what|segment",
+    _image(lambda system,
+    image: attrs.evolve(image, segments=tuple(attrs.evolve(s, what=None) for s in image.segments))))
+kexec("warnings-are-text", "warnings is one text", "warnings",
+    _image(lambda system, image: attrs.evolve(image, warnings="w")))
+kexec("image-that-failed-with-segments", "a status of -12 without a word", "status|output",
+    _image(lambda system, image: attrs.evolve(image, status=-12)))

@@ -13,6 +13,7 @@ from typing import Any
 import attrs
 import click
 import softreserve as sr
+from softreserve.kernel.modules import Parameter
 from softreserve.kernel.sysfs import Attribute, Directory, Link
 from softreserve.testing.toy import ToyKexec
 
@@ -132,6 +133,16 @@ wrong("module-depends-on-nothing", "module", "depends on a module that nobody ha
     modules=lambda: module(depends=("toy_gone",)))
 
 
+def parameters(name: str, how: str, says: str, *found: object) -> None:
+    """A module with wrong parameters."""
+    wrong(name, "module", how, says, modules=lambda: module(parameters=found))
+
+parameters("parameters-of-one-name", "two parameters of one name", "twice|debug", Parameter("debug"),
+    Parameter("debug"))
+parameters("parameter-without-a-name", "a parameter without a name", "parameter|name", Parameter(""))
+parameters("parameter-mode-is-huge", "a parameter of mode 0o7777", "mode", Parameter("debug", mode=0o7777))
+
+
 # --- initcalls
 
 right("initcall", "module", register_resources=lambda system: [
@@ -140,8 +151,7 @@ right("initcall", "module", register_resources=lambda system: [
 
 def initcall(name: str, how: str, says: str, call: Callable[[], object], level: object = sr.Level.LATE) -> None:
     """A wrong initcall of a plugin that is no architecture."""
-    wrong(name, "module", how, says, register_resources=lambda: [
-        sr.Initcall(level, "drivers/toy.c", "toy_init", call)])
+    wrong(name, "module", how, says, register_resources=lambda: [sr.Initcall(level, "drivers/toy.c", "toy_init", call)])
 
 initcall("initcall-raises", "an initcall raises", "toy_init", fails)
 initcall("initcall-exits", "an initcall ends the program", "toy_init", lambda: sys.exit(3))
@@ -157,8 +167,7 @@ initcall("initcall-level-is-text", "a level 'late'", "level", lambda: None, leve
 def shows(name: str, how: str, says: str, show: object, *, mode: int = 0o444, **more: Any) -> None:
     """A wrong attribute."""
     wrong(name, "sysfs", how, says, at="export", seen=more.pop("seen", "commands"),
-        sysfs=lambda system: system.sysfs.add("/sys/kernel/toy/value",
-        Attribute(mode, show, **more)))
+        sysfs=lambda system: system.sysfs.add("/sys/kernel/toy/value", Attribute(mode, show, **more)))
 
 right("sysfs", "sysfs", at="export", sysfs=lambda system: system.sysfs.add("/sys/kernel/toy/value",
     Attribute(0o644, lambda: "1\n", len)))
@@ -207,8 +216,7 @@ tree("sysfs-removes-the-cores", "removes a directory of the kernel's own", "/sys
 tree("sysfs-of-text", "a text in the place of an attribute", "str",
     lambda system: system.sysfs.add("/sys/kernel/toy", "1\n"))
 tree("sysfs-of-a-dict", "a dict in the place of a directory", "dict",
-    lambda system: system.sysfs.add("/sys/kernel/toy",
-    {"value": Attribute(0o444, lambda: "1\n")}))
+    lambda system: system.sysfs.add("/sys/kernel/toy", {"value": Attribute(0o444, lambda: "1\n")}))
 tree("sysfs-name-with-a-newline", "a name with a newline", "name",
     lambda system: system.sysfs.directory("/sys/kernel").children.__setitem__("toy\nvalue",
     Attribute(0o444, lambda: "1\n")))
@@ -228,6 +236,12 @@ tree("sysfs-lookup-raises", "a directory whose lookup raises", "lookup",
     lambda system: system.sysfs.add("/sys/kernel/toy", Directory(names=lambda: ["a"], lookup=fails)))
 tree("sysfs-names-without-end", "a directory that is its own child", "toy",
     lambda system: (lambda d: (d.children.__setitem__("toy", d), system.sysfs.add("/sys/kernel/toy", d)))(Directory()))
+
+tree("sysfs-attribute-twice", "adds an attribute twice", "twice|/sys/kernel/toy/value",
+    lambda system: [system.sysfs.add("/sys/kernel/toy/value", Attribute(0o444, lambda: "1\n")) for _ in "12"])
+tree("sysfs-in-place-of-a-directory", "an attribute where its own directory was", "/sys/kernel/toy",
+    lambda system: (system.sysfs.add("/sys/kernel/toy/value", Attribute(0o444, lambda: "1\n")),
+    system.sysfs.add("/sys/kernel/toy", Attribute(0o444, lambda: "1\n"))))
 
 
 # --- kexec policies
@@ -315,6 +329,9 @@ wrong("cli-ends", "cli", "runs its command at once and ends the program", "exit"
     cli=lambda group: sys.exit(0))
 wrong("cli-closes-stdout", "cli", "puts another stdout in the place of ours", "stdout", at="toy-command",
     cli=lambda group: setattr(sys, "stdout", io.StringIO()))
+
+wrong("command-twice", "cli", "two commands of one name", "twice|toy-command", at="toy-command",
+    cli=lambda group: [group.add_command(click.Command("toy-command", callback=lambda: None)) for _ in "12"] and None)
 
 
 def _deeper(depth: int) -> int:

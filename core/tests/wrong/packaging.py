@@ -222,3 +222,15 @@ collide("pair-of-lanes", "two plugins bring a lane of one name", "toys", "report
     "[sr.Lane('toys', ())]")
 collide("pair-of-offers", "two plugins offer the same memory", "overlap", "dax_devices",
     "[sr.DaxOffer(64 << 30, 66 << 30, 0, 'one')]", "[sr.DaxOffer(65 << 30, 67 << 30, 0, 'two')]", at="lint")
+packaged("pair-of-attributes", "two plugins add one attribute", "/sys/kernel/toy/value", """
+import softreserve as sr
+from softreserve.kernel.sysfs import Attribute
+
+class Plugin:
+    @sr.hookimpl
+    def softreserve_sysfs(self, system):
+        system.sysfs.add("/sys/kernel/toy/value", Attribute(0o444, lambda: "1"))
+
+one, two = Plugin(), Plugin()
+""", at="export -p pair-of-attributes-two", seen="pair",
+    entries="[softreserve.plugins]\nNAME = MODULE:one\nNAME-two = MODULE:two\n")

@@ -10,7 +10,7 @@ import errno
 import os
 import posixpath
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 
 from softreserve.kernel import border
 
@@ -169,6 +169,7 @@ class SysfsTree:
     def __init__(self, page_size: int = 4096) -> None:
         self._page_size = page_size
         self.root = Directory({"sys": Directory()})
+        self._added: list[tuple[str, Node, Node | None]] | None = None
         #: What a write() stands in: it notices when that is over.
         self.system_call: AbstractContextManager[None] = nullcontext()
 
@@ -192,7 +193,20 @@ class SysfsTree:
     def add(self, path: str, node: Node) -> None:
         """Put a node at ``path``; parents are made, an existing node is replaced."""
         parent, name = posixpath.split(path)
-        self.directory(parent).children[name] = node
+        children = self.directory(parent).children
+        if self._added is not None:
+            self._added.append((path, node, children.get(name)))
+        children[name] = node
+
+    @contextmanager
+    def noting(self) -> Iterator[list[tuple[str, Node, Node | None]]]:
+        """Note what is added meanwhile: its path, and what was there before."""
+        found: list[tuple[str, Node, Node | None]] = []
+        self._added = found
+        try:
+            yield found
+        finally:
+            self._added = None
 
     def remove(self, path: str) -> None:
         """Take a fixed node away with all below it; absent ones are no error."""

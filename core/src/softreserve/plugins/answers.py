@@ -9,7 +9,10 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from attrs import fields
+
 from softreserve.kernel.border import status_problem
+from softreserve.model.arch import Bounds
 from softreserve.model.errors import shown
 from softreserve.model.ranges import PhysRange
 
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
     from softreserve.kernel.dax import DaxRegionMade
     from softreserve.kernel.initcalls import Initcall
     from softreserve.kernel.kexec import KexecPolicy
-    from softreserve.kernel.modules import Module
+    from softreserve.kernel.modules import Module, Parameter
     from softreserve.model.arch import ArchInfo
     from softreserve.model.dax import DaxCapacity, DaxDriver
     from softreserve.model.findings import Finding
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = [
     "arch_problem",
     "capacity_problem",
+    "circle_problem",
     "claim_problem",
     "done_problem",
     "driver_problem",
@@ -48,11 +52,16 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
 #: Names of modules and drivers, and of options.
 _WORD: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 _OPTION: Final = re.compile(r"[A-Za-z0-9_]*")  # empty: built apart from the kernel
+#: A module's name, with which ``-`` is the same as ``_``.
+_MODULE: Final = re.compile(r"[A-Za-z0-9_]+")
 #: Folders of the kernel's source.
 _SOURCE: Final = re.compile(
     r"(?:arch/[^/]+|block|certs|crypto|drivers|fs|init|io_uring|ipc|kernel|lib|mm|net|rust|samples|security|sound|virt)"
     r"/(?:[^/\s]+/)*[^/\s]+\.(?:c|S|rs)"
 )
+#: Releases under which options may stand, and what is true of all.
+_RELEASE: Final = re.compile(r"(?:[0-9]+\.[0-9]+(?:\.[0-9]+)?)?")
+_LONGEST_MESSAGE: Final = 4000  # characters of a finding
 _LONGEST: Final = 200  # characters of a name, or of words in one line
 _ADDRESSES: Final = 1 << 64
 _NODES_SHIFTS: Final = range(11)
@@ -141,9 +150,40 @@ def arch_problem(info: ArchInfo, arch: str) -> str | None:
             None if info.nodes_shift in _NODES_SHIFTS else f"a nodes_shift of 0 to 10, not {shown(info.nodes_shift)}",
             _pattern_problem(info.log_marks),
             _tuple_problem("image_parts", info.image_parts, str),
+            _parts_problem(info.image_parts),
+            _words_problem("uname", info.uname),
+            _options_problem(info),
+            _numbers_problem(info),
             None if isinstance(info.parameters, frozenset) else f"a frozenset as parameters, not {info.parameters!r}",
         )
     )
+
+
+def _parts_problem(parts: Iterable[str]) -> str | None:
+    from softreserve.model.machine import KernelImage
+
+    known = [field.name for field in fields(KernelImage)]
+    wanted = f"parts of an image ({', '.join(known)}) as image_parts"
+    return _first(f"{wanted}, not {shown(part)}" for part in parts if part not in known)
+
+
+def _options_problem(info: ArchInfo) -> str | None:
+    for release, options in info.options.items():
+        if not isinstance(release, str) or not _RELEASE.fullmatch(release):
+            return f"releases such as 6.12, or '', as keys of options, not {shown(release)}"
+        if not isinstance(options, Mapping):
+            return f"options by name, not {shown(options)}"
+        for name, value in options.items():
+            if not isinstance(value, str | int) or isinstance(value, bool) or _option_problem(name or None) is not None:
+                return f"options without CONFIG_ in front, with text or a number each, not {shown((name, value))}"
+    return None
+
+
+def _numbers_problem(info: ArchInfo) -> str | None:
+    for name, bounds in info.numbers.items():
+        if not isinstance(bounds, Bounds) or not all(map(is_number, bounds)) or bounds.low > bounds.high:
+            return f"Bounds of numbers for each option, not {shown((name, bounds))}"
+    return None
 
 
 def _page_sizes_problem(info: ArchInfo) -> str | None:
@@ -268,13 +308,9 @@ def _is_slot(placement: Placement, address: int) -> bool:
 
 def initcall_problem(initcall: Initcall) -> str | None:
     """What runs later."""
-    from softreserve.kernel.initcalls import Level
-
-    level = initcall.level
-    known = is_number(level) and int(level) in Level.__members__.values()
     return _first(
         (
-            None if known else f"a level of initcalls, not {shown(level)}",
+            _level_problem(initcall.level),
             _source_problem(initcall.source),
             _words_problem("a name", initcall.name, empty=False),
             _callable_problem("call", initcall.call),
@@ -298,17 +334,53 @@ def module_problem(module: Module) -> str | None:
     option = module.option
     return _first(
         (
-            _name_problem("a name", module.name, _WORD),
+            _name_problem("a name", module.name, _MODULE),
             _option_problem(option),
             _source_problem(module.source),
             _callable_problem("init", module.init),
             _callable_problem("exit", module.exit),
-            None if is_number(module.level) else f"a level of initcalls, not {shown(module.level)}",
+            _level_problem(module.level),
             _tuple_problem("parameters", module.parameters, Parameter),
             _tuple_problem("depends", module.depends, str),
             _tuple_problem("soft_depends", module.soft_depends, str),
         )
-    )
+    ) or _parameters_problem(module.parameters)
+
+
+def _level_problem(level: object) -> str | None:
+    from softreserve.kernel.initcalls import Level
+
+    known = isinstance(level, int) and is_number(level) and int(level) in Level.__members__.values()
+    return None if known else f"a level of initcalls, not {shown(level)}"
+
+
+def _parameters_problem(parameters: Iterable[Parameter]) -> str | None:
+    names: set[str] = set()
+    for parameter in parameters:
+        problem = _name_problem("a parameter's name", parameter.name, _MODULE)
+        if problem is None and parameter.name in names:
+            problem = f"one parameter {parameter.name}, not two"
+        if problem is None and not (is_number(parameter.mode) and 0 <= parameter.mode <= 0o777):
+            problem = f"permission bits as mode of parameter {parameter.name}, not {shown(parameter.mode)}"
+        if problem is not None:
+            return problem
+        names.add(parameter.name)
+    return None
+
+
+def circle_problem(modules: Iterable[Module]) -> tuple[str, str] | None:
+    """The name of a module that is needed by what it needs, and that in words."""
+    needs = {module.name: (*module.soft_depends, *module.depends) for module in modules}
+    for name in needs:
+        seen, todo = set[str](), list(needs[name])
+        while todo:
+            needed = todo.pop()
+            if needed == name:
+                return name, f"module {name} depends on itself, by way of {', '.join(sorted(seen)) or 'nothing else'}"
+            if needed not in seen:
+                seen.add(needed)
+                todo += needs.get(needed, ())
+    return None
 
 
 def _option_problem(option: object) -> str | None:
@@ -329,7 +401,7 @@ def driver_problem(driver: DaxDriver) -> str | None:
     return _first(
         (
             _name_problem("a name", driver.name, _WORD),
-            _name_problem("a module", driver.module, _WORD),
+            _name_problem("a module", driver.module, _MODULE),
             _option_problem(driver.option),
             _source_problem(driver.source),
             None if driver.type in _DRIVER_TYPES else f"a type of {', '.join(_DRIVER_TYPES)}, not {shown(driver.type)}",
@@ -403,8 +475,10 @@ def finding_problem(finding: Finding) -> str | None:
 
     if finding.severity not in SEVERITIES:
         return f"a severity of {', '.join(SEVERITIES)}, not {shown(finding.severity)}"
-    if not isinstance(finding.message, str) or not finding.message.strip():
-        return f"a message, not {shown(finding.message)}"
+    if not isinstance(finding.message, str) or not finding.message.strip() or not finding.message.isprintable():
+        return f"a message in a line of text, not {shown(finding.message)}"
+    if len(finding.message) > _LONGEST_MESSAGE:
+        return f"a message of at most {_LONGEST_MESSAGE} characters, not of {len(finding.message)}"
     if finding.explains not in ("", *USES):
         return f"a use of {', '.join(USES)} that it explains, not {shown(finding.explains)}"
     problem = _name_problem("a rule", finding.rule)

@@ -205,10 +205,10 @@ class Hooks:
     def arch_info(self, arch: str) -> ArchInfo | None:
         """See :func:`softreserve.plugins.hookspecs.softreserve_arch_info`."""
         from softreserve.model.arch import ArchInfo
+        from softreserve.plugins.guards import guarded_arch
 
-        return self._first(
-            "softreserve_arch_info", ArchInfo, lambda found: answers.arch_problem(found, arch), arch=arch
-        )
+        info = self._first("softreserve_arch_info", ArchInfo, arch=arch)
+        return None if info is None else guarded_arch(self.answered["softreserve_arch_info"], info, arch)
 
     def stub_handoff(self, machine: Machine) -> Handoff | None:
         """See :func:`softreserve.plugins.hookspecs.softreserve_stub_handoff`."""
@@ -263,6 +263,11 @@ class Hooks:
         )
         for plugin, module in found:
             module.owner = plugin
+        circle = answers.circle_problem([module for _, module in found])
+        if circle is not None:
+            name, words = circle
+            plugin = next(plugin for plugin, module in found if module.name == name)
+            raise PluginResultError(border.one_line(plugin, "softreserve_modules", words), plugin)
         return [module for _, module in found]
 
     def dax_devices(self, system: System) -> list[DaxOffer]:
@@ -322,7 +327,17 @@ class Hooks:
 
     def sysfs(self, system: System) -> None:
         """See :func:`softreserve.plugins.hookspecs.softreserve_sysfs`."""
-        self._tell("softreserve_sysfs", system=system)
+        from softreserve.plugins import trees
+
+        tree, hook = system.sysfs, "softreserve_sysfs"
+        for impl in getattr(self.manager.hook, hook).get_hookimpls():
+            with tree.noting() as added:
+                self._told(hook, impl, system=system)
+            for path, node, replaced in added:
+                words = trees.added_problem(path, node, replaced)
+                if words is not None:
+                    raise PluginResultError(border.one_line(impl.plugin_name, hook, words), impl.plugin_name)
+                trees.owned(impl.plugin_name, node)
 
     def dax_region(self, system: System, request: DaxRegionRequest) -> DaxRegionMade | None:
         """See :func:`softreserve.plugins.hookspecs.softreserve_dax_region`."""
@@ -339,6 +354,7 @@ class Hooks:
     def kexec_policies(self, system: System) -> list[KexecPolicy]:
         """See :func:`softreserve.plugins.hookspecs.softreserve_kexec_policies`."""
         from softreserve.kernel.kexec import KexecPolicy
+        from softreserve.plugins.guards import guarded_policy
 
         found = self._all(
             "softreserve_kexec_policies",
@@ -347,19 +363,32 @@ class Hooks:
             lambda policy: [f"policy {policy.name}"],
             system=system,
         )
-        return [_guarded_policy(plugin, policy) for plugin, policy in found]
+        return [guarded_policy(plugin, policy) for plugin, policy in found]
 
     def kexec_load(self, system: System, request: KexecRequest) -> KexecImage | None:
         """See :func:`softreserve.plugins.hookspecs.softreserve_kexec_load`."""
         from softreserve.model.kexec import KexecImage
+        from softreserve.plugins.kexec_answers import image_problem
 
-        return self._first("softreserve_kexec_load", KexecImage, system=system, request=request)
+        found = self._first("softreserve_kexec_load", KexecImage, system=system, request=request)
+        words = None if found is None else image_problem(system, request, found)
+        if words is not None:
+            plugin = self.answered["softreserve_kexec_load"]
+            raise PluginResultError(border.one_line(plugin, "softreserve_kexec_load", words), plugin)
+        return found
 
     def kexec_hardware(self, system: System, machine: Machine) -> Machine | None:
         """See :func:`softreserve.plugins.hookspecs.softreserve_kexec_hardware`."""
         from softreserve.model.machine import Machine
+        from softreserve.plugins.kexec_answers import hardware_problem
 
-        return self._first("softreserve_kexec_hardware", Machine, system=system, machine=machine)
+        return self._first(
+            "softreserve_kexec_hardware",
+            Machine,
+            lambda found: hardware_problem(machine, found),
+            system=system,
+            machine=machine,
+        )
 
     def lint(self, system: System, outcome: Outcome, onlined: Outcome) -> list[Finding]:
         """See :func:`softreserve.plugins.hookspecs.softreserve_lint`."""
@@ -478,9 +507,12 @@ class Hooks:
     def _tell(self, hook: str, /, **arguments: Any) -> None:
         """Call every plugin in the order of loading; there is no answer."""
         for impl in getattr(self.manager.hook, hook).get_hookimpls():
-            answer = self._call(hook, impl, arguments)
-            if answer is not None:
-                raise border.wrong(impl.plugin_name, hook, answer, "None")
+            self._told(hook, impl, **arguments)
+
+    def _told(self, hook: str, impl: Any, /, **arguments: Any) -> None:
+        answer = self._call(hook, impl, arguments)
+        if answer is not None:
+            raise border.wrong(impl.plugin_name, hook, answer, "None")
 
     def _call(self, hook: str, impl: Any, arguments: dict[str, Any]) -> Any:
         if self.trace is None:
@@ -509,28 +541,3 @@ class Hooks:
         if found is not None:
             raise border.unsound(plugin, hook, answer, found)
         return answer
-
-
-# --- what plugins' functions answer later
-
-
-def _guarded_policy(plugin: str, policy: KexecPolicy) -> KexecPolicy:
-    from softreserve.model.kexec import KexecRequest
-    from softreserve.model.machine import Machine
-
-    def guarded(what: str, function: Callable[[System, T], T], wanted: type[T]) -> Callable[[System, T], T]:
-        where = f"softreserve_kexec_policies: policy {policy.name} {what}"
-
-        def call(system: System, given: T) -> T:
-            found = border.call(where, function, system, given, plugin=plugin)
-            if not isinstance(found, wanted):
-                raise border.wrong(plugin, where, found, wanted.__name__)
-            return found
-
-        return call
-
-    return attrs.evolve(
-        policy,
-        prepare=guarded("prepare", policy.prepare, KexecRequest),
-        finish=guarded("finish", policy.finish, Machine),
-    )

@@ -1,0 +1,139 @@
+"""What plugins answer about a kexec: what is asked for, what was loaded, what the next kernel sees.
+
+Each function says what is wrong, in words, or ``None``. What a loader may do to the next kernel's view of memory is
+seen by :mod:`softreserve.views.crossing`, and no mistake; memory that nothing of this machine has is one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
+
+from softreserve.model.cmdline import CommandLine
+from softreserve.model.e820 import RAM
+from softreserve.model.efi import EfiType
+from softreserve.model.errors import shown
+from softreserve.model.kernel import Kernel
+from softreserve.model.kexec import KexecSegment
+from softreserve.model.machine import Machine
+from softreserve.model.ranges import PhysRange, merged, uncovered
+
+if TYPE_CHECKING:
+    from softreserve.kernel.system import System
+    from softreserve.model.efi import EfiDescriptor
+    from softreserve.model.kexec import KexecImage, KexecRequest
+
+__all__ = ["hardware_problem", "image_problem", "next_problem", "request_problem"]
+
+_CALLS: Final = ("kexec_load", "kexec_file_load")
+_PAGE: Final = 4096  # bytes; segments are whole ones on every architecture
+_STATUSES: Final = range(256)
+
+
+def request_problem(request: KexecRequest) -> str | None:
+    """What somebody asks for."""
+    if request.syscall not in _CALLS:
+        return f"syscall is {shown(request.syscall)}: {' or '.join(_CALLS)} is wanted"
+    if not isinstance(request.cmdline, CommandLine | None):
+        return f"cmdline is {shown(request.cmdline)}: a CommandLine or None is wanted"
+    if not isinstance(request.kernel, Kernel | None):
+        return f"kernel is {shown(request.kernel)}: a Kernel or None is wanted"
+    for name, least in (("kernel_size", 1), ("initrd_size", 0)):
+        size = getattr(request, name)
+        if size is not None and not (type(size) is int and size >= least):
+            return f"{name} is {shown(size)}: a number of bytes from {least} on, or None, is wanted"
+    return None
+
+
+def image_problem(system: System, request: KexecRequest, image: KexecImage) -> str | None:
+    """What was loaded."""
+    if type(image.status) is not int or image.status not in _STATUSES:
+        return f"status is {shown(image.status)}: how kexec ends is wanted, 0 to {_STATUSES[-1]}"
+    for name in ("output", "warnings"):
+        lines = getattr(image, name)
+        if not isinstance(lines, tuple) or not all(isinstance(line, str) for line in lines):
+            return f"{name} is {shown(lines)}: a tuple of lines is wanted"
+    if not isinstance(image.machine, Machine):
+        return f"machine is {shown(image.machine)}: a Machine is wanted"
+    if image.status:
+        return None if image.output else f"status is {image.status}, and output has no line that says why"
+    return _segments_problem(system, image) or _followed_problem(system, request, image.machine)
+
+
+def _segments_problem(system: System, image: KexecImage) -> str | None:
+    segments = image.segments
+    if not isinstance(segments, tuple) or not all(isinstance(segment, KexecSegment) for segment in segments):
+        return f"segments are {shown(segments)}: a tuple of KexecSegment is wanted"
+    for segment in segments:
+        if not isinstance(segment.range, PhysRange) or not isinstance(segment.what, str) or not segment.what.strip():
+            return f"{shown(segment)}: a PhysRange, and what it is in words, are wanted"
+        if segment.range.start % _PAGE or segment.range.end % _PAGE:
+            return f"{_words(segment)} is not of whole pages of {_PAGE} bytes"
+    for one, other in pairwise(sorted(segments, key=lambda segment: segment.range)):
+        if one.range.overlaps(other.range):
+            return f"{_words(one)} overlaps {_words(other)}"
+    # what a loader takes for RAM and is specific purpose memory is told by the kexec plugin: kexec-tools does that, too
+    ram = merged([*_memory(system), *((d.start, d.end) for d in _map(system.machine) if d.is_special_purpose)])
+    for segment in segments:
+        gap = next(uncovered(segment.range.start, segment.range.end, ram), None)
+        if gap is not None:
+            return f"{_words(segment)} lies where no memory is, at {gap[0]:#x}"
+    return None
+
+
+def _words(segment: KexecSegment) -> str:
+    return f"segment {shown(segment.what)} at {segment.range.start:#x}-{segment.range.last:#x}"
+
+
+def _followed_problem(system: System, request: KexecRequest, machine: Machine) -> str | None:
+    """Whether the next kernel is the one that was asked for."""
+    kernel = request.kernel or system.kernel
+    if machine.arch != kernel.arch:
+        return f"the next machine is of architecture {shown(machine.arch)}, not {kernel.arch}"
+    if machine.kernel != kernel:
+        return f"the next machine's kernel is {shown(machine.kernel.release)}, not {kernel.release} as asked for"
+    if machine.cpus < 1:
+        return f"the next machine has {machine.cpus} processors"
+    return _invented(system, machine)
+
+
+def next_problem(system: System, given: Machine, machine: Machine) -> str | None:
+    """What the next kernel sees, after somebody changed it."""
+    if machine.arch != given.arch or machine.kernel.release != given.kernel.release:
+        return f"made {shown(machine.kernel.release)} on {shown(machine.arch)} of the next kernel"
+    return _invented(system, machine)
+
+
+def hardware_problem(given: Machine, machine: Machine) -> str | None:
+    """What the next kernel finds of devices: nothing else changes."""
+    for name in ("kernel", "cmdline", "efi_map", "e820", "image", "boot"):
+        if getattr(given, name) != getattr(machine, name):
+            return f"the next machine as it was but for its devices, not with another {name}"
+    return None
+
+
+def _map(machine: Machine) -> Iterator[EfiDescriptor]:
+    return iter(machine.efi_map or ())
+
+
+def _memory(system: System) -> list[tuple[int, int]]:
+    """What the running kernel has as memory, or has set aside."""
+    names = "System RAM", "Soft Reserved"
+    return [(r.start, r.end + 1) for _, r in system.iomem.walk() if r.name is not None and r.name.startswith(names)]
+
+
+def _invented(system: System, machine: Machine) -> str | None:
+    """Memory of the next kernel that nothing of this machine has."""
+    now = system.machine
+    known = [(d.start, d.end) for d in _map(now)]
+    known += [(e.start, e.start + e.size) for e in now.e820 or ()]
+    known += _memory(system)
+    spans = merged(known)
+    given = [(d.start, d.end) for d in _map(machine) if d.type == EfiType.CONVENTIONAL]
+    given += [(e.start, e.start + e.size) for e in machine.e820 or () if e.type == RAM]
+    for start, end in given:
+        gap = next(uncovered(start, end, spans), None)
+        if gap is not None:
+            return f"the next kernel is given memory that this machine does not have, at {gap[0]:#x}-{gap[1] - 1:#x}"
+    return None
