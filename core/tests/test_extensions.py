@@ -132,6 +132,9 @@ COMMANDS = """
 import click
 import softreserve as sr
 
+async def later():
+    pass
+
 @sr.hookimpl
 def softreserve_cli(group):
     @group.command()
@@ -153,9 +156,14 @@ def softreserve_cli(group):
                 print(sr.boot(sr.load("example:two-node")).hooks.names)
             case "text":
                 raise SystemExit("text")
+            case "own":
+                raise sr.PluginError("of its own")
+            case "later":
+                return later()
         print("hello", what)
 """
 
+COMMAND = "softreserve_cli: command 'greet'"
 Install = Callable[..., None]
 
 
@@ -339,6 +347,24 @@ def test_a_machine_keeps_its_sections_under_another_kernel_and_across_a_kexec(
     image = sr.kexec(system, sr.KexecRequest())
     assert image.machine.sections == system.machine.sections
     assert image.machine.sections["accelerator"].node == 3
+
+
+def test_a_capture_has_sections_in_a_file_of_their_own(install: Install, demo: Path, run: Any) -> None:
+    install("acc", SECTION)
+    folder = demo / "case" / "input"
+    folder.mkdir(parents=True)
+    (folder / "kernel.toml").write_text('release = "6.12"\narch = "riscv64"\n')
+    (folder / "cmdline.txt").write_text("quiet\n")
+    (folder / "efi-memmap.txt").write_text(
+        "efi:   0x000080000000-0x0000ffffffff [Conventional|   |  |  |  |WB|  |  |  ]\n"
+    )
+    (folder / "sections.toml").write_text("[accelerator]\nnode = 3\n")
+    assert sr.load(demo / "case", plugins=["acc"]).machine.sections["accelerator"].node == 3
+    assert run("boot", str(demo / "case"))[2].endswith(
+        "unknown key; known: none; plugin 'acc' understands it: -p acc\n"
+    )
+    (folder / "sections.toml").write_text("[accelerator]\nnod = 3\n")
+    assert "sections.toml: line 2: accelerator.nod: unknown key" in run("boot", str(demo / "case"), "-p", "acc")[2]
 
 
 # -------------------------------------------------------------------------------------------------------- importers
@@ -557,7 +583,7 @@ def test_names_are_what_people_can_type(name: Any) -> None:
 
 def test_the_cores_own_names_are_taken(install: Install, machine: Any, run: Any) -> None:
     source = """
-import attrs, click
+import attrs
 import softreserve as sr
 @attrs.frozen
 class Empty: pass
@@ -567,8 +593,6 @@ def softreserve_machine_sections(): return [sr.MachineSection("acpi", Empty)]
 def softreserve_importers(): return [sr.Importer("dmesg", print)]
 @sr.hookimpl
 def softreserve_emitters(): return [sr.Emitter("iomem", print)]
-@sr.hookimpl
-def softreserve_cli(group): group.command("boot")(lambda: None)
 """
     install("thief", source)
     hook = "softreserve: plugin thief: softreserve_"
@@ -578,7 +602,16 @@ def softreserve_cli(group): group.command("boot")(lambda: None)
     assert run("boot", "x:y", "-p", "thief") == (3, "", said)
     said = f"{hook}emitters: emitter 'iomem': softreserve has that already\n"
     assert run("boot", machine(), "--emit", "x", "-p", "thief") == (3, "", said)
-    assert run("greet", "-p", "thief") == (3, "", f"{hook}cli: command 'boot': softreserve has that already\n")
+
+
+def test_no_command_of_the_core_is_replaced(install: Install, machine: Any, run: Any) -> None:
+    source = "import softreserve as sr\n@sr.hookimpl\ndef softreserve_cli(group): group.command('boot')(lambda: 5)\n"
+    install("thief", source)
+    said = "softreserve: plugin thief: softreserve_cli: command 'boot': softreserve has that already\n"
+    assert run("greet", "-p", "thief") == (3, "", said)
+    assert run("boot", machine(), "-p", "thief") == (3, "", said)
+    assert run("-p", "thief", "lint", machine()) == (3, "", said)
+    assert run("boot", machine(), "--emit", "iomem")[0] == 0
 
 
 # --------------------------------------------------------------------------------------------------------- commands
@@ -623,6 +656,12 @@ def test_the_help_lists_commands_of_named_plugins(install: Install, run: Any) ->
         ("file", 2, "softreserve: /nowhere/at/all: No such file or directory\n"),
         ("bug", 3, "softreserve: plugin greeter: softreserve_cli: command 'greet' failed: KeyError: 'bug'\n"),
         ("text", 3, "softreserve: plugin greeter: softreserve_cli: command 'greet' failed: SystemExit: text\n"),
+        ("own", 3, "softreserve: plugin greeter: softreserve_cli: command 'greet' failed: PluginError: of its own\n"),
+        (
+            "later",
+            3,
+            f"softreserve: plugin greeter: {COMMAND} answered coroutine, wanted a number or None\n",
+        ),
     ],
 )
 def test_a_command_ends_as_click_lets_it_and_a_mistake_in_it_names_the_plugin(

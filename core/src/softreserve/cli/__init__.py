@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -82,11 +82,13 @@ def _named_where_it_fails(ctx: click.Context) -> Iterator[None]:
     """
     try:
         yield
-    except (click.ClickException, click.exceptions.Exit, click.Abort, SoftReserveError, KeyboardInterrupt):
+    except (click.ClickException, click.exceptions.Exit, click.Abort, KeyboardInterrupt):
         raise
     except BaseException as error:
         found = ctx.meta.get(_RUNNING)
         if found is None or (isinstance(error, OSError) and error.errno is not None):
+            raise
+        if isinstance(error, SoftReserveError) and getattr(error, "plugin", True):  # an error of a plugin has a culprit
             raise
         if isinstance(error, SystemExit) and isinstance(error.code, int | None):
             raise click.exceptions.Exit(error.code or 0) from error
@@ -100,6 +102,8 @@ def _named_where_it_fails(ctx: click.Context) -> Iterator[None]:
 class _Context(click.Context):
     #: Of the context at the top: the arguments of the program, as they were given.
     arguments: Sequence[str] = ()
+    #: Names that no plugin's command can have.
+    own: Collection[str] = COMMANDS
 
     def make_formatter(self) -> click.HelpFormatter:
         from softreserve.cli.help import Help
@@ -125,7 +129,14 @@ class _Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         with _broken_pipes_are_ours(), _named_where_it_fails(ctx):
-            return super().invoke(ctx)
+            answer = super().invoke(ctx)
+        found = ctx.meta.get(_RUNNING)
+        if found is not None and hasattr(answer, "__await__"):
+            from softreserve.kernel.border import wrong
+
+            answer.close()
+            raise wrong(found.plugin, f"softreserve_cli: command {found.command.name!r}", answer, "a number or None")
+        return answer
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({*COMMANDS, *self._of_plugins(ctx)})

@@ -20,7 +20,16 @@ from softreserve.plugins.commands import Collected
 from softreserve.plugins.hooks import Hooks, load
 from softreserve.plugins.selection import OPTION, Layer, Selection, asking
 
-__all__ = ["Brought", "bringing", "brought", "declares_plugins", "in_the_name_of", "named_plugins", "without_plugins"]
+__all__ = [
+    "Brought",
+    "bringing",
+    "brought",
+    "check_commands",
+    "declares_plugins",
+    "in_the_name_of",
+    "named_plugins",
+    "without_plugins",
+]
 
 _HOOK = "softreserve_cli"
 _SHORT, _LONG = "-p", "--plugin"
@@ -60,6 +69,18 @@ def brought(own: Collection[str], named: Sequence[str], *, quiet: bool = False) 
             wrong = taken(name, _HOOK, f"command {word!r}", f"plugin {first.plugin}") if first is not None else None
             found[word] = Brought(name, command, wrong)
     return found
+
+
+def check_commands(selection: Selection, context: click.Context) -> None:
+    """See that plugins that somebody names bring no command of the core's: it would never be carried out.
+
+    :param context: of the command that they are named for.
+    :raises PluginError: one does, or fails.
+    """
+    own: Collection[str] = getattr(context.find_root(), "own", ())
+    for name in selection.wanted:
+        if name in selection.installed:
+            commands_of(load([name], available=selection.installed), own)
 
 
 def in_the_name_of(named: Sequence[str]) -> AbstractContextManager[None]:

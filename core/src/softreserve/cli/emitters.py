@@ -7,7 +7,6 @@ from typing import Any, TypeVar
 
 import click
 
-from softreserve.cli.brought import in_the_name_of, named_plugins
 from softreserve.cli.options import EMITTED, Choice
 from softreserve.model.errors import SoftReserveError
 from softreserve.views.emit import EMITTERS
@@ -50,6 +49,7 @@ def _brought() -> list[str]:
     context = click.get_current_context(silent=True)
     if context is None:
         return []
+    from softreserve.cli.brought import in_the_name_of, named_plugins
     from softreserve.plugins.brought import by_name
     from softreserve.plugins.hooks import load
     from softreserve.plugins.selection import Selection

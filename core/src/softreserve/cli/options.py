@@ -100,8 +100,7 @@ def on_behalf(plugin: Sequence[str], trace: str | None = None) -> Iterator[None]
     :param plugin: as given behind the command.
     :param trace: how much of each call of a hook is told; ``None``: nothing.
     """
-    everywhere: tuple[str, ...] = click.get_current_context().find_root().params.get("plugin", ())
-    with asking(personal(Layer(OPTION, (*everywhere, *plugin)))):
+    with asking(personal(Layer(OPTION, _given(plugin)))):
         if trace is None:
             yield
             return
@@ -109,6 +108,12 @@ def on_behalf(plugin: Sequence[str], trace: str | None = None) -> Iterator[None]
 
         with traced(full=trace == _FULL):
             yield
+
+
+def _given(plugin: Sequence[str]) -> tuple[str, ...]:
+    """What ``-p`` says before the command, and behind it."""
+    everywhere: tuple[str, ...] = click.get_current_context().find_root().params.get("plugin", ())
+    return (*everywhere, *plugin)
 
 
 #: How much of an answer ``--trace`` tells; a bare option means the first.
@@ -293,6 +298,10 @@ def asked(
     else:
         scenario = _mapped(machine, choices)
     selection = Selection(exactly=scenario.plugins)
+    if _given(choices.plugin):
+        from softreserve.cli.brought import check_commands
+
+        check_commands(selection, click.get_current_context())
     changed = choices.changes.apply(scenario, selection)
     if changed.machine.arch != scenario.machine.arch:
         from softreserve.machine.carry import lost_on

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,9 +13,11 @@ from softreserve.model.findings import SEVERITIES
 from softreserve.model.kernel import Kernel
 from softreserve.model.outcome import LOSSES, USES, NodeRow
 from softreserve.model.sizes import human_size
-from softreserve.plugins.extensions import Lane
 from softreserve.views.report import Shortfall, Verdict
 from softreserve.views.summary import Summary
+
+if TYPE_CHECKING:
+    from softreserve.plugins.extensions import Lane
 
 __all__ = ["VERDICT_STYLES", "counted", "print_kernel", "print_partial", "print_summary", "print_verdict"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from softreserve.config.folder import Collected, Folder
 from softreserve.config.kernel_toml import read_kernel, read_kernel_toml
@@ -36,6 +36,7 @@ def read_capture(path: StrPath, *, with_steps: bool = True, files: Mapping[str, 
 
     :param files: its content by name (``input/log.txt``), where it is no directory.
     :raises ConfigError: everything that is wrong with the files.
+    :raises PluginError: a plugin that was asked for its sections failed.
     """
     directory, case = os.path.join(path, "input"), os.path.realpath(path)
     if files is None and not os.path.isdir(directory):
@@ -73,6 +74,13 @@ def read_capture(path: StrPath, *, with_steps: bool = True, files: Mapping[str, 
         table = devices.read()
         cxl, cxl_root = host_bridges(table), root_device(table)
         devices.check_keys()
+    sections: dict[str, Any] = {}
+    if folder.has("sections.toml") and kernel is not None:
+        from softreserve.config.sections import read_sections
+        from softreserve.plugins.selection import Selection
+
+        document = folder.document("sections.toml", problems)
+        sections = read_sections(document, document.read().values, (), Selection().hooks(kernel.arch))
     name = _machine_name(case, problems)
     problems.check()
     assert kernel is not None
@@ -88,6 +96,7 @@ def read_capture(path: StrPath, *, with_steps: bool = True, files: Mapping[str, 
         image=image,
         cxl=cxl,
         cxl_root=cxl_root,
+        sections=sections,
         **cpus,
     )
     return Scenario(machine, steps, kexec, path=path, recorded=True, gaps=gaps)

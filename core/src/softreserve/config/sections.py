@@ -87,4 +87,4 @@ def unknown(name: str, values: object, known: Collection[str]) -> str:
         hint = who_brings(
             lambda hooks: name in [section.name for section in hooks.machine_sections()], "understands it"
         )
-    return f"unknown key; known: {', '.join(known)}{hint}"
+    return f"unknown key; known: {', '.join(known) or 'none'}{hint}"
