@@ -125,6 +125,7 @@ HIGH = PhysRange(16 * GIB, 18 * GIB)
 #: Rule, severity, and what makes a machine break it.
 BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     # what plugins bring
+    ("dax-bus-missing", "warning", {"plugins": ["no:hmem"]}),
     ("dax-offer-refused", "warning", {"brought": [DaxOffer(4 * GIB, 5 * GIB, 1, "a card")]}),
     ("dax-offer-node", "note", {"brought": [DaxOffer(9 * GIB, 10 * GIB, 1, "a card")], "cmdline": "numa=off"}),
     ("dax-offer-without-node", "warning", {"brought": [DaxOffer(9 * GIB, 10 * GIB, -1, "a card")]}),
@@ -287,6 +288,7 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
 #: Machines that come close to breaking a rule, and do not.
 SOUND: list[tuple[str, dict[str, Any]]] = [
     # what plugins bring
+    ("dax-bus-missing", {}),
     ("dax-offer-refused", {"brought": [DaxOffer(16 * GIB, 18 * GIB, 1, "a card")]}),
     ("dax-offer-without-node", {"brought": [DaxOffer(16 * GIB, 18 * GIB, 1, "a card")]}),
     ("node-range-known", {"brought": [NodeOffer(2, "a card", (HIGH,))]}),

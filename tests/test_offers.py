@@ -235,7 +235,7 @@ def test_a_kernel_that_makes_no_devices_has_the_memory_set_aside(more: dict[str,
         (offer(16 * GIB, 18 * GIB, -2), "node, or -1 for none"),
         (offer(16 * GIB, 18 * GIB, True), "is of node True: a node"),
         (offer(16 * GIB, 18 * GIB, source="\x1b[2J"), "a few printable words"),
-        (offer("16G", "18G"), "bytes as integers are wanted"),  # type: ignore[arg-type]
+        (offer("16G", "18G"), r"\(str and str\): bytes as integers are wanted"),  # type: ignore[arg-type]
     ],
 )
 def test_an_offer_that_is_none_is_a_mistake_of_the_plugin(wrong: DaxOffer, words: str) -> None:

@@ -188,6 +188,10 @@ class Hooks:
         finally:
             self.trace = tracer
 
+    def answering(self, hook: str) -> list[str]:
+        """Names of the plugins that have a hook, in the order of loading: where none has, nothing need be imported."""
+        return [impl.plugin_name for impl in getattr(self.manager.hook, hook).get_hookimpls()]
+
     # --- one typed call per hook, in boot order
 
     def machine_sections(self) -> list[MachineSection]:
@@ -235,7 +239,7 @@ class Hooks:
 
     def nodes(self, system: System) -> list[NodeOffer]:
         """See :func:`softreserve.plugins.hookspecs.softreserve_nodes`."""
-        if not self._is_answered("softreserve_nodes"):
+        if not self.answering("softreserve_nodes"):
             return []
         from softreserve.model.nodes import NodeOffer
         from softreserve.plugins.offers import NodeChecks
@@ -272,7 +276,7 @@ class Hooks:
 
     def dax_devices(self, system: System) -> list[DaxOffer]:
         """See :func:`softreserve.plugins.hookspecs.softreserve_dax_devices`."""
-        if not self._is_answered("softreserve_dax_devices"):
+        if not self.answering("softreserve_dax_devices"):
             return []
         from softreserve.model.dax import DaxOffer
         from softreserve.plugins.offers import DaxChecks
@@ -414,7 +418,7 @@ class Hooks:
 
     def report_lanes(self, system: System) -> list[Lane]:
         """See :func:`softreserve.plugins.hookspecs.softreserve_report_lanes`."""
-        if not self._is_answered("softreserve_report_lanes"):
+        if not self.answering("softreserve_report_lanes"):
             return []
         from softreserve.plugins.extensions import Lane
 
@@ -445,10 +449,6 @@ class Hooks:
                 self.answered[hook] = impl.plugin_name
                 return self._checked(hook, impl.plugin_name, answer, wanted, problem)
         return None
-
-    def _is_answered(self, hook: str) -> bool:
-        """Whether any plugin has the hook: what its answers are need not be imported where none has."""
-        return bool(getattr(self.manager.hook, hook).get_hookimpls())
 
     def _all(
         self,

@@ -60,7 +60,8 @@ class DaxChecks:
 
     def _range_problem(self, start: object, end: object) -> str | None:
         if not isinstance(start, int) or not isinstance(end, int) or not (_is_int(start) and _is_int(end)):
-            return f"start and end are {shown((start, end))}: bytes as integers are wanted"
+            kinds = f"{type(start).__name__} and {type(end).__name__}"
+            return f"start and end are {shown((start, end))} ({kinds}): bytes as integers are wanted"
         if not 0 <= start < end:
             return f"start {start:#x}, end {end:#x}: no range, which is half open and ascending"
         page = self._system.kernel.page_size
