@@ -53,7 +53,7 @@ def test_a_plugin_for_this_level_or_an_older_one_is_loaded(path: Path, says: str
     assert api.announced(entry) == int(says or 1)
 
 
-@pytest.mark.parametrize("says", ["two", "0", "-1", "2.0", "9" * 5000, ""])
+@pytest.mark.parametrize("says", ["two", "0", "-1", "2.0", "9" * 5000])
 def test_a_level_that_is_none_is_refused(path: Path, says: str) -> None:
     installed(path, says)
     with pytest.raises(sr.PluginError, match=r"^plugin thing: softreserve_api is .*, wanted a level such as 2$"):

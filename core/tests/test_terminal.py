@@ -136,6 +136,7 @@ CALLS = {
     "kexec": ["{case}", "--policy", "{hostile}"],
     "lint": ["{case}"],
     "observe": ["{machine}", "--out", "{folder}"],
+    "new-plugin": ["lint", "{hostile}"],
     "plugins": [],
     "run": ["{machine}", "--trace", "--state"],
     "serve": ["{case}", "{folder}/{hostile}"],

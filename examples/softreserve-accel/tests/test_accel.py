@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import softreserve as sr
-from softreserve.testing.bases import BasePlugin
+from softreserve.testing.bases import BaseDax, BaseImporter, BaseNuma, BasePlugin
 
 MACHINE = """
 cpus = 2
@@ -71,7 +71,23 @@ def test_a_machine_without_one_is_as_it_was(tmp_path: Path) -> None:
     assert with_it.log.lines == without.log.lines
 
 
-class TestContract(BasePlugin):
+class Mine:
     @pytest.fixture
     def plugin_name(self) -> str:
         return "accel"
+
+
+class TestPlugin(Mine, BasePlugin):
+    pass
+
+
+class TestDax(Mine, BaseDax):
+    pass
+
+
+class TestNuma(Mine, BaseNuma):
+    pass
+
+
+class TestSection(Mine, BaseImporter):
+    pass

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import softreserve as sr
-from softreserve.testing.bases import BasePlugin
+from softreserve.testing.bases import BaseCli, BaseLint, BasePlugin
 
 MACHINE = """
 [kernel]
@@ -73,4 +73,12 @@ class Mine:
 
 
 class TestPlugin(Mine, BasePlugin):
+    pass
+
+
+class TestLint(Mine, BaseLint):
+    pass
+
+
+class TestCli(Mine, BaseCli):
     pass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import softreserve as sr
-from softreserve.testing.bases import BasePlugin
+from softreserve.testing.bases import BaseKexec, BasePlugin
 
 SP = (4 * sr.GiB, 6 * sr.GiB - 1)
 
@@ -27,7 +27,15 @@ def test_what_is_reserved_for_other_reasons_stays_so() -> None:
     assert [entry.start for entry, other in zip(with_it, without, strict=True) if entry != other] == [SP[0]]
 
 
-class TestContract(BasePlugin):
+class Mine:
     @pytest.fixture
     def plugin_name(self) -> str:
         return "keep"
+
+
+class TestPlugin(Mine, BasePlugin):
+    pass
+
+
+class TestKexec(Mine, BaseKexec):
+    pass

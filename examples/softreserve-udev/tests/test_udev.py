@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import softreserve as sr
-from softreserve.testing.bases import BasePlugin
+from softreserve.testing.bases import BaseImporter, BasePlugin, BasePolicy
 
 MACHINE = """
 cpus = 2
@@ -70,7 +70,19 @@ def test_a_state_that_there_is_not_is_refused_with_its_place(tmp_path: Path) -> 
         zones(tmp_path / "m.toml", '[udev]\nrules = [{ state = "on" }]')
 
 
-class TestContract(BasePlugin):
+class Mine:
     @pytest.fixture
     def plugin_name(self) -> str:
         return "udev"
+
+
+class TestPlugin(Mine, BasePlugin):
+    pass
+
+
+class TestPolicy(Mine, BasePolicy):
+    pass
+
+
+class TestSection(Mine, BaseImporter):
+    pass

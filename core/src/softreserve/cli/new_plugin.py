@@ -97,7 +97,7 @@ def _package(name: str) -> str:
 
 
 @click.command("new-plugin")
-@click.argument("kind", type=Choice(KINDS))
+@click.argument("kind", metavar="KIND", type=Choice(KINDS))
 @click.argument("name", callback=_free_name)
 @click.option(
     "-o",
