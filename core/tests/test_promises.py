@@ -17,14 +17,14 @@ from typing import Any
 import click
 import pytest
 import softreserve as sr
-from softreserve.kernel.sysfs import Attribute
+from softreserve.kernel.sysfs import Attribute, Link
 from softreserve.plugins import hookspecs
 from softreserve.testing import bases, first_problem
 from softreserve.testing.apart import Board, BrokenError, DiedError, HungError, apart
 from softreserve.testing.kit import FRESH, OF_EVERY, OF_KIND, problem
 from softreserve.testing.machines import sample_machine
 from softreserve.testing.promises import arch as of_arch
-from softreserve.testing.promises import every, kinds, steady, traces
+from softreserve.testing.promises import every, kinds, steady, traces, tree
 from softreserve.testing.subject import KINDS, Subject
 from softreserve.testing.toy import TOY_INFO, ToyArch
 
@@ -92,7 +92,7 @@ def test_every_promise_is_in_a_class_to_subclass_and_asked_without_pytest() -> N
     used = {
         node.attr for node in ast.walk(ast.parse(Path(bases.__file__).read_text())) if isinstance(node, ast.Attribute)
     }
-    there = {name for module in (every, steady, traces, of_arch, kinds) for name in module.__all__}
+    there = {name for module in (every, steady, traces, tree, of_arch, kinds) for name in module.__all__}
     asked = {promise.__name__ for promise in (*OF_EVERY, *FRESH, *(p for each in OF_KIND.values() for p in each))}
     assert there <= used
     assert asked == there
@@ -223,6 +223,36 @@ def test_an_architecture_that_is_declared_nowhere_is_told() -> None:
     assert problem(Subject(ToyArch(MINE)), every.boots_everywhere) == (
         "plugin ToyArch: softreserve_stub_handoff: it answers for an architecture and does not declare one: wanted an "
         "entry in the group softreserve.arches, whose name is the architecture"
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "node", "what"),
+    [
+        (
+            "/sys/devices/system/node/online",
+            Attribute(0o444, lambda: "0\n"),
+            "replaced /sys/devices/system/node/online",
+        ),
+        ("/etc/mine", Attribute(0o444, lambda: "0\n"), "put /etc outside of /sys"),
+        ("/sys/mine", "text", "wanted a file, a directory or a link"),
+        ("/sys/mine", Attribute(0o444444, lambda: "0\n"), "is no mode"),
+        ("/sys/mine", Attribute(0o444, lambda: "0" * 5000), "shows 5000 bytes"),
+        ("/sys/mine", Link("/etc/passwd"), "outside of /sys"),
+        ("/sys/mi\nne", Attribute(0o444, lambda: "0\n"), "is no name"),
+    ],
+)
+def test_what_is_no_file_of_sysfs_is_told(path: str, node: Any, what: str) -> None:
+    found = told(tree.puts_files_beside_those_that_are_there, sysfs=lambda system: system.sysfs.add(path, node))
+    assert found is not None
+    assert found.startswith("plugin Mine: softreserve_sysfs")
+    assert what in found
+
+
+def test_a_description_that_nobody_can_use_is_told() -> None:
+    odd = MINE._replace(physmem_bits=lambda machine: -1)
+    assert problem(Subject(ToyArch(odd), "mine"), of_arch.describes_itself) == (
+        "plugin ToyArch: softreserve_arch_info: physmem_bits is -1, wanted 32 to 64 bits"
     )
 
 

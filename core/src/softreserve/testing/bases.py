@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from softreserve.testing.apart import LIMIT
 from softreserve.testing.kit import Promise, problem
 from softreserve.testing.promises import arch as of_arch
-from softreserve.testing.promises import every, kinds, steady, traces
+from softreserve.testing.promises import every, kinds, steady, traces, tree
 from softreserve.testing.strategies import machines as random_machines
 from softreserve.testing.subject import Subject
 
@@ -105,6 +105,9 @@ class BasePlugin(_OfPlugin):
     def test_it_stands_whatever_a_user_does(self, subject: Subject, limit: float) -> None:
         keeps(subject, every.stands_exercise, limit=limit)
 
+    def test_it_puts_files_beside_those_that_are_there(self, subject: Subject, limit: float) -> None:
+        keeps(subject, tree.puts_files_beside_those_that_are_there, limit=limit)
+
     def test_a_machine_boots_with_it_and_twice_the_same(self, subject: Subject, limit: float) -> None:
         keeps(subject, steady.gives_the_same_twice, limit=limit)
 
@@ -145,6 +148,9 @@ class BaseArch(_OfPlugin):
 
     def test_the_plugin_declares_the_architecture(self, subject: Subject, limit: float) -> None:
         keeps(subject, of_arch.declares_its_architecture, limit=limit)
+
+    def test_what_it_says_of_the_architecture_can_be_used(self, subject: Subject, limit: float) -> None:
+        keeps(subject, of_arch.describes_itself, limit=limit)
 
     def test_specific_purpose_memory_is_soft_reserved(self, subject: Subject, limit: float) -> None:
         keeps(subject, of_arch.soft_reserves, limit=limit)

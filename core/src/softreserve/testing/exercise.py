@@ -157,6 +157,12 @@ def _cross(subject: Subject, system: System) -> None:
             request = KexecRequest(call, policy=policy.name)
             words = f"{call} under the policy {policy.name}"
             image = kexec(system, request)
+            told = (*image.output, *image.warnings) if isinstance(image.output, tuple) else (image.output,)
+            if type(image.status) is not int or not all(isinstance(line, str) for line in told):
+                said = f"a status of {image.status!r} and {image.output!r}"
+                raise subject.broken("softreserve_kexec_load", f"{words}: wanted a number and lines, not {said}")
+            if isinstance(image.output, str):
+                raise subject.broken("softreserve_kexec_load", f"{words}: the output is text, wanted a tuple of lines")
             if image.status:
                 continue
             _look_at_image(subject, system, image, words)
@@ -196,6 +202,8 @@ def _look_at_next(subject: Subject, here: Machine, there: Machine, words: str) -
     where = "softreserve_kexec_load"
     if there.arch != here.arch:
         raise subject.broken(where, f"{words}: the next machine is {there.arch}, this one is {here.arch}")
+    if there.cpus != here.cpus:
+        raise subject.broken(where, f"{words}: the next machine has {there.cpus} processors, this one {here.cpus}")
     if here.efi_map is None or there.efi_map is None or there.e820 is not None:
         return
     for what, ranges in (("memory", firmware_memory), ("specific purpose memory", specific_purpose)):
@@ -233,6 +241,8 @@ def _bind_one(subject: Subject, system: System, device: str, driver: str) -> Non
     if held is not None:
         system.sysfs.write(f"{_BUS}/drivers/{held}/unbind", device.encode())
     before = _resources(system)
+    size_file = f"{_BUS}/devices/{device}/size"
+    size = system.sysfs.read(size_file)
     where = f"{_BUS}/drivers/{driver}"
     system.sysfs.write(f"{where}/new_id", device.encode())
     if _driver_of(system, device) is None:
@@ -242,6 +252,9 @@ def _bind_one(subject: Subject, system: System, device: str, driver: str) -> Non
         raise subject.broken(f"probe of driver {driver}", words)
     if _driver_of(system, device) != driver:
         return
+    if system.sysfs.read(size_file) != size:
+        words = f"it changed the size of {device}, which is what the bus gave it"
+        raise subject.broken(f"probe of driver {driver}", words)
     system.sysfs.write(f"{where}/unbind", device.encode())
     after = _resources(system)
     if after != before and not any("System RAM (" in line for line in after):  # memory may refuse to go

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from softreserve.testing.apart import LIMIT, BrokenError, DiedError, HungError, apart
 from softreserve.testing.promises import arch as of_arch
-from softreserve.testing.promises import every, kinds, steady, traces
+from softreserve.testing.promises import every, kinds, steady, traces, tree
 from softreserve.testing.subject import Subject
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ OF_EVERY: Final[tuple[Promise, ...]] = (
     every.is_installed_once,
     every.leaves_others_alone,
     every.boots_everywhere,
+    tree.puts_files_beside_those_that_are_there,
     every.stands_exercise,
     traces.prints_nothing,
     traces.changes_nothing_it_is_given,
@@ -44,6 +45,7 @@ FRESH: Final[tuple[Promise, ...]] = (
 OF_KIND: Final[Mapping[str, tuple[Promise, ...]]] = {
     "arch": (
         of_arch.declares_its_architecture,
+        of_arch.describes_itself,
         of_arch.soft_reserves,
         of_arch.gives_soft_reserved_memory_back,
         of_arch.loses_and_invents_no_memory,
@@ -108,8 +110,11 @@ def first_problem(
     subject = Subject(plugin, arch, machines)
 
     def whole(subject: Subject, board: Board) -> None:
-        for promise in OF_EVERY[:4]:
+        for promise in OF_EVERY[:3]:
             promise(subject, board)
+        if "arch" in subject.kinds:
+            of_arch.describes_itself(subject, board)
+        every.boots_everywhere(subject, board)
         for kind in subject.kinds:
             for promise in OF_KIND[kind]:
                 promise(subject, board)

@@ -19,10 +19,13 @@ Observer = Callable[[str, Any], None]
 
 
 @contextmanager
-def watched(board: Board, name: str = "", *observers: Observer) -> Iterator[None]:
+def watched(
+    board: Board, name: str = "", *observers: Observer, begin: Callable[[str, tuple[Any, ...]], None] | None = None
+) -> Iterator[None]:
     """Write every call across the border between core and plugins on the board.
 
     :param name: the plugin after whose calls observers look.
+    :param begin: looks before a call of that plugin: at what is called, and with what.
     """
     call = border.call
 
@@ -31,10 +34,12 @@ def watched(board: Board, name: str = "", *observers: Observer) -> Iterator[None
     ) -> Any:
         before, board.doing = board.doing, where
         board.tick()
+        own = bool(observers) and (plugin or border.brought_by(function)) == name
+        if own and begin is not None:
+            begin(where, arguments)
         answer = call(where, _keeping_stdout(where, function), *arguments, plugin=plugin, **options)
-        if observers and (plugin or border.brought_by(function)) == name:
-            for observer in observers:
-                observer(where, answer)
+        for observer in observers if own else ():
+            observer(where, answer)
         board.doing = before or where
         return answer
 

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from softreserve.machine.boot import boot
+from softreserve.model.acpi.layout import Struct
 from softreserve.model.efi import EfiAttribute, EfiType
 from softreserve.model.errors import SoftReserveError
+from softreserve.model.machine import KernelImage
 from softreserve.model.ranges import PhysRange, merged, uncovered
 from softreserve.testing.booting import selection_of
 from softreserve.testing.exercise import hexadecimal
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "declares_its_architecture",
+    "describes_itself",
     "gives_soft_reserved_memory_back",
     "lays_out_nodes_and_zones",
     "loses_and_invents_no_memory",
@@ -47,6 +50,8 @@ _ORDINARY: Final = (
 )
 #: Below it architectures keep memory for themselves.
 _LOW: Final = 1 << 20
+#: Parts of a kernel image.
+_PARTS: Final = tuple(field.name for field in attrs.fields(KernelImage))
 #: First byte that devices of 32 bits do not reach.
 _REACH: Final = 1 << 32
 #: Words of a command line that take memory away.
@@ -85,6 +90,56 @@ def _common(one: Spans, other: Spans) -> tuple[int, int] | None:
         ((max(a, c), min(b, d)) for a, b in one for c, d in other if max(a, c) < min(b, d)),
         None,
     )
+
+
+def describes_itself(subject: Subject, board: Board) -> None:
+    """What it says of the architecture (``ArchInfo``) is what the kernel and readers of descriptions can use."""
+    where = "softreserve_arch_info"
+    board.doing = where
+    info = subject.alone().arch_info(subject.arch)
+    if info is None:
+        return
+    machine = next(iter(subject.machines.values()))
+    for name, ask, sound, wanted in (
+        ("section_size", lambda: info.section_size(machine.kernel), _is_size, "a power of two of bytes"),
+        ("physmem_bits", lambda: info.physmem_bits(machine), _is_width, "32 to 64 bits"),
+        ("cpuinfo", lambda: info.cpuinfo(machine), _is_text, "text"),
+        ("uname", lambda: info.uname, _is_text, "text"),
+        ("image_parts", lambda: info.image_parts, _are_parts, f"some of {', '.join(_PARTS)}"),
+        ("huge_pages", lambda: info.huge_pages(machine.kernel), _are_sizes, "sizes in bytes"),
+        ("srat_processor", lambda: info.srat_processor(0, 0), _is_entry, "an entry of an ACPI table"),
+        ("madt_processor", lambda: info.madt_processor(0), _is_entry, "an entry of an ACPI table"),
+    ):
+        try:
+            found = ask()
+        except Exception as error:
+            raise subject.broken(where, f"{name} failed: {type(error).__name__}: {error}") from error
+        if not sound(found):
+            raise subject.broken(where, f"{name} is {found!r}, wanted {wanted}")
+
+
+def _is_size(value: object) -> bool:
+    return type(value) is int and value > 0 and value.bit_count() == 1
+
+
+def _is_width(value: object) -> bool:
+    return type(value) is int and 32 <= value <= 64
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _are_parts(value: object) -> bool:
+    return isinstance(value, tuple) and set(value) <= set(_PARTS)
+
+
+def _are_sizes(value: object) -> bool:
+    return isinstance(value, tuple) and all(map(_is_size, value))
+
+
+def _is_entry(value: object) -> bool:
+    return isinstance(value, Struct)
 
 
 def declares_its_architecture(subject: Subject, board: Board) -> None:

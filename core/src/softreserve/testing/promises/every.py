@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["boots_everywhere", "is_installed_once", "leaves_others_alone", "loads", "stands_exercise"]
 
+#: Calls that have no answer.
+_VOID = ("remove of driver ", "initcall ")
 #: An architecture that nobody boots.
 _NOWHERE = "no-such-architecture"
 
@@ -107,7 +109,12 @@ def boots_everywhere(subject: Subject, board: Board) -> None:
 
 def stands_exercise(subject: Subject, board: Board) -> None:
     """Files are read and written, modules loaded, drivers bound, kernels loaded, lint is run: nothing breaks."""
-    with watched(board):
+
+    def look(where: str, answer: object) -> None:
+        if answer is not None and where.startswith(_VOID):
+            raise subject.broken(where, f"answered {answer!r}, wanted None: it cannot fail")
+
+    with watched(board, subject.name, look):
         for machine in exercised(subject):
             system = subject.boot(machine)
             try:

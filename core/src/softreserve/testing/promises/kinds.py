@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from softreserve.kernel.initcalls import Level
 from softreserve.kernel.mm.memory_hotplug import ONLINE_TYPES
 from softreserve.kernel.numa.node_offers import nodes_are_off
 from softreserve.kernel.sysfs import Directory
@@ -68,6 +69,8 @@ def brings_nodes_that_are_there(subject: Subject, board: Board) -> None:
 
     with watched(board, subject.name, note):
         for machine in subject.machines.values():
+            if "numa=off" in machine.cmdline.text:
+                continue  # there is one node then, whatever anybody brings
             offers.clear()
             system = subject.boot(machine)
             for offer in offers:
@@ -131,17 +134,28 @@ def offers_ranges_that_are_taken_or_refused_in_words(subject: Subject, board: Bo
 
 
 def brings_modules_that_are_there(subject: Subject, board: Board) -> None:
-    """A module of its own is in some kernel."""
+    """A module of its own is in some kernel, at a level that there is, and what it depends on is there, too."""
     brought: set[str] = set()
     seen: set[str] = set()
+    modules: list[Any] = []
 
     def note(where: str, answer: Any) -> None:
         if where == "softreserve_modules" and answer:
-            brought.update(module.name for module in answer)
+            modules.extend(answer)
 
     with watched(board, subject.name, note):
         for machine in subject.machines.values():
-            seen.update(subject.boot(machine).modules.names())
+            modules.clear()
+            names = subject.boot(machine).modules.names()
+            seen.update(names)
+            brought.update(module.name for module in modules)
+            for module in modules:
+                if module.level not in [*Level]:
+                    raise subject.broken("softreserve_modules", f"module {module.name}: {module.level} is no level")
+                gone = [name for name in module.depends if name not in names] if module.name in names else []
+                if gone:
+                    words = f"module {module.name} depends on {gone[0]}, which nobody brings (machine: {machine.name})"
+                    raise subject.broken("softreserve_modules", words)
     if brought and not brought & seen:
         words = "no kernel that it was tested with has its option: test it with machines of your own (machines)"
         raise subject.broken(f"module {min(brought)}", words)
