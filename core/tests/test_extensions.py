@@ -604,6 +604,44 @@ def softreserve_emitters(): return [sr.Emitter("iomem", print)]
     assert run("boot", machine(), "--emit", "x", "-p", "thief") == (3, "", said)
 
 
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("emitters(): return [sr.Emitter('iomem', print)]", "emitters: emitter 'iomem': softreserve has that already"),
+        ("importers(): return [sr.Importer('example', print)]", "importers: importer 'example': softreserve has that"),
+        (
+            "machine_sections(): return [sr.MachineSection('cpus', K)]",
+            "machine_sections: section 'cpus': softreserve has",
+        ),
+        (
+            "machine_sections(): return [sr.MachineSection('x', K)]",
+            "machine_sections: x: K.a: no value of a file becomes",
+        ),
+        ("cli(group): group.commands['x'] = 'text'", "cli: command 'x' answered 'text', wanted a click command"),
+        ("report_lanes(system): return [sr.Lane('x', ())] * 2", "report_lanes: lane 'x': it brings that twice"),
+        (
+            "report_lanes(system): return [sr.Lane(' ', ())]",
+            "report_lanes failed: ValueError: name: wanted words, not ' '",
+        ),
+    ],
+)
+def test_whoever_names_a_plugin_is_told_what_is_wrong_with_what_it_brings(
+    line: str, words: str, install: Install, machine: Any, run: Any
+) -> None:
+    source = "import attrs\nimport softreserve as sr\n@attrs.frozen\nclass K:\n    a: complex\n"
+    install("wrong", f"{source}@sr.hookimpl\ndef softreserve_{line}\n")
+    status, out, err = run("boot", machine(), "-p", "wrong")
+    assert (status, out) == (3, "")
+    assert err.startswith(f"softreserve: plugin wrong: softreserve_{words}")
+
+
+def test_two_plugins_with_a_lane_of_one_name_are_both_named(install: Install, machine: Any, run: Any) -> None:
+    install("first", LANES)
+    install("second", LANES.partition("@sr.hookimpl\ndef softreserve_lint")[0])
+    words = "plugin second: softreserve_report_lanes: lane 'banks': plugin first has that already"
+    assert f"softreserve: {words}\n" in run("boot", machine(), "-p", "first", "-p", "second")[2]
+
+
 def test_no_command_of_the_core_is_replaced(install: Install, machine: Any, run: Any) -> None:
     source = "import softreserve as sr\n@sr.hookimpl\ndef softreserve_cli(group): group.command('boot')(lambda: 5)\n"
     install("thief", source)

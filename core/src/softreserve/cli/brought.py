@@ -13,18 +13,21 @@ from typing import NamedTuple
 import click
 
 from softreserve.cli.terminal import tell
+from softreserve.config import PREFIXES
 from softreserve.config.preferences import personal
+from softreserve.kernel.border import unsound
 from softreserve.model.errors import PluginError
-from softreserve.plugins.brought import taken, who_brings
+from softreserve.plugins.brought import by_name, taken, who_brings
 from softreserve.plugins.commands import Collected
 from softreserve.plugins.hooks import Hooks, load
 from softreserve.plugins.selection import OPTION, Layer, Selection, asking
+from softreserve.views.emit import EMITTERS
 
 __all__ = [
     "Brought",
     "bringing",
     "brought",
-    "check_commands",
+    "check_names",
     "declares_plugins",
     "in_the_name_of",
     "named_plugins",
@@ -71,16 +74,25 @@ def brought(own: Collection[str], named: Sequence[str], *, quiet: bool = False) 
     return found
 
 
-def check_commands(selection: Selection, context: click.Context) -> None:
-    """See that plugins that somebody names bring no command of the core's: it would never be carried out.
+def check_names(selection: Selection, context: click.Context) -> None:
+    """See that plugins that somebody names bring nothing under a name of the core's: nobody would ever get to it.
 
     :param context: of the command that they are named for.
     :raises PluginError: one does, or fails.
     """
     own: Collection[str] = getattr(context.find_root(), "own", ())
     for name in selection.wanted:
-        if name in selection.installed:
-            commands_of(load([name], available=selection.installed), own)
+        if name not in selection.installed:
+            continue
+        hooks = load([name], available=selection.installed)
+        commands_of(hooks, own)
+        by_name(hooks.emitters(), EMITTERS)
+        by_name(hooks.importers(), PREFIXES)
+        if hooks.machine_sections():
+            from softreserve.config.machine_file import OWN_KEYS
+            from softreserve.config.sections import sections_of
+
+            sections_of(hooks, OWN_KEYS)
 
 
 def in_the_name_of(named: Sequence[str]) -> AbstractContextManager[None]:
@@ -105,7 +117,9 @@ def commands_of(hooks: Hooks, own: Collection[str] = ()) -> dict[str, click.Comm
     """
     group = Collected()
     hooks.cli(group)
-    for word in group.commands:
+    for word, command in group.commands.items():
+        if not isinstance(command, click.Command):  # put there without asking the group
+            raise unsound(hooks.names[0], f"{_HOOK}: command {word!r}", command, "a click command")
         if word in own:
             raise taken(hooks.names[0], _HOOK, f"command {word!r}", "softreserve")
     return dict(group.commands)

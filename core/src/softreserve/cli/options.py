@@ -299,9 +299,9 @@ def asked(
         scenario = _mapped(machine, choices)
     selection = Selection(exactly=scenario.plugins)
     if _given(choices.plugin):
-        from softreserve.cli.brought import check_commands
+        from softreserve.cli.brought import check_names
 
-        check_commands(selection, click.get_current_context())
+        check_names(selection, click.get_current_context())
     changed = choices.changes.apply(scenario, selection)
     if changed.machine.arch != scenario.machine.arch:
         from softreserve.machine.carry import lost_on

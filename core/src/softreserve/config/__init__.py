@@ -16,7 +16,7 @@ from softreserve.model.scenario import Scenario
 if TYPE_CHECKING:
     from softreserve.config.reader import StrPath
 
-__all__ = ["EXAMPLE", "LOG", "STDIN", "example_names", "has_host_files", "load"]
+__all__ = ["EXAMPLE", "LOG", "PREFIXES", "STDIN", "example_names", "has_host_files", "load"]
 
 #: What the name of a bundled example begins with.
 EXAMPLE = "example:"

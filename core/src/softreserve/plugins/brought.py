@@ -1,4 +1,4 @@
-"""What plugins bring under a name of its own: sections, importers, emitters, commands."""
+"""What plugins bring under a name of its own: sections, importers, emitters, lanes, commands."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ from collections.abc import Callable, Collection, Iterable
 from typing import TypeVar
 
 from softreserve.model.errors import PluginError, PluginResultError
-from softreserve.plugins.extensions import Emitter, Importer, MachineSection
+from softreserve.plugins.extensions import Emitter, Importer, Lane, MachineSection
 from softreserve.plugins.hooks import Hooks, load
 from softreserve.plugins.selection import Selection, wishes
 
 __all__ = ["by_name", "taken", "who_brings"]
 
-T = TypeVar("T", Emitter, Importer, MachineSection)
+T = TypeVar("T", Emitter, Importer, Lane, MachineSection)
 
 _WORDS = {
     Emitter: ("softreserve_emitters", "emitter"),
     Importer: ("softreserve_importers", "importer"),
+    Lane: ("softreserve_report_lanes", "lane"),
     MachineSection: ("softreserve_machine_sections", "section"),
 }
 

@@ -34,6 +34,11 @@ def _words(_: object, attribute: attrs.Attribute[str], value: object) -> None:
         raise ValueError(f"{attribute.name}: wanted a string, not {shown(value)}")
 
 
+def _a_title(_: object, attribute: attrs.Attribute[str], value: object) -> None:
+    if not isinstance(value, str) or not value.strip() or not value.isprintable():
+        raise ValueError(f"{attribute.name}: wanted words, not {shown(value)}")
+
+
 def _a_function(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
     if not callable(value):
         raise ValueError(f"{attribute.name}: wanted a function, not {shown(value)}")
@@ -119,11 +124,11 @@ def _a_tuple(bars: Iterable[Bar]) -> tuple[Bar, ...]:
 class Lane:
     """A view of the address space that a plugin adds to the report: disjoint bars, ascending.
 
-    :param name: its title.
+    :param name: its title, which no other lane has.
     :param words: what it shows, in a line.
     """
 
-    name: str = attrs.field(validator=_words)
+    name: str = attrs.field(validator=_a_title)
     bars: tuple[Bar, ...] = attrs.field(converter=_a_tuple)
     words: str = attrs.field(default="", validator=_words)
     plugin: str = attrs.field(default="", eq=False, repr=False, kw_only=True)

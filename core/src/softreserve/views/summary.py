@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -136,11 +136,20 @@ def summarize(system: System) -> Summary:
         verdict=told.verdict,
         as_devdax=_as_devdax(system, told.outcome),
         findings=dict(Counter(finding.severity for finding in told.findings)),
-        lanes=tuple(hooks_of(system).report_lanes(system)),
+        lanes=tuple(_lanes(system)),
         refused=tuple(
             RefusedOffer(e.start or 0, e.end or 0, e.rule) for e in system.log.of(OFFER_NOT_FREE, NODE_RANGE_KNOWN)
         ),
     )
+
+
+def _lanes(system: System) -> Iterable[Lane]:
+    found = hooks_of(system).report_lanes(system)
+    if not found:
+        return ()
+    from softreserve.plugins.brought import by_name
+
+    return by_name(found).values()
 
 
 def _as_devdax(system: System, now: Outcome) -> dict[str, int]:
