@@ -69,3 +69,26 @@ def test_an_interrupt_before_or_after_a_command_is_130(machine: Path, where: str
 
 def test_an_interrupt_that_is_ignored_stays_ignored(machine: Path) -> None:
     assert interrupted(machine, "softreserve.machine.boot", ignored="ignored") == (0, "")
+
+
+@pytest.mark.parametrize("meanwhile", ["", "sys.setprofile(lambda *_: None)", "threading.Thread(target=wait).start()"])
+def test_what_is_left_to_be_done_at_the_end_is_done(meanwhile: str) -> None:
+    """The process ends without being tidied up: output that nobody flushed, functions of atexit, other threads."""
+    code = f"""
+import atexit, sys, threading, time
+from softreserve.__main__ import run
+
+def wait():
+    time.sleep(0.3)
+    print("thread")
+
+atexit.register(print, "at the end " * 10000)
+{meanwhile}
+sys.argv = ["softreserve", "boot", "nowhere"]
+run()
+"""
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert process.returncode == 2
+    assert "nowhere: no such machine" in process.stderr
+    assert process.stdout.count("at the end") == 10000
+    assert process.stdout.count("thread") == meanwhile.count("Thread")

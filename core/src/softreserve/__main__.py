@@ -8,14 +8,17 @@ if __name__ == "__main__" and not sys.flags.safe_path:
     # What `python -m` puts first is the current directory: whatever lies there is no module or plugin of ours.
     del sys.path[0]
 
+import atexit
 import gc
 import os
 import signal
+from contextlib import suppress
 
 TYPE_CHECKING = False  # typing itself is not imported: until `run` is called, ^C gives a traceback
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs
     from types import FrameType
+    from typing import NoReturn
 
 __all__ = ["run"]
 
@@ -50,8 +53,23 @@ def run() -> None:
             signal.signal(signal.SIGINT, _leave)
     if signal.getsignal(signal.SIGALRM) is _interrupt:  # one is due
         _leave(signal.SIGINT, None)
-    gc.freeze()  # the process ends: the last collection need not look at anything
-    sys.exit(status)
+    _end(status)
+
+
+def _end(status: int) -> NoReturn:
+    """End the process: what Python takes to pieces at its end goes with it. What was left to be done then is done.
+
+    Who has threads, or looks on with a profiler or a debugger, gets the usual end.
+    """
+    threads = sys.modules.get("threading")
+    if sys.getprofile() or sys.gettrace() or (threads is not None and threads.active_count() > 1):
+        gc.freeze()  # the last collection need not look at anything
+        sys.exit(status)
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # what it had to tell was told before
+            stream.flush()
+    os._exit(status)
 
 
 def _leave(number: int, frame: FrameType | None) -> None:

@@ -49,7 +49,7 @@ _STYLES = {
 }
 
 #: Blanks, or a word; a number and its unit are one word.
-_PIECE = re.compile(r" +|[^ ]+(?:(?<=\d) (?:[KMGT]i)?B\b[^ ]*)?")
+_PIECE = r" +|[^ ]+(?:(?<=\d) (?:[KMGT]i)?B\b[^ ]*)?"
 _GAP = "  "
 _INDENT = "    "
 #: A column of text is put beside others where it gets this many columns at least, and below them where not.
@@ -224,7 +224,7 @@ def _filled(parts: Iterable[Styled], limit: int | None, used: int, hang: str) ->
     """Lines of at most ``limit`` columns, of which ``used`` are taken on the first one."""
     words: list[list[Styled]] = [[]]  # of pieces, the first of which may be the blanks before the word
     for part in parts:
-        for piece in _PIECE.findall(part.text):
+        for piece in re.findall(_PIECE, part.text):
             if piece[0] == " ":
                 words.append([])
             words[-1].append(Styled(piece, part.style))

@@ -30,13 +30,11 @@ _SUFFIX = ".toml"
 #: Prefixes that are known without plugins.
 PREFIXES: Final = (EXAMPLE.removesuffix(":"), LOG.removesuffix(":"))
 #: What names a machine that a plugin reads.
-_PREFIXED: Final = re.compile(r"[A-Za-z0-9-]+:")
+_PREFIXED: Final = r"[A-Za-z0-9-]+:"
 #: What some line of a TOML file looks like.
-_TOML = re.compile(rb"^[ \t]*(?:\[[\w \t\"'.\[\]-]+\]|[\w\"'.-]+[ \t]*=)", re.MULTILINE)
+_TOML: Final = rb"(?m)^[ \t]*(?:\[[\w \t\"'.\[\]-]+\]|[\w\"'.-]+[ \t]*=)"
 #: What the map of a UEFI shell begins with.
-_SHELL_MAP = re.compile(
-    r"^\s*(?:Type +Start +End +(?:# )?Pages +Attributes|MemoryMap, ?\")", re.MULTILINE | re.IGNORECASE
-)
+_SHELL_MAP: Final = r"(?mi)^\s*(?:Type +Start +End +(?:# )?Pages +Attributes|MemoryMap, ?\")"
 #: What a tar archive that is not packed has in its first block, and where that ends. POSIX: ``pax``, "ustar".
 _TAR_MAGIC: Final = b"ustar"
 _TAR_MAGIC_END: Final = 262
@@ -143,13 +141,13 @@ def _recognised(path: str, acpi: StrPath | None, release: str | None) -> Scenari
     text = log_text(data, path)
     if is_log(text):
         return read_log(path, acpi, text, release=release)
-    if _SHELL_MAP.search(text):
+    if re.search(_SHELL_MAP, text):
         from softreserve.config.firmware_map import bare_machine
 
         if acpi is not None:
             raise InputError(_OWN_TABLES, path=path_words(path))
         return bare_machine(data, path, release)
-    if not _TOML.search(data):
+    if not re.search(_TOML, data):
         raise InputError("neither a kernel log nor a machine file (TOML)", path=path_words(path))
     if acpi is not None:
         raise InputError(_OWN_TABLES, path=path_words(path))
@@ -161,7 +159,7 @@ def _recognised(path: str, acpi: StrPath | None, release: str | None) -> Scenari
 def _imported(path: str, acpi: StrPath | None) -> Scenario:
     """What a plugin reads: ``PREFIX:PLACE``."""
     missing = f"no such machine: {_WANTED}"
-    if not _PREFIXED.match(path):
+    if not re.match(_PREFIXED, path):
         raise InputError(f"{missing}{_near(path)}", path=path)
     from softreserve.config.importers import imported, importer_hint
 

@@ -28,7 +28,7 @@ __all__ = ["read_capture"]
 T = TypeVar("T")
 
 #: How the name of an archive ends.
-_PACKED = re.compile(r"\.(?:tar(?:\.\w+)?|t[gxb]z2?|tzst)$")
+_PACKED = r"\.(?:tar(?:\.\w+)?|t[gxb]z2?|tzst)$"
 
 
 def read_capture(path: StrPath, *, with_steps: bool = True, files: Mapping[str, bytes] | None = None) -> Scenario:
@@ -42,7 +42,7 @@ def read_capture(path: StrPath, *, with_steps: bool = True, files: Mapping[str, 
     if files is None and not os.path.isdir(directory):
         directory, case = os.fspath(path), os.path.dirname(case)
     folder = Folder(directory, path) if files is None else Collected(files, path)
-    if files is not None and name_problem(os.path.basename(case := _PACKED.sub("", case))) is not None:
+    if files is not None and name_problem(os.path.basename(case := re.sub(_PACKED, "", case))) is not None:
         case = os.path.join(case, "host")
     problems = Problems()
     # a host tells of itself by its log; a recorded boot has what went into it

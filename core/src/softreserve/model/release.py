@@ -85,6 +85,8 @@ class Release(NamedTuple):
         A release that does not tell its level has that of the series' end.
         """
         if "*" in line:
+            if not self.text.startswith(line.partition("*")[0].partition("[")[0].partition("?")[0]):
+                return False  # most lines are of another series, and patterns take time to be made
             from fnmatch import fnmatchcase
 
             return fnmatchcase(self.text, line)

@@ -48,19 +48,20 @@ __all__ = [
 ]
 
 #: What names of policies and rules are made of.
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
+_NAME: Final = r"[A-Za-z0-9][A-Za-z0-9-]*"
 #: Names of modules and drivers, and of options.
-_WORD: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
-_OPTION: Final = re.compile(r"[A-Za-z0-9_]*")  # empty: built apart from the kernel
+_WORD: Final = r"[A-Za-z0-9_][A-Za-z0-9_-]*"
+_OPTION: Final = r"[A-Za-z0-9_]*"  # empty: built apart from the kernel
 #: A module's name, with which ``-`` is the same as ``_``.
-_MODULE: Final = re.compile(r"[A-Za-z0-9_]+")
-#: Folders of the kernel's source.
-_SOURCE: Final = re.compile(
-    r"(?:arch/[^/]+|block|certs|crypto|drivers|fs|init|io_uring|ipc|kernel|lib|mm|net|rust|samples|security|sound|virt)"
-    r"/(?:[^/\s]+/)*[^/\s]+\.(?:c|S|rs)"
+_MODULE: Final = r"[A-Za-z0-9_]+"
+#: Folders of the kernel's source, beside those of architectures; and what its files end in.
+_FOLDERS: Final = (
+    *("block", "certs", "crypto", "drivers", "fs", "init", "io_uring", "ipc"),
+    *("kernel", "lib", "mm", "net", "rust", "samples", "security", "sound", "virt"),
 )
+_SUFFIXES: Final = ("c", "S", "rs")
 #: Releases under which options may stand, and what is true of all.
-_RELEASE: Final = re.compile(r"(?:[0-9]+\.[0-9]+(?:\.[0-9]+)?)?")
+_RELEASE: Final = r"(?:[0-9]+\.[0-9]+(?:\.[0-9]+)?)?"
 _LONGEST_MESSAGE: Final = 4000  # characters of a finding
 _LONGEST: Final = 200  # characters of a name, or of words in one line
 _ADDRESSES: Final = 1 << 64
@@ -75,8 +76,8 @@ def is_number(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _name_problem(what: str, value: object, alphabet: re.Pattern[str] = _NAME) -> str | None:
-    if isinstance(value, str) and len(value) <= _LONGEST and alphabet.fullmatch(value):
+def _name_problem(what: str, value: object, alphabet: str = _NAME) -> str | None:
+    if isinstance(value, str) and len(value) <= _LONGEST and re.fullmatch(alphabet, value):
         return None
     return f"{what} of letters, digits and dashes, not {shown(value)}"
 
@@ -169,7 +170,7 @@ def _parts_problem(parts: Iterable[str]) -> str | None:
 
 def _options_problem(info: ArchInfo) -> str | None:
     for release, options in info.options.items():
-        if not isinstance(release, str) or not _RELEASE.fullmatch(release):
+        if not isinstance(release, str) or not re.fullmatch(_RELEASE, release):
             return f"releases such as 6.12, or '', as keys of options, not {shown(release)}"
         if not isinstance(options, Mapping):
             return f"options by name, not {shown(options)}"
@@ -318,8 +319,18 @@ def initcall_problem(initcall: Initcall) -> str | None:
     )
 
 
+def _is_source(text: str) -> bool:
+    top, *rest = text.split("/")
+    if top == "arch":
+        top, *rest = rest or [""]
+    elif top not in _FOLDERS:
+        return False
+    stem, _, suffix = rest[-1].rpartition(".") if rest else ("", "", "")
+    return bool(top and all(rest) and stem and suffix in _SUFFIXES and text.split() == [text])
+
+
 def _source_problem(source: object) -> str | None:
-    if isinstance(source, str) and _SOURCE.fullmatch(source):
+    if isinstance(source, str) and _is_source(source):
         return None
     return f"a file of the kernel such as drivers/dax/kmem.c as source, not {shown(source)}"
 
@@ -385,7 +396,7 @@ def circle_problem(modules: Iterable[Module]) -> tuple[str, str] | None:
 
 def _option_problem(option: object) -> str | None:
     """Empty: built apart from the kernel."""
-    if option == "" or (isinstance(option, str) and _OPTION.fullmatch(option) and not option.startswith("CONFIG_")):
+    if option == "" or (isinstance(option, str) and re.fullmatch(_OPTION, option) and not option.startswith("CONFIG_")):
         return None
     return f"an option without CONFIG_ in front, or an empty one, not {shown(option)}"
 

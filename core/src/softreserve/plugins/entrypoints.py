@@ -41,11 +41,6 @@ class EntryPoint(NamedTuple):
         return attribute(import_module(module.strip()), names)
 
 
-class _Found(NamedTuple):
-    entries: tuple[EntryPoint, ...]
-    mistakes: tuple[str, ...]
-
-
 def attribute(module: Any, names: str) -> Any:
     """The object in a module that ``a.b`` names; the module itself where nothing does."""
     for name in filter(None, names.strip().split(".")):
@@ -60,12 +55,12 @@ def entry_points(groups: Sequence[str], path: Sequence[str] | None = None) -> li
 
     :param path: where to look; ``sys.path`` where it is not given.
     """
-    return [entry for entry in _found(path).entries if entry.group in groups]
+    return [entry for entry in _found(path)[0] if entry.group in groups]
 
 
 def mistakes() -> list[str]:
     """What is wrong with the metadata of distributions, so that it is not among the entries; for people."""
-    return list(_found(None).mistakes)
+    return list(_found(None)[1])
 
 
 def look_elsewhere(folder: str) -> None:
@@ -75,7 +70,8 @@ def look_elsewhere(folder: str) -> None:
         sys.path.append(folder)
 
 
-def _found(path: Sequence[str] | None) -> _Found:
+def _found(path: Sequence[str] | None) -> tuple[tuple[EntryPoint, ...], tuple[str, ...]]:
+    """All entries, and what is wrong with metadata."""
     directories = [folder for folder in sys.path if folder not in _modules_only] if path is None else path
     return _search(tuple((directory or ".", _changed(directory or ".")) for directory in directories))
 
@@ -89,8 +85,8 @@ def _changed(directory: str) -> int:
 
 
 @cache
-def _search(directories: tuple[tuple[str, int], ...]) -> _Found:
-    """All entries of all groups of ours. A process asks several times, and dozens of files are read for it."""
+def _search(directories: tuple[tuple[str, int], ...]) -> tuple[tuple[EntryPoint, ...], tuple[str, ...]]:
+    """All entries of groups of ours, and mistakes. A process asks several times, and it takes dozens of files."""
     entries: list[EntryPoint] = []
     wrong: list[str] = []
     seen: set[str] = set()
@@ -113,7 +109,7 @@ def _search(directories: tuple[tuple[str, int], ...]) -> _Found:
                     wrong.append(f"{path}: {entry}")
                 else:
                     entries.append(entry)
-    return _Found(tuple(entries), tuple(wrong))
+    return tuple(entries), tuple(wrong)
 
 
 def _folders(directory: str) -> list[str]:

@@ -101,11 +101,12 @@ def asking(asked: Wishes) -> Iterator[None]:
         _current = before
 
 
-class Said(NamedTuple):
-    """The last word on a plugin."""
+class Said:
+    """The last word on a plugin, and the place where it stands."""
 
-    wanted: bool
-    place: str
+    def __init__(self, place: str, *, wanted: bool) -> None:
+        self.place = place
+        self.wanted = wanted
 
 
 class Selection:
@@ -147,7 +148,7 @@ class Selection:
             self._note(word if word.startswith(WITHOUT) else self._name(word, layer), layer.place)
 
     def _note(self, word: str, place: str) -> None:
-        self.said[word.removeprefix(WITHOUT)] = Said(not word.startswith(WITHOUT), place)
+        self.said[word.removeprefix(WITHOUT)] = Said(place, wanted=not word.startswith(WITHOUT))
 
     def _name(self, word: str, layer: Layer) -> str:
         """The name of the plugin that a word means: the word itself, or that of the code."""
