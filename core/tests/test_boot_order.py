@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from softreserve.kernel.dax import DaxRegionMade, DaxRegionRequest
 from softreserve.kernel.driver_core.bus import Device
+from softreserve.kernel.efi.efi import EFI, Efi
+from softreserve.kernel.efi.efi_init import efi_init
+from softreserve.kernel.efi.runtime import register_soft_reserved
 from softreserve.kernel.initcalls import Initcall, Level
 from softreserve.kernel.kexec import KexecPolicy
+from softreserve.kernel.mm.memblock_resources import request_standard_resources
 from softreserve.kernel.modules import Module
 from softreserve.kernel.sysfs import Directory
 from softreserve.kernel.system import System
@@ -46,9 +50,9 @@ class EveryHook:
 
     @hookimpl
     def softreserve_early_reserve(self, system: System) -> bool:
-        for descriptor in system.handoff.efi_map or ():
-            if not descriptor.is_special_purpose:
-                system.memblock.add(descriptor.start, descriptor.size)
+        efi = system.stash[EFI] = Efi(system.kernel, system.log)
+        efi.memmap = system.handoff.efi_map
+        efi_init(system.memblock, efi, system.kernel, system.log)
         return True
 
     @hookimpl
@@ -66,6 +70,8 @@ class EveryHook:
         def early() -> None:
             self.calls.append("early initcall")
 
+        request_standard_resources(system.iomem, system.memblock, [], "mm/x.c")
+        register_soft_reserved(system.iomem, system.stash[EFI], system.kernel, "mm/x.c: x")
         return [Initcall(Level.LATE, "mm/x.c", "late", late), Initcall(Level.EARLY, "mm/x.c", "early", early)]
 
     @hookimpl
@@ -216,4 +222,6 @@ def test_stages_are_recorded_in_order() -> None:
     _, hooks = everything()
     system = boot(sample_machine("x86_64"), hooks)
     stages = [event.stage for event in system.log]
-    assert list(dict.fromkeys(stages)) == sorted(set(stages), key=["numa info", "resources", "dax bus"].index)
+    assert list(dict.fromkeys(stages)) == sorted(
+        set(stages), key=["early reservation", "numa info", "resources", "dax bus"].index
+    )

@@ -11,7 +11,9 @@ from softreserve.kernel.mm.memblock import NOT_COVERED
 from softreserve.kernel.numa.numa import NO_NUMA
 from softreserve.kernel.state import Userspace
 from softreserve.kernel.system import System
+from softreserve.machine import accounts
 from softreserve.model.errors import MachineError, PluginError, PluginResultError, SoftReserveError
+from softreserve.model.events import STAGES
 from softreserve.model.machine import Machine
 from softreserve.plugins.hooks import Hooks, hooks_of
 
@@ -34,6 +36,10 @@ def boot(machine: Machine, hooks: Hooks, *, recording: bool = True, userspace: U
         _early(system)
         _check_nodes(system)
         late(system)
+    except PluginResultError:
+        if recording:
+            raise
+        return boot(machine, hooks, userspace=userspace)  # events may say why
     except SoftReserveError:
         raise
     except Exception as error:
@@ -69,7 +75,12 @@ def _left_behind(plugin: str, error: Exception) -> PluginError:
     return PluginError(border.one_line(plugin, _LAST, f"left what no kernel can use: {border.reason(error)}"), plugin)
 
 
-def _unanswered(system: System, stage: str) -> MachineError:
+def _unanswered(system: System, stage: str) -> SoftReserveError:
+    first = hooks_of(system).answered.get("softreserve_stub_handoff") if stage != STAGES[0] else None
+    if first is not None:
+        hook = "softreserve_early_reserve" if stage == STAGES[1] else _LAST
+        words = f"answered None for {system.machine.arch}, whose softreserve_stub_handoff it answered; wanted True"
+        return PluginResultError(border.one_line(first, hook, words), first)
     loaded = ", ".join(system.hooks.names) or "none"
     return MachineError(f"no loaded plugin boots {system.machine.arch} ({stage}); loaded: {loaded}")
 
@@ -82,15 +93,19 @@ def _early(system: System) -> None:
     if handoff is None:
         raise _unanswered(system, "efi stub")
     system.handoff = handoff
+    accounts.check_handoff(system, hooks.answered["softreserve_stub_handoff"])
     log.stage = "early reservation"
     if hooks.early_reserve(system) is None:
         raise _unanswered(system, "early reservation")
+    accounts.check_memory(system, hooks.answered["softreserve_early_reserve"])
     log.stage = "numa info"
     if hooks.numa_info(system) is None:
         raise _unanswered(system, "numa info")
+    accounts.check_nodes(system, hooks.answered[_LAST])
     ask_for_nodes(system)
     log.stage = "resources"
     system.initcalls += hooks.register_resources(system)
+    accounts.check_resources(system, hooks.answered[_LAST])
 
 
 def ask_for_nodes(system: System) -> None:
@@ -109,7 +124,10 @@ def late(system: System) -> None:
     :raises MachineError: the kernel dies.
     """
     hooks = hooks_of(system)
+    booted_by = hooks.answered.get(_LAST)
     system.memory.zones.mm_core_init_early()
+    if booted_by is not None:
+        accounts.check_zones(system, booted_by)
     memory_sysfs.parse_parameters(system)
     system.memory.zones.build_all_zonelists()
     system.nodes.smp_init()
@@ -122,6 +140,9 @@ def late(system: System) -> None:
 
         system.initcalls.append(Initcall(Level.SUBSYS, "mm/hugetlb.c", "hugetlb_init", HugePages(system).setup))
     for call in sorted_initcalls([*system.initcalls, *system.modules.initcalls()]):
+        if call.level >= Level.DEVICE and booted_by is not None:
+            accounts.check_set_aside(system, booted_by)
+            booted_by = None
         system.log.stage = "dax bus" if call.level >= Level.DEVICE else "resources"
         where = f"softreserve_register_resources: initcall {call.name}"
         border.call(where, call.call, plugin=call.owner, passes=(MachineError,))

@@ -11,12 +11,17 @@ import attrs
 
 from softreserve.model.behaviours import KSTRTOBOOL_KNOWS_ENABLED, MEMPARSE_SATURATES
 from softreserve.model.errors import MachineError
+from softreserve.model.frozen import frozen
 from softreserve.model.names import release_problem
 from softreserve.model.profile import KNOWN, MAINLINE, Profile, known
 from softreserve.model.release import Behaviour, Release
 from softreserve.model.units import get_option, kstrtobool, memparse, simple_strtoull
 
 __all__ = ["Kernel"]
+
+
+def _options(config: Mapping[str, str | int]) -> Mapping[str, str | int]:
+    return frozen(config)
 
 
 @attrs.frozen
@@ -35,7 +40,7 @@ class Kernel:
     release: str = attrs.field()
     arch: str
     page_size: int = 4096
-    config: Mapping[str, str | int] = attrs.field(factory=dict, hash=False)
+    config: Mapping[str, str | int] = attrs.field(factory=dict, converter=_options, hash=False)
     turned: frozenset[Behaviour] = frozenset()
     profile: Profile = attrs.field(default=MAINLINE, eq=False)
     options_of: str = attrs.field(default="", eq=False)

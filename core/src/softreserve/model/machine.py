@@ -10,6 +10,7 @@ import attrs
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.efi import EfiDescriptor, EfiMemoryMap
 from softreserve.model.errors import MachineError
+from softreserve.model.frozen import frozen
 from softreserve.model.kernel import Kernel
 from softreserve.model.names import name_problem
 from softreserve.model.ranges import PhysRange
@@ -73,6 +74,14 @@ class FirmwareMarks:
     tables: tuple[PhysRange, ...] = ()
 
 
+def _tables(tables: Mapping[str, bytes]) -> Mapping[str, bytes]:
+    return frozen(tables)
+
+
+def _sections(sections: Mapping[str, Any]) -> Mapping[str, Any]:
+    return frozen(sections)
+
+
 @attrs.frozen
 class Machine:
     """A machine, its firmware, its command line and the kernel that it boots.
@@ -106,7 +115,7 @@ class Machine:
     cmdline: CommandLine = CommandLine()
     efi_map: EfiMemoryMap | None = None
     e820: tuple[E820Entry, ...] | None = None
-    acpi: Mapping[str, bytes] = attrs.field(factory=dict, hash=False, repr=lambda v: repr(sorted(v)))
+    acpi: Mapping[str, bytes] = attrs.field(factory=dict, converter=_tables, hash=False, repr=lambda v: repr(sorted(v)))
     cpus: int = 1
     image: KernelImage = KernelImage()
     boot: str = "stub"
@@ -124,7 +133,7 @@ class Machine:
     unknown: frozenset[str] = frozenset()
     cxl: tuple[CxlHostBridge, ...] = ()
     cxl_root: CxlRoot | None = None
-    sections: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
+    sections: Mapping[str, Any] = attrs.field(factory=dict, converter=_sections, hash=False)
 
     @name.validator
     def _has_its_alphabet(self, _: object, name: str) -> None:

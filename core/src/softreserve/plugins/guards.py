@@ -14,6 +14,7 @@ import attrs
 
 from softreserve.kernel import border
 from softreserve.model.errors import MachineError, PluginResultError
+from softreserve.model.frozen import frozen
 from softreserve.plugins.answers import arch_problem
 
 if TYPE_CHECKING:
@@ -57,10 +58,13 @@ def _guarded_arch(plugin: str, info: ArchInfo) -> ArchInfo:
         name: partial(_answered, plugin, f"{_ARCH_INFO}: {name}", getattr(info, name), problem)
         for name, problem in _ARCH_ANSWERS.items()
     }
-    functions["kexec_loaders"] = {
+    loaders = {
         syscall: partial(_loaded, plugin, f"{_ARCH_INFO}: loader of {syscall}", loader)
         for syscall, loader in info.kexec_loaders.items()
     }
+    functions["kexec_loaders"] = frozen(loaders)
+    for name in ("page_sizes", "options", "numbers"):
+        functions[name] = frozen(getattr(info, name))
     return info._replace(**functions)
 
 

@@ -1,0 +1,262 @@
+"""Whether a boot lost or made up memory: what each stage left, held against what it was given.
+
+It is for architectures that boot from an EFI map alone: what e820, ``memmap=`` and MTRRs do to a map is the business of
+x86. Maps that contradict themselves, and options that limit memory, are left out where nothing certain can be said.
+Whatever differs has an event that says why, or the plugin that boots the architecture made a mistake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Final
+
+from softreserve.kernel import border
+from softreserve.kernel.efi import efi_init
+from softreserve.kernel.efi.efi import Efi
+from softreserve.kernel.state import StashKey
+from softreserve.model.efi import EfiMemoryMap
+from softreserve.model.errors import PluginResultError
+from softreserve.model.events import EventLog, Rule
+from softreserve.model.ranges import merged, uncovered
+from softreserve.model.units import U32_MAX
+
+if TYPE_CHECKING:
+    from softreserve.kernel.system import System
+    from softreserve.model.machine import Machine
+
+__all__ = ["check_handoff", "check_memory", "check_nodes", "check_resources", "check_set_aside", "check_zones"]
+
+Spans = list[tuple[int, int]]
+
+#: Words of the command line that take memory away.
+_LIMITS: Final = frozenset({"mem", "memmap"})
+#: Words that lay zones out in another way: where memory is mirrored, some of it is in none.
+_MOVABLE: Final = frozenset({"kernelcore", "movablecore", "movable_node"})
+_ADDRESSES: Final = 1 << 64
+_RAM: Final = "System RAM"
+
+
+def _spans(ranges: Iterable[tuple[int, int]]) -> Spans:
+    return merged((start, end) for start, end in ranges if start < end)
+
+
+def _without(spans: Spans, others: Spans) -> Iterator[tuple[int, int]]:
+    """What of some spans others do not have; both disjoint and ascending."""
+    for start, end in spans:
+        yield from uncovered(start, end, others)
+
+
+def _first(spans: Spans, others: Spans) -> tuple[int, int] | None:
+    return next(_without(spans, others), None)
+
+
+class _Firmware:
+    """What an EFI map says of memory, in whole pages of the kernel. Spans are bytes, half open.
+
+    ``usable`` is what becomes memory if anything does, ``kept`` what can be mapped and is somebody else's, ``marked``
+    specific purpose memory while that is set aside. ``sound``: no descriptor contradicts another one.
+    """
+
+    def __init__(self, machine: Machine, efi_map: EfiMemoryMap) -> None:
+        page = machine.kernel.page_size
+        soft_reserve = _soft_reserve_enabled(machine)
+        usable, kept, marked, least = [], [], [], []
+        self.sound = True
+        end = 0
+        for d in sorted(efi_map, key=lambda d: d.start):
+            last = d.start + d.pages * 4096
+            self.sound = self.sound and end <= d.start and d.start % 4096 == 0 and last < _ADDRESSES
+            end = last
+            outward = (d.start & -page, (last + page - 1) & -page)
+            if not efi_init.is_memory(d):
+                continue
+            if soft_reserve and d.is_special_purpose:
+                marked.append((d.start, last))
+                kept.append(outward)
+            elif efi_init.is_usable_memory(d):
+                usable.append(outward)
+                least.append(((d.start + page - 1) & -page, last & -page))
+            else:
+                kept.append(outward)
+        self.usable, self.kept, self.marked = _spans(usable), _spans(kept), _spans(marked)
+        self.least = list(_without(_spans(least), self.kept))
+
+
+_KNOWN: Final = StashKey[_Firmware]("the firmware's memory")
+
+
+def _soft_reserve_enabled(machine: Machine) -> bool:
+    """Whether the kernel proper sets specific purpose memory aside."""
+    efi = Efi(machine.kernel, EventLog(recording=False))
+    for parameter in machine.cmdline:
+        if parameter.canonical == "efi":
+            efi.parse_efi_cmdline(parameter.value)
+    return efi.soft_reserve_enabled
+
+
+def _firmware(system: System) -> _Firmware | None:
+    """What the firmware says; ``None``: it is not known by an EFI map alone, or contradicts itself."""
+    handoff = system.handoff
+    if handoff.efi_map is None or handoff.e820 is not None:
+        return None
+    found = system.stash.get(_KNOWN)
+    if found is None:
+        found = system.stash[_KNOWN] = _Firmware(system.machine, handoff.efi_map)
+    return found if found.sound else None
+
+
+def _wrong(plugin: str, hook: str, words: str) -> PluginResultError:
+    return PluginResultError(border.one_line(plugin, hook, words), plugin)
+
+
+def _hex(span: tuple[int, int]) -> str:
+    return f"{span[0]:#x}-{span[1]:#x}"
+
+
+def check_handoff(system: System, plugin: str) -> None:
+    """See that the map that the kernel is handed has the memory of the firmware's.
+
+    :raises PluginResultError: it has not.
+    """
+    given, handed = system.machine.efi_map, system.handoff.efi_map
+    if handed is given or given is None:
+        return
+    hook = "softreserve_stub_handoff"
+    if handed is None:
+        if system.handoff.e820 is None:
+            raise _wrong(plugin, hook, "hands no memory map over, and the firmware has one")
+        return
+    before, after = _Firmware(system.machine, given), _Firmware(system.machine, handed)
+    for what in ("usable", "marked", "kept"):
+        old, new = getattr(before, what), getattr(after, what)
+        lost, made = _first(old, new), _first(new, old)
+        words = _KINDS[what]
+        if lost is not None:
+            raise _wrong(plugin, hook, f"loses {words} of the firmware's map at {_hex(lost)}")
+        if made is not None:
+            raise _wrong(plugin, hook, f"makes {words} of {_hex(made)}, which the firmware's map does not")
+
+
+_KINDS: Final = {"usable": "usable memory", "marked": "specific purpose memory", "kept": "memory that is in use"}
+
+
+def check_memory(system: System, plugin: str) -> None:
+    """See that memblock has the memory that the kernel was handed: all of it, and no other.
+
+    :raises PluginResultError: it has not, and no event says why.
+    """
+    firmware = _firmware(system)
+    if firmware is None:
+        return
+    hook = "softreserve_early_reserve"
+    image = system.machine.image
+    parts = (image.code, image.rodata, image.data, image.bss, image.initrd)
+    own = [(part.start, part.end) for part in parts if part is not None]
+    page = system.kernel.page_size
+    every = [(region.base, region.end) for region in system.memblock.memory]
+    for start, end in every:
+        if not (isinstance(start, int) and isinstance(end, int) and 0 <= start < end < _ADDRESSES):
+            raise _wrong(plugin, hook, f"memblock has memory at {start!r} to {end!r}, where none can be")
+    mapped = _spans((r.base, r.end) for r in system.memblock.memory if not r.is_nomap)
+    own = [(start & -page, (end + page - 1) & -page) for start, end in own]
+    made = _first(_spans(every), _spans([*firmware.usable, *firmware.kept, *own]))
+    if made is not None:
+        raise _wrong(plugin, hook, f"adds memory at {_hex(made)}, where the firmware's map has none")
+    taken = _first(mapped, _spans([*firmware.usable, *own]))
+    if taken is not None:
+        kind = "specific purpose memory" if any(s < taken[1] and taken[0] < e for s, e in firmware.marked) else ""
+        raise _wrong(
+            plugin, hook, f"takes {kind or 'memory that the firmware keeps'} at {_hex(taken)} for ordinary memory"
+        )
+    if any(parameter.canonical in _LIMITS for parameter in system.cmdline):
+        return
+    low, high = system.memory.mappable_range or (0, _ADDRESSES)
+    high = min(high + 1, 1 << system.arch.physmem_bits(system.machine))
+    for start, end in _without(firmware.least, mapped):
+        lost = max(start, low), min(end, high)
+        if lost[0] < lost[1] and not _is_told(system, lost):
+            raise _wrong(plugin, hook, f"loses memory of the firmware's map at {_hex(lost)}, and no event says why")
+
+
+def _is_told(system: System, span: tuple[int, int]) -> bool:
+    """Whether an event says what became of memory, besides those of the map itself; not known where none is kept."""
+    from softreserve.model.ranges import PhysRange
+
+    if not system.log.recording:
+        return False
+    ordinary = {rule.code for rule in vars(efi_init).values() if isinstance(rule, Rule)}
+    events = system.log.over(PhysRange(*span))
+    told = _spans((e.start or 0, e.end or 0) for e in events if e.code not in ordinary)
+    return _first([span], told) is None
+
+
+def check_nodes(system: System, plugin: str) -> None:
+    """See that nodes are numbers that the kernel has, and that memory is on them and in zones.
+
+    :raises PluginResultError: something is not.
+    """
+    hook, nodes = "softreserve_numa_info", system.nodes
+    most = nodes.max_numnodes
+    for what, numbers in (("online", nodes.online), ("possible", nodes.possible)):
+        for nid in numbers:
+            if type(nid) is not int or not 0 <= nid < most:
+                raise _wrong(plugin, hook, f"node {nid!r} is {what}; this kernel has nodes 0 to {most - 1}")
+    strange = nodes.online - nodes.possible
+    if strange:
+        raise _wrong(plugin, hook, f"node {min(strange)} is online, and not possible")
+    for region in system.memblock.memory:
+        if region.nid not in nodes.possible and region.nid not in (-1, most):
+            where = f"{region.base:#x}-{region.end:#x}"
+            raise _wrong(plugin, hook, f"memory at {where} is on node {region.nid!r}, which is not possible")
+
+
+def check_zones(system: System, plugin: str) -> None:
+    """See that all memory is in zones.
+
+    :raises PluginResultError: some is not.
+    """
+    if any(parameter.canonical in _MOVABLE for parameter in system.cmdline):
+        return
+    page = system.kernel.page_size
+    zones = system.memory.zones.populated_zones()
+    spans = _spans((zone.start_pfn * page, zone.end_pfn * page) for zone in zones)
+    memory = _spans((-(-r.base // page) * page, r.end // page * page) for r in system.memblock.memory)
+    outside = _first(memory, spans)
+    if outside is not None:
+        raise _wrong(plugin, "softreserve_numa_info", f"memory at {_hex(outside)} is in no zone")
+
+
+def check_resources(system: System, plugin: str) -> None:
+    """See that System RAM is what memblock can map.
+
+    :raises PluginResultError: it is not.
+    """
+    if _firmware(system) is None:
+        return
+    hook = "softreserve_register_resources"
+    ram = _spans((res.start, res.end + 1) for res in system.iomem.find(_RAM))
+    mapped = _spans((r.base, r.end) for r in system.memblock.memory if not r.is_nomap)
+    lost, made = _first(mapped, ram), _first(ram, mapped)
+    if lost is not None:
+        raise _wrong(plugin, hook, f"memory at {_hex(lost)} is no {_RAM} resource")
+    if made is not None:
+        raise _wrong(plugin, hook, f"makes {_hex(made)} {_RAM}, where memblock has no memory")
+
+
+def check_set_aside(system: System, plugin: str) -> None:
+    """See that specific purpose memory that is no memory is soft reserved.
+
+    :raises PluginResultError: it is not, and no event says why.
+    """
+    firmware = _firmware(system)
+    if firmware is None or not firmware.marked or system.machine.boot == "loader":
+        return
+    reserved = _spans((res.start, res.end + 1) for res in system.find_soft_reserved())
+    for span in _without(firmware.marked, reserved):
+        # some releases count such sizes in 32 bits
+        if span[1] - span[0] <= U32_MAX >> 1 and not _is_told(system, span):
+            raise _wrong(
+                plugin,
+                "softreserve_register_resources",
+                f"specific purpose memory at {_hex(span)} is neither {_RAM} nor soft reserved, and no event says why",
+            )
