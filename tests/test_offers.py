@@ -14,9 +14,11 @@ from softreserve.cli.output import print_summary
 from softreserve.kernel.dax import OFFER_NOT_FREE
 from softreserve.kernel.resource import IORES_DESC_SOFT_RESERVED, IORESOURCE_MEM, Resource, insert_resource
 from softreserve.kernel.system import System
+from softreserve.machine import kexec
 from softreserve.machine.boot import boot
 from softreserve.model.dax import DaxOffer
 from softreserve.model.errors import PluginResultError
+from softreserve.model.kexec import KexecRequest
 from softreserve.model.machine import Machine
 from softreserve.model.nodes import NodeOffer
 from softreserve.model.ranges import PhysRange
@@ -257,3 +259,35 @@ def test_memory_of_built_in_drivers_is_told_to_udev_and_to_nobody_without_it(use
     assert system.sysfs.read(f"/sys/devices/system/memory/memory{6 * GIB // system.memory.block_size}/state") == state
     # what would be if device_dax had it is tried on copies, where no user space onlines anything
     assert summarize(system).as_devdax["devdax"] == 2 * GIB
+
+
+@pytest.mark.parametrize("release", ["6.1", "6.18", "7.3"])
+def test_the_next_kernel_asks_its_plugins_anew(release: str) -> None:
+    """No table tells it of the card: without the plugin it knows neither the memory nor the node."""
+    need(X86)
+    node = NodeOffer(2, CARD, (PhysRange(16 * GIB, 18 * GIB),), {0: 60})
+    names = Selection().names(X86)
+    hooks = load(names, extra=[("card", card(offer(16 * GIB, 18 * GIB, 2), nodes=[node]))])
+    first = boot(machine(release=release, tables=SRAT | {"SRAT": srat(*LOW, NODE_1)}), hooks, userspace="udev")
+    following = kexec.load(first, KexecRequest("kexec_file_load")).machine
+    again, alone = (boot(following, found, userspace="udev") for found in (hooks, load(names)))
+    for system in (first, again):
+        assert (system.nodes.distance(0, 2), system.nodes.phys_to_target_node(16 * GIB)) == (60, 2)
+        assert [(m.start, m.source) for m in outcome(system).ranges if m.source] == [(16 * GIB, CARD)]
+    assert 2 not in alone.nodes.possible
+    assert [m.start for m in outcome(alone).ranges] == [6 * GIB]
+
+
+@pytest.mark.parametrize("state", ["online", "online_movable"])
+def test_memory_that_comes_back_by_the_state_of_its_device_is_told_again(state: str) -> None:
+    told: list[tuple[int, int]] = []
+
+    class Rule:
+        @hookimpl
+        def softreserve_memory_added(self, start: int, size: int) -> None:
+            told.append((start, size))
+
+    system = booted(machine(release="7.3", tables=SRAT), Rule())
+    for word in ("unplugged", state):
+        assert system.sysfs.write("/sys/bus/dax/devices/dax0.0/state", word.encode()) == len(word)
+    assert told == [(6 * GIB, 2 * GIB)] * 2
