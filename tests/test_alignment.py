@@ -24,6 +24,13 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+@pytest.fixture(autouse=True)
+def _arches_of_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another plugin may boot more."""
+    both = {arch: names for arch, names in Selection().arches.items() if arch in ("x86_64", "arm64")}
+    monkeypatch.setattr(Selection, "arches", property(lambda self: both))
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_page_holds_what_the_program_prints(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(command.split()) == 0
