@@ -94,6 +94,17 @@ def test_a_plugin_declares_itself_and_what_it_is_for_with_the_same_object(folder
     assert purposes or folder in wheels.EXAMPLES, "nothing loads it"
 
 
+@pytest.mark.parametrize("folder", wheels.FOLDERS, ids=lambda folder: folder.name)
+def test_a_wheel_names_the_interpreters_of_the_matrix(folder: Path) -> None:
+    (tried,) = re.findall(r"^    py\{([\d,]+)\}-\{", (wheels.ROOT / "tox.ini").read_text(), re.MULTILINE)
+    versions = [f"{number[0]}.{number[1:]}" for number in tried.split(",")]
+    named = [
+        re.fullmatch(r"Programming Language :: Python :: (3\.\d+)", c) for c in wheels.project(folder)["classifiers"]
+    ]
+    assert [match[1] for match in named if match] == versions
+    assert wheels.project(folder)["requires-python"] == f">={versions[0]}"
+
+
 def test_requirements_for_development_name_every_wheel_and_the_architecture_among_the_examples() -> None:
     text = (wheels.ROOT / "requirements-dev.txt").read_text()
     named = set(re.findall(r"^-e \./([\w/-]+)", text, re.MULTILINE))
