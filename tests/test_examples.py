@@ -32,10 +32,6 @@ class TestEachExample:
                     is_face = isinstance(node.value, ast.Name) and node.value.id == "sr"
                     assert node.attr in sr.__all__ if is_face else not node.attr.startswith("_")
 
-    def test_it_says_for_which_level_of_the_interface_it_was_written(self, folder: Path) -> None:
-        groups = wheels.project(folder)["entry-points"]
-        assert groups["softreserve.api"] == dict.fromkeys(groups["softreserve.plugins"], str(sr.API))
-
     def test_the_matrix_has_it(self, folder: Path) -> None:
         text = (wheels.ROOT / "tox.ini").read_text()
         assert f"examples/{folder.name}" in text.partition("thirdparty: python .ci/install.py")[2].partition("\n")[0]

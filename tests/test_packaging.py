@@ -88,6 +88,7 @@ def test_a_plugin_depends_on_the_core_of_its_own_series(folder: Path) -> None:
 def test_a_plugin_declares_itself_and_what_it_is_for_with_the_same_object(folder: Path) -> None:
     groups = wheels.project(folder)["entry-points"]
     (value,) = groups["softreserve.plugins"].values()
+    assert groups["softreserve.api"] == dict.fromkeys(groups["softreserve.plugins"], str(softreserve.API))
     assert value == f"{wheels.package(folder).name}.plugin"
     purposes = [*groups.get("softreserve.arches", {}).values(), *groups.get("softreserve.defaults", {}).values()]
     assert set(purposes) <= {value}
