@@ -12,9 +12,10 @@ from softreserve.model.machine import Machine
 from softreserve.model.scenario import Gap, Scenario
 from softreserve.model.steps import Step
 from softreserve.plugins.brought import by_name, who_brings
+from softreserve.plugins.extensions import Importer
 from softreserve.plugins.selection import Selection
 
-__all__ = ["imported", "importer_hint"]
+__all__ = ["imported", "importer_hint", "read_by"]
 
 
 def imported(spec: str, own: Collection[str]) -> Scenario | None:
@@ -24,10 +25,18 @@ def imported(spec: str, own: Collection[str]) -> Scenario | None:
     :raises InputError: the importer cannot read it.
     :raises PluginError: a plugin failed.
     """
+    importer = by_name(Selection().hooks().importers(), own).get(spec.partition(":")[0])
+    return None if importer is None else read_by(importer, spec)
+
+
+def read_by(importer: Importer, spec: str) -> Scenario:
+    """The machine that an importer reads.
+
+    :param spec: with its prefix.
+    :raises InputError: it cannot read it.
+    :raises PluginError: the plugin failed.
+    """
     prefix, _, place = spec.partition(":")
-    importer = by_name(Selection().hooks().importers(), own).get(prefix)
-    if importer is None:
-        return None
     what, passes = f"softreserve_importers: importer {prefix!r}", (InputError, ConfigError)
     found: object = border.call(what, importer.read, place, plugin=importer.plugin, passes=passes)
     if isinstance(found, Machine):

@@ -112,6 +112,8 @@ def describes_itself(subject: Subject, board: Board) -> None:
     ):
         try:
             found = ask()
+        except SoftReserveError as error:
+            raise subject.because(error) from error
         except Exception as error:
             raise subject.broken(where, f"{name} failed: {type(error).__name__}: {error}") from error
         if not sound(found):

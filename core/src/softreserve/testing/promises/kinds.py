@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from softreserve.config import PREFIXES
+from softreserve.config.sections import VALUES, sections_of
+from softreserve.config.structure import structure
+from softreserve.kernel import border
 from softreserve.kernel.initcalls import Level
 from softreserve.kernel.mm.memory_hotplug import ONLINE_TYPES
 from softreserve.kernel.numa.node_offers import nodes_are_off
@@ -13,10 +17,12 @@ from softreserve.machine.kexec import load as kexec
 from softreserve.model.errors import SoftReserveError
 from softreserve.model.kexec import KexecRequest
 from softreserve.model.ranges import merged, uncovered
+from softreserve.plugins.brought import by_name
 from softreserve.plugins.hooks import hooks_of
 from softreserve.testing.exercise import hexadecimal
 from softreserve.testing.promises.every import exercised
 from softreserve.testing.watch import watched
+from softreserve.views.emit import EMITTERS, emit
 from softreserve.views.report import report
 
 if TYPE_CHECKING:
@@ -269,7 +275,13 @@ def reads_or_refuses_in_words(subject: Subject, board: Board) -> None:
     hooks = subject.alone()
     board.doing = "softreserve_importers"
     try:
-        found: list[Any] = [*hooks.importers(), *hooks.machine_sections()]
+        found: list[Any] = [*by_name(hooks.importers(), PREFIXES).values()]
+        board.doing = "softreserve_machine_sections"
+        for section in sections_of(hooks, ()).values():
+            where = f"softreserve_machine_sections: section {section.name!r}"
+            for values in ({}, {"no-such-key": "nonsense"}):
+                border.call(where, structure, values, section.kind, VALUES, plugin=subject.name)
+            found.append(section)
     except SoftReserveError as error:
         raise subject.because(error) from error
     if not found:
@@ -280,8 +292,8 @@ def prints_lines(subject: Subject, board: Board) -> None:
     """Its emitters and lanes show every machine."""
     for system in _systems(subject, board):
         hooks = hooks_of(system)
-        for emitter in hooks.emitters():
-            for line in emitter.lines(system):
-                if not isinstance(line, str) or not line.replace("\t", "").isprintable():
-                    raise subject.broken(f"emitter {emitter.name}", f"printed {line!r}, wanted a line of text")
+        for name in by_name(hooks.emitters(), EMITTERS):
+            for line in emit(system, name):
+                if not line.replace("\t", "").isprintable():
+                    raise subject.broken(f"softreserve_emitters: emitter {name!r}", f"printed {line!r}, wanted text")
         hooks.report_lanes(system)

@@ -66,9 +66,9 @@ def _fixed(system: System) -> Iterator[tuple[str, Node]]:
 
 def _problem(subject: Subject, path: str, node: object, page_size: int) -> str | None:
     """Why something is no file, directory or link of sysfs, or ``None``."""
-    name = posixpath.basename(path)
-    if not name.isprintable() or name in ("", ".", "..") or "/../" in path:
-        return f"{name!r} is no name"
+    for name in node.listing() if isinstance(node, Directory) else ():
+        if not isinstance(name, str) or not name.isprintable() or "/" in name or name in ("", ".", ".."):
+            return f"{name!r} is no name of a file"
     if isinstance(node, Link):
         inside = isinstance(node.target, str) and posixpath.normpath(node.target).startswith("/sys/")
         return None if inside else f"the link leads to {node.target!r}, outside of /sys"
