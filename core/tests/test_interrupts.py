@@ -71,6 +71,20 @@ def test_an_interrupt_that_is_ignored_stays_ignored(machine: Path) -> None:
     assert interrupted(machine, "softreserve.machine.boot", ignored="ignored") == (0, "")
 
 
+def test_another_program_goes_on_after_a_command() -> None:
+    code = """
+import sys
+import softreserve.__main__ as program
+sys.argv = ["softreserve", "--version"]
+try:
+    program.run()
+except SystemExit as end:
+    print("goes on after", end.code)
+"""
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert process.stdout.endswith("goes on after 0\n")
+
+
 @pytest.mark.parametrize("meanwhile", ["", "sys.setprofile(lambda *_: None)", "threading.Thread(target=wait).start()"])
 def test_what_is_left_to_be_done_at_the_end_is_done(meanwhile: str) -> None:
     """The process ends without being tidied up: output that nobody flushed, functions of atexit, other threads."""

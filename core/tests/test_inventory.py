@@ -206,6 +206,19 @@ def test_two_plugins_for_one_architecture_are_a_remark_until_somebody_chooses(pa
             assert inventory.remarks(Selection()) == []
 
 
+def test_one_object_under_two_names_is_a_remark(path: Path) -> None:
+    wheel(path, "left", plugins="right = listed_left")
+    assert inventory.remarks(Selection()) == [
+        "plugins left, right are one object, listed_left: only one of them can be loaded"
+    ]
+
+
+def test_an_entry_without_an_object_is_told_to_who_names_it(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wheel(path, "good", plugins="empty =")
+    assert main(["plugins", "-p", "empty"]) == 3
+    assert "line 4: 'empty =' in [softreserve.plugins]: wanted NAME = package.module" in capsys.readouterr().out
+
+
 def test_metadata_are_found_in_archives_and_in_old_folders(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = "[softreserve.plugins]\n{} = x\n"
     with zipfile.ZipFile(path / "packed.zip", "w") as archive:

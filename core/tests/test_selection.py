@@ -320,6 +320,13 @@ def test_code_that_is_no_plugin_is_told(own: Path, word: str, status: int, words
     assert words in str(caught.value)
 
 
+def test_an_error_that_cannot_say_itself_is_told(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (own / "mute.py").write_text("class Mute(Exception):\n    def __str__(self): raise self\nraise Mute\n")
+    (own / "toy.toml").write_text('[kernel]\narch = "x"\n[[efi_map]]\nstart = 0\nsize = "4G"\n')
+    assert main(["boot", "toy.toml", "-p", "mute.py"]) == 3
+    assert "plugin 'mute' (mute.py) cannot be imported: Mute" in capsys.readouterr().err
+
+
 def test_code_takes_the_place_of_an_installed_plugin_where_it_is_called_like_it(own: Path) -> None:
     assert load("extra:mine.py")[1] is load("mine.py")[1]
 

@@ -59,10 +59,12 @@ def run() -> None:
 def _end(status: int) -> NoReturn:
     """End the process: what Python takes to pieces at its end goes with it. What was left to be done then is done.
 
-    Who has threads, or looks on with a profiler or a debugger, gets the usual end.
+    Who has threads, looks on with a profiler or a debugger, or called this from another program gets the usual end.
     """
     threads = sys.modules.get("threading")
-    if sys.getprofile() or sys.gettrace() or (threads is not None and threads.active_count() > 1):
+    alone = threads is None or threads.active_count() == 1
+    ours = getattr(sys.modules["__main__"], "run", None) is run  # imported there by what installers make, or made there
+    if not (alone and ours) or sys.getprofile() or sys.gettrace():
         gc.freeze()  # the last collection need not look at anything
         sys.exit(status)
     atexit._run_exitfuncs()

@@ -260,7 +260,11 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 def _interrupted(error: BaseException | None) -> bool:
     """Whether ``^C`` is behind an error: click makes another one of it, as Python does where it makes a class."""
+    seen: set[int] = set()  # an error that is raised while it is told stands behind itself
     while error is not None and not isinstance(error, KeyboardInterrupt):
+        if id(error) in seen:
+            return False
+        seen.add(id(error))
         error = error.__cause__ or error.__context__
     return error is not None
 

@@ -115,7 +115,16 @@ def remarks(selection: Selection) -> list[str]:
         for arch, names in sorted(selection.declared.items())
         if len(set(names) - selection.without) > 1 and not set(names) & set(selection.wanted)
     ]
-    return [*mistakes(), *selection.astray(), *several]
+    values: dict[str, list[str]] = {}
+    for name, sources in selection.installed.items():
+        for source in sources:
+            values.setdefault(source.value, []).append(name)
+    same = [
+        f"plugins {', '.join(names)} are one object, {value}: only one of them can be loaded"
+        for value, names in values.items()
+        if len(set(names)) > 1
+    ]
+    return [*mistakes(), *selection.astray(), *several, *same]
 
 
 def _looked_at(row: Row, source: Source, twice: bool, selection: Selection) -> Row:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from softreserve.kernel import border
 from softreserve.model.errors import PluginError, UnknownPluginError, nearest, shown
 from softreserve.plugins import api
-from softreserve.plugins.entrypoints import EntryPoint, entry_points
+from softreserve.plugins.entrypoints import EntryPoint, entry_points, mistakes
 
 if TYPE_CHECKING:
     from softreserve.plugins.code import Source
@@ -51,7 +51,9 @@ def unknown(name: str, available: Iterable[str]) -> str:
     """What is said of a plugin that is not installed."""
     have = ", ".join(sorted(available)) or "none"
     nor = ", and no module of that name is found" if "." in name else ""
-    return f"no plugin {shown(name)} is installed{nor}; installed: {have}{nearest(name, available)}"
+    odd = [f"; {line}" for line in mistakes() if f"{name} =" in line] if name else []
+    hint = odd[0] if odd else nearest(name, available)
+    return f"no plugin {shown(name)} is installed{nor}; installed: {have}{hint}"
 
 
 def load_plugin(name: str, available: Mapping[str, Sequence[Source]]) -> Any:
