@@ -22,6 +22,7 @@ from softreserve.model.kexec import KexecImage, KexecRequest, KexecTools
 from softreserve.model.ranges import PhysRange
 from softreserve.model.scenario import Scenario
 from softreserve.plugins.selection import Selection
+from softreserve.testing.machines import descriptor, sample_machine
 from softreserve.views.observe import request_of
 
 pytest.importorskip("softreserve_kexec", reason="needs the kexec plugin: pip install ./plugins/kexec")
@@ -177,3 +178,13 @@ def test_kexec_file_load_of_7_3_puts_segments_where_the_real_kernel_said(tmp_pat
     assert found["boot parameters, command line, EFI map"] == PhysRange(0x7FEE4000, 0x7FEE7000)
     assert found["kernel"] == pages(0x7AC00000, 0x3E4E000)
     assert found["initrd"] == pages(0x7EC2D000, 0x8BE8DB)
+
+
+def test_kexec_tools_put_segments_where_the_running_kernel_was_told_to_have_no_memory() -> None:
+    """They read the firmware's map, which ``mem=`` does not change."""
+    need("x86_64")
+    machine = sample_machine("x86_64", cmdline="mem=200M", above=[descriptor(4 << 30, 1 << 30)])
+    system = boot(machine, Selection().hooks_for(machine))
+    image = kexec.load(system, KexecRequest("kexec_load"))
+    assert image.status == 0
+    assert max(segment.range.end for segment in image.segments) > 200 << 20

@@ -118,9 +118,13 @@ def _map(machine: Machine) -> Iterator[EfiDescriptor]:
 
 
 def _memory(system: System) -> list[tuple[int, int]]:
-    """What the running kernel has as memory, or has set aside."""
+    """What the running kernel has as memory, or has set aside, and what kexec-tools read of the firmware's map.
+
+    That has what ``mem=`` took away from the kernel, too.
+    """
     names = "System RAM", "Soft Reserved"
-    return [(r.start, r.end + 1) for _, r in system.iomem.walk() if r.name is not None and r.name.startswith(names)]
+    found = [(r.start, r.end + 1) for _, r in system.iomem.walk() if r.name is not None and r.name.startswith(names)]
+    return found + [(e.start, e.end + 1) for e in system.firmware_memmap.entries.values() if e.type.startswith(names)]
 
 
 def _invented(system: System, machine: Machine) -> str | None:
