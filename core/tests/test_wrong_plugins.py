@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from softreserve.cli import main
 from softreserve.plugins.selection import Selection
-from wrong import Row, install, toy
-from wrong.corpus import ROWS
+from softreserve.testing import first_problem
+from wrong import Row, install, plugin_of, toy
+from wrong.corpus import KIT, ROWS, UNTOLD
 
 #: A small machine of the toy: all kinds of memory, two nodes.
 MACHINE = f"""
@@ -64,9 +66,38 @@ def carry_out(row: Row, folder: Path, monkeypatch: pytest.MonkeyPatch) -> int:
     return main([*words[command], *named, *options])
 
 
+def rows(seen: str) -> list[Row]:
+    return [row for row in ROWS.values() if row.how and row.seen == seen and row.name not in UNTOLD]
+
+
+@pytest.mark.parametrize("row", rows("commands") + rows("pair"), ids=lambda row: row.name)
+def test_a_command_says_in_a_line_what_is_wrong_with_a_plugin(
+    row: Row, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = carry_out(row, tmp_path, monkeypatch)
+    *_, line = capsys.readouterr().err.splitlines() or [""]
+    assert code == 3, f"{row.how}: exit code {code}; {line}"
+    assert len(line) <= 500
+    assert line.startswith("softreserve: ")
+    assert row.name in line
+    assert re.search("|".join(row.says), line, re.IGNORECASE), f"{row.how}: {line}"
+
+
 @pytest.mark.parametrize("row", [row for row in ROWS.values() if not row.how], ids=lambda row: row.name)
 def test_a_right_plugin_is_left_alone(
     row: Row, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert carry_out(row, tmp_path, monkeypatch) in (0, 1)
     assert "softreserve: plugin" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", KIT)
+def test_the_kit_turns_red_and_names_plugin_and_hook(name: str) -> None:
+    row = ROWS[name]
+    if row.kind in _ON_THE_BUS and "hmem" not in Selection().installed:
+        pytest.skip("nothing asks this plugin without a dax bus: pip install ./plugins/hmem")
+    arch = toy.ARCH if row.kind == "arch" else None
+    told = first_problem(plugin_of(row), arch, limit=2, fresh=False)
+    assert told is not None, row.how
+    assert name in told
+    assert "softreserve_" in told

@@ -278,9 +278,10 @@ policy("finish-loses-memory", "finish forgets descriptors and e820 entries", "fi
     machine: attrs.evolve(machine,
     efi_map=None if machine.efi_map is None else machine.efi_map.replaced(list(machine.efi_map)[:2]),
     e820=None if machine.e820 is None else machine.e820[:2]))
-policy("finish-invents-memory", "finish adds memory that is not there", "finish|memory", finish=lambda system,
-    machine: attrs.evolve(machine,
-    e820=None if machine.e820 is None else (*machine.e820, sr.E820Entry(1 << 42, GIB, 1))))
+policy("finish-invents-memory", "finish adds memory that is not there", "finish|memory",
+    finish=lambda system, machine: attrs.evolve(machine, efi_map=machine.efi_map.replaced(
+        [*machine.efi_map,
+        attrs.evolve(next(iter(machine.efi_map)), start=1 << 42, type=int(sr.EfiType.CONVENTIONAL))])))
 policy("finish-raises-machine-error", "finish raises MachineError, which no policy may", "finish", finish=lambda system,
     machine: (_ for _ in ()).throw(sr.MachineError("no toy")))
 policy("finish-answers-at-random", "finish answers something else at every call", "twice|finish", seen="kit",
