@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel import border
-from softreserve.kernel.efi import efi_init
 from softreserve.kernel.efi.efi import Efi
 from softreserve.kernel.state import StashKey
 from softreserve.model.efi import EfiMemoryMap
@@ -58,6 +57,8 @@ class _Firmware:
     """
 
     def __init__(self, machine: Machine, efi_map: EfiMemoryMap) -> None:
+        from softreserve.kernel.efi import efi_init  # what boots from e820 has no other need of it
+
         page = machine.kernel.page_size
         soft_reserve = _soft_reserve_enabled(machine)
         usable, kept, marked, least = [], [], [], []
@@ -180,6 +181,7 @@ def check_memory(system: System, plugin: str) -> None:
 
 def _is_told(system: System, span: tuple[int, int]) -> bool:
     """Whether an event says what became of memory, besides those of the map itself; not known where none is kept."""
+    from softreserve.kernel.efi import efi_init
     from softreserve.model.ranges import PhysRange
 
     if not system.log.recording:
