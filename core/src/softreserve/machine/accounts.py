@@ -213,7 +213,7 @@ def check_nodes(system: System, plugin: str) -> None:
 
 
 def check_zones(system: System, plugin: str) -> None:
-    """See that all memory is in zones.
+    """See that all memory is in zones that the kernel has addresses for.
 
     :raises PluginResultError: some is not.
     """
@@ -222,7 +222,8 @@ def check_zones(system: System, plugin: str) -> None:
     page = system.kernel.page_size
     zones = system.memory.zones.populated_zones()
     spans = _spans((zone.start_pfn * page, zone.end_pfn * page) for zone in zones)
-    memory = _spans((-(-r.base // page) * page, r.end // page * page) for r in system.memblock.memory)
+    limit = system.memory.physmem_end + 1
+    memory = _spans((-(-r.base // page) * page, min(r.end, limit) // page * page) for r in system.memblock.memory)
     outside = _first(memory, spans)
     if outside is not None:
         raise _wrong(plugin, "softreserve_numa_info", f"memory at {_hex(outside)} is in no zone")
