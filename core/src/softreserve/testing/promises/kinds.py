@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from softreserve.config import PREFIXES
+from softreserve.config.machine_file import OWN_KEYS
 from softreserve.config.sections import VALUES, sections_of
 from softreserve.config.structure import structure
 from softreserve.kernel import border
@@ -45,6 +46,7 @@ __all__ = [
     "reads_or_refuses_in_words",
 ]
 
+_COMMAND: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _RULE: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
@@ -253,11 +255,20 @@ def _finding_problem(finding: Any) -> str | None:
 
 def adds_commands_of_its_own(subject: Subject, board: Board) -> None:
     """Its commands have names that no command of the core has."""
-    from click import Group
+    from click import Command, Group
 
     from softreserve.cli import COMMANDS
 
-    group = Group("softreserve")
+    added: list[str] = []
+
+    class Noting(Group):
+        """Notes what is added to it."""
+
+        def add_command(self, cmd: Command, name: str | None = None) -> None:
+            added.append(str(name or cmd.name))
+            super().add_command(cmd, name)
+
+    group = Noting("softreserve")
     board.doing = "softreserve_cli"
     try:
         subject.alone().cli(group)
@@ -265,7 +276,13 @@ def adds_commands_of_its_own(subject: Subject, board: Board) -> None:
         raise subject.because(error) from error
     if not group.commands:
         raise subject.broken("softreserve_cli", "added no command")
-    for name in group.commands:
+    for name in added:
+        if not _COMMAND.fullmatch(name):
+            raise subject.broken(
+                "softreserve_cli", f"{name!r} is no name that people can type: wanted letters and dashes"
+            )
+        if added.count(name) > 1:
+            raise subject.broken("softreserve_cli", f"added the command {name} twice")
         if name in COMMANDS:
             raise subject.broken("softreserve_cli", f"the command {name} is the core's: wanted another name")
 
@@ -277,7 +294,7 @@ def reads_or_refuses_in_words(subject: Subject, board: Board) -> None:
     try:
         found: list[Any] = [*by_name(hooks.importers(), PREFIXES).values()]
         board.doing = "softreserve_machine_sections"
-        for section in sections_of(hooks, ()).values():
+        for section in sections_of(hooks, OWN_KEYS).values():
             where = f"softreserve_machine_sections: section {section.name!r}"
             for values in ({}, {"no-such-key": "nonsense"}):
                 border.call(where, structure, values, section.kind, VALUES, plugin=subject.name)
