@@ -213,12 +213,12 @@ def _pattern_problem(text: object) -> str | None:
     return None
 
 
-def handoff_problem(handoff: Handoff) -> str | None:
-    """What the kernel proper is handed."""
+def handoff_problem(handoff: Handoff, machine: Machine) -> str | None:
+    """What the kernel proper is handed; the machine's own map was looked at when it was read."""
     from softreserve.model.efi import EfiDescriptor, EfiMemoryMap
     from softreserve.model.machine import E820Entry
 
-    if handoff.efi_map is not None:
+    if handoff.efi_map is not None and handoff.efi_map is not machine.efi_map:
         if not isinstance(handoff.efi_map, EfiMemoryMap):
             return f"an EfiMemoryMap or None as efi_map, not {shown(handoff.efi_map)}"
         problem = _tuple_problem("descriptors", handoff.efi_map.descriptors, EfiDescriptor)

@@ -218,7 +218,10 @@ class Hooks:
         """See :func:`softreserve.plugins.hookspecs.softreserve_stub_handoff`."""
         from softreserve.model.handoff import Handoff
 
-        return self._first("softreserve_stub_handoff", Handoff, answers.handoff_problem, machine=machine)
+        def problem(handoff: Handoff) -> str | None:
+            return answers.handoff_problem(handoff, machine)
+
+        return self._first("softreserve_stub_handoff", Handoff, problem, machine=machine)
 
     def stub_place_image(self, machine: Machine, seed: int | None) -> Placement | None:
         """See :func:`softreserve.plugins.hookspecs.softreserve_stub_place_image`."""
