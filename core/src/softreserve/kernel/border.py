@@ -116,7 +116,8 @@ def call(
     try:
         return function(*arguments)
     except BaseException as error:
-        found = None if _may_pass(error, passes) else blamed(error, where, plugin or _ends(error))
+        owner = plugin or brought_by(function) or _ends(error)
+        found = None if _may_pass(error, passes) else blamed(error, where, owner)
         if found is None:
             raise
         raise found from error
@@ -186,7 +187,9 @@ def reason(error: BaseException) -> str:
     """What an error says, with its kind, in one line that is not too long; also of one that cannot say it."""
     try:
         text = str.__getitem__(str(error), slice(LONGEST * 2))
-    except Exception:
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # what would end the program here was no more than asked what it is
         text = "it cannot say why"
     return clean(" ".join(f"{type(error).__name__}: {text}".split()))
 
