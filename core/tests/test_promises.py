@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import random
+import select
 import signal
 import subprocess
 import sys
@@ -285,3 +286,18 @@ def test_commands_that_cannot_be_told_apart_are_told(names: tuple[str, ...], wha
     assert found is not None
     assert found.startswith("plugin Mine: softreserve_cli: ")
     assert what in found
+
+
+def test_an_answer_that_came_just_before_the_process_ended_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[float] = []
+    really = select.select
+
+    def looks_too_early(reading: list[int], writing: list[int], failing: list[int], wait: float) -> Any:
+        looks.append(wait)
+        if len(looks) == 1:
+            time.sleep(0.5)  # the process has answered and ended by now
+            return [], [], []
+        return really(reading, writing, failing, wait)
+
+    monkeypatch.setattr("select.select", looks_too_early)
+    assert apart(lambda board: "told") == "told"

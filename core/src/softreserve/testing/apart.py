@@ -191,20 +191,22 @@ def _where(error: BaseException) -> str:
 def _answer(child: int, reading: int, until: float) -> tuple[bytes | None, str]:
     """What the child wrote; or ``None`` and how it ended."""
     data = b""
+    ended = status = 0
     while True:
-        ready, _, _ = select.select([reading], [], [], 0.05)
+        ready, _, _ = select.select([reading], [], [], 0 if ended else 0.05)
         if ready:
             part = os.read(reading, 1 << 16)
             data += part
             if len(data) >= 8 and len(data) - 8 >= int.from_bytes(data[:8], "little"):
-                os.waitpid(child, 0)
+                if not ended:
+                    os.waitpid(child, 0)
                 return data[8:], ""
             if part:
                 continue
-        ended, status = os.waitpid(child, os.WNOHANG)
         if ended:
             return None, _ending(status)
-        if time.monotonic() > until:
+        ended, status = os.waitpid(child, os.WNOHANG)  # what it wrote just before may lie in the pipe still
+        if not ended and time.monotonic() > until:
             with suppress(ProcessLookupError):
                 os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
