@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from softreserve.kernel.sysfs import Attribute, Directory
 from softreserve.kernel.system import System
 from softreserve.live.export import MARKER, export
-from softreserve.model.errors import InputError
+from softreserve.model.errors import InputError, PluginError
 
 
 def mode(path: Path) -> int:
@@ -42,6 +43,21 @@ def test_device_nodes_are_empty_files(toy: System, tmp_path: Path) -> None:
     export(toy, tmp_path / "root")
 
     assert (tmp_path / "root/dev/toy0").is_file()
+
+
+@pytest.mark.parametrize("name", ["../../escape", "..", ".", "", "a/b", "a\0b", "x" * 256, "\ud800", 7])
+@pytest.mark.parametrize("on_demand", [False, True])
+def test_nothing_is_written_outside_whatever_a_plugin_calls_its_files(
+    toy: System, tmp_path: Path, name: Any, on_demand: bool
+) -> None:
+    file = Attribute(0o444, lambda: "escaped\n")
+    folder = Directory(names=lambda: [name], lookup=lambda _: file) if on_demand else Directory({name: file})
+    toy.sysfs.directory("/sys/kernel").children["toy"] = folder
+
+    with pytest.raises(PluginError, match=r"softreserve_sysfs: /sys/kernel/toy has a child .*, which is no name$"):
+        export(toy, tmp_path / "a/b/root")
+
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 def test_a_directory_that_holds_something_is_left_alone(toy: System, tmp_path: Path) -> None:

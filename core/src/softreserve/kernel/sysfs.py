@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 
 from softreserve.kernel import border
 
-__all__ = ["Attribute", "Directory", "Link", "Node", "SysfsTree", "c_text", "number_in"]
+__all__ = ["Attribute", "Directory", "Link", "Node", "SysfsTree", "c_text", "is_file_name", "number_in"]
 
 Show = Callable[[], str | bytes | int]
 Store = Callable[[bytes], int]
@@ -35,6 +35,16 @@ def number_in(name: str, prefix: str = "") -> int | None:
         return None
     number = int(digits)
     return number if str(number) == digits else None
+
+
+def is_file_name(name: object) -> bool:
+    """Whether something can be the name of a file: one part of a path, and no way out of its directory."""
+    if not isinstance(name, str) or name in ("", ".", "..") or "/" in name or "\0" in name:
+        return False
+    try:
+        return len(name) <= _NAME_MAX and len(os.fsencode(name)) <= _NAME_MAX
+    except UnicodeEncodeError:
+        return False
 
 
 def c_text(data: bytes) -> str:

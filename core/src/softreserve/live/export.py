@@ -10,10 +10,11 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from softreserve.kernel.sysfs import Directory, Link, Node
+from softreserve.kernel import border
+from softreserve.kernel.sysfs import Directory, Link, Node, is_file_name
 from softreserve.live.rootfs import DeviceNode, RootFs
 from softreserve.live.whole import whole_directory
-from softreserve.model.errors import shown
+from softreserve.model.errors import PluginResultError, shown
 
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
@@ -57,8 +58,11 @@ class _Writer:
     def _directory(self, path: str, node: Directory, target: str) -> None:
         for name in node.listing():
             child = node.get(name)
-            if child is not None:
-                self._node(f"{path}/{name}", child, f"{target}/{name}")
+            if child is None:
+                continue
+            if not is_file_name(name):
+                raise _no_name(path, name, node, child)
+            self._node(f"{path}/{name}", child, f"{target}/{name}")
         os.chmod(target, 0o755)
 
     def _node(self, path: str, node: Node, target: str) -> None:
@@ -83,6 +87,14 @@ class _Writer:
         with open(file, "wb") as stream:
             stream.write(data)
             os.fchmod(stream.fileno(), mode)
+
+
+def _no_name(path: str, name: object, node: Directory, child: Node) -> PluginResultError:
+    """The error for a child that would be written elsewhere, or nowhere: no kernel has one, so a plugin brought it."""
+    functions = (node.names, node.lookup, getattr(child, "show", None), getattr(child, "store", None))
+    plugin = next(filter(None, map(border.brought_by, filter(None, functions))), "")
+    words = f"{path or '/'} has a child {shown(name)}, which is no name"
+    return PluginResultError(border.one_line(plugin, "softreserve_sysfs", words), plugin)
 
 
 def _words(data: bytes) -> list[int | str]:
