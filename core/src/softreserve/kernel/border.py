@@ -81,8 +81,10 @@ def _plugin_of(module: object, by: str) -> str:
 
 def note(brought: object, plugin: str) -> None:
     """Note who brought an object whose methods are called later."""
-    with suppress(TypeError):  # what cannot be noted is known by its module
+    try:  # noqa: SIM105 - of what is there at every boot
         _owners[brought] = plugin
+    except TypeError:  # what cannot be noted is known by its module
+        pass
 
 
 def brought_by(function: object) -> str:

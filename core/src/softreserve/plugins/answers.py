@@ -106,7 +106,7 @@ def span_problem(start: object, end: object, limit: int = _ADDRESSES, align: int
 
 
 def _tuple_problem(what: str, value: object, kind: type) -> str | None:
-    if isinstance(value, tuple) and all(isinstance(item, kind) for item in value):
+    if isinstance(value, tuple) and (not value or all(issubclass(found, kind) for found in {*map(type, value)})):
         return None
     return f"a tuple of {kind.__name__} as {what}, not {shown(value)}"
 
@@ -117,6 +117,22 @@ def _hex(range_: PhysRange) -> str:
 
 def _first(problems: Iterable[str | None]) -> str | None:
     return next((problem for problem in problems if problem is not None), None)
+
+
+#: Constants that were found to be sound, by their types: the same ones are answered at every boot.
+_sound: dict[tuple[type, ...], set[tuple[object, ...]]] = {}
+_MOST: Final = 1024
+
+
+def _is_known(constants: tuple[object, ...]) -> bool:
+    """Whether these very constants were found to be sound: equal ones of other types were not."""
+    return constants in _sound.get((*map(type, constants),), ())
+
+
+def _remember(constants: tuple[object, ...]) -> None:
+    if sum(map(len, _sound.values())) >= _MOST:
+        _sound.clear()
+    _sound.setdefault((*map(type, constants),), set()).add(constants)
 
 
 # --- architectures
@@ -309,14 +325,17 @@ def _is_slot(placement: Placement, address: int) -> bool:
 
 def initcall_problem(initcall: Initcall) -> str | None:
     """What runs later."""
-    return _first(
-        (
-            _level_problem(initcall.level),
-            _source_problem(initcall.source),
-            _words_problem("a name", initcall.name, empty=False),
-            _callable_problem("call", initcall.call),
+    constants = initcall.level, initcall.source, initcall.name
+    if not _is_known(constants):
+        problem = (
+            _level_problem(initcall.level)
+            or _source_problem(initcall.source)
+            or _words_problem("a name", initcall.name, empty=False)
         )
-    )
+        if problem is not None:
+            return problem
+        _remember(constants)
+    return _callable_problem("call", initcall.call)
 
 
 def _is_source(text: str) -> bool:
@@ -340,22 +359,24 @@ def _source_problem(source: object) -> str | None:
 
 def module_problem(module: Module) -> str | None:
     """A module."""
-    from softreserve.kernel.modules import Parameter
-
-    option = module.option
-    return _first(
-        (
-            _name_problem("a name", module.name, _MODULE),
-            _option_problem(option),
-            _source_problem(module.source),
-            _callable_problem("init", module.init),
-            _callable_problem("exit", module.exit),
-            _level_problem(module.level),
-            _tuple_problem("parameters", module.parameters, Parameter),
-            _tuple_problem("depends", module.depends, str),
-            _tuple_problem("soft_depends", module.soft_depends, str),
+    constants = module.name, module.option, module.source, module.level
+    if not _is_known(constants):
+        problem = (
+            _name_problem("a name", module.name, _MODULE)
+            or _option_problem(module.option)
+            or _source_problem(module.source)
+            or _level_problem(module.level)
         )
-    ) or _parameters_problem(module.parameters)
+        if problem is not None:
+            return problem
+        _remember(constants)
+    return (
+        _callable_problem("init", module.init)
+        or _callable_problem("exit", module.exit)
+        or _tuple_problem("depends", module.depends, str)
+        or _tuple_problem("soft_depends", module.soft_depends, str)
+        or _parameters_problem(module.parameters)
+    )
 
 
 def _level_problem(level: object) -> str | None:
@@ -365,7 +386,14 @@ def _level_problem(level: object) -> str | None:
     return None if known else f"a level of initcalls, not {shown(level)}"
 
 
-def _parameters_problem(parameters: Iterable[Parameter]) -> str | None:
+def _parameters_problem(parameters: tuple[Parameter, ...]) -> str | None:
+    if type(parameters) is tuple and not parameters:
+        return None
+    from softreserve.kernel.modules import Parameter
+
+    problem = _tuple_problem("parameters", parameters, Parameter)
+    if problem is not None:
+        return problem
     names: set[str] = set()
     for parameter in parameters:
         problem = _name_problem("a parameter's name", parameter.name, _MODULE)
@@ -381,7 +409,7 @@ def _parameters_problem(parameters: Iterable[Parameter]) -> str | None:
 
 def circle_problem(modules: Iterable[Module]) -> tuple[str, str] | None:
     """The name of a module that is needed by what it needs, and that in words."""
-    needs = {module.name: (*module.soft_depends, *module.depends) for module in modules}
+    needs = {m.name: (*m.soft_depends, *m.depends) for m in modules if m.soft_depends or m.depends}
     for name in needs:
         seen, todo = set[str](), list(needs[name])
         while todo:

@@ -450,7 +450,11 @@ class Hooks:
             answer = self._call(hook, impl, arguments)
             if answer is not None:
                 self.answered[hook] = impl.plugin_name
-                return self._checked(hook, impl.plugin_name, answer, wanted, problem)
+                plugin = impl.plugin_name
+                if problem is None:
+                    return _sound(hook, plugin, answer, wanted, None)
+                sound: T = border.call(hook, _sound, hook, plugin, answer, wanted, problem, plugin=plugin)
+                return sound
         return None
 
     def _all(
@@ -471,6 +475,18 @@ class Hooks:
         """
         found: list[tuple[str, T]] = []
         owners: dict[str, str] = {}
+
+        def look(plugin: str, answer: Iterable[Any]) -> None:
+            for item in tuple(answer):
+                found.append((plugin, _sound(hook, plugin, item, wanted, problem)))
+                words = None if checked is None else checked(plugin, item)
+                for name in names(item) if names is not None else ():
+                    if name in owners:
+                        words = f"there is a {name} already, of plugin {owners[name]}"
+                    owners[name] = plugin
+                if words is not None:
+                    raise PluginResultError(border.one_line(plugin, hook, words), plugin)
+
         for impl in getattr(self.manager.hook, hook).get_hookimpls():
             plugin = impl.plugin_name
             answer = self._call(hook, impl, arguments)
@@ -478,15 +494,7 @@ class Hooks:
                 continue
             if not isinstance(answer, (list, tuple)):
                 raise border.wrong(plugin, hook, answer, "a list")
-            for item in border.call(hook, tuple, answer, plugin=plugin):
-                found.append((plugin, self._checked(hook, plugin, item, wanted, problem)))
-                words = None if checked is None else border.call(hook, checked, plugin, item, plugin=plugin)
-                for name in names(item) if names is not None else ():
-                    if name in owners:
-                        words = f"there is a {name} already, of plugin {owners[name]}"
-                    owners[name] = plugin
-                if words is not None:
-                    raise PluginResultError(border.one_line(plugin, hook, words), plugin)
+            border.call(hook, look, plugin, answer, plugin=plugin)
         return found
 
     def _owned(self, hook: str, wanted: type[T], /, **arguments: Any) -> list[T]:
@@ -536,11 +544,12 @@ class Hooks:
             passes=_PASSES.get(hook, ()),
         )
 
-    @staticmethod
-    def _checked(hook: str, plugin: str, answer: Any, wanted: type[T], problem: Callable[[T], str | None] | None) -> T:
-        if not isinstance(answer, wanted) or (wanted is int and isinstance(answer, bool)):
-            raise border.wrong(plugin, hook, answer, wanted.__name__)
-        found = border.call(hook, problem, answer, plugin=plugin) if problem is not None else None
-        if found is not None:
-            raise border.unsound(plugin, hook, answer, found)
-        return answer
+
+def _sound(hook: str, plugin: str, answer: Any, wanted: type[T], problem: Callable[[T], str | None] | None) -> T:
+    """An answer that was looked at: what it says of itself is a plugin's code, too."""
+    if not isinstance(answer, wanted) or (wanted is int and isinstance(answer, bool)):
+        raise border.wrong(plugin, hook, answer, wanted.__name__)
+    found = problem(answer) if problem is not None else None
+    if found is not None:
+        raise border.unsound(plugin, hook, answer, found)
+    return answer
