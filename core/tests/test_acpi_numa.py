@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -50,9 +53,15 @@ class Boot:
     """One kernel that reads tables."""
 
     def __init__(
-        self, *entries: Struct | UnknownEntry, revision: int = 3, release: str = "6.1", fills: int = -1
+        self,
+        *entries: Struct | UnknownEntry,
+        revision: int = 3,
+        release: str = "6.1",
+        fills: int = -1,
+        options: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        self.kernel = Kernel(release, "arm64", config={"NUMA": "y", "MEMORY_HOTPLUG": "y", "NODES_SHIFT": 4})
+        config: dict[str, str | int] = {"NUMA": "y", "MEMORY_HOTPLUG": "y", "NODES_SHIFT": 4, **options}
+        self.kernel = Kernel(release, "arm64", config=config)
         self.log = EventLog()
         self.state = NumaState(self.log, self.kernel)
         self.memblock = Memblock(self.log, self.kernel)
@@ -202,8 +211,7 @@ def test_a_cxl_window_of_its_own_gets_a_node_with_the_next_domain() -> None:
 @pytest.mark.parametrize(("release", "option", "node"), [("7.0", "n", 1), ("7.1", "n", -1), ("7.1", "m", 1)])
 def test_without_cxl_acpi_no_window_gets_a_node_from_7_1_on(release: str, option: str, node: int) -> None:
     """``acpi_numa_init``: the windows are parsed where CONFIG_CXL_ACPI is built in or a module."""
-    boot = Boot(memory(0, 0, GIB), release=release)
-    boot.kernel.config["CXL_ACPI"] = option  # type: ignore[index]
+    boot = Boot(memory(0, 0, GIB), release=release, options={"CXL_ACPI": option})
     boot.tables["CEDT"] = Cedt([window(4 * GIB, GIB)]).sealed()
     assert boot.run() == 0
     assert boot.state.pxm_to_node(1) == node
@@ -221,8 +229,7 @@ def test_the_ends_of_windows_bound_the_size_of_memory_blocks(
     windows: list[tuple[int, int]], advised: int, lines: list[str]
 ) -> None:
     """``acpi_parse_cfmws``: the lowest bit of base and end, if it is 256 MiB at least; of several the smallest."""
-    boot = Boot(memory(0, 0, GIB), release="6.18")
-    boot.kernel.config["CXL_ACPI"] = "m"  # type: ignore[index]
+    boot = Boot(memory(0, 0, GIB), release="6.18", options={"CXL_ACPI": "m"})
     boot.tables["CEDT"] = Cedt([window(*found) for found in windows]).sealed()
     assert boot.run() == 0
     assert boot.state.advised_block_size == advised

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from softreserve import __version__, config
 from softreserve.cli import COMMANDS, main
+from softreserve.plugins.selection import Selection
 
 MACHINE = """
 name = "small"
@@ -165,7 +166,8 @@ def test_an_address_is_explained(machine: str, capsys: pytest.CaptureFixture[str
 
 
 def test_nothing_to_find_is_exit_code_0(machine: str, capsys: pytest.CaptureFixture[str]) -> None:
-    status, out, err = run("lint", machine, "-p", "no:hmem", capsys=capsys)
+    without = ("-p", "no:hmem") if "hmem" in Selection().installed else ()  # its rules find that memory is in no device
+    status, out, err = run("lint", machine, *without, capsys=capsys)
     assert (status, err) == (0, "")
     assert all(line.startswith("note: ") for line in out.splitlines()[1:-1])
 

@@ -11,15 +11,16 @@ from types import SimpleNamespace
 
 import attrs
 import softreserve as sr
+from softreserve.testing.machines import sample_machine
 
-from wrong import right, wrong
+from wrong import right, toy, wrong
 
 GIB = sr.GiB
 
 
 def example(place: str) -> sr.Machine:
     """A machine that an importer reads: always the same."""
-    return sr.load("example:two-node").machine
+    return sample_machine(toy.ARCH, info=toy.TOY)
 
 
 def importer(**changes: object) -> Callable[[], list[object]]:

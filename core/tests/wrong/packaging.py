@@ -186,7 +186,18 @@ class Driver:
 """
 
 
-def collide(name: str, how: str, says: str, hook: str, one: str, two: str, *, at: str = "boot", more: str = "") -> None:
+def collide(
+    name: str,
+    how: str,
+    says: str,
+    hook: str,
+    one: str,
+    two: str,
+    *,
+    at: str = "boot",
+    more: str = "",
+    kind: str = "any",
+) -> None:
     """Two plugins whose answers to a hook collide; ``at`` names the other one."""
     source = f"""
 import click
@@ -204,12 +215,12 @@ one = Plugin(lambda: {one})
 two = Plugin(lambda: {two})
 """
     entries = "[softreserve.plugins]\nNAME = MODULE:one\nNAME-two = MODULE:two\n"
-    packaged(name, how, says, source, entries=entries, at=f"{at} -p {name}-two", seen="pair")
+    packaged(name, how, says, source, kind=kind, entries=entries, at=f"{at} -p {name}-two", seen="pair")
 
 collide("pair-of-drivers", "two plugins bring a driver of one name", "toy_dax", "dax_drivers", "[Driver()]",
-    "[Driver(module='other')]", more=DRIVER)
+    "[Driver(module='other')]", more=DRIVER, kind="driver")
 collide("pair-of-drivers-modules", "two plugins bring a driver by one module", "toy_dax", "dax_drivers", "[Driver()]",
-    "[Driver(name='other')]", more=DRIVER)
+    "[Driver(name='other')]", more=DRIVER, kind="driver")
 collide("pair-of-modules", "two plugins bring a module of one name", "toy", "modules",
     "[sr.Module('toy', 'DAX', 'drivers/dax/toy.c')]", "[sr.Module('toy', 'DAX', 'drivers/dax/toy.c')]")
 collide("pair-of-policies", "two plugins bring a kexec policy of one name", "toy", "kexec_policies",
@@ -221,7 +232,8 @@ collide("pair-of-nodes", "two plugins bring a node of one number", "5", "nodes",
 collide("pair-of-lanes", "two plugins bring a lane of one name", "toys", "report_lanes", "[sr.Lane('toys', ())]",
     "[sr.Lane('toys', ())]")
 collide("pair-of-offers", "two plugins offer the same memory", "overlap", "dax_devices",
-    "[sr.DaxOffer(64 << 30, 66 << 30, 0, 'one')]", "[sr.DaxOffer(65 << 30, 67 << 30, 0, 'two')]", at="lint")
+    "[sr.DaxOffer(64 << 30, 66 << 30, 0, 'one')]", "[sr.DaxOffer(65 << 30, 67 << 30, 0, 'two')]", at="lint",
+    kind="dax")
 packaged("pair-of-attributes", "two plugins add one attribute", "/sys/kernel/toy/value", """
 import softreserve as sr
 from softreserve.kernel.sysfs import Attribute
