@@ -11,6 +11,7 @@ or as ``softreserve_api = 2`` in the object that has its hooks. One that says no
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from softreserve.model.errors import PluginError, shown
@@ -18,6 +19,7 @@ from softreserve.plugins.entrypoints import entry_points
 
 if TYPE_CHECKING:
     from softreserve.plugins.code import Source
+    from softreserve.plugins.entrypoints import EntryPoint
 
 __all__ = ["API", "ATTRIBUTE", "GROUP", "announced", "deprecated", "level"]
 
@@ -32,12 +34,13 @@ ATTRIBUTE: Final = "softreserve_api"
 _FIRST: Final = 1
 
 
-def announced(entry: Source) -> int:
+def announced(entry: Source, levels: Iterable[EntryPoint] | None = None) -> int:
     """The level that a plugin's metadata says it was written for; nothing of it is imported.
 
+    :param levels: the entries of all plugins that say one, where they are known already.
     :raises PluginError: it says no number, or a level that is newer than ours.
     """
-    for found in entry_points([GROUP]):
+    for found in entry_points([GROUP]) if levels is None else levels:
         if (found.name, found.distribution) == (entry.name, entry.distribution):
             return _known(entry.name, _number(found.value))
     return _FIRST

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import attrs
@@ -70,17 +70,23 @@ class _Manager(pluggy.PluginManager):
 
     def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
         """How a hook is implemented; ``None``: this is none."""
-        return super().parse_hookimpl_opts(plugin, name) if _may_be_marked(plugin, name, "impl") else None
+        if isinstance(plugin, ModuleType):
+            value = vars(plugin).get(name)
+            if isinstance(value, FunctionType):
+                return _mark(value, "softreserve_impl")  # type: ignore[no-any-return]
+            if not hasattr(value, "softreserve_impl"):
+                return None
+        return super().parse_hookimpl_opts(plugin, name)
 
     def parse_hookspec_opts(self, module_or_class: ModuleType | type, name: str) -> pluggy.HookspecOpts | None:
         """How a hook is specified; ``None``: this is none."""
-        marked = _may_be_marked(module_or_class, name, "spec")
-        return super().parse_hookspec_opts(module_or_class, name) if marked else None
+        return _mark(vars(module_or_class).get(name), "softreserve_spec")  # type: ignore[no-any-return]
 
 
-def _may_be_marked(holder: object, name: str, kind: str) -> bool:
-    """Whether something in a plugin may have a mark of pluggy's; of modules it is known."""
-    return not isinstance(holder, ModuleType) or hasattr(vars(holder).get(name), f"softreserve_{kind}")
+def _mark(value: object, mark: str) -> Any:
+    """What pluggy noted of a function; ``None``: nothing."""
+    found = getattr(value, mark, None)
+    return found if isinstance(found, dict) else None
 
 
 def load(

@@ -38,8 +38,9 @@ def load_plugins(names: Iterable[str], available: Mapping[str, Sequence[Source]]
     :raises PluginError: one cannot be imported, or is another one, too.
     """
     found: dict[int, tuple[str, Any]] = {}
+    levels = entry_points([api.GROUP])
     for name in dict.fromkeys(names):
-        plugin = load_plugin(name, available)
+        plugin = load_plugin(name, available, levels)
         other, _ = found.setdefault(id(plugin), (name, plugin))
         if other != name:
             value = available[name][0].value
@@ -56,9 +57,12 @@ def unknown(name: str, available: Iterable[str]) -> str:
     return f"no plugin {shown(name)} is installed{nor}; installed: {have}{hint}"
 
 
-def load_plugin(name: str, available: Mapping[str, Sequence[Source]]) -> Any:
+def load_plugin(
+    name: str, available: Mapping[str, Sequence[Source]], levels: Iterable[EntryPoint] | None = None
+) -> Any:
     """Import a plugin.
 
+    :param levels: see :func:`softreserve.plugins.api.announced`.
     :raises UnknownPluginError: it is not there, or twice.
     :raises PluginError: it cannot be imported, or is for a newer core.
     """
@@ -69,7 +73,7 @@ def load_plugin(name: str, available: Mapping[str, Sequence[Source]]) -> Any:
         owners = ", ".join(sorted(source.distribution for source in sources))
         raise UnknownPluginError(f"plugin {name!r} is installed more than once: {owners}")
     source = sources[0]
-    api.announced(source)
+    api.announced(source, levels)
     try:
         return border.call("import", source.load, plugin=name)
     except PluginError as error:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from operator import is_
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from softreserve.model.errors import nearest, shown
 
@@ -26,6 +28,9 @@ def object_problem(plugin: object, hooks: Iterable[str]) -> str | None:
         return f"its entry points to the class {plugin.__name__}; point to an object of it, or to a module"
     if plugin is None or isinstance(plugin, (str, bytes, int, float, list, tuple, dict, set, FunctionType)):
         return f"its entry points to {shown(plugin)}; point to a module with hooks, or to an object with them"
+    module = plugin if type(plugin) is ModuleType else None
+    if module is not None and _is_as_it_was(module):
+        return None
     known = frozenset(hooks)
     for name in _marked(plugin):
         if name not in known:
@@ -36,7 +41,19 @@ def object_problem(plugin: object, hooks: Iterable[str]) -> str | None:
         likely = nearest(name, known, 0.85) if is_function else ""
         if likely:
             return f"{name} is no hook and not marked{likely}"
+    if module is not None:
+        _sound[module] = dict(vars(module))
     return None
+
+
+#: Modules that were found to be plugins, and what was in them then: each command loads several.
+_sound: WeakKeyDictionary[ModuleType, dict[str, object]] = WeakKeyDictionary()
+
+
+def _is_as_it_was(module: ModuleType) -> bool:
+    """Whether just the objects are in a module that were there when it was found to be a plugin."""
+    then, now = _sound.get(module, {}), vars(module)
+    return len(then) == len(now) and all(map(is_, then, now)) and all(map(is_, then.values(), now.values()))
 
 
 def _marked(plugin: object) -> Iterator[str]:

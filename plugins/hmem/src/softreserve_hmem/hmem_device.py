@@ -136,9 +136,10 @@ class HmemDevices(ABC):
 
     def looks_elsewhere(self, start: int, end: int) -> bool:
         """Whether a range (bytes, half open) is soft reserved in a tree that is not looked at: it gets no device."""
+        if not self._own_tree:
+            return False
         root = self._system.iomem.root
-        found = region_intersects(root, start, end - start, IORESOURCE_MEM, IORES_DESC_SOFT_RESERVED)
-        return self._own_tree and found != REGION_DISJOINT
+        return region_intersects(root, start, end - start, IORESOURCE_MEM, IORES_DESC_SOFT_RESERVED) != REGION_DISJOINT
 
     def register(self, target_nid: int, res: Resource) -> None:
         """Offer a range; one that overlaps an earlier one is dropped silently."""
