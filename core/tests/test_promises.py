@@ -301,3 +301,30 @@ def test_an_answer_that_came_just_before_the_process_ended_is_read(monkeypatch: 
 
     monkeypatch.setattr("select.select", looks_too_early)
     assert apart(lambda board: "told") == "told"
+
+
+def test_an_argument_with_a_default_is_told() -> None:
+    assert "outcome has a default" in str(told(every.loads, lint=lambda system, outcome=None: []))
+
+
+def test_a_method_that_is_put_into_a_class_of_the_core_is_told() -> None:
+    def lint() -> list[sr.Finding]:
+        sr.System.printed = print  # type: ignore[attr-defined]
+        return []
+
+    found = told(traces.leaves_the_process_as_it_was, lint=lint)
+    assert found is not None
+    assert "added softreserve.kernel.system.System.printed" in found
+
+
+def test_an_architecture_that_changes_what_it_is_is_told() -> None:
+    sizes = {4096: ""}
+
+    class Changing(ToyArch):
+        @sr.hookimpl
+        def softreserve_stub_handoff(self, machine: sr.Machine) -> sr.Handoff | None:
+            sizes[65536] = "64K"
+            return super().softreserve_stub_handoff(machine)
+
+    subject = Subject(Changing(MINE._replace(page_sizes=sizes)), "mine")
+    assert "(ArchInfo)" in str(problem(subject, traces.changes_nothing_it_is_given))

@@ -107,3 +107,9 @@ def test_the_kit_turns_red_and_names_plugin_and_hook(name: str) -> None:
     assert told is not None, row.how
     assert name in told
     assert "softreserve_" in told
+
+
+def test_the_kit_leaves_alone_what_offers_a_range_beside_another_device() -> None:
+    if "hmem" not in Selection().installed:
+        pytest.skip("nothing asks this plugin without a dax bus: pip install ./plugins/hmem")
+    assert first_problem(plugin_of(ROWS["offer"]), fresh=False) is None

@@ -203,7 +203,8 @@ wrong("numa-answers-elsewhere", "arch", "does the NUMA setup of every architectu
 wrong("handoff-answers-elsewhere", "arch", "hands over for every architecture", "other", seen="kit",
     stub_handoff=anywhere(lambda machine: sr.Handoff(machine.efi_map)))
 wrong("placement-answers-elsewhere", "arch", "places images of every architecture", "other", seen="kit",
-    stub_place_image=anywhere(toy.relocate_kernel))
+    stub_place_image=anywhere(lambda machine, seed: toy.relocate_kernel(
+    attrs.evolve(machine, kernel=attrs.evolve(machine.kernel, arch=toy.ARCH)), seed)))
 wrong("block-size-elsewhere", "arch", "says of every architecture how large a memory block is", "other", seen="kit",
     memory_block_size=anywhere(lambda system: 1 << 31))
 
@@ -305,6 +306,6 @@ wrong("handoff-moves", "arch", "hands over every descriptor a page higher", "mem
     stub_handoff=lambda machine: sr.Handoff(
     machine.efi_map.replaced(attrs.evolve(d, start=d.start + 4096) for d in machine.efi_map)))
 wrong("early-reserve-elsewhere", "arch", "fills memblock for every architecture", "other", seen="kit",
-    early_reserve=anywhere(toy.setup_bootmem))
+    early_reserve=anywhere(lambda system: toy.setup_bootmem(system) or True))
 wrong("resources-elsewhere", "arch", "registers resources of every architecture", "other", seen="kit",
     register_resources=anywhere(lambda system: [sr.Initcall(sr.Level.LATE, "drivers/toy.c", "toy", lambda: None)]))

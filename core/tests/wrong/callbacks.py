@@ -84,7 +84,7 @@ async def _probe_later(self: object, device: object) -> int:
 
 drives("driver-probe-is-a-coroutine", "its probe is a coroutine function", "probe|coroutine", probe=_probe_later)
 drives("driver-probe-changes-ranges", "its probe empties the device's ranges", "probe|range", probe=lambda self,
-    device: device.ranges.clear() or 0)
+    device: device.spans.clear() or 0)
 wrong("driver-remove-raises", "driver", "its remove raises", "remove", dax_drivers=driver(remove=fails), seen="kit")
 wrong("driver-remove-answers", "driver", "its remove answers -16", "remove", seen="kit",
     dax_drivers=driver(remove=lambda self, device: -16))

@@ -173,6 +173,9 @@ class BaseArch(_OfPlugin):
     def test_a_machine_without_a_map_is_refused_in_words(self, subject: Subject, limit: float) -> None:
         keeps(subject, of_arch.refuses_a_machine_without_a_map, limit=limit)
 
+    def test_it_loads_the_next_kernel(self, subject: Subject, limit: float) -> None:
+        keeps(subject, of_arch.loads_the_next_kernel, limit=limit)
+
     def test_any_machine_keeps_all_of_it(self, subject: Subject, limit: float) -> None:
         keeps(subject, _on_random_machines, limit=limit)
 

@@ -53,6 +53,7 @@ OF_KIND: Final[Mapping[str, tuple[Promise, ...]]] = {
         of_arch.nests_resources,
         of_arch.places_the_image_in_memory,
         of_arch.refuses_a_machine_without_a_map,
+        of_arch.loads_the_next_kernel,
     ),
     "numa": (kinds.brings_nodes_that_are_there,),
     "dax": (kinds.brings_drivers_that_are_there, kinds.offers_ranges_that_are_taken_or_refused_in_words),
@@ -119,7 +120,9 @@ def first_problem(
             for promise in OF_KIND[kind]:
                 promise(subject, board)
         for promise in OF_EVERY[4:]:
-            promise(subject, board)
+            if promise is not traces.changes_nothing_it_is_given:
+                promise(subject, board)
 
-    others = FRESH if fresh else FRESH[:1]
+    # what was changed once may be changed to the same again, and a process of its own has it as it was
+    others = (traces.changes_nothing_it_is_given, *(FRESH if fresh else FRESH[:1]))
     return next((found for p in (whole, *others) if (found := problem(subject, p, limit=limit)) is not None), None)

@@ -5,6 +5,7 @@ The machines must be sound: what firmware says of one byte is said once.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
@@ -12,18 +13,24 @@ import attrs
 
 from softreserve.machine.boot import boot
 from softreserve.model.acpi.layout import Struct
+from softreserve.model.cmdline import CommandLine
 from softreserve.model.efi import EfiAttribute, EfiType
 from softreserve.model.errors import SoftReserveError
+from softreserve.model.kexec import KexecRequest
 from softreserve.model.machine import KernelImage
 from softreserve.model.ranges import PhysRange, merged, uncovered
+from softreserve.plugins.architectures import arch_info
+from softreserve.plugins.selection import Selection
 from softreserve.testing.booting import selection_of
 from softreserve.testing.exercise import hexadecimal
 from softreserve.testing.machines import firmware_memory, specific_purpose
+from softreserve.testing.promises.every import exercised
 from softreserve.testing.watch import watched
 
 if TYPE_CHECKING:
     from softreserve.kernel.resource import Resource
     from softreserve.kernel.system import System
+    from softreserve.model.kexec import KexecImage
     from softreserve.model.machine import Machine
     from softreserve.testing.apart import Board
     from softreserve.testing.subject import Subject
@@ -33,6 +40,7 @@ __all__ = [
     "describes_itself",
     "gives_soft_reserved_memory_back",
     "lays_out_nodes_and_zones",
+    "loads_the_next_kernel",
     "loses_and_invents_no_memory",
     "nests_resources",
     "places_the_image_in_memory",
@@ -56,6 +64,21 @@ _PARTS: Final = tuple(field.name for field in attrs.fields(KernelImage))
 _REACH: Final = 1 << 32
 #: Words of a command line that take memory away.
 _TAKING: Final = ("mem=", "memmap=", "crashkernel=")
+#: A word that the next kernel's command line has, and the lowest address that its segments have, in bytes.
+_ASKED: Final = "root=/dev/asked"
+_FROM: Final = 0x5000_0000
+#: What kernels print wherever they run: nothing that tells an architecture.
+_OF_EVERY_KERNEL: Final = (
+    "Linux version 6.12.0 (builder@host) (gcc 14.2.0, GNU ld 2.44) #1 SMP PREEMPT_DYNAMIC",
+    "Kernel command line: root=/dev/vda1 ro",
+    "efi: EFI v2.7 by EDK II",
+    "NUMA: Faking a node at [mem 0x0000000000000000-0x000000013fffffff]",
+    "Zone ranges:",
+    "Memory: 4026532K/4194304K available",
+    "smp: Bringing up secondary CPUs ...",
+    "pci 0000:00:00.0: [8086:1237] type 00 class 0x060000",
+    "systemd[1]: Starting systemd-udevd.service",
+)
 _SEEDS: Final = (None, 0, 1, 0x7FFFFFFF, 0x80000000, 0xDEADBEEF, 0xFFFFFFFF)
 
 Spans = list[tuple[int, int]]
@@ -118,6 +141,23 @@ def describes_itself(subject: Subject, board: Board) -> None:
             raise subject.broken(where, f"{name} failed: {type(error).__name__}: {error}") from error
         if not sound(found):
             raise subject.broken(where, f"{name} is {found!r}, wanted {wanted}")
+    if info.presumed:
+        others = sorted(arch for arch in Selection().arches if arch != subject.arch and arch_info(arch).presumed)
+        if others:
+            words = f"presumed is True, and {others[0]} is presumed already where nothing tells the architecture"
+            raise subject.broken(where, words)
+    line = next((line for line in _OF_EVERY_KERNEL if info.log_marks and re.match(info.log_marks, line)), None)
+    if line is not None:
+        raise subject.broken(where, f"log_marks match {line!r}, a line that kernels of every architecture print")
+    handoff = subject.alone().stub_handoff(machine)
+    if handoff is None:
+        return
+    where = "softreserve_stub_handoff"
+    if info.boots_from_e820 and handoff.e820 is None:
+        raise subject.broken(where, "no e820 table, and ArchInfo says that the kernel boots from one")
+    broken = next((entry for entry in handoff.e820 or () if entry.start < 0 or entry.size <= 0), None)
+    if broken is not None:
+        raise subject.broken(where, f"{broken!r} of the e820 table is no range")
 
 
 def _is_size(value: object) -> bool:
@@ -142,6 +182,48 @@ def _are_sizes(value: object) -> bool:
 
 def _is_entry(value: object) -> bool:
     return isinstance(value, Struct)
+
+
+def loads_the_next_kernel(subject: Subject, board: Board) -> None:
+    """What loads a kernel loads the one that is asked for, where it is asked for, and the firmware's tables stay."""
+    loaded: dict[str, bool] = {}
+    for machine in exercised(subject):
+        system = _kernel(subject, machine, board)
+        for call, loader in system.arch.kexec_loaders.items():
+            where = f"softreserve_arch_info: loader of {call}"
+            request = KexecRequest(call, cmdline=CommandLine(_ASKED))
+            if call == "kexec_load":  # only kexec-tools know the lowest address
+                request = attrs.evolve(request, mem_min=_FROM)
+            board.doing = where
+            try:
+                image = loader(system, request)
+            except SoftReserveError as error:
+                raise subject.because(error, f" (machine: {machine.name})") from error
+            loaded[call] = loaded.get(call, False) or not image.status
+            if not image.status:
+                problem = _image_problem(machine, image, request)
+                if problem:
+                    raise subject.broken(where, f"{problem} (machine: {machine.name})")
+    never = [call for call, done in loaded.items() if not done]
+    if never:
+        words = "no kernel could be loaded on any machine"
+        raise subject.broken(f"softreserve_arch_info: loader of {never[0]}", words)
+
+
+def _image_problem(machine: Machine, image: KexecImage, request: KexecRequest) -> str | None:
+    """What is not as it was asked for, or ``None``."""
+    following = image.machine
+    if following.boot != "kexec":
+        return f"the next machine says that it was booted by {following.boot!r}, wanted 'kexec'"
+    if _ASKED not in following.cmdline.text.split():
+        return f"the next machine's command line is {following.cmdline.text!r}, wanted {_ASKED!r} in it"
+    if machine.acpi and not following.acpi:
+        return "the next machine has no ACPI tables, and this one has"
+    low = next((segment for segment in image.segments if segment.range.start < request.mem_min), None)
+    if low is not None:
+        place = hexadecimal(low.range.start, low.range.end)
+        return f"segment {low.what} at {place} is below {request.mem_min:#x} (mem_min), which was asked for"
+    return None
 
 
 def declares_its_architecture(subject: Subject, board: Board) -> None:

@@ -98,12 +98,20 @@ def brings_drivers_that_are_there(subject: Subject, board: Board) -> None:
     """A driver of its own is on the bus of some machine."""
     brought: set[str] = set()
     seen: set[str] = set()
+    probed: list[Any] = []
+
+    def begin(where: str, arguments: tuple[Any, ...]) -> None:
+        device: Any = arguments[0] if ": probe of driver " in where else None
+        probed[:] = [] if device is None else [device, list(device.ranges)]
 
     def note(where: str, answer: Any) -> None:
         if where == "softreserve_dax_drivers" and answer:
             brought.update(driver.name for driver in answer)
+        if probed and list(probed[0].ranges) != probed[1]:
+            raise subject.broken(where, f"changed the ranges of {probed[0].name}, which are what the bus gave it")
+        probed.clear()
 
-    with watched(board, subject.name, note):
+    with watched(board, subject.name, note, begin=begin):
         for machine in subject.machines.values():
             system = subject.boot(machine)
             _needs_dax_bus(subject, system)
@@ -232,7 +240,7 @@ def finds_the_same_in_words(subject: Subject, board: Board) -> None:
             words = f"not the same at two calls: {other.rule}: {other.message} (machine: {system.machine.name})"
             raise subject.broken("softreserve_lint", words)
         for finding in found:
-            problem = _finding_problem(finding)
+            problem = _finding_problem(finding, system.memory.physmem_end)
             if problem:
                 raise subject.broken("softreserve_lint", f"{problem} (machine: {system.machine.name})")
 
@@ -241,7 +249,11 @@ def _asked_lint(subject: Subject, system: System, found: Any) -> list[Any]:
     return subject.alone().lint(system, found.outcome, found.onlined)
 
 
-def _finding_problem(finding: Any) -> str | None:
+def _finding_problem(finding: Any, last: int) -> str | None:
+    """Why nobody can use a finding, or ``None``.
+
+    :param last: the last byte that has an address.
+    """
     if not _RULE.fullmatch(finding.rule):
         return f"the rule {finding.rule!r} is no name: wanted small letters, digits and dashes"
     if not finding.message.strip() or not finding.message.isprintable():
@@ -250,6 +262,8 @@ def _finding_problem(finding: Any) -> str | None:
         return f"{finding.rule}: wanted both ends of the range, or none"
     if finding.start is not None and not 0 <= finding.start < finding.end:
         return f"{finding.rule}: {finding.start:#x} to {finding.end:#x} is no range"
+    if finding.end is not None and finding.end - 1 > last:
+        return f"{finding.rule}: {hexadecimal(finding.start, finding.end)} is beyond the addresses of the machine"
     return None
 
 

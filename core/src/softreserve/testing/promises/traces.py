@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
+from softreserve.model.arch import ArchInfo
 from softreserve.model.errors import SoftReserveError
 from softreserve.plugins.entrypoints import look_elsewhere
 from softreserve.testing.booting import selection_of
@@ -92,15 +93,25 @@ def changes_nothing_it_is_given(subject: Subject, board: Board) -> None:
     """Machines, kernels, requests and descriptions of architectures are frozen, and what is in them, too."""
     machine = exercised(subject)[0]
     before = list(_deep(machine, "machine"))
+    given: list[tuple[Any, list[tuple[str, str]]]] = []
+    infos: dict[int, tuple[ArchInfo, list[tuple[str, str]]]] = {}
     system = None
 
-    def look(where: str, answer: object) -> None:
-        found = list(_deep(machine, "machine"))
-        if found != before:
-            place, was, now = next((a[0], a[1], b[1]) for a, b in zip(before, found, strict=False) if a != b)
-            raise subject.broken(where, f"changed what it was given: {place} was {was}, is now {now}")
+    def begin(where: str, arguments: tuple[Any, ...]) -> None:
+        frozen = [value for value in arguments if attrs.has(type(value)) and value is not machine]
+        given[:] = [(value, list(_deep(value, type(value).__name__))) for value in frozen]
 
-    with watched(board, subject.name, look):
+    def look(where: str, answer: object) -> None:
+        if isinstance(answer, ArchInfo):
+            infos.setdefault(id(answer), (answer, list(_deep(answer, "arch"))))
+        for value, held in ((machine, before), *given):
+            found = list(_deep(value, held[0][0].partition(".")[0]))
+            if found != held:
+                place, was, now = next((a[0], a[1], b[1]) for a, b in zip(held, found, strict=False) if a != b)
+                raise subject.broken(where, f"changed what it was given: {place} was {was}, is now {now}")
+        given.clear()  # calls within calls have looked at theirs
+
+    with watched(board, subject.name, look, begin=begin):
         system = subject.boot(machine)
         info = list(_deep(system.arch, "arch"))
         try:
@@ -109,7 +120,7 @@ def changes_nothing_it_is_given(subject: Subject, board: Board) -> None:
             raise subject.because(error) from error
     if system.machine is not machine:
         raise subject.broken("", "put another machine in the place of that of a running system")
-    if list(_deep(system.arch, "arch")) != info:
+    if list(_deep(system.arch, "arch")) != info or any(list(_deep(a, "arch")) != held for a, held in infos.values()):
         raise subject.broken("", "changed what the architecture is (ArchInfo)")
 
 
@@ -154,8 +165,14 @@ def leaves_the_process_as_it_was(subject: Subject, board: Board) -> None:
                 raise subject.broken(where, f"changed {what}: it was {_few(was)}, is now {_few(now[what])}")
 
     _used(subject, board, look)
+    for module, name in _modules(subject).keys() - modules.keys():
+        if "." in name and (module, name.partition(".")[0]) in modules:
+            raise subject.broken("", f"added {module}.{name}: patch nothing that is not yours")
     for (module, name), value in modules.items():
-        found = vars(sys.modules[module]).get(name) if module in sys.modules else None
+        top, _, inner = name.partition(".")
+        found = vars(sys.modules[module]).get(top) if module in sys.modules else None
+        if inner and found is not None:
+            found = vars(found).get(inner)
         if id(found) != value:
             raise subject.broken("", f"replaced {module}.{name}: patch nothing that is not yours")
 
@@ -230,6 +247,11 @@ def _logging() -> object:
     return (logging.root.level, len(logging.root.handlers)) if logging is not None else (30, 0)
 
 
+def _own(kind: type) -> list[str]:
+    """What a class has itself, but for what Python sets up when it is first used."""
+    return [name for name in vars(kind) if not name.startswith("_")]
+
+
 def _modules(subject: Subject) -> dict[tuple[str, str], int]:
     """What is in modules that are nobody's to change: those of the core, and those that everybody uses."""
     everybody = ("builtins", "os", "os.path", "sys", "json", "re", "time", "random", "io", "pathlib", "click", "attrs")
@@ -242,6 +264,8 @@ def _modules(subject: Subject) -> dict[tuple[str, str], int]:
             for name, value in vars(held).items():
                 if name not in skipped and not (module == "sys" and name.startswith("_")):
                     found[module, name] = id(value)
+                if ours and isinstance(value, type) and value.__module__ == module:
+                    found |= {(module, f"{name}.{each}"): id(vars(value)[each]) for each in _own(value)}
     return found | {("builtins", name): id(value) for name, value in vars(builtins).items() if name != "_"}
 
 
