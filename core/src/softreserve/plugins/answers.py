@@ -437,20 +437,29 @@ def driver_problem(driver: DaxDriver) -> str | None:
     if isinstance(driver, type):
         return f"a driver, not the class {driver.__name__}"
     match = getattr(driver, "match", None)
-    return _first(
-        (
-            _name_problem("a name", driver.name, _WORD),
-            _name_problem("a module", driver.module, _MODULE),
-            _option_problem(driver.option),
-            _source_problem(driver.source),
-            None if driver.type in _DRIVER_TYPES else f"a type of {', '.join(_DRIVER_TYPES)}, not {shown(driver.type)}",
-            None
-            if isinstance(driver.match_always, bool)
-            else f"True or False as match_always, not {shown(driver.match_always)}",
-            _callable_problem("probe", driver.probe),
-            _callable_problem("remove", driver.remove),
-            None if match is None else _callable_problem("match", match),
-        )
+    constants = driver.name, driver.module, driver.option, driver.source, driver.type, driver.match_always
+    if not _is_known(constants):
+        problem = _driver_constants_problem(driver)
+        if problem is not None:
+            return problem
+        _remember(constants)
+    return (
+        _callable_problem("probe", driver.probe)
+        or _callable_problem("remove", driver.remove)
+        or (None if match is None else _callable_problem("match", match))
+    )
+
+
+def _driver_constants_problem(driver: DaxDriver) -> str | None:
+    if not isinstance(driver.match_always, bool):
+        return f"True or False as match_always, not {shown(driver.match_always)}"
+    if driver.type not in _DRIVER_TYPES:
+        return f"a type of {', '.join(_DRIVER_TYPES)}, not {shown(driver.type)}"
+    return (
+        _name_problem("a name", driver.name, _WORD)
+        or _name_problem("a module", driver.module, _MODULE)
+        or _option_problem(driver.option)
+        or _source_problem(driver.source)
     )
 
 

@@ -265,7 +265,7 @@ class Hooks:
         from softreserve.kernel.initcalls import Initcall
 
         found = self._all("softreserve_register_resources", Initcall, answers.initcall_problem, system=system)
-        return [initcall._replace(owner=plugin) for plugin, initcall in found]
+        return [Initcall(i.level, i.source, i.name, i.call, plugin) for plugin, i in found]
 
     def modules(self, system: System) -> list[Module]:
         """See :func:`softreserve.plugins.hookspecs.softreserve_modules`."""

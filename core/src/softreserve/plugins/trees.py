@@ -69,4 +69,5 @@ def owned(plugin: str, node: object) -> None:
     elif isinstance(node, Attribute):
         functions = node.show, node.store
     for function in functions:
-        border.note(function, plugin)
+        if function is not None:
+            border.note(function, plugin)
