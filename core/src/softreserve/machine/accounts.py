@@ -95,21 +95,15 @@ def _soft_reserve_enabled(machine: Machine) -> bool:
     return efi.soft_reserve_enabled
 
 
-def _described(system: System) -> _Firmware | None:
-    """What the EFI map says that the kernel is handed, if it is handed one."""
-    efi_map = system.handoff.efi_map
-    if efi_map is None:
+def _firmware(system: System) -> _Firmware | None:
+    """What the firmware says; ``None``: it is not known by an EFI map alone, or contradicts itself."""
+    handoff = system.handoff
+    if handoff.efi_map is None or handoff.e820 is not None:
         return None
     found = system.stash.get(_KNOWN)
     if found is None:
-        found = system.stash[_KNOWN] = _Firmware(system.machine, efi_map)
-    return found
-
-
-def _firmware(system: System) -> _Firmware | None:
-    """What the firmware says; ``None``: it is not known by an EFI map alone, or contradicts itself."""
-    found = None if system.handoff.e820 is not None else _described(system)
-    return found if found is not None and found.sound else None
+        found = system.stash[_KNOWN] = _Firmware(system.machine, handoff.efi_map)
+    return found if found.sound else None
 
 
 def _wrong(plugin: str, hook: str, words: str) -> PluginResultError:
@@ -221,11 +215,9 @@ def check_nodes(system: System, plugin: str) -> None:
 def check_zones(system: System, plugin: str) -> None:
     """See that all memory is in zones that the kernel has addresses for.
 
-    Not where the map contradicts itself: x86 may find another end of RAM in its table than memblock does.
-
     :raises PluginResultError: some is not.
     """
-    if any(parameter.canonical in _MOVABLE for parameter in system.cmdline):
+    if _firmware(system) is None or any(parameter.canonical in _MOVABLE for parameter in system.cmdline):
         return
     page = system.kernel.page_size
     zones = system.memory.zones.populated_zones()
@@ -233,10 +225,7 @@ def check_zones(system: System, plugin: str) -> None:
     limit = system.memory.physmem_end + 1
     memory = _spans((-(-r.base // page) * page, min(r.end, limit) // page * page) for r in system.memblock.memory)
     outside = _first(memory, spans)
-    if outside is None:
-        return
-    described = _described(system)
-    if described is None or described.sound:
+    if outside is not None:
         raise _wrong(plugin, "softreserve_numa_info", f"memory at {_hex(outside)} is in no zone")
 
 

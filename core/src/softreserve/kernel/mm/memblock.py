@@ -45,6 +45,8 @@ MEMBLOCK_KHO_SCRATCH: Final = 0x40
 
 #: Lines that say that memory is on no node, and nodes are not set up for it.
 NOT_COVERED: Final = Rule("numa-not-covered", "memory is on no node")
+#: A range was dropped, or kept whole where it was to be cut.
+TABLE_FULL: Final = Rule("memblock-full", "refused: the table of {} is full, and cannot grow yet")
 
 #: As the end of an allocation: as far as :attr:`Memblock.current_limit`.
 MEMBLOCK_ALLOC_ACCESSIBLE: Final = 0
@@ -260,6 +262,7 @@ class Memblock:
             wanted = len(gaps)
             while len(type_) + wanted > type_.capacity:
                 if self._double_array(type_, base, end - base) < 0:
+                    self.log.record(TABLE_FULL.of(type_.name), "mm/memblock.c: memblock_add_range", base, end)
                     return -ENOMEM
             gaps = type_.gaps(base, end)
         for inserted, (at, start, stop) in enumerate(gaps):
@@ -285,6 +288,7 @@ class Memblock:
             return 0, 0, 0
         while len(type_) + 2 > type_.capacity:
             if self._double_array(type_, base, end - base) < 0:
+                self.log.record(TABLE_FULL.of(type_.name), "mm/memblock.c: memblock_isolate_range", base, end)
                 return -ENOMEM, 0, 0
         regions = type_.regions
         at = start = type_.above(base)
