@@ -134,6 +134,7 @@ def test_everything_ends_when_the_holder_of_the_namespace_is_killed(sealed: Sess
     marker = f"11{os.getpid()}"
     sealed.run(f"sleep {marker} > /dev/null 2>&1 &")
     sealed._process.kill()
+    sealed._process.wait()  # a loaded machine takes its time
 
     with pytest.raises(SessionError):
         sealed.run("true")
