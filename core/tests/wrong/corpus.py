@@ -38,7 +38,7 @@ UNTOLD: Final = frozenset(
 #: Rows that the kit is held against: some of every kind of plugin and of every hook, and quick ones.
 KIT: Final = """
     a-generator-function added-errno added-misspelt answer-lies-about-its-class answer-raises-when-compared
-    arch-info-changes arch-info-raises arch-presumed bar-beyond bar-inverted
+    arch-info-changes arch-info-raises bar-beyond bar-inverted
     block-size-at-random block-size-elsewhere block-size-is-a-fraction boots-from-e820-without-one
     capacity-is-a-pair capacity-memory-outside-of-the-device capacity-outside changes-the-kernel
     claimed-is-empty claimed-is-true claims-by-a-huge-text cli-ends cli-raises deletes-an-attribute

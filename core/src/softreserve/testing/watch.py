@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from softreserve.kernel import border
 
@@ -16,6 +16,8 @@ __all__ = ["Observer", "watched"]
 
 #: Looks when a call of the plugin came back: what was called, and what it answered.
 Observer = Callable[[str, Any], None]
+#: What a process does once, whichever boot comes first.
+_ONCE: Final = frozenset({"import", "the object with its hooks"})
 
 
 @contextmanager
@@ -34,7 +36,7 @@ def watched(
     ) -> Any:
         before, board.doing = board.doing, where
         board.tick()
-        own = bool(observers) and (plugin or border.brought_by(function)) == name
+        own = bool(observers) and where not in _ONCE and (plugin or border.brought_by(function)) == name
         if own and begin is not None:
             begin(where, arguments)
         answer = call(where, _keeping_stdout(where, function), *arguments, plugin=plugin, **options)
