@@ -367,6 +367,18 @@ def test_a_rule_finds_what_breaks_it(rule: str, severity: str, changes: dict[str
     assert all(finding.message and (finding.start is None) == (finding.end is None) for finding in found)
 
 
+@pytest.mark.parametrize(
+    ("rule", "changes"),
+    [
+        ("parameter-foreign", {"arch": ARM64, "cmdline": NEAR + "memmap=1G@6G memmap=1G@7G"}),
+        ("parameter-foreign", {"arch": ARM64, "cmdline": NEAR + "numa=nohmat numa=nohmat"}),
+        ("parameter-value", {"cmdline": "efi=nosoftreserv efi=nosoftreserv"}),
+    ],
+)
+def test_a_word_that_stands_twice_is_found_once(rule: str, changes: dict[str, Any]) -> None:
+    assert len([finding for finding in findings_with(changes) if finding.rule == rule]) == 1
+
+
 @pytest.mark.parametrize(("rule", "changes"), SOUND, ids=[f"{n}-{s[0]}" for n, s in enumerate(SOUND)])
 def test_a_rule_leaves_alone_what_does_not_break_it(rule: str, changes: dict[str, Any]) -> None:
     assert rule not in {finding.rule for finding in findings_with(changes)}

@@ -91,7 +91,8 @@ def report(system: System, marked: Iterable[Marked] | None = None) -> Report:
     marked = None if marked is None else tuple(marked)
     now = outcome(system, marked)
     onlined = outcome(as_system_ram(system), marked) if now.size("ram", "lost") < now.total else now
-    found = [*lint_rules.findings(system, now, onlined), *hooks_of(system).lint(system, now, onlined)]
+    # a word that stands twice on the command line is one mistake
+    found = [*dict.fromkeys(lint_rules.findings(system, now, onlined)), *hooks_of(system).lint(system, now, onlined)]
     found += lint_rules.unexplained(system, now, found)
     found.sort(key=lambda f: (SEVERITIES.index(f.severity), f.start or 0, f.rule))
     return Report(_explained(now, found), onlined, tuple(found))

@@ -46,7 +46,8 @@ def _why_lost(system: System, size: int, use: str) -> str:
 
 
 def _foreign_parameters(system: System) -> Iterator[Finding]:
-    for parameter in system.cmdline:
+    """Words that mean nothing here, each once however often it stands there."""
+    for parameter in {(p.name, p.value if p.canonical == "numa" else None): p for p in system.cmdline}.values():
         if parameter.canonical in _ONLY_X86:
             hint = "only the firmware can mark memory there" if parameter.canonical != "memmap" else "mem= it has"
             message = f"{parameter.name!r} does nothing on arm64: it is a parameter of x86; {hint}"
