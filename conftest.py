@@ -13,19 +13,22 @@ from hypothesis import settings
 settings.register_profile("softreserve", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("softreserve")
 
-#: Set where real programs and FUSE must be there.
-REQUIRED = "SOFTRESERVE_REQUIRE_CLIENTS"
-
-_MARKS = ("clients", "fuse")
+#: What is set where real programs and FUSE, or a browser, must be there: by the mark of the tests that need them.
+_REQUIRED = {
+    "clients": "SOFTRESERVE_REQUIRE_CLIENTS",
+    "fuse": "SOFTRESERVE_REQUIRE_CLIENTS",
+    "browser": "SOFTRESERVE_REQUIRE_BROWSER",
+}
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Turn a skip of a test with real programs into a failure, where that is asked for."""
     report = yield
-    if report.skipped and os.environ.get(REQUIRED) and any(item.get_closest_marker(mark) for mark in _MARKS):
+    required = [name for mark, name in _REQUIRED.items() if item.get_closest_marker(mark) and os.environ.get(name)]
+    if report.skipped and required:
         report.outcome = "failed"
-        report.longrepr = f"skipped, which {REQUIRED} forbids: {report.longrepr}"
+        report.longrepr = f"skipped, which {required[0]} forbids: {report.longrepr}"
     return report
 
 
