@@ -94,3 +94,10 @@ def test_memory_does_not_grow_with_the_number_of_draws() -> None:
 
     peak(40_000)
     assert peak(160_000) < 1.5 * peak(40_000)
+
+
+def test_who_waits_for_many_draws_is_told_how_many_there_were() -> None:
+    told: list[int] = []
+    sample(TWO, 100_000, Random(1), told.append)
+    assert len(told) > 1
+    assert sum(told) == 100_000

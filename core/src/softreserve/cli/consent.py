@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import click
 
+from softreserve.cli.progress import no_progress
 from softreserve.cli.terminal import clean, tell
 from softreserve.model.errors import ConfigError
 
@@ -27,7 +28,8 @@ def agreed(source: object, programs: _Programs) -> bool:
     tell(f"{source}: these steps run programs, without this host's network and homes, its files read-only:")
     for line in _lines(programs):
         tell(line)
-    return click.confirm("softreserve: run them?", err=True)
+    with no_progress():
+        return click.confirm("softreserve: run them?", err=True)
 
 
 def check_agreed(source: object, programs: _Programs) -> None:

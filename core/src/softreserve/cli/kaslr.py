@@ -8,6 +8,7 @@ import attrs
 import click
 
 from softreserve.cli.options import Choices, MachineCommand, asked, machine_argument, machine_options, tell_gaps
+from softreserve.cli.progress import progress
 from softreserve.cli.terminal import print_table, say
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.errors import MachineError
@@ -70,7 +71,8 @@ def kaslr_command(
 
         from softreserve.views.sampling import sample
 
-        drawn = sample(free, samples, Random(sample_seed))
+        with progress("drawing", samples) as step:
+            drawn = sample(free, samples, Random(sample_seed), step)
     if as_json:
         from softreserve.cli.jsonout import print_json
 

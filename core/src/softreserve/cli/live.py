@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from softreserve.cli.options import Choices, booted
+from softreserve.cli.progress import progress
 from softreserve.cli.terminal import tell
 from softreserve.kernel.system import System
 from softreserve.live.record import Recorder
@@ -31,12 +32,14 @@ def recorded_system(machine: str, choices: Choices, record: Path | None) -> Iter
 
     :raises InputError: the record is none, is of another machine, or could not be written to its end.
     """
-    system = booted(machine, choices).system
+    with progress("booting"):
+        system = booted(machine, choices).system
     if record is None:
         yield system, None
         return
     with Recorder(record, system) as recorder:
-        recorder.resume(lambda step: run_step(system, step))
+        with progress("doing recorded steps again"):
+            recorder.resume(lambda step: run_step(system, step))
         if recorder.steps:
             tell(f"did {len(recorder.steps)} recorded steps again")
         yield system, recorder

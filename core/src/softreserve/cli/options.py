@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 import click
 
 from softreserve import config
+from softreserve.cli.progress import progress
 from softreserve.cli.terminal import tell
 from softreserve.config.changes import Changes
 from softreserve.config.preferences import personal
@@ -177,10 +178,21 @@ _USERSPACE = click.option(
 
 
 class MachineCommand(TracedCommand):
-    """A command about a machine: the old way to name a log becomes the argument that it stands for."""
+    """A command about a machine: the old way to name a log becomes the argument that it stands for.
 
-    def __init__(self, *args: Any, **extra: Any) -> None:
+    :param waits: whether people wait for its end, and see on a terminal that something is done.
+    """
+
+    def __init__(self, *args: Any, waits: bool = True, **extra: Any) -> None:
         super().__init__(*args, **{"epilog": _MACHINE, **extra})
+        self.waits = waits
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """As click does it, with progress."""
+        if not self.waits:
+            return super().invoke(ctx)
+        with progress(str(self.name)):
+            return super().invoke(ctx)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse, with ``--from-dmesg FILE`` as ``dmesg:FILE``."""

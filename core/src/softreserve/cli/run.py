@@ -11,6 +11,7 @@ import click
 from softreserve.cli.consent import check_agreed, run_programs_option
 from softreserve.cli.emitters import emit_option
 from softreserve.cli.options import Choices, MachineCommand, booted, machine_argument, machine_options
+from softreserve.cli.progress import progress
 from softreserve.cli.terminal import print_kernel_file, say, tell
 from softreserve.model.errors import SoftReserveError
 from softreserve.views.difference import unified_diff
@@ -69,8 +70,9 @@ def run_command(
     status = 0
     wrong: list[str] = []
     with _session(system) if programs and run_programs else nullcontext() as runner:
-        for step in todo:
-            result = _carry_out(system, step, runner, trace=trace, state=state)
+        for number, step in enumerate(todo, 1):
+            with progress(f"step {step.name} ({number} of {len(todo)})"):
+                result = _carry_out(system, step, runner, trace=trace, state=state)
             if result.status is not None:
                 status = 0 if step.expects else result.status
                 found = differences(step, result)

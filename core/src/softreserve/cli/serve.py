@@ -13,7 +13,7 @@ from softreserve.cli.terminal import tell
 __all__ = ["serve_command"]
 
 
-@click.command("serve", cls=MachineCommand)
+@click.command("serve", cls=MachineCommand, waits=False)
 @machine_argument()
 @click.argument("directory", type=Path)  # click.Path looks at it, and waits for one that does not answer
 @record_option

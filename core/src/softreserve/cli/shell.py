@@ -12,7 +12,7 @@ from softreserve.cli.options import Choices, MachineCommand, machine_argument, m
 __all__ = ["shell_command"]
 
 
-@click.command("shell", cls=MachineCommand)
+@click.command("shell", cls=MachineCommand, waits=False)
 @machine_argument()
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @record_option

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from operator import attrgetter
@@ -25,10 +25,12 @@ __all__ = [
     "clean",
     "columns",
     "guarded_streams",
+    "making_room",
     "print_kernel_file",
     "print_table",
     "say",
     "tell",
+    "unguarded",
 ]
 
 _LINE_ENDS_AND_TABS = frozenset("\n\t")
@@ -74,6 +76,7 @@ class _Guarded:
         self.unguarded = stream
 
     def write(self, text: str) -> int:
+        _make_room()
         self.unguarded.write(clean(text, _LINE_ENDS_AND_TABS))
         return len(text)
 
@@ -96,8 +99,28 @@ def guarded_streams() -> Iterator[None]:
         sys.stdout, sys.stderr = before
 
 
-def _unguarded(stream: TextIO) -> IO[str]:
+def unguarded(stream: TextIO) -> IO[str]:
+    """The stream itself: for what is known to be harmless."""
     return stream.unguarded if isinstance(stream, _Guarded) else stream
+
+
+#: What takes away what stands below the text for a while.
+_room_makers: list[Callable[[], None]] = []
+
+
+@contextmanager
+def making_room(take_away: Callable[[], None]) -> Iterator[None]:
+    """Call something before each piece of text that is printed."""
+    _room_makers.append(take_away)
+    try:
+        yield
+    finally:
+        _room_makers.remove(take_away)
+
+
+def _make_room() -> None:
+    for take_away in _room_makers:
+        take_away()
 
 
 # --- what a terminal can do
@@ -253,8 +276,9 @@ def _print(line: Iterable[Styled]) -> None:
     if pieces:
         pieces[-1] = pieces[-1]._replace(text=pieces[-1].text.rstrip(" "))
     colours = _has_colours()
+    _make_room()
     text = "".join(f"\x1b[{_STYLES[style]}m{words}\x1b[0m" if style and colours else words for words, style in pieces)
-    _unguarded(sys.stdout).write(f"{text}\n")
+    unguarded(sys.stdout).write(f"{text}\n")
 
 
 def tell(message: str) -> None:
@@ -264,5 +288,6 @@ def tell(message: str) -> None:
 
 def print_kernel_file(lines: Iterable[str]) -> None:
     """A file of the emulated kernel, on standard output: to a terminal like everything, otherwise as it is."""
-    stream = sys.stdout if sys.stdout.isatty() else _unguarded(sys.stdout)
+    _make_room()
+    stream = sys.stdout if sys.stdout.isatty() else unguarded(sys.stdout)
     stream.writelines(f"{line}\n" for line in lines)

@@ -54,10 +54,12 @@ class _Piece:
     slots: int
 
 
-def sample(placement: Placement, count: int, random: Random) -> Sample:
+def sample(placement: Placement, count: int, random: Random, step: Callable[[int], object] = int) -> Sample:
     """Draw ``count`` seeds. Where the seed is not asked, every draw is the one address.
 
     Memory does not depend on ``count``.
+
+    :param step: is told how many more have been drawn, again and again.
     """
     width = _bucket_width(placement.areas, placement.align)
     pieces = [piece for number, area in enumerate(placement.areas) for piece in _cut(number, area, placement, width)]
@@ -67,7 +69,7 @@ def sample(placement: Placement, count: int, random: Random) -> Sample:
     elif placement.fixed:
         hits = Counter({_piece_of(placement, pieces, width): count})
     else:
-        hits = _draw(placement, starts, count, random)
+        hits = _draw(placement, starts, count, random, step)
     return _counted(placement, pieces, hits, count, width)
 
 
@@ -115,7 +117,9 @@ def _piece_of(placement: Placement, pieces: list[_Piece], width: int) -> int:
     return -1
 
 
-def _draw(placement: Placement, starts: list[int], count: int, random: Random) -> Counter[int]:
+def _draw(
+    placement: Placement, starts: list[int], count: int, random: Random, step: Callable[[int], object]
+) -> Counter[int]:
     """Hits by number of piece. The loop over the draws is the interpreter's own ``map``."""
     total = placement.slots
     if placement.scaled:
@@ -126,6 +130,7 @@ def _draw(placement: Placement, starts: list[int], count: int, random: Random) -
     piece_after: Callable[[int], int] = partial(bisect_right, borders)
     hits: Counter[int] = Counter()
     for chunk in _seeds(count, random, _SEED_BITS if placement.scaled else _LONG_BITS):
+        step(len(chunk))
         hits.update(map(piece_after, chunk if placement.scaled else map(total.__rmod__, chunk)))
     return Counter({after - 1: number for after, number in hits.items()})
 
