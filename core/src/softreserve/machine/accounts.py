@@ -8,6 +8,7 @@ Whatever differs has an event that says why, or the plugin that boots the archit
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel import border
@@ -17,7 +18,7 @@ from softreserve.model.efi import EfiMemoryMap
 from softreserve.model.errors import PluginResultError
 from softreserve.model.events import EventLog, Rule
 from softreserve.model.ranges import merged, uncovered
-from softreserve.model.units import U32_MAX
+from softreserve.model.units import EFI_PAGE_SIZE, U32_MAX
 
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
@@ -32,11 +33,14 @@ _LIMITS: Final = frozenset({"mem", "memmap"})
 #: Words that lay zones out in another way: where memory is mirrored, some of it is in none.
 _MOVABLE: Final = frozenset({"kernelcore", "movablecore", "movable_node"})
 _ADDRESSES: Final = 1 << 64
+#: Beyond whatever a descriptor can say.
+_NOWHERE: Final = (1 << 128, 1 << 129)
+_start = attrgetter("start")
 _RAM: Final = "System RAM"
 
 
 def _spans(ranges: Iterable[tuple[int, int]]) -> Spans:
-    return merged((start, end) for start, end in ranges if start < end)
+    return merged([span for span in ranges if span[0] < span[1]])
 
 
 def _without(spans: Spans, others: Spans) -> Iterator[tuple[int, int]]:
@@ -46,44 +50,76 @@ def _without(spans: Spans, others: Spans) -> Iterator[tuple[int, int]]:
 
 
 def _first(spans: Spans, others: Spans) -> tuple[int, int] | None:
-    return next(_without(spans, others), None)
+    """The first of what some spans have and others do not; both disjoint and ascending."""
+    rest = iter(others)
+    low = high = 0
+    for start, end in spans:
+        while high <= start:
+            low, high = next(rest, _NOWHERE)
+        if start < low or high < end:
+            return next(_without(spans, others))
+    return None
+
+
+def _outward(spans: Spans, page: int) -> Spans:
+    return [(start & -page, (end + page - 1) & -page) for start, end in spans]
 
 
 class _Firmware:
     """What an EFI map says of memory, in whole pages of the kernel. Spans are bytes, half open.
 
-    ``usable`` is what becomes memory if anything does, ``kept`` what can be mapped and is somebody else's, ``marked``
-    specific purpose memory while that is set aside. ``sound``: no descriptor contradicts another one.
+    ``usable`` is what becomes memory if anything does, ``least`` its whole pages; ``kept`` what can be mapped and is
+    somebody else's, ``whole`` both; ``marked`` specific purpose memory while that is set aside. ``sound``: none
+    contradicts another one.
     """
 
-    def __init__(self, machine: Machine, efi_map: EfiMemoryMap) -> None:
+    def __init__(self, efi_map: EfiMemoryMap, page: int, soft_reserve: bool) -> None:
         from softreserve.kernel.efi import efi_init  # what boots from e820 has no other need of it
 
-        page = machine.kernel.page_size
-        soft_reserve = _soft_reserve_enabled(machine)
-        usable, kept, marked, least = [], [], [], []
-        self.sound = True
-        end = 0
-        for d in sorted(efi_map, key=lambda d: d.start):
-            last = d.start + d.pages * 4096
-            self.sound = self.sound and end <= d.start and d.start % 4096 == 0 and last < _ADDRESSES
-            end = last
-            outward = (d.start & -page, (last + page - 1) & -page)
+        usable, kept, marked = [], [], []
+        sound, end = True, 0
+        for d in sorted(efi_map, key=_start):
+            start = d.start
+            if start < end or start % EFI_PAGE_SIZE:
+                sound = False
+            end = start + d.pages * EFI_PAGE_SIZE
             if not efi_init.is_memory(d):
                 continue
             if soft_reserve and d.is_special_purpose:
-                marked.append((d.start, last))
-                kept.append(outward)
+                marked.append((start, end))
+                kept.append((start, end))
             elif efi_init.is_usable_memory(d):
-                usable.append(outward)
-                least.append(((d.start + page - 1) & -page, last & -page))
+                usable.append((start, end))
             else:
-                kept.append(outward)
-        self.usable, self.kept, self.marked = _spans(usable), _spans(kept), _spans(marked)
+                kept.append((start, end))
+        self.sound = sound and end < _ADDRESSES
+        self.marked = _spans(marked)
+        if page == EFI_PAGE_SIZE:
+            self.usable, self.kept, least = _spans(usable), _spans(kept), usable
+        else:
+            self.usable, self.kept = _spans(_outward(usable, page)), _spans(_outward(kept, page))
+            least = [((start + page - 1) & -page, end & -page) for start, end in usable]
         self.least = list(_without(_spans(least), self.kept))
+        self.whole = _spans([*self.usable, *self.kept])
 
 
 _KNOWN: Final = StashKey[_Firmware]("the firmware's memory")
+#: What the last maps say, by map, page size and whether specific purpose memory is set aside: a machine that is booted
+#: again, with other options perhaps, has the same map.
+_last: dict[tuple[int, int, bool], tuple[EfiMemoryMap, _Firmware]] = {}
+_MOST: Final = 8
+
+
+def _said(machine: Machine, efi_map: EfiMemoryMap) -> _Firmware:
+    page, soft_reserve = machine.kernel.page_size, _soft_reserve_enabled(machine)
+    known = _last.get((id(efi_map), page, soft_reserve))
+    if known is not None and known[0] is efi_map:
+        return known[1]
+    if len(_last) >= _MOST:
+        _last.clear()
+    found = _Firmware(efi_map, page, soft_reserve)
+    _last[id(efi_map), page, soft_reserve] = efi_map, found
+    return found
 
 
 def _soft_reserve_enabled(machine: Machine) -> bool:
@@ -102,7 +138,7 @@ def _firmware(system: System) -> _Firmware | None:
         return None
     found = system.stash.get(_KNOWN)
     if found is None:
-        found = system.stash[_KNOWN] = _Firmware(system.machine, handoff.efi_map)
+        found = system.stash[_KNOWN] = _said(system.machine, handoff.efi_map)
     return found if found.sound else None
 
 
@@ -127,7 +163,7 @@ def check_handoff(system: System, plugin: str) -> None:
         if system.handoff.e820 is None:
             raise _wrong(plugin, hook, "hands no memory map over, and the firmware has one")
         return
-    before, after = _Firmware(system.machine, given), _Firmware(system.machine, handed)
+    before, after = _said(system.machine, given), _said(system.machine, handed)
     for what in ("usable", "marked", "kept"):
         old, new = getattr(before, what), getattr(after, what)
         lost, made = _first(old, new), _first(new, old)
@@ -150,26 +186,25 @@ def check_memory(system: System, plugin: str) -> None:
     if firmware is None:
         return
     hook = "softreserve_early_reserve"
-    image = system.machine.image
-    parts = (image.code, image.rodata, image.data, image.bss, image.initrd)
-    own = [(part.start, part.end) for part in parts if part is not None]
-    page = system.kernel.page_size
     every = [(region.base, region.end) for region in system.memblock.memory]
     for start, end in every:
         if not (isinstance(start, int) and isinstance(end, int) and 0 <= start < end < _ADDRESSES):
             raise _wrong(plugin, hook, f"memblock has memory at {start!r} to {end!r}, where none can be")
-    mapped = _spans((r.base, r.end) for r in system.memblock.memory if not r.is_nomap)
-    own = [(start & -page, (end + page - 1) & -page) for start, end in own]
-    made = _first(_spans(every), _spans([*firmware.usable, *firmware.kept, *own]))
+    made = _first(_spans(every), firmware.whole)
+    if made is not None:
+        made = _first(_spans(every), _spans([*firmware.whole, *_image(system)]))
     if made is not None:
         raise _wrong(plugin, hook, f"adds memory at {_hex(made)}, where the firmware's map has none")
-    taken = _first(mapped, _spans([*firmware.usable, *own]))
+    mapped = _mapped(system)
+    taken = _first(mapped, firmware.usable)
+    if taken is not None:
+        taken = _first(mapped, _spans([*firmware.usable, *_image(system)]))
     if taken is not None:
         kind = "specific purpose memory" if any(s < taken[1] and taken[0] < e for s, e in firmware.marked) else ""
         raise _wrong(
             plugin, hook, f"takes {kind or 'memory that the firmware keeps'} at {_hex(taken)} for ordinary memory"
         )
-    if any(parameter.canonical in _LIMITS for parameter in system.cmdline):
+    if _first(firmware.least, mapped) is None or any(parameter.canonical in _LIMITS for parameter in system.cmdline):
         return
     low, high = system.memory.mappable_range or (0, _ADDRESSES)
     high = min(high + 1, 1 << system.arch.physmem_bits(system.machine))
@@ -177,6 +212,18 @@ def check_memory(system: System, plugin: str) -> None:
         lost = max(start, low), min(end, high)
         if lost[0] < lost[1] and not _is_told(system, lost):
             raise _wrong(plugin, hook, f"loses memory of the firmware's map at {_hex(lost)}, and no event says why")
+
+
+def _mapped(system: System) -> Spans:
+    """What memblock has and the kernel may map."""
+    return _spans([(r.base, r.end) for r in system.memblock.memory if not r.is_nomap])
+
+
+def _image(system: System) -> Spans:
+    """Where the kernel and its initrd lie, in whole pages."""
+    image = system.machine.image
+    parts = (image.code, image.rodata, image.data, image.bss, image.initrd)
+    return _outward([(part.start, part.end) for part in parts if part is not None], system.kernel.page_size)
 
 
 def _is_told(system: System, span: tuple[int, int]) -> bool:
@@ -238,7 +285,7 @@ def check_resources(system: System, plugin: str) -> None:
         return
     hook = "softreserve_register_resources"
     ram = _spans((res.start, res.end + 1) for res in system.iomem.find(_RAM))
-    mapped = _spans((r.base, r.end) for r in system.memblock.memory if not r.is_nomap)
+    mapped = _mapped(system)
     lost, made = _first(mapped, ram), _first(ram, mapped)
     if lost is not None:
         raise _wrong(plugin, hook, f"memory at {_hex(lost)} is no {_RAM} resource")

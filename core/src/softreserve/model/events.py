@@ -6,8 +6,8 @@ a :class:`Rule`, and by the range.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from intervaltree import IntervalTree
@@ -51,6 +51,10 @@ class Event(NamedTuple):
     code: str = ""
 
 
+#: Stands for a line that is made when somebody reads it.
+_UNMADE: Final = Event("", "printk", text="")
+
+
 class EventLog:
     """Events in order.
 
@@ -58,11 +62,13 @@ class EventLog:
     have a rule.
     """
 
-    __slots__ = ("_events", "_indexed", "_lines", "_tree", "recording", "stage")
+    __slots__ = ("_events", "_indexed", "_lines", "_tree", "_unmade", "recording", "stage")
 
     def __init__(self, *, recording: bool = True) -> None:
         self._events: list[Event] = []
         self._lines: list[str] = []
+        #: Lines that are not made yet: place among the lines, among the events (-1: it is none), stage, function, how.
+        self._unmade: list[tuple[int, int, str, str, Callable[[], str]]] = []
         self._tree: IntervalTree | None = None
         self._indexed = 0  # events that are in the tree
         self.recording = recording
@@ -80,6 +86,22 @@ class EventLog:
         elif self.recording:
             self._events.append(Event(self.stage, "printk", function, text=text))
 
+    def printk_later(self, make: Callable[[], str], function: str = "") -> None:
+        """Print one line that is made when somebody reads the log; what ``make`` makes it of must not change."""
+        event = len(self._events) if self.recording else -1
+        self._unmade.append((len(self._lines), event, self.stage, function, make))
+        self._lines.append("")
+        if self.recording:
+            self._events.append(_UNMADE)
+
+    def _make(self) -> None:
+        """Make the lines that were put off."""
+        for line, event, stage, function, make in self._unmade:
+            text = self._lines[line] = make()
+            if event >= 0:
+                self._events[event] = Event(stage, "printk", function, text=text)
+        self._unmade.clear()
+
     def record(
         self,
         rule: Rule,
@@ -96,10 +118,12 @@ class EventLog:
     @property
     def lines(self) -> list[str]:
         """The kernel log so far: a copy."""
+        self._make()
         return list(self._lines)
 
     def lines_since(self, mark: int) -> list[str]:
         """Lines printed after the log had ``mark`` lines."""
+        self._make()
         return self._lines[mark:]
 
     def of(self, *rules: Rule) -> list[Event]:
@@ -125,4 +149,5 @@ class EventLog:
         return len(self._lines)
 
     def __iter__(self) -> Iterator[Event]:
+        self._make()
         return iter(self._events)

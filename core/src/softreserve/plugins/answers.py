@@ -106,8 +106,12 @@ def span_problem(start: object, end: object, limit: int = _ADDRESSES, align: int
 
 
 def _tuple_problem(what: str, value: object, kind: type) -> str | None:
-    if isinstance(value, tuple) and (not value or all(issubclass(found, kind) for found in {*map(type, value)})):
-        return None
+    if isinstance(value, tuple):
+        for item in value:
+            if not isinstance(item, kind):
+                break
+        else:
+            return None
     return f"a tuple of {kind.__name__} as {what}, not {shown(value)}"
 
 
@@ -430,12 +434,16 @@ def _option_problem(option: object) -> str | None:
 
 
 _DRIVER_TYPES: Final = ("device", "kmem", "fsdev")
+_DRIVER_PARTS: Final = ("name", "module", "option", "source", "type", "match_always", "probe", "remove")
 
 
 def driver_problem(driver: DaxDriver) -> str | None:
     """A driver of the dax bus."""
     if isinstance(driver, type):
         return f"a driver, not the class {driver.__name__}"
+    lacks = [name for name in _DRIVER_PARTS if not hasattr(driver, name)]
+    if lacks:
+        return f"a DaxDriver; this has no {lacks[0]}"
     match = getattr(driver, "match", None)
     constants = driver.name, driver.module, driver.option, driver.source, driver.type, driver.match_always
     if not _is_known(constants):

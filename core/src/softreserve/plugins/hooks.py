@@ -296,18 +296,15 @@ class Hooks:
 
     def dax_drivers(self, system: System) -> list[DaxDriver]:
         """See :func:`softreserve.plugins.hookspecs.softreserve_dax_drivers`."""
-        from softreserve.model.dax import DaxDriver
 
-        found = self._all(
-            "softreserve_dax_drivers",
-            DaxDriver,  # type: ignore[type-abstract]
-            answers.driver_problem,
-            lambda driver: [f"driver {driver.name}", f"driver of module {driver.module}"],
-            system=system,
-        )
-        for plugin, driver in found:
-            border.note(driver, plugin)
-        return [driver for _, driver in found]
+        def names(driver: DaxDriver) -> list[str]:
+            return [f"driver {driver.name}", f"driver of module {driver.module}"]
+
+        driver: type[Any] = object  # a Protocol takes long to ask
+        found = self._all("softreserve_dax_drivers", driver, answers.driver_problem, names, system=system)
+        for plugin, brought in found:
+            border.note(brought, plugin)
+        return [brought for _, brought in found]
 
     def memory_block_size(self, system: System) -> int | None:
         """See :func:`softreserve.plugins.hookspecs.softreserve_memory_block_size`."""

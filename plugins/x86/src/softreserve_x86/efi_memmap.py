@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from softreserve.model.efi import EfiDescriptor, EfiMemoryMap
@@ -61,4 +62,5 @@ def efi_clean_memmap(efi_map: EfiMemoryMap, kernel: Kernel, log: EventLog) -> Ef
 def efi_print_memmap(efi_map: EfiMemoryMap, kernel: Kernel, log: EventLog) -> None:
     """Print every descriptor in the map's order. Linux: the same function."""
     for index, descriptor in enumerate(efi_map):
-        log.printk(numbered_line(index, descriptor, kernel), "arch/x86/platform/efi/efi.c: efi_print_memmap")
+        line = partial(numbered_line, index, descriptor, kernel)
+        log.printk_later(line, "arch/x86/platform/efi/efi.c: efi_print_memmap")

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from softreserve.model import behaviours
@@ -89,7 +90,7 @@ def reserve_regions(memblock: Memblock, efi: Efi, kernel: Kernel, log: EventLog)
     memblock.remove(0, U64_MAX, "reserve_regions")
     for descriptor in efi.memmap or ():
         if efi.dbg:
-            log.printk(native_line(descriptor, kernel), function)
+            log.printk_later(partial(native_line, descriptor, kernel), function)
         if is_memory(descriptor):
             _add_memory(memblock, descriptor, efi.soft_reserve_enabled, kernel, log)
         else:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator
 from errno import ENOMEM
+from itertools import islice
 from operator import attrgetter
 from typing import Final
 
@@ -124,11 +125,12 @@ class MemblockType:
         """The parts of ``base`` to ``end`` in no region: (position of the region after it, start, end)."""
         found = []
         at = self.above(base)
-        while at < len(self.regions) and self.regions[at].base < end:
-            region = self.regions[at]
+        for region in islice(self.regions, at, None):
+            if region.base >= end:
+                break
             if region.base > base:
                 found.append((at, base, region.base))
-            base = min(region.end, end)
+            base = min(region.base + region.size, end)
             at += 1
         if base < end:
             found.append((at, base, end))
@@ -148,15 +150,16 @@ class MemblockType:
 
     def merge(self, start: int, end: int) -> None:
         """Join neighbours alike among positions ``start - 1`` to ``end``. Linux: ``memblock_merge_regions``."""
+        regions = self.regions
         at = max(start - 1, 0)
-        end = min(end, len(self.regions) - 1)
+        end = min(end, len(regions) - 1)
         while at < end:
-            this, after = self.regions[at], self.regions[at + 1]
-            if this.end != after.base or this.nid != after.nid or this.flags != after.flags:
+            this, after = regions[at], regions[at + 1]
+            if this.base + this.size != after.base or this.nid != after.nid or this.flags != after.flags:
                 at += 1
                 continue
             this.size += after.size
-            del self.regions[at + 1]
+            del regions[at + 1]
             end -= 1
 
 
