@@ -37,6 +37,9 @@ class Told(Firmware):
         self.updates.append((nid, access, coordinate))
         return 0 if self.real else -ENODEV
 
+    def initiator_coordinate(self, initiator: int, nid: int) -> AccessCoordinate:
+        return AccessCoordinate()
+
     def tier_of(self, nid: int) -> int | None:
         return None
 

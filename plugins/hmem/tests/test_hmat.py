@@ -242,6 +242,16 @@ def test_an_initiator_of_its_own_hides_how_fast_a_generic_port_is(boot_hmem: Boo
     assert performance.genport_coordinates(12) == [AccessCoordinate()] * 2
 
 
+def test_each_way_is_told_as_the_table_has_it_whoever_is_best(boot_hmem: Boot) -> None:
+    """Domain 0 reaches itself in 10, domain 1 in 30; of a node that no domain has nothing is said."""
+    performance = boot_hmem(
+        "6.12", acpi={"SRAT": srat(), "HMAT": hmat(latency(READ_LATENCY, [10, 30]))}
+    ).nodes.performance
+    assert performance is not None
+    assert performance.initiator_coordinate(0, 1) == AccessCoordinate(read_latency=30)
+    assert performance.initiator_coordinate(0, 5) == performance.initiator_coordinate(1, 0) == AccessCoordinate()
+
+
 def test_nothing_is_known_without_an_hmat(boot_hmem: Boot) -> None:
     assert boot_hmem("6.12", acpi={"SRAT": srat(generic_port(2, 12))}).nodes.performance is None
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from softreserve.kernel.resource import Resource
     from softreserve.kernel.system import System
 
-__all__ = ["DaxDevice", "dax_ranges", "marked_ranges", "outcome"]
+__all__ = ["DaxDevice", "dax_ranges", "marked_ranges", "outcome", "ram_ranges"]
 
 _BUS: Final = "/sys/bus/dax/devices"
 _MAPPING: Final = re.compile(r"mapping\d+")
@@ -222,7 +222,7 @@ def _node_rows(system: System, ranges: Iterable[Marked]) -> Iterator[NodeRow]:
     parts = [part for marked in ranges for part in marked.parts]
     special = _sizes((part.node, part.size) for part in parts if part.use != "ram")
     added = _sizes((part.node, part.size) for part in parts if part.use == "kmem" and part.online)
-    ram = _sizes(_ram(system))
+    ram = _sizes((node, end - start) for start, end, node in ram_ranges(system))
     for node in sorted(nodes.online | special.keys() | ram.keys(), key=lambda node: (node < 0, node)):
         yield NodeRow(
             node,
@@ -246,12 +246,12 @@ def _performance(system: System, node: int) -> dict[str, int]:
     return found._asdict() if found is not None else {}
 
 
-def _ram(system: System) -> Iterator[tuple[int, int]]:
-    """(node, bytes) of the System RAM that is there from boot on."""
+def ram_ranges(system: System) -> Iterator[tuple[int, int, int]]:
+    """Start, end (bytes, half open) and node of the System RAM that is there from boot on; ascending."""
     where = NodeMap(system)
     for depth, res in system.iomem.walk():
         if not depth and res.name == _RAM:
-            yield from ((node, end - start) for start, end, node in where.split(res.start, res.end + 1))
+            yield from where.split(res.start, res.end + 1)
 
 
 def _sizes(found: Iterable[tuple[int, int]]) -> dict[int, int]:

@@ -433,6 +433,14 @@ class HmatState:
         target.ext_updated = True
         return 0
 
+    def initiator_coordinate(self, initiator: int, nid: int) -> AccessCoordinate:
+        """How fast the memory of a node is for the processors of another, whichever initiators Linux shows."""
+        source, target = self._nodes.node_to_pxm(initiator), self._nodes.node_to_pxm(nid)
+        if source < 0 or target < 0:
+            return AccessCoordinate()
+        said = {kind: locality.between(source, target) for kind, locality in self._locality_types.items()}
+        return AccessCoordinate(**said)
+
     # --- later
 
     def callback(self, action: str, start_pfn: int, nr_pages: int, nid: int) -> None:

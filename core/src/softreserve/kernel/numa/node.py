@@ -113,6 +113,10 @@ class FirmwarePerformance(Protocol):
         """Put something else in place of what is said about the memory of a node: 0 or -errno."""
         ...
 
+    def initiator_coordinate(self, initiator: int, nid: int) -> AccessCoordinate:
+        """How fast the memory of a node is for the processors of another, as the firmware wrote it down."""
+        ...
+
 
 class NodeDevice:
     """One registered node: its directory, its access classes, its caches. Linux: ``struct node``."""
