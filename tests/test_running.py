@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pty
 import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -146,17 +145,6 @@ def test_an_expectation_that_cannot_be_met_is_a_mistake_with_its_line(
 
     assert status == 2
     assert err[0].startswith(f"softreserve: {file}: {problem}")
-
-
-def test_the_example_of_the_documentation_does_what_it_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    text = (Path(__file__).parents[1] / "docs" / "first-steps.md").read_text().partition("\n## Steps\n")[2]
-    example = re.search(r"```toml\n(.*?)```.*?```sh\nsoftreserve run (\S+) steps.toml (.*?)\n```", text, re.DOTALL)
-    assert example is not None
-
-    status, out, err = run(steps(tmp_path, example[1]), *shlex.split(example[3]), capsys=capsys, machine=example[2])
-
-    assert (status, err) == (0, [])
-    assert "+dax dax0.0 driver=kmem size=1073741824" in out
 
 
 # --- programs
