@@ -87,7 +87,7 @@ def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in COMMANDS if name not in ("align", "capture", "new-plugin", "plugins")]
+    "name", [name for name in COMMANDS if name not in ("align", "capture", "new-plugin", "plugins", "scenario")]
 )
 def test_every_command_about_a_machine_takes_the_same_forms_of_it(
     name: str, capsys: pytest.CaptureFixture[str]

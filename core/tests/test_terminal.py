@@ -139,6 +139,7 @@ CALLS = {
     "new-plugin": ["lint", "{hostile}"],
     "plugins": [],
     "run": ["{machine}", "--trace", "--state"],
+    "scenario": ["run", "{machine}"],
     "serve": ["{case}", "{folder}/{hostile}"],
     "shell": ["{case}", "--record", "{folder}/{hostile}", "--", "true"],
     "verify": ["{case}", "--log", "{folder}/{hostile}"],

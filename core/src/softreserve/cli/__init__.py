@@ -41,6 +41,7 @@ COMMANDS = {
     "observe": ("softreserve.cli.observe:observe_command", "Boot, run all steps, write what a capture records."),
     "plugins": ("softreserve.cli.plugins:plugins_command", "List plugins, their versions and their hooks."),
     "run": ("softreserve.cli.run:run_command", "Boot a machine and carry out a file of steps."),
+    "scenario": ("softreserve.cli.scenario:scenario_command", "Play troubles that people had again: list, show, run."),
     "serve": ("softreserve.cli.serve:serve_command", "Mount a machine's /sys and /proc, live."),
     "shell": ("softreserve.cli.shell:shell_command", "Run programs where /sys is the machine's."),
     "verify": ("softreserve.cli.verify:verify_command", "Compare a machine's boot with what it showed, line by line."),

@@ -35,7 +35,16 @@ from softreserve.plugins.selection import WITHOUT
 if TYPE_CHECKING:
     from softreserve.model.cxl import CxlHostBridge, CxlRoot
 
-__all__ = ["E820_TYPES", "OWN_KEYS", "Attributes", "E820Type", "MachineFile", "MemoryType", "read_machine_file"]
+__all__ = [
+    "E820_TYPES",
+    "OWN_KEYS",
+    "Attributes",
+    "E820Type",
+    "MachineFile",
+    "MemoryType",
+    "machine_of",
+    "read_machine_file",
+]
 
 MemoryType = NewType("MemoryType", int)
 Attributes = NewType("Attributes", int)
@@ -150,8 +159,16 @@ def read_machine_file(path: StrPath, data: bytes | None = None) -> Scenario:
     :raises ConfigError: everything that is wrong with it.
     :raises PluginError: a plugin that was asked failed.
     """
-    problems = Problems()
-    document = Document(path, problems, data)
+    return machine_of(Document(path, Problems(), data))
+
+
+def machine_of(document: Document) -> Scenario:
+    """The machine that a document describes.
+
+    :raises ConfigError: everything that is wrong with it.
+    :raises PluginError: a plugin that was asked failed.
+    """
+    problems = document.problems
     top = document.read()
     problems.check()
     values = {name: value for name, value in top.values.items() if name in OWN_KEYS and name not in _OTHER_KEYS}

@@ -1,0 +1,192 @@
+"""The library of scenarios: each comes as people met it; a kernel or machine that is otherwise turns it red."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from functools import cache
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+import pytest
+from softreserve.cli import main
+from softreserve.config.scenario_file import ScenarioFile, find_scenario, library_names
+from softreserve.machine.steps import programs_in
+from softreserve.model.errors import SoftReserveError
+from softreserve.model.trouble import HAPPENED, TOLD, Course
+from softreserve.plugins.hooks import installed
+from softreserve.views.scenarios.courses import Played, play, play_all
+
+NAMES = library_names()
+MISSING = sorted({"x86", "arm64", "hmem", "cxl", "kexec"} - set(installed()))
+ALL_WHEELS = pytest.mark.skipif(
+    bool(MISSING), reason=f"not installed here: softreserve-{', softreserve-'.join(MISSING)}"
+)
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@cache
+def scenario(name: str) -> ScenarioFile:
+    return find_scenario(name)
+
+
+def takes_programs(name: str, course: Course) -> bool:
+    found = scenario(name).scenario(course.name)
+    return any(programs_in(found.steps, found.kexec))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@ALL_WHEELS
+def test_it_comes_as_people_met_it(name: str) -> None:
+    for played in play_all(scenario(name)):
+        assert played.takes_program or played.as_told, (played.course.name, played.not_run, played.wrong)
+
+
+def elsewhere(name: str, *, told: bool) -> Iterator[tuple[Course, Played]]:
+    """Courses on the machines of those that are told otherwise: what happened where it is cured, and the reverse."""
+    file = scenario(name)
+    for course in file.trouble.courses:
+        if takes_programs(name, course) or (course.told == HAPPENED) is not told:
+            continue
+        for other in file.trouble.courses:
+            if (other.told == HAPPENED) is told:
+                continue
+            try:
+                yield course, play(course, file.scenario(course.name, under=other.name))
+            except SoftReserveError as error:  # a kexec that is not there, a device that has another name
+                yield course, Played(course, not_run=str(error))
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if len({c.told for c in scenario(name).trouble.courses}) > 1])
+@ALL_WHEELS
+def test_what_happened_is_not_met_where_it_does_not_happen(name: str) -> None:
+    green: dict[str, bool] = {}
+    for told in (True, False):
+        for course, played in elsewhere(name, told=told):
+            green[course.name] = green.get(course.name, True) and played.as_told
+    assert [course for course, met in green.items() if met] == []
+
+
+def test_the_library_has_every_known_trouble_once() -> None:
+    found = [scenario(name).trouble.id for name in NAMES]
+    assert found == sorted(found)
+    assert len(set(found)) == len(found)
+    assert all(name.startswith(f"{id_.lower()}-") for name, id_ in zip(NAMES, found, strict=True))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_says_where_it_was_met_and_what_its_expectations_stand_on(name: str) -> None:
+    trouble = scenario(name).trouble
+    assert trouble.links
+    assert trouble.title
+    assert len(trouble.problem.split()) > 15
+    assert bool(trouble.courses) == bool(trouble.source)
+    assert trouble.courses or trouble.outside
+    assert {course.told for course in trouble.courses} <= set(TOLD)
+
+
+# --- the command
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    def run(*arguments: object) -> tuple[int, str, str]:
+        status = main(["scenario", *map(str, arguments)])
+        return status, *capsys.readouterr()
+
+    return run
+
+
+def test_the_list_has_every_scenario(run: Run) -> None:
+    status, out, _ = run("list")
+    assert status == 0
+    assert [line.split()[0] for line in out.splitlines()[1:]] == list(NAMES)
+
+
+def test_the_list_is_there_for_programs_too(run: Run) -> None:
+    _, out, _ = run("list", "--json")
+    assert [one["name"] for one in json.loads(out)["scenarios"]] == list(NAMES)
+
+
+@pytest.mark.parametrize("spec", ["S12", "s12", "s12-less-than-a-block"])
+def test_one_is_found_by_its_name_and_by_its_number(spec: str, run: Run) -> None:
+    status, out, _ = run("show", spec)
+    assert status == 0
+    assert out.startswith("s12-less-than-a-block (S12): ")
+    assert "https://github.com/pmem/ndctl/issues/243" in out
+    assert "dax0.0 > /sys/bus/dax/drivers/kmem/bind -> -EINVAL" in out
+
+
+def test_an_unknown_one_is_a_line_with_the_nearest(run: Run) -> None:
+    status, _, err = run("run", "no-target-nod")
+    assert status == 2
+    assert err == (
+        "softreserve: no-target-nod: no such scenario; `softreserve scenario list` has all;"
+        " did you mean 's16-no-target-node'?\n"
+    )
+
+
+@ALL_WHEELS
+def test_the_file_that_is_shown_can_be_run_as_ones_own(tmp_path: Path, run: Run) -> None:
+    _, text, _ = run("show", "S16", "--file")
+    own = tmp_path / "mine.toml"
+    own.write_text(text)
+    status, out, _ = run("run", own)
+    assert status == 0
+    assert out.startswith("mine: kmem refuses a dax device without a target node\n")
+    assert out.endswith("as told\n")
+
+
+OWN = """
+title = "of my own"
+problem = "something"
+source = "the log of my server"
+
+[machine]
+cmdline = "memhp_default_state=offline"
+kernel = { release = "6.12", arch = "x86_64" }
+efi_map = [
+    { start = 0, size = "640K" },
+    { start = "1M", size = "2047M" },
+    { start = "4G", size = "1G", attributes = "SP|WB" },
+]
+
+[[run]]
+kernel = "6.12"
+"""
+
+
+@ALL_WHEELS
+def test_what_comes_otherwise_is_told_and_ends_with_one(tmp_path: Path, run: Run) -> None:
+    own = tmp_path / "mine.toml"
+    own.write_text(OWN + '[[run.expect]]\niomem = "Soft Reserve"\n')
+    status, out, _ = run("run", own)
+    assert status == 1
+    assert "differs  /proc/iomem has 'Soft Reserve': there is no such line" in out
+    assert out.endswith("otherwise\n")
+
+
+def test_all_problems_of_a_file_are_told_with_their_lines(tmp_path: Path, run: Run) -> None:
+    own = tmp_path / "mine.toml"
+    own.write_text(OWN + 'told = "hapened"\n[[run.expect]]\nionem = "x"\n[[run.expect]]\nuse = "ram"\nsize = "1GB"\n')
+    status, _, err = run("run", own)
+    assert status == 2
+    told = [line.removeprefix(f"softreserve: {own}: ") for line in err.splitlines()]
+    assert [line.partition(": wanted")[0].partition(": says")[0] for line in told] == [
+        "line 17: run[0].told",
+        "line 18: run[0].expect[0]",
+        "line 22: run[0].expect[1].size: '1GB': units are powers of 1024 here; write 1G or 1GiB",
+    ]
+    assert told[0].endswith("did you mean 'happened'?")
+    assert told[1].endswith("did you mean 'iomem'?")
+
+
+def test_the_page_has_the_table_as_it_is_now() -> None:
+    path = Path(__file__).parents[1] / "docs" / "scenarios.py"
+    spec = spec_from_file_location("docs_scenarios", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.PAGE.read_text() == module.page(), "run python docs/scenarios.py"
