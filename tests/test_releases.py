@@ -11,7 +11,7 @@ from pathlib import Path
 import cases
 import pytest
 from small_machines import ARCHES, ARM64, GIB, LOW, MIB, RAM, X86, machine, memory, settled, sp, srat
-from softreserve.config import load
+from softreserve.config import example_names, load
 from softreserve.config.changes import Changes
 from softreserve.kernel.sysfs import SysfsTree
 from softreserve.kernel.system import System
@@ -26,8 +26,6 @@ from softreserve.plugins.selection import Selection
 from softreserve.testing.machines import descriptor
 from softreserve.views.lint import lint
 
-EXAMPLES = ["two-node", "arm64-server", "unaligned", "xeon-max"]
-
 
 def everywhere(described: Machine, plugins: tuple[str, ...] | None = None) -> None:
     """Boot a machine under every release and architecture that is installed, and look for findings."""
@@ -39,7 +37,7 @@ def everywhere(described: Machine, plugins: tuple[str, ...] | None = None) -> No
             lint(system)
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize("name", example_names())
 def test_an_example_boots_everywhere(name: str) -> None:
     everywhere(load(f"example:{name}").machine)
 

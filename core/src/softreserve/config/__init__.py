@@ -16,7 +16,7 @@ from softreserve.model.scenario import Scenario
 if TYPE_CHECKING:
     from softreserve.config.reader import StrPath
 
-__all__ = ["EXAMPLE", "LOG", "PREFIXES", "STDIN", "example_names", "has_host_files", "load"]
+__all__ = ["EXAMPLE", "LOG", "PREFIXES", "STDIN", "example_names", "example_path", "has_host_files", "load"]
 
 #: What the name of a bundled example begins with.
 EXAMPLE = "example:"
@@ -47,6 +47,11 @@ _WANTED = "wanted a capture directory, a tar of a host, a TOML file, example:NAM
 def example_names() -> tuple[str, ...]:
     """Names of the bundled example machines."""
     return tuple(sorted(name[: -len(_SUFFIX)] for name in os.listdir(_EXAMPLES) if name.endswith(_SUFFIX)))
+
+
+def example_path(name: str) -> str:
+    """The file of a bundled example machine."""
+    return os.path.join(_EXAMPLES, name + _SUFFIX)
 
 
 def load(
@@ -188,4 +193,4 @@ def _example(spec: str) -> str:
     names = example_names()
     if name not in names:
         raise InputError(f"no such example; bundled: {', '.join(names)}{nearest(name, names)}", path=spec)
-    return os.path.join(_EXAMPLES, name + _SUFFIX)
+    return example_path(name)

@@ -1,4 +1,4 @@
-"""Directories that appear whole or not at all.
+"""Directories, and files, that appear whole or not at all.
 
 What is written goes into an unfinished directory, whose name says so, and takes its place by renaming when all of it is
 on the disk. A failure, or a signal that ends the process, takes the unfinished directory away.
@@ -22,7 +22,7 @@ from types import FrameType
 from softreserve.live.claims import located, mounts
 from softreserve.model.errors import InputError, shown
 
-__all__ = ["UNFINISHED", "sync_directory", "whole_directory"]
+__all__ = ["UNFINISHED", "new_file", "sync_directory", "whole_directory"]
 
 #: What the name of a directory begins with that is still being written, or was when its writer was killed.
 UNFINISHED = ".softreserve-unfinished-"
@@ -55,6 +55,30 @@ def whole_directory(target: str | os.PathLike[str], *, replaces: Stays | None = 
     except OSError as error:
         # The file that it failed on mostly lies in the unfinished directory, whose name tells nobody anything.
         raise InputError(f"cannot be written: {error.strerror or error}", path=target) from error
+
+
+def new_file(target: str | os.PathLike[str], data: bytes) -> None:
+    """Write a file that was not there: it appears with all of its content, and takes nobody's place.
+
+    :raises InputError: there is something of that name, or it cannot be written.
+    """
+    directory = os.path.dirname(os.fspath(target)) or os.curdir
+    unfinished = os.path.join(directory, UNFINISHED + secrets.token_hex(8))
+    try:
+        try:
+            with open(unfinished, "xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.link(unfinished, target)  # unlike renaming, this fails where somebody has the name
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(unfinished)
+        sync_directory(directory)
+    except FileExistsError:
+        raise InputError("is there already, and stays as it is", path=target) from None
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in its name
+        raise InputError(f"cannot be written: {getattr(error, 'strerror', None) or error}", path=target) from None
 
 
 # --- where it goes
