@@ -158,6 +158,7 @@ def run_turned(behaviour: Behaviour, test: Path | str) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that fork")
 @pytest.mark.parametrize("name", sorted(set(HELD_BY) & set(ALL)))
 def test_a_behaviour_that_is_turned_is_noticed(name: str) -> None:

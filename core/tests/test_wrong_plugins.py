@@ -98,6 +98,7 @@ def test_a_right_plugin_is_left_alone(
     assert "softreserve: plugin" not in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", KIT)
 def test_the_kit_turns_red_and_names_plugin_and_hook(name: str) -> None:
     row = ROWS[name]
