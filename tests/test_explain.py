@@ -134,11 +134,11 @@ def test_the_way_of_an_address_is_told_in_order(
     functions: list[str],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert main(["explain", machine, address, "--kernel", release]) == 0
+    assert main(["explain", machine, address, "--kernel", release, "--no-changes"]) == 0
     first, firmware, *_ = capsys.readouterr().out.splitlines()
     assert first.split(" is ", 1)[1].split(", looked up as")[0] == owners
     assert firmware.startswith("  firmware: EFI descriptor ")
-    assert main(["explain", machine, address, "--kernel", release, "--json"]) == 0
+    assert main(["explain", machine, address, "--kernel", release, "--no-changes", "--json"]) == 0
     events = json.loads(capsys.readouterr().out)["events"]
     told = [event["function"].rpartition(": ")[2] for event in events if event["stage"] != "firmware"]
     rest = iter(told)
@@ -154,12 +154,12 @@ def test_a_hole_is_said_to_be_one(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_memory_that_the_command_line_took_away_says_so(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["explain", "example:two-node", "1G", "--cmdline", "mem=512M efi=nosoftreserve"]) == 0
+    assert main(["explain", "example:two-node", "1G", "--cmdline", "mem=512M efi=nosoftreserve", "--no-changes"]) == 0
     assert "removed from e820: usable" in capsys.readouterr().out
 
 
 def test_a_soft_reserved_range_that_is_not_aligned_tells_where_it_ends(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["explain", "example:unaligned", "0x1000ff000"]) == 0
+    assert main(["explain", "example:unaligned", "0x1000ff000", "--no-changes"]) == 0
     assert "no region: not aligned to large pages: hmem.0 -> no dax device" in capsys.readouterr().out
 
 

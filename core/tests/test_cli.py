@@ -331,7 +331,7 @@ BAD = [
     (["boot", "{machine}", "-p", "nothing"], "no plugin 'nothing' is installed; installed: "),
     (["boot", "{machine}", "-p", "no:riscv"], "every plugin that boots riscv64 was left out"),
     (["boot", "--from-dmesg", "nowhere.log"], "nowhere.log: No such file or directory"),
-    (["explain", "{machine}", "here"], "wanted a size"),
+    (["explain", "{machine}", "here"], "wanted an address"),
     (["diff", "{machine}"], "nothing to compare with"),
     (["run", "{machine}", "nowhere.toml"], "nowhere.toml: No such file or directory"),
     (["wot"], "No such command 'wot'"),

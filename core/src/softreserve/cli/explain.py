@@ -2,70 +2,243 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
 import attrs
 import click
 
-from softreserve.cli.options import Choices, MachineCommand, booted, in_bytes, machine_argument, machine_options
-from softreserve.cli.output import print_kernel, print_partial
-from softreserve.cli.terminal import say
-from softreserve.model.events import Event
+from softreserve.cli.options import Booted, Choices, MachineCommand, booted, machine_argument, machine_options
+from softreserve.cli.output import VERDICT_STYLES, print_kernel, print_partial
+from softreserve.cli.terminal import Styled, say
+
+if TYPE_CHECKING:
+    from softreserve.kernel.system import System
+    from softreserve.model.events import Event
+    from softreserve.views.explain.search import Found, Search
+    from softreserve.views.explain.subjects import Subject
+    from softreserve.views.explain.trail import Decision, Trail
+    from softreserve.views.report import Report
 
 __all__ = ["explain_command"]
+
+#: Pieces of one subject whose way is printed, and changes that have the same effect; JSON has all.
+_PIECES: Final = 6
+_ALIKE: Final = 6
 
 
 @click.command("explain", cls=MachineCommand)
 @machine_argument()
-@click.argument("address", callback=in_bytes)
+@click.argument("target", metavar="WHAT")
 @machine_options()
+@click.option("--no-changes", is_flag=True, help="Do not look for what would have changed it.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def explain_command(
     machine: str,
-    address: int,
+    target: str,
     choices: Choices,
+    no_changes: bool,
     as_json: bool,
 ) -> None:
-    """Say what ADDRESS (bytes; 0x240000000, 9G) is to MACHINE, and every decision on the way there."""
-    from softreserve.views.report import report
-    from softreserve.views.summary import owners_at, why
+    """Say what WHAT is to MACHINE, every decision on the way there, and what would have changed it.
 
-    system = booted(machine, choices, recording=True).system
-    part = report(system).outcome.part_at(address)
-    events, owners = why(system, address), owners_at(system, address)
-    node = system.nodes.phys_to_target_node(address)
+    WHAT is an address (bytes; 0x240000000, 9G), a range (4G+512M, or with its last byte, as /proc/iomem has it), a dax
+    device (dax0.0), a node (node1), a memory block (memory32), a name of /proc/iomem, a rule that lint found, or "why
+    not": each reason for which specific purpose memory cannot be used ("why not dax", "why not system ram" and "why not
+    online" ask for more).
+
+    Each change is one of the command line, of user space, of a CONFIG_ option, of the firmware's tables or of the
+    release; all that are told were booted.
+    """
+    from softreserve.views.explain.subjects import subjects
+    from softreserve.views.report import report
+
+    found = booted(machine, choices, recording=True)
+    told = report(found.system)
+    subjects_ = subjects(found.system, told, target)
+    answers = [_Answered(found, told, subject, changes=not no_changes) for subject in subjects_]
     if as_json:
         from softreserve.cli.jsonout import print_json
 
-        print_json(
-            "explain",
-            {
-                "address": address,
-                "kernel": system.kernel.origin,
-                "owners": owners,
-                "node": node,
-                "specific_purpose": attrs.asdict(part) if part is not None else None,
-                "events": [event._asdict() for event in events],
-            },
-        )
+        print_json("explain", _as_json(found.system, told, target, answers))
         return
-    print_kernel(system.kernel)
+    print_kernel(found.system.kernel)
     print_partial()
+    if not answers:
+        say(Styled(told.verdict.text, VERDICT_STYLES[told.verdict.severity]))
+        say(Styled("nothing to explain: all specific purpose memory is what is asked for", "good"))
+    for number, answered in enumerate(answers):
+        if number:
+            say()
+        _print(found.system, answered)
+
+
+class _Answered:
+    """A subject, its ways through the boot, and what was found that changes it."""
+
+    def __init__(self, found: Booted, told: Report, subject: Subject, *, changes: bool) -> None:
+        from softreserve.views.explain.answers import answer
+        from softreserve.views.explain.trail import trails
+
+        self.subject = subject
+        self.answer = answer(found.system, subject)
+        self.trails = list(trails(found.system, told, subject.ranges, kexec=True))
+        self.search: Search | None = None
+        # where nothing is, nothing is made otherwise
+        if changes and (any(trail.decisions for trail in self.trails) or not self.trails):
+            from softreserve.views.explain.search import search
+
+            self.search = search(found.system, subject, found.hooks_for)
+
+
+def _as_json(system: System, told: Report, target: str, answers: Sequence[_Answered]) -> dict[str, Any]:
+    from softreserve.views.summary import owners_at, why
+
+    values: dict[str, Any] = {"target": target, "kernel": system.kernel.origin}
+    if len(answers) == 1 and answers[0].subject.kind == "address":
+        address = answers[0].subject.ranges[0].start
+        part = told.outcome.part_at(address)
+        values |= {
+            "address": address,
+            "owners": owners_at(system, address),
+            "node": system.nodes.phys_to_target_node(address),
+            "specific_purpose": attrs.asdict(part) if part is not None else None,
+            "events": [event._asdict() for event in why(system, address)],
+        }
+    values["answers"] = [
+        {
+            "kind": answered.subject.kind,
+            "name": answered.subject.name,
+            "ranges": [attrs.asdict(where) for where in answered.subject.ranges],
+            "is": answered.answer.words,
+            "facts": dict(answered.answer.facts),
+            "ways": [trail.as_json() for trail in answered.trails],
+            "changes": answered.search.as_json() if answered.search is not None else None,
+        }
+        for answered in answers
+    ]
+    return values
+
+
+# --- for people
+
+
+def _print(system: System, answered: _Answered) -> None:
+    subject = answered.subject
+    if subject.kind == "address":
+        _print_address(system, answered)
+    else:
+        size = f", {_size(subject.size)}" if subject.ranges and subject.kind != "block" else ""
+        places = f" in {len(subject.ranges)} ranges" if len(subject.ranges) > 1 else ""
+        say(Styled(f"{subject.name}{size}{places}", "heading"), f" is {answered.answer.words or 'without memory'}")
+        for trail in answered.trails[:_PIECES]:
+            _print_trail(trail, alone=len(answered.trails) == 1)
+        if len(answered.trails) > _PIECES:
+            say(Styled(f"  and {len(answered.trails) - _PIECES} pieces more (--json has all)", "aside"))
+    if answered.search is not None:
+        _print_search(answered.search, subject)
+
+
+def _size(size: int) -> str:
+    from softreserve.model.sizes import human_size
+
+    return human_size(size)
+
+
+def _print_address(system: System, answered: _Answered) -> None:
+    from softreserve.views.summary import owners_at
+
+    address = answered.subject.ranges[0].start
+    owners, node = owners_at(system, address), system.nodes.phys_to_target_node(address)
     say(f"{address:#x} is {' > '.join(owners) or 'no resource'}" + (f", looked up as node {node}" if node >= 0 else ""))
-    if not events:
+    trail = answered.trails[0]
+    if not trail.decisions:
         say("  neither the firmware's map nor anything later names it")
-    for event in events:
-        _print(event)
-    if part is not None:
-        say(f"  in the end: {part.words}{f': {part.why}' if part.why else ''}")
+    for decision in trail.decisions:
+        for event in decision.events or (decision,):
+            _print_decision(decision.stage, event)
+    if trail.part.rule or trail.part.use not in ("lost", "ram"):
+        say(f"  in the end: {trail.part.words}{f': {trail.part.why}' if trail.part.why else ''}")
 
 
-def _print(event: Event) -> None:
-    words = f"  {event.stage}: {event.rule}"
-    if event.before and event.after:
-        words += f": {event.before} -> {event.after}"
-    elif event.before or event.after:
-        words += f": {event.before or event.after}"
-    if event.start is not None and event.end is not None:
-        words += f" [{event.start:#x}-{event.end - 1:#x}]"
-    say(words)
-    if event.function:
-        say(f"      {event.function}", hang="        ")
+def _print_trail(trail: Trail, *, alone: bool) -> None:
+    part = trail.part
+    indent = "  "
+    if not alone:
+        say(Styled(f"  {part.start:012x}-{part.end - 1:012x}", "heading"), f" ({_size(part.size)}): {_fate(trail)}")
+        indent = "    "
+    if not trail.decisions:
+        say(f"{indent}neither the firmware's map nor anything later names it")
+    for decision in trail.decisions:
+        _print_decision(decision.stage, decision, indent)
+    if alone and part.why:
+        say(f"{indent}in the end: {_fate(trail)}: {part.why}")
+    elif part.why:
+        say(f"{indent}{part.why}")
+
+
+def _fate(trail: Trail) -> str:
+    part = trail.part
+    return part.words + (f", node {part.node}" if part.node >= 0 else "")
+
+
+def _print_decision(stage: str, decision: Event | Decision, indent: str = "  ") -> None:
+    words = f"{stage}: {decision.rule}"
+    if change := " -> ".join(filter(None, (decision.before, decision.after))):
+        words += f": {change}"
+    if decision.start is not None and decision.end is not None:
+        words += f" [{decision.start:#x}-{decision.end - 1:#x}]"
+    say(indent + words, hang=indent + "    ")
+    if decision.function:
+        say(Styled(f"{indent}    {decision.function}", "aside"), hang=indent + "      ")
+
+
+def _print_search(search: Search, subject: Subject) -> None:
+    tried = ", ".join(f"{kind} {count}" for kind, count in search.tried.items())
+    cut = "; the time was over before all were tried" if search.cut else ""
+    if not search.found:
+        what = "helps" if subject.wanted else "changes it"
+        say(Styled(f"no single change {what} ", "warning"), Styled(f"(booted: {tried}{cut})", "aside"))
+        return
+    what = "would help" if subject.wanted else "would have changed it"
+    say(Styled(f"what {what} ", "heading"), Styled(f"(booted: {tried}{cut})", "aside"))
+    for then, members in _by_effect(search).items():
+        say(Styled(f"  -> {then}", "good" if subject.wanted else "note"), hang="     ")
+        for found in members[:_ALIKE]:
+            _print_change(found)
+        if len(members) > _ALIKE:
+            say(Styled(f"      and {len(members) - _ALIKE} more (--json has all)", "aside"))
+
+
+def _by_effect(search: Search) -> Mapping[str, list[Found]]:
+    found: dict[str, list[Found]] = {}
+    for one in search.found:
+        found.setdefault(one.answer.words_unlike(search.before), []).append(one)
+    return found
+
+
+def _print_change(found: Found) -> None:
+    change = found.change
+    say(f"      {change.kind}: {change.words}", hang="        ")
+    if change.options:
+        say(Styled(f"        {' '.join(_quoted(change.options))}", "aside"), hang="          ")
+    for edit in change.edits:
+        if edit.file.endswith(".txt"):
+            say(Styled(f"        {edit.file}: {edit.after or f'without {edit.before}'}", "aside"), hang="          ")
+        elif edit.before or edit.after:
+            say(
+                Styled(f"        {edit.file}, {edit.place}: {_bytes(edit.before, edit.after)}", "aside"),
+                hang="          ",
+            )
+
+
+def _bytes(before: str, after: str) -> str:
+    if not before:
+        return f"add {after}"
+    return f"{before} -> {after}" if after else f"take {len(before) // 2} bytes out"
+
+
+def _quoted(options: Iterable[str]) -> Iterator[str]:
+    import shlex
+
+    return map(shlex.quote, options)

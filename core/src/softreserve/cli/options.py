@@ -167,6 +167,13 @@ _KERNELS = click.option(
 _CHANGES = (
     click.option("--arch", metavar="NAME", help="Boot it on this architecture, or on that of this plugin."),
     click.option("--cmdline", metavar="TEXT", help='Another command line; "+TEXT" appends to the one it has.'),
+    click.option(
+        "--config",
+        metavar="NAME=VALUE",
+        multiple=True,
+        callback=lambda _ctx, _param, given: given or None,
+        help="Build the kernel with this CONFIG_ option (DEV_DAX=n); may be repeated.",
+    ),
     click.option("--page-size", metavar="BYTES", help="Page size of the kernel: 4K, 16K or 64K."),
 )
 _USERSPACE = click.option(

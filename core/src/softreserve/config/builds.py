@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
+import attrs
+
 from softreserve.config.profiles import profile_of
+from softreserve.model.errors import MachineError
 from softreserve.model.kernel import Kernel
 from softreserve.model.profile import DEBIAN
 from softreserve.model.release import Release
@@ -17,7 +20,7 @@ from softreserve.plugins.architectures import arch_info
 if TYPE_CHECKING:
     from softreserve.model.arch import ArchInfo
 
-__all__ = ["built", "default_config", "page_sizes", "rebuilt"]
+__all__ = ["built", "default_config", "page_sizes", "rebuilt", "with_options"]
 
 #: What is the same in Debian 12's kernels (6.1.0-56, and 6.12.117 from backports) of all architectures, as
 #: /boot/config-* says it. The rest is with the architectures.
@@ -143,6 +146,19 @@ def rebuilt(
     options_of = other.options_of if kernel.options_of else ""
     level = kernel.level if release == kernel.release else None
     return Kernel(release, arch, page_size, config, profile=other.profile, options_of=options_of, level=level)
+
+
+def with_options(kernel: Kernel, options: Mapping[str, str | int]) -> Kernel:
+    """The same kernel with other values of some options (without ``CONFIG_``).
+
+    :raises MachineError: a value that an option cannot have.
+    """
+    arch = arch_info(kernel.arch)
+    for name, value in options.items():
+        wrong = arch.option_problem(name, value)
+        if wrong is not None:
+            raise MachineError(f"CONFIG_{name}: {wrong}")
+    return attrs.evolve(kernel, config={**kernel.config, **options})
 
 
 def page_sizes(arch: str) -> tuple[int, ...]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 import attrs
 
 from softreserve.model.cmdline import CommandLine
-from softreserve.model.errors import MachineError
+from softreserve.model.errors import MachineError, shown
 from softreserve.model.kernel import Kernel
 from softreserve.model.scenario import EFI_MAP, Scenario
 from softreserve.plugins.selection import Selection
@@ -25,6 +26,7 @@ class Changes(NamedTuple):
     kernel: str | None = None
     cmdline: str | None = None
     page_size: str | None = None
+    config: tuple[str, ...] | None = None
 
     def __bool__(self) -> bool:
         return any(value is not None for value in self)
@@ -43,10 +45,13 @@ class Changes(NamedTuple):
         return attrs.evolve(scenario, machine=attrs.evolve(machine, kernel=kernel, cmdline=cmdline))
 
     def _kernel(self, kernel: Kernel, selection: Selection) -> Kernel:
-        if (self.arch, self.kernel, self.page_size) == (None, None, None):
+        if (self.arch, self.kernel, self.page_size, self.config) == (None, None, None, None):
             return kernel
-        from softreserve.config.builds import rebuilt
+        from softreserve.config.builds import rebuilt, with_options
 
+        if self.config is not None:
+            changed = self._replace(config=None)._kernel(kernel, selection)
+            return with_options(changed, dict(map(_option, self.config)))
         arch = selection.arch(self.arch) if self.arch is not None else None
         return rebuilt(kernel, release=self.kernel, arch=arch, page_size=self._page_size())
 
@@ -70,6 +75,17 @@ class Changes(NamedTuple):
         text = self.cmdline or ""
         changed = cmdline.appended(text[1:].lstrip()) if text.startswith("+") else CommandLine(text)
         return checked_cmdline(changed.text)
+
+
+def _option(text: str) -> tuple[str, str]:
+    """``NAME=VALUE``, with ``CONFIG_`` before it or not.
+
+    :raises MachineError: it is none.
+    """
+    match = re.fullmatch(r"(?:CONFIG_)?([A-Za-z0-9_]+)=(.*)", text)
+    if match is None:
+        raise MachineError(f"--config: wanted NAME=VALUE, as EFI_SOFT_RESERVE=n, not {shown(text)}")
+    return match[1], match[2].strip('"') or "n"
 
 
 def _check_answerable(scenario: Scenario, cmdline: CommandLine) -> None:

@@ -6,8 +6,7 @@ they were built with. Nothing is concluded from a release's number.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterable, Iterator, Sequence
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +15,11 @@ import attrs
 from softreserve.plugins.behaviours import behaviours
 from softreserve.views.upgrade.facts import Difference, holds
 from softreserve.views.upgrade.kinds import DEATH, Kind, Told
-from softreserve.views.upgrade.trial import Trial
+from softreserve.views.upgrade.trial import Trial, untraced
 
 if TYPE_CHECKING:
     from softreserve.model.kernel import Kernel
-    from softreserve.model.machine import Machine
     from softreserve.model.release import Behaviour, Boundary
-    from softreserve.plugins.hooks import Hooks
 
 __all__ = ["Change", "causes"]
 
@@ -144,14 +141,7 @@ class _Causes:
         """The machine of a trial, with a kernel that has these as the other one has them."""
         other = self._before if trial is self._after else self._after
         kernel = _mixed(trial.machine.kernel, other.machine.kernel, changes)
-        return Trial(attrs.evolve(trial.machine, kernel=kernel), partial(_untraced, trial.hooks_for), trial.userspace)
-
-
-def _untraced(hooks_for: Callable[[Machine], Hooks], machine: Machine) -> Hooks:
-    """The plugins for a machine that nobody asked for: nothing is told of their calls."""
-    hooks = hooks_for(machine)
-    hooks.trace = None
-    return hooks
+        return Trial(attrs.evolve(trial.machine, kernel=kernel), untraced(trial.hooks_for), trial.userspace)
 
 
 def _shows(trial: Trial, kind: Kind, difference: Difference, value: str) -> bool:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from softreserve.model.outcome import Outcome
     from softreserve.plugins.hooks import Hooks
 
-__all__ = ["Trial"]
+__all__ = ["Trial", "untraced"]
 
 T = TypeVar("T")
 
@@ -86,3 +86,14 @@ class Trial:
     def report(self) -> Report:
         """What there is to say about it."""
         return report(self.system)
+
+
+def untraced(hooks_for: Callable[[Machine], Hooks]) -> Callable[[Machine], Hooks]:
+    """Loads the plugins for machines that nobody asked for: nothing is told of their calls."""
+
+    def loaded(machine: Machine) -> Hooks:
+        hooks = hooks_for(machine)
+        hooks.trace = None
+        return hooks
+
+    return loaded

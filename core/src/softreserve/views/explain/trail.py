@@ -1,0 +1,179 @@
+"""The way of memory through a boot: what every stage decided about it, and what it is to the next kernel.
+
+A plain value: nothing is booted for it but, where that is asked for, the kernels that kexec starts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+
+from softreserve.machine.boot import boot
+from softreserve.machine.kexec import load
+from softreserve.model.errors import SoftReserveError
+from softreserve.model.events import Event
+from softreserve.model.kexec import KexecRequest
+from softreserve.model.outcome import Marked, Part
+from softreserve.model.ranges import PhysRange
+from softreserve.plugins.hooks import hooks_of
+from softreserve.views.outcome import outcome
+from softreserve.views.summary import told_by_firmware
+
+if TYPE_CHECKING:
+    from softreserve.kernel.system import System
+    from softreserve.views.report import Report
+
+__all__ = ["STAGES", "Decision", "Trail", "trail", "trails"]
+
+#: Stages of the way, in order: their names, and what decisions of them begin with in the kernel's sources. An empty
+#: prefix: by the stage of the boot.
+STAGES: Final = (
+    "firmware",
+    "memory map",
+    "NUMA",
+    "resources",
+    "HMAT and hmem",
+    "CXL",
+    "dax",
+    "kmem",
+    "memory blocks",
+    "kexec",
+)
+_SOURCES: Final = (
+    ("drivers/acpi/numa/hmat", "HMAT and hmem"),
+    ("drivers/dax/hmem", "HMAT and hmem"),
+    ("drivers/dax/kmem", "kmem"),
+    ("drivers/dax/", "dax"),
+    ("drivers/cxl/", "CXL"),
+    ("mm/memory_hotplug", "memory blocks"),
+    ("drivers/base/memory", "memory blocks"),
+)
+_OF_THE_BOOT: Final = {
+    "firmware": "firmware",
+    "efi stub": "memory map",
+    "early reservation": "memory map",
+    "numa info": "NUMA",
+    "resources": "resources",
+    "dax bus": "dax",
+    "running": "dax",
+    "kexec": "kexec",
+}
+_CALLS: Final = ("kexec_load", "kexec_file_load")
+
+
+@attrs.frozen
+class Decision:
+    """What one stage made of memory.
+
+    ``rule`` are the words of what decided in the end, ``function`` is where in the kernel; ``before`` and ``after`` may
+    be empty. ``start`` and ``end`` (bytes, half open) are all memory that it was decided about; ``None``: just the
+    piece itself. ``events`` are all decisions of the stage, this one among them, in order.
+    """
+
+    stage: str
+    rule: str
+    function: str
+    before: str
+    after: str
+    start: int | None
+    end: int | None
+    events: tuple[Event, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """The decision in one line, without its range."""
+        change = " -> ".join(filter(None, (self.before, self.after)))
+        return f"{self.rule}: {change}" if change else self.rule
+
+    def as_json(self) -> dict[str, Any]:
+        """For ``--json``."""
+        found = {name: getattr(self, name) for name in ("stage", "rule", "function", "before", "after", "start", "end")}
+        return {**found, "events": [event._asdict() for event in self.events]}
+
+
+@attrs.frozen
+class Trail:
+    """The way of memory with one fate, by stage; stages that say nothing of it are left out.
+
+    ``part`` is what it is in the end, with the reason where nobody has anything of it.
+    """
+
+    part: Part
+    decisions: tuple[Decision, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """For ``--json``."""
+        return {"part": attrs.asdict(self.part), "decisions": [decision.as_json() for decision in self.decisions]}
+
+
+def trails(system: System, told: Report, ranges: Iterable[PhysRange], *, kexec: bool = False) -> Iterator[Trail]:
+    """The ways of all memory in some ranges, one for each piece with one fate, ascending.
+
+    :param system: a booted system whose events were recorded.
+    :param kexec: whether to try what the kernels that kexec starts make of it, with the same command line.
+    """
+    marked = [Marked(where.start, where.end, "") for where in ranges]
+    following = list(_following(system, marked)) if kexec else []
+    for part in outcome(system, marked).parts:
+        yield trail(system, _with_reason(told, part), following)
+
+
+def trail(system: System, part: Part, following: Iterable[Decision] = ()) -> Trail:
+    """The way of one piece; of decisions about less than it those count, too.
+
+    :param following: decisions of kernels that come after.
+    """
+    found: dict[str, list[Event]] = {}
+    where = PhysRange(part.start, part.end)
+    for event in [*told_by_firmware(system, where), *system.log.over(where)]:
+        found.setdefault(_stage_of(event), []).append(event)
+    decisions = [_decision(stage, found[stage]) for stage in STAGES if stage in found]
+    return Trail(part, (*decisions, *_nexts(part, following)) if decisions else ())
+
+
+def _nexts(part: Part, following: Iterable[Decision]) -> Iterator[Decision]:
+    """Decisions of kernels that come after about a piece; without a range where all of it has one."""
+    for one in following:
+        start, end = max(one.start or 0, part.start), min(one.end or 0, part.end)
+        if (start, end) == (part.start, part.end):
+            yield attrs.evolve(one, start=None, end=None)
+        elif start < end:
+            yield attrs.evolve(one, start=start, end=end)
+
+
+def _with_reason(told: Report, part: Part) -> Part:
+    """The piece with what is said of the memory where it begins."""
+    known = told.outcome.part_at(part.start)
+    if known is None or known.use != part.use:
+        return part
+    return attrs.evolve(part, severity=known.severity, rule=known.rule, why=known.why)
+
+
+def _stage_of(event: Event) -> str:
+    by_source = next((stage for prefix, stage in _SOURCES if event.function.startswith(prefix)), None)
+    return by_source or _OF_THE_BOOT.get(event.stage, "dax")
+
+
+def _decision(stage: str, events: list[Event]) -> Decision:
+    """The last event that says what memory became, or the last one."""
+    last = next((event for event in reversed(events) if event.after or event.before), events[-1])
+    return Decision(stage, last.rule, last.function, last.before, last.after, last.start, last.end, tuple(events))
+
+
+def _following(system: System, marked: list[Marked]) -> Iterator[Decision]:
+    """What the next kernel makes of memory, by each system call that loads one."""
+    stage = system.log.stage
+    for call in _CALLS:
+        try:
+            image = load(system, KexecRequest(call))
+            if image.status:
+                continue
+            found = outcome(boot(image.machine, hooks_of(system), recording=False), marked)
+        except SoftReserveError:
+            continue
+        finally:
+            system.log.stage = stage
+        for part in found.parts:
+            yield Decision("kexec", f"after {call}", "", "", part.words, part.start, part.end)
