@@ -233,3 +233,41 @@ def test_ignored_signals_stay_ignored(tmp_path: Path) -> None:
         signal.signal(signal.SIGHUP, before)
 
     assert names(tmp_path) == ["new", "new/file"]
+
+
+# --- files
+
+
+def ours(beginning: bytes) -> bool:
+    return beginning.startswith(b"ours")
+
+
+def test_a_file_takes_the_place_of_one_of_its_kind_and_of_no_other(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    whole.new_file(file, b"ours 1", replaces=ours)
+    whole.new_file(file, b"ours 2", replaces=ours)
+    with pytest.raises(InputError, match="is there already, and stays as it is; ask"):
+        whole.new_file(file, b"ours 3", hint="; ask")
+    assert file.read_bytes() == b"ours 2"
+    file.write_bytes(b"theirs")
+    with pytest.raises(InputError, match="written by something else"):
+        whole.new_file(file, b"ours 3", replaces=ours)
+    (tmp_path / "link").symlink_to("file")
+    (tmp_path / "folder").mkdir()
+    for name, why in (("link", "is a link"), ("folder", "is no file"), ("no/file", "cannot be written")):
+        with pytest.raises(InputError, match=why):
+            whole.new_file(tmp_path / name, b"ours 3", replaces=ours)
+    assert names(tmp_path) == ["file", "folder", "link"]
+    assert file.read_bytes() == b"theirs"
+
+
+def test_a_file_that_cannot_be_put_in_its_place_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*names: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "link", full)
+    with pytest.raises(InputError, match="No space left on device"):
+        whole.new_file(tmp_path / "file", b"ours")
+    assert names(tmp_path) == []

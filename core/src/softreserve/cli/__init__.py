@@ -42,6 +42,7 @@ COMMANDS = {
     "new-plugin": ("softreserve.cli.new_plugin:new_plugin_command", "Write a plugin of your own to begin with."),
     "observe": ("softreserve.cli.observe:observe_command", "Boot, run all steps, write what a capture records."),
     "plugins": ("softreserve.cli.plugins:plugins_command", "List plugins, their versions and their hooks."),
+    "report": ("softreserve.cli.report:report_command", "Draw machines as one HTML page."),
     "run": ("softreserve.cli.run:run_command", "Boot a machine and carry out a file of steps."),
     "scenario": ("softreserve.cli.scenario:scenario_command", "Play troubles that people had again: list, show, run."),
     "serve": ("softreserve.cli.serve:serve_command", "Mount a machine's /sys and /proc, live."),

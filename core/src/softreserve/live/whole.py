@@ -1,7 +1,7 @@
-"""Directories, and files, that appear whole or not at all.
+"""Directories and files that appear whole or not at all.
 
-What is written goes into an unfinished directory, whose name says so, and takes its place by renaming when all of it is
-on the disk. A failure, or a signal that ends the process, takes the unfinished directory away.
+What is written goes into an unfinished directory or file, whose name says so, and takes its place by renaming when all
+of it is on the disk. A failure, or a signal that ends the process, takes what is unfinished away.
 """
 
 from __future__ import annotations
@@ -57,28 +57,57 @@ def whole_directory(target: str | os.PathLike[str], *, replaces: Stays | None = 
         raise InputError(f"cannot be written: {error.strerror or error}", path=target) from error
 
 
-def new_file(target: str | os.PathLike[str], data: bytes) -> None:
-    """Write a file that was not there: it appears with all of its content, and takes nobody's place.
+def new_file(
+    target: str | os.PathLike[str], data: bytes, *, replaces: Callable[[bytes], bool] | None = None, hint: str = ""
+) -> None:
+    """Write a file, which appears with all of its content; its directory is there.
 
-    :raises InputError: there is something of that name, or it cannot be written.
+    :param replaces: looks at the first kilobyte of a file of that name, and says whether its place may be taken;
+        without it nobody's is.
+    :param hint: what to do about a file that is there.
+    :raises InputError: there is something of that name that stays, or it cannot be written.
     """
-    directory = os.path.dirname(os.fspath(target)) or os.curdir
-    unfinished = os.path.join(directory, UNFINISHED + secrets.token_hex(8))
     try:
-        try:
-            with open(unfinished, "xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.link(unfinished, target)  # unlike renaming, this fails where somebody has the name
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(unfinished)
-        sync_directory(directory)
+        path = located(os.fspath(target))
+        if replaces is not None and os.path.lexists(path):
+            why = _file_stays(path, replaces)
+            if why is not None:
+                raise InputError(why, path=target)
+            _write_beside(path, data, os.rename)
+        else:
+            _write_beside(path, data, os.link)  # unlike renaming, this fails where somebody has the name
     except FileExistsError:
-        raise InputError("is there already, and stays as it is", path=target) from None
+        raise InputError(f"is there already, and stays as it is{hint}", path=target) from None
     except (OSError, ValueError) as error:  # ValueError: a zero byte in its name
         raise InputError(f"cannot be written: {getattr(error, 'strerror', None) or error}", path=target) from None
+
+
+def _file_stays(path: str, replaces: Callable[[bytes], bool]) -> str | None:
+    """Why a file, or what has its name, must stay as it is, in words."""
+    if os.path.islink(path):
+        return f"is a link; what it leads to is {os.path.realpath(path)}"
+    if not os.path.isfile(path):
+        return "is no file"
+    with open(path, "rb") as file:
+        return None if replaces(file.read(1024)) else "is there already, was written by something else, and stays"
+
+
+def _write_beside(path: str, data: bytes, put: Callable[[str, str], None]) -> None:
+    """Write an unfinished file beside ``path``, and put it there."""
+    unfinished = os.path.join(os.path.dirname(path), UNFINISHED + secrets.token_hex(8))
+    # so little is to be done that a signal can wait for it
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    try:
+        with open(unfinished, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        put(unfinished, path)
+        sync_directory(os.path.dirname(path))
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(unfinished)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 # --- where it goes

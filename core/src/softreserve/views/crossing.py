@@ -39,7 +39,7 @@ _WORDS = {
 
 @attrs.frozen
 class Generation:
-    """One kernel of a chain. ``image`` is how it was loaded; ``None`` for the first.
+    """One kernel of a chain, as it runs. ``image`` is how it was loaded; ``None`` for the first.
 
     ``dax_kept`` says whether the dax devices are what they were one generation before; ``None`` for the first kernel,
     and where there were none and are none. ``problems`` are sentences: what was lost on the way here, or overwritten.
@@ -48,6 +48,7 @@ class Generation:
     number: int
     release: str
     report: Report
+    system: System = attrs.field(repr=False, eq=False)
     image: KexecImage | None = None
     dax_kept: bool | None = None
     problems: tuple[str, ...] = ()
@@ -88,7 +89,7 @@ def cross(
     :returns: the running kernel first, then each following one.
     :raises MachineError: a load failed, or the next kernel dies; the message is the loader's, or says why.
     """
-    found = [Generation(1, system.kernel.release, report(system))]
+    found = [Generation(1, system.kernel.release, report(system), system)]
     marked = [attrs.evolve(range_, parts=()) for range_ in found[0].ranges]
     for number in range(2, generations + 2):
         image = load(system, request)
@@ -102,7 +103,7 @@ def cross(
         before = found[-1].report.outcome
         kept = _devices(told.outcome) == _devices(before) if _devices(told.outcome) or _devices(before) else None
         problems = (*_overwritten(image, before, told.outcome), *_worse(found[0], found[-1], told.outcome))
-        found.append(Generation(number, system.kernel.release, told, image, kept, problems))
+        found.append(Generation(number, system.kernel.release, told, system, image, kept, problems))
     return found
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from softreserve.kernel.resource import Resource
     from softreserve.kernel.system import System
 
-__all__ = ["DaxDevice", "dax_ranges", "marked_ranges", "outcome", "ram_ranges"]
+__all__ = ["DaxDevice", "dax_ranges", "innermost", "marked_ranges", "outcome", "ram_ranges"]
 
 _BUS: Final = "/sys/bus/dax/devices"
 _MAPPING: Final = re.compile(r"mapping\d+")
@@ -93,7 +93,7 @@ class _Look:
     """One look at a system: its resources and devices by address."""
 
     def __init__(self, system: System) -> None:
-        self._resources = list(_flat(system.iomem.root.children, ()))
+        self._resources = list(innermost(system.iomem.root.children))
         self._set_aside = [(r.start, r.end + 1) for r in system.find_soft_reserved()]
         self._devices = sorted(dax_ranges(system), key=_start)
         self._nodes = NodeMap(system)
@@ -166,12 +166,12 @@ def _kind(names: tuple[str, ...]) -> str:
     return next((name for name in reversed(names) if name == _SOFT_RESERVED or _is_ram(name)), "")
 
 
-def _flat(siblings: Iterable[Resource], names: tuple[str, ...]) -> Iterator[tuple[int, int, tuple[str, ...]]]:
+def innermost(siblings: Iterable[Resource], names: tuple[str, ...] = ()) -> Iterator[tuple[int, int, tuple[str, ...]]]:
     """Resources without overlaps: (start, end, names from the outermost to the innermost), half open, ascending."""
     for res in siblings:
         path = (*names, res.name or "")
         reached = res.start
-        for start, end, inner in _flat(res.children, path):
+        for start, end, inner in innermost(res.children, path):
             if reached < start:
                 yield reached, start, path
             yield start, end, inner

@@ -17,7 +17,7 @@ from softreserve.model.ranges import PhysRange
 from softreserve.plugins.hooks import hooks_of
 from softreserve.views.node_map import NodeMap
 from softreserve.views.outcome import outcome
-from softreserve.views.report import Verdict, report
+from softreserve.views.report import Report, Verdict, report
 from softreserve.views.what_if import as_devdax
 
 if TYPE_CHECKING:
@@ -25,7 +25,16 @@ if TYPE_CHECKING:
     from softreserve.kernel.system import System
     from softreserve.plugins.extensions import Lane
 
-__all__ = ["NodeShare", "RangeSummary", "RefusedOffer", "Summary", "owners_at", "summarize", "told_by_firmware", "why"]
+__all__ = [
+    "NodeShare",
+    "RangeSummary",
+    "RefusedOffer",
+    "Summary",
+    "owners_at",
+    "summarize",
+    "told_by_firmware",
+    "why",
+]
 
 #: Stages that decide whose a range is, and sources that do not though they run then: they say who may use it.
 _OWNING = ("efi stub", "early reservation", "resources")
@@ -115,9 +124,12 @@ class Summary:
         return found
 
 
-def summarize(system: System) -> Summary:
-    """Sum a booted system up."""
-    told = report(system)
+def summarize(system: System, told: Report | None = None) -> Summary:
+    """Sum a booted system up.
+
+    :param told: its report, where somebody has it.
+    """
+    told = report(system) if told is None else told
     return Summary(
         machine=system.machine.name,
         release=system.kernel.release,

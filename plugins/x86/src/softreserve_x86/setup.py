@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from softreserve.kernel.e820 import E820_LISTING, E820_TABLE_KEXEC
+from softreserve.kernel.e820 import E820_LISTING, E820_TABLE_KEXEC, E820_TABLES
 from softreserve.kernel.early_param import Handler, common_handlers, parse_early_param
 from softreserve.kernel.efi.efi import EFI, Efi
 from softreserve.kernel.mm.memblock_resources import kernel_resources
@@ -341,7 +341,11 @@ def _settle_table(system: System, setup: Setup) -> None:
         setup.e820_add_kernel_range(whole.start, whole.end)
     setup.trim_bios_range()
     setup.find_max_pfn(max_arch_pfn(system.machine), system.machine.marks.uncached)
-    system.stash[E820_TABLE_KEXEC] = tuple(E820Entry(e.start, e.size, e.type) for e in setup.table_kexec.entries)
+    system.stash[E820_TABLE_KEXEC] = _entries(setup.table_kexec)
+
+
+def _entries(table: e820.E820Table) -> tuple[E820Entry, ...]:
+    return tuple(E820Entry(entry.start, entry.size, entry.type) for entry in table.entries)
 
 
 def _fill_memblock(system: System, setup: Setup) -> None:
@@ -445,6 +449,8 @@ def reserve_resources(system: System) -> Callable[[], None]:
     soft_reserved = system.soft_reserved.root if own_tree else system.iomem.root
     resources = e820_resources.E820Resources(setup.table, system.iomem.root, soft_reserved, system.log)
     resources.reserve_resources()
+    tables = {"firmware": setup.table_firmware, "kexec": setup.table_kexec, "kernel": setup.table}
+    system.stash[E820_TABLES] = {name: _entries(table) for name, table in tables.items()}
     if system.kernel.config.get("FIRMWARE_MEMMAP", "y") != "n":
         e820_resources.firmware_map_add(setup.table_firmware, system.firmware_memmap)
     if system.kernel.config.get("HIBERNATION", "y") != "n":

@@ -1,0 +1,71 @@
+"""``softreserve report``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from softreserve import __version__
+from softreserve.cli.options import Booted, Choices, MachineCommand, booted, described, machine_options
+from softreserve.cli.picture import write_out
+from softreserve.cli.upgrade import several
+
+if TYPE_CHECKING:
+    from softreserve.views.page.page import Shown
+
+__all__ = ["report_command"]
+
+
+@click.command("report", cls=MachineCommand)
+@click.argument("machines", metavar="MACHINE...", nargs=-1, required=True)
+@click.option("-o", "--output", metavar="FILE", required=True, help="The page; - is standard output.")
+@click.option("--replace", is_flag=True, help="Take the place of an earlier report.")
+@click.option("--kexec", type=click.IntRange(0, 20), default=0, help="Cross so many kexecs, and show each kernel.")
+@machine_options(kernels=True)
+def report_command(
+    machines: tuple[str, ...],
+    output: str,
+    replace: bool,
+    kexec: int,
+    choices: Choices,
+) -> None:
+    """Boot each MACHINE and draw what Linux makes of its memory, as one HTML page that needs no network.
+
+    Several machines, releases (--kernel 6.1,6.12,7.3) or generations (--kexec) stand beside each other on one axis of
+    addresses. FILE appears whole or not at all.
+    """
+    from softreserve.views.page.page import environment, is_page, page
+
+    environment()  # before anything is booted
+    text = page([one for machine in machines for one in _shown(machine, choices, kexec)], __version__)
+    hint = "" if replace else "; --replace takes the place of an earlier report"
+    write_out(output, text, is_page if replace else None, hint)
+
+
+def _shown(machine: str, choices: Choices, kexecs: int) -> Iterator[Shown]:
+    """A machine with each of the kernels that are asked for, and those that follow by kexec."""
+    from softreserve.views.page.page import shown
+
+    scenario = described(machine, choices)
+    for wanted in several(choices) or [choices]:
+        found = booted(scenario, wanted, recording=True)
+        system = found.system
+        title = f"{system.machine.name}: Linux {system.kernel.release}"
+        if kexecs:
+            yield from _generations(found, title, kexecs)
+        else:
+            yield shown(title, system, gaps=found.scenario.gaps)
+
+
+def _generations(found: Booted, title: str, kexecs: int) -> Iterator[Shown]:
+    from softreserve.model.kexec import KexecRequest, KexecTools
+    from softreserve.views.crossing import cross
+    from softreserve.views.page.page import shown
+
+    tools = KexecTools()
+    request = KexecRequest(syscall=tools.syscall(found.system.kernel), tools=tools)
+    for one in cross(found.system, request, found.hooks_for, kexecs):
+        name = title if one.number == 1 else f"generation {one.number}: Linux {one.release}"
+        yield shown(name, one.system, one.report, found.scenario.gaps, one.problems)

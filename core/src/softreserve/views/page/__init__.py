@@ -1,0 +1,1 @@
+"""A machine, or several beside each other, as one HTML page."""

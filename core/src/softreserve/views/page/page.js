@@ -1,0 +1,508 @@
+"use strict";
+(() => {
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const words = data.words;
+  const find = (id) => document.getElementById(id);
+  const PAGE = 1500, LISTED = 60;
+  const SVG = "http://www.w3.org/2000/svg";
+
+  // --- values
+
+  const big = (text) => BigInt("0x" + text);
+  const hex = (number) => "0x" + number.toString(16);
+  const place = (start, end) => hex(start) + "-" + hex(end - 1n);
+
+  function human(size) {
+    for (const [power, unit] of [[40n, "TiB"], [30n, "GiB"], [20n, "MiB"], [10n, "KiB"]])
+      if (size >= 1n << power)
+        return (Number(size) / Number(1n << power)).toFixed(2).replace(/\.?0+$/, "") + " " + unit;
+    return size + " B";
+  }
+
+  // what people type or paste: 0x..., 4G, 1.5 is no address; as in /proc/iomem without 0x; the beginning of a range
+  function address(text) {
+    const first = text.trim().replace(/_/g, "").split(/\s*-\s*/)[0];
+    const found = /^(0x)?([0-9a-f]+)\s*([kmgtpe])?(i?b)?$/i.exec(first);
+    if (!found) return null;
+    let [, prefix, digits, unit] = found;
+    if (!prefix && unit === undefined && /^\d+e$/i.test(digits)) [digits, unit] = [digits.slice(0, -1), "e"];
+    const hexadecimal = prefix || (/^(?=.*[a-f]|0)[0-9a-f]{5,}$/i.test(digits) || /[a-f]/i.test(digits)) && !unit;
+    if (!hexadecimal && !/^\d+$/.test(digits)) return null;
+    const value = BigInt(hexadecimal ? "0x" + digits : digits.replace(/^0+(?=\d)/, ""));
+    const shifted = value << BigInt(unit ? 10 * ("kmgtpe".indexOf(unit.toLowerCase()) + 1) : 0);
+    return shifted < 1n << 64n ? shifted : null;
+  }
+
+  const systems = data.systems.map((system, number) => ({
+    number,
+    title: system.title,
+    lanes: system.lanes.map((lane, at) => ({
+      key: lane.key,
+      title: lane.title,
+      bars: lane.bars.map(([start, end, label, kind, node, note], index) => ({
+        id: `b${number}-${at}-${index}`, system: number, lane: at, index, stage: lane.title,
+        start: big(start), end: big(end), label: words[label], kind: words[kind], node, note: words[note],
+      })),
+    })),
+    events: system.events.map(([stage, rule, by, start, end, before, after]) => ({
+      stage: words[stage], rule: words[rule], by: words[by], start: big(start), end: big(end),
+      before: words[before], after: words[after],
+    })),
+    findings: system.findings.map(([severity, rule, message, start, end], index) => ({
+      id: `f${number}-${index}`, severity, rule: words[rule], message: words[message],
+      start: start === null ? null : big(start), end: end === null ? null : big(end),
+    })),
+  }));
+
+  const bar = (id) => {
+    const [system, lane, index] = id.slice(1).split("-").map(Number);
+    return systems[system].lanes[lane].bars[index];
+  };
+
+  function at(lane, where) {
+    let low = 0, high = lane.bars.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (lane.bars[middle].end <= where) low = middle + 1; else high = middle;
+    }
+    const found = lane.bars[low];
+    return found && found.start <= where ? found : null;
+  }
+
+  const columns = new Map();
+  document.querySelectorAll("svg.lane").forEach((svg) => {
+    const bars = [...svg.querySelectorAll("g.bar")];
+    if (bars.length) columns.set(bars[0].id.replace(/-\d+$/, ""), bars);
+    bars.forEach((g, number) => {
+      g.setAttribute("role", "button");
+      g.setAttribute("tabindex", number ? "-1" : "0");
+    });
+  });
+
+  // the element that shows a range, alone or with others
+  function element(one) {
+    const own = find(one.id);
+    if (own) return own;
+    const bars = columns.get(`b${one.system}-${one.lane}`) || [];
+    return bars.findLast((g) => Number(g.id.split("-")[2]) <= one.index) || null;
+  }
+
+  function members(g) {
+    const first = bar(g.id);
+    const last = g.dataset.last ? Number(g.dataset.last.split("-")[2]) : first.index;
+    return systems[first.system].lanes[first.lane].bars.slice(first.index, last + 1);
+  }
+
+  // --- what is said of a range
+
+  function make(name, text, ...children) {
+    const made = document.createElement(name);
+    if (text) made.textContent = text;
+    made.append(...children);
+    return made;
+  }
+
+  function press(text, action) {
+    const made = make("button", text);
+    made.type = "button";
+    made.addEventListener("click", action);
+    return made;
+  }
+
+  function link(one) {
+    return press(`${one.label}, ${human(one.end - one.start)}, ${place(one.start, one.end)}`, () => go(one));
+  }
+
+  const details = find("details");
+  let kept = null;
+
+  function tell(title, parts, keep) {
+    const close = press("close", release);
+    close.className = "close";
+    details.replaceChildren(...(keep ? [close] : []), make("h3", title), ...parts);
+    details.classList.toggle("kept", keep);
+    details.scrollTop = 0;
+  }
+
+  function list(pairs) {
+    const made = make("dl");
+    for (const [name, value] of pairs) {
+      const dd = make("dd");
+      dd.append(value);
+      made.append(make("dt", name), dd);
+    }
+    return made;
+  }
+
+  function trail(system, where) {
+    const events = system.events.filter((event) => event.start <= where && where < event.end);
+    if (!events.length) return [make("p", "neither the firmware's map nor anything later names it")];
+    const items = events.map((event) => {
+      let text = `${event.stage}: ${event.rule}`;
+      if (event.before && event.after) text += `: ${event.before} \u2192 ${event.after}`;
+      else if (event.before || event.after) text += `: ${event.before || event.after}`;
+      const item = make("li", `${text} [${place(event.start, event.end)}]`);
+      if (event.by) {
+        const by = make("code", event.by);
+        by.className = "function";
+        item.append(by);
+      }
+      return item;
+    });
+    return [make("h3", `how ${hex(where)} came to be that`), make("ol", "", ...items)];
+  }
+
+  function stagesAt(system, where) {
+    return list(system.lanes.map((lane) => {
+      const found = at(lane, where);
+      return [lane.title, found ? link(found) : "nothing"];
+    }));
+  }
+
+  function findingsOver(system, start, end) {
+    const found = system.findings.filter((f) => f.start !== null && f.start < end && start < f.end);
+    if (!found.length) return [];
+    const items = found.map((finding) => {
+      const a = make("a", `${finding.severity}: ${finding.message} [${finding.rule}]`);
+      a.href = "#" + finding.id;
+      a.className = finding.severity;
+      return make("li", "", a);
+    });
+    return [make("h3", "findings"), make("ul", "", ...items)];
+  }
+
+  function tellBar(one, keep) {
+    const system = systems[one.system];
+    const facts = [
+      ["stage", one.stage], ["range", make("code", place(one.start, one.end))],
+      ["size", human(one.end - one.start)],
+    ];
+    if (one.node >= 0) facts.push(["node", String(one.node)]);
+    if (one.note) facts.push(["more", one.note]);
+    if (systems.length > 1) facts.unshift(["of", system.title]);
+    tell(one.label, [
+      list(facts), ...findingsOver(system, one.start, one.end), ...trail(system, one.start),
+      make("h3", `${hex(one.start)} in every stage`), stagesAt(system, one.start),
+    ], keep);
+  }
+
+  function tellMany(found, keep) {
+    const first = found[0], last = found[found.length - 1];
+    const items = found.slice(0, LISTED).map((one) => make("li", "", link(one)));
+    const more = found.length > LISTED ? [make("p", `and ${found.length - LISTED} more: see the table`)] : [];
+    tell(`${found.length} ranges`, [
+      list([["stage", first.stage], ["from", hex(first.start)], ["to", hex(last.end - 1n)]]),
+      make("ol", "", ...items), ...more,
+    ], keep);
+  }
+
+  function show(g, keep) {
+    const found = members(g);
+    if (found.length > 1) tellMany(found, keep); else tellBar(found[0], keep);
+  }
+
+  function mark(elements) {
+    document.querySelectorAll("g.bar.hit").forEach((g) => g.classList.remove("hit"));
+    elements.forEach((g) => g && g.classList.add("hit"));
+  }
+
+  function keep(g) {
+    kept = g;
+    mark([g]);
+    show(g, true);
+  }
+
+  function release() {
+    const last = kept;
+    kept = null;
+    mark([]);
+    tell("nothing is chosen", [make("p", "Point at a bar, or go there with Tab and the arrow keys.")], false);
+    if (last) last.focus({ preventScroll: true });
+  }
+
+  function focus(g) {
+    const column = columns.get(g.id.replace(/-\d+$/, ""));
+    column.forEach((other) => other.setAttribute("tabindex", other === g ? "0" : "-1"));
+    g.scrollIntoView({ block: "center", inline: "center" });
+    g.focus({ preventScroll: true });
+  }
+
+  function go(one) {
+    const g = element(one);
+    if (!g) return;
+    const column = g.closest(".column");
+    if (column.hidden) toggle(column.dataset.key, true);
+    kept = g;
+    focus(g);
+    mark([g]);
+    tellBar(one, true);
+  }
+
+  // --- pointer and keys
+
+  document.querySelectorAll(".lanes").forEach((lanes) => {
+    const over = (event) => event.target.closest("g.bar");
+    lanes.addEventListener("mouseover", (event) => {
+      const g = over(event);
+      if (g && !kept) show(g, false);
+    });
+    lanes.addEventListener("click", (event) => {
+      const g = over(event);
+      if (g) { keep(g); focus(g); }
+    });
+    lanes.addEventListener("focusin", (event) => {
+      const g = over(event);
+      if (g && !kept) show(g, false);
+    });
+    lanes.addEventListener("keydown", (event) => {
+      const g = over(event);
+      if (!g) return;
+      const next = step(g, event.key);
+      if (next) { if (kept) keep(next); focus(next); }
+      else if (event.key === "Enter" || event.key === " ") keep(g);
+      else return;
+      event.preventDefault();
+    });
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && kept) release();
+  });
+
+  function step(g, key) {
+    const column = columns.get(g.id.replace(/-\d+$/, ""));
+    const index = column.indexOf(g);
+    if (key === "ArrowDown") return column[index + 1];
+    if (key === "ArrowUp") return column[index - 1];
+    if (key === "Home") return column[0];
+    if (key === "End") return column[column.length - 1];
+    if (key !== "ArrowLeft" && key !== "ArrowRight") return null;
+    const seen = [...columns.values()].filter((bars) => !bars[0].closest(".column").hidden);
+    const beside = seen[seen.indexOf(column) + (key === "ArrowRight" ? 1 : -1)];
+    if (!beside) return null;
+    const middle = (other) => { const box = other.getBBox(); return box.y + box.height / 2; };
+    const here = g.getBBox().y + 1;
+    return beside.find((o) => { const b = o.getBBox(); return b.y <= here && here < b.y + b.height; }) ||
+      beside.reduce((a, b) => (Math.abs(middle(b) - here) < Math.abs(middle(a) - here) ? b : a));
+  }
+
+  // --- search
+
+  const said = find("said");
+
+  function search(text) {
+    const where = address(text);
+    if (where === null) {
+      said.textContent = `${text.trim() || "nothing"} is no address: write 0x240000000, 9G or bytes`;
+      return;
+    }
+    const hits = systems.flatMap((system) => system.lanes.map((lane) => at(lane, where))).filter(Boolean);
+    said.textContent = hits.length
+      ? `${hex(where)} (${human(where)}) is in ${hits.length} lane${hits.length > 1 ? "s" : ""}`
+      : `nothing is at ${hex(where)} (${human(where)})`;
+    const parts = systems.flatMap((system) => [
+      ...(systems.length > 1 ? [make("h3", system.title)] : []), stagesAt(system, where),
+      ...findingsOver(system, where, where + 1n), ...trail(system, where),
+    ]);
+    const shown = hits.map(element).filter((g) => g && !g.closest(".column").hidden);
+    kept = shown[0] || null;
+    if (shown[0]) shown[0].scrollIntoView({ block: "center", inline: "nearest" });
+    mark(shown);
+    tell(`${hex(where)} in every stage`, parts, true);
+    history.replaceState(null, "", "#" + hex(where));
+  }
+
+  const tools = find("tools");
+  tools.addEventListener("submit", (event) => {
+    event.preventDefault();
+    search(find("address").value);
+  });
+
+  // --- filters
+
+  const SPECIAL = new Set(["special", "dax", "kmem", "lost", "offline"]);
+  const special = systems.map((system) => system.lanes.flatMap((lane) =>
+    lane.key === "nodes" ? [] : lane.bars.filter((one) => SPECIAL.has(one.kind))));
+  const reach = special.map((found) => {
+    const sorted = found.map((one) => [one.start, one.end]).sort((a, b) => (a[0] < b[0] ? -1 : a[0] > b[0] ? 1 : 0));
+    const joined = [];
+    for (const [start, end] of sorted) {
+      const last = joined[joined.length - 1];
+      if (last && start <= last[1]) { if (end > last[1]) last[1] = end; } else joined.push([start, end]);
+    }
+    return joined;
+  });
+
+  function touches(spans, one) {
+    let low = 0, high = spans.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (spans[middle][1] <= one.start) low = middle + 1; else high = middle;
+    }
+    return low < spans.length && spans[low][0] < one.end;
+  }
+
+  const hidden = new Set();
+
+  function wanted(one) {
+    const kind = find("kind").value, node = find("node").value;
+    return (!kind || one.kind === kind) && (!node || nodeOf(one) === node) &&
+      (!find("only").checked || touches(reach[one.system], one));
+  }
+
+  function nodeOf(one) {
+    if (one.node >= 0) return String(one.node);
+    const lane = systems[one.system].lanes.find((other) => other.key === "nodes");
+    const found = lane && at(lane, one.start);
+    return found ? String(found.node) : "";
+  }
+
+  function filter() {
+    document.querySelectorAll("svg.lane g.bar").forEach((g) => g.classList.toggle("dim", !members(g).some(wanted)));
+    tables.forEach((table) => { table.first = 0; table.fill(); });
+  }
+
+  function toggle(key, seen) {
+    if (seen) hidden.delete(key); else hidden.add(key);
+    document.querySelectorAll(".column").forEach((column) => {
+      if (column.dataset.key === key) column.hidden = !seen;
+    });
+    document.querySelectorAll("#stages input").forEach((box) => { if (box.value === key) box.checked = seen; });
+  }
+
+  ["only", "kind", "node"].forEach((id) => find(id).addEventListener("change", filter));
+  const keys = new Map(systems.flatMap((system) => system.lanes.map((lane) => [lane.key, lane.title])));
+  for (const [key, title] of keys) {
+    const box = make("input");
+    box.type = "checkbox";
+    box.checked = true;
+    box.value = key;
+    box.addEventListener("change", () => { toggle(key, box.checked); filter(); });
+    find("stages").append(make("label", "", box, " " + title));
+  }
+  const nodes = new Set(systems.flatMap((system) => system.lanes.flatMap((lane) =>
+    lane.bars.map((one) => one.node).filter((node) => node >= 0))));
+  [...nodes].sort((a, b) => a - b).forEach((node) => {
+    const option = make("option", String(node));
+    option.value = String(node);
+    find("node").append(option);
+  });
+
+  // --- tables
+
+  const BY = [
+    (one) => one.lane, (one) => one.start, (one) => one.end, (one) => one.end - one.start,
+    (one) => one.label, (one) => one.node, (one) => one.note,
+  ];
+
+  class Table {
+    constructor(element) {
+      this.body = element.tBodies[0];
+      this.system = systems[Number(element.dataset.system)];
+      this.every = this.system.lanes.flatMap((lane) => lane.bars);
+      [...this.body.rows].forEach((row, number) => { row.dataset.bar = this.every[number].id; });
+      this.first = 0;
+      this.by = null;
+      this.down = false;
+      this.heads = [...element.tHead.rows[0].cells];
+      this.heads.forEach((head, number) => {
+        const text = head.textContent;
+        head.replaceChildren(press(text, () => this.sort(number)));
+      });
+      this.body.addEventListener("click", (event) => {
+        const row = event.target.closest("tr");
+        if (row && !String(getSelection())) go(bar(row.dataset.bar));
+      });
+      this.pager = make("div");
+      this.pager.className = "pager";
+      element.after(this.pager);
+      const cut = element.parentElement.querySelector(".cut");
+      if (cut) cut.remove();
+      this.tell(this.every.length);
+    }
+
+    sort(number) {
+      this.down = this.by === number && !this.down;
+      this.by = number;
+      this.first = 0;
+      this.heads.forEach((head, other) => {
+        if (other === number) head.setAttribute("aria-sort", this.down ? "descending" : "ascending");
+        else head.removeAttribute("aria-sort");
+      });
+      this.fill();
+    }
+
+    fill() {
+      const found = this.every.filter((one) => !hidden.has(this.system.lanes[one.lane].key) && wanted(one));
+      if (this.by !== null) {
+        const value = BY[this.by], sign = this.down ? -1 : 1;
+        found.sort((a, b) => { const x = value(a), y = value(b); return sign * (x < y ? -1 : x > y ? 1 : 0); });
+      }
+      const rows = found.slice(this.first, this.first + PAGE).map((one) => {
+        const row = make("tr");
+        row.dataset.bar = one.id;
+        row.append(
+          make("td", one.stage), make("td", hex(one.start)), make("td", hex(one.end - 1n)),
+          make("td", human(one.end - one.start)),
+          make("td", one.label), make("td", one.node >= 0 ? String(one.node) : ""), make("td", one.note));
+        return row;
+      });
+      this.body.replaceChildren(...rows);
+      this.tell(found.length);
+    }
+
+    tell(count) {
+      this.pager.replaceChildren();
+      if (count < this.every.length) this.pager.append(`${count} of ${this.every.length} rows are wanted`);
+      if (count <= PAGE) return;
+      const turn = (by) => () => { this.first += by; this.fill(); };
+      const back = press("back", turn(-PAGE)), on = press("on", turn(PAGE));
+      back.disabled = this.first === 0;
+      on.disabled = this.first + PAGE >= count;
+      this.pager.append(back, `rows ${this.first + 1} to ${Math.min(this.first + PAGE, count)} of ${count}`, on);
+    }
+  }
+
+  const tables = [...document.querySelectorAll("table.every")].map((table) => new Table(table));
+
+  // --- findings, on the bars and from them
+
+  systems.forEach((system) => system.findings.forEach((finding) => {
+    if (finding.start === null || finding.severity === "note") return;
+    const lane = system.lanes.find((one) => one.key === "outcome");
+    const found = (lane ? lane.bars : []).filter((one) => one.start < finding.end && finding.start < one.end);
+    new Set(found.map(element)).forEach((g) => {
+      if (!g || g.querySelector(".mark")) return;
+      const box = g.querySelector("rect");
+      const x = 138, y = Number(box.getAttribute("y")) + 2;
+      const path = document.createElementNS(SVG, "path");
+      path.setAttribute("d", `M${x},${y + 11} l6,-11 l6,11 z`);
+      path.setAttribute("class", "mark " + finding.severity);
+      g.append(path);
+    });
+  }));
+
+  document.querySelectorAll("a.go").forEach((a) => a.addEventListener("click", (event) => {
+    event.preventDefault();
+    const system = systems[Number(a.dataset.system)];
+    const start = big(a.dataset.start), end = big(a.dataset.end);
+    const over = system.lanes.flatMap((lane) => lane.bars.filter((one) => one.start < end && start < one.end));
+    if (!over.length) { search(hex(start)); return; }
+    go(over[0]);
+    mark(over.map(element));
+  }));
+
+  // --- light and dark
+
+  const theme = find("theme");
+  theme.hidden = false;
+  theme.addEventListener("click", () => {
+    const root = document.documentElement;
+    const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+    root.dataset.theme = dark ? "light" : "dark";
+  });
+
+  tools.hidden = false;
+  details.hidden = false;
+  release();
+  if (/^#0x[0-9a-f]+$/i.test(location.hash)) search(location.hash.slice(1));
+})();
