@@ -183,9 +183,11 @@ wrong("module-depends-on-itself", "module", "a module that depends on itself", "
     modules=lambda: [sr.Module("toy", "DEV_DAX", "drivers/dax/toy.c", depends=("toy",))])
 wrong("sysfs-answers", "sysfs", "answers a list of attributes, though there is no result", "none",
     sysfs=lambda system: ["attribute"])
-wrong("claimed-is-true", "claim", "claims by True, not by words", "str|bool", dax_claimed=lambda where: True)
-wrong("claimed-is-empty", "claim", "claims in the name of nobody", "''", dax_claimed=lambda where: "")
-wrong("capacity-is-a-pair", "capacity", "a pair of numbers is no capacity", "daxcapacity|tuple", at="align",
+wrong("claimed-is-true", "claim", "claims by True, not by words", "str|bool", seen="kit",
+    dax_claimed=lambda where: True)
+wrong("claimed-is-empty", "claim", "claims in the name of nobody", "''", seen="kit",
+    dax_claimed=lambda where: "")
+wrong("capacity-is-a-pair", "capacity", "a pair of numbers is no capacity", "daxcapacity|tuple", seen="kit",
     dax_capacity=lambda system, where: (where.start, where.end))
 wrong("cli-answers", "cli", "returns a command instead of adding it", "none", at="toy-command",
     cli=lambda group: "toy-command")
@@ -250,7 +252,7 @@ wrong("lint-finding-twice", "lint", "the same finding twice", "twice|toy-twice",
 wrong("lint-message-has-control-characters", "lint", "a message with escape sequences", "message", at="lint",
     lint=lambda system: [sr.Finding("note", "toy-escapes", "\x1b[2Jgone")])
 wrong("lint-range-beyond-the-machine", "lint", "a finding about addresses that no machine has", "range|bits|address",
-    at="lint", lint=lambda system: [sr.Finding("note", "toy-far", "something", 1 << 62, (1 << 62) + 4096)])
+    at="lint", seen="kit", lint=lambda system: [sr.Finding("note", "toy-far", "something", 1 << 62, (1 << 62) + 4096)])
 wrong("capacity-outside", "capacity", "a device outside of the range that was asked for", "range|inside", seen="kit",
     dax_capacity=lambda where: DaxCapacity(sr.PhysRange(where.end, where.end + (1 << 30)), None))
 wrong("capacity-memory-outside-of-the-device", "capacity", "memory outside of its device", "inside|device", seen="kit",

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import attrs
 import softreserve as sr
 
-from wrong import right, toy, wrong
+from wrong import Seen, right, toy, wrong
 
 GIB, MIB = sr.GiB, sr.MiB
 
@@ -29,9 +29,9 @@ def _then(change: Callable[[sr.System], object]) -> Callable[[sr.System], bool]:
     return early_reserve
 
 
-def memory(name: str, how: str, says: str, change: Callable[[sr.System], object]) -> None:
+def memory(name: str, how: str, says: str, change: Callable[[sr.System], object], seen: Seen = "commands") -> None:
     """An architecture that has its memory wrong."""
-    wrong(name, "arch", how, says, early_reserve=_then(change))
+    wrong(name, "arch", how, says, seen=seen, early_reserve=_then(change))
 
 
 def _marked(system: sr.System) -> sr.EfiDescriptor:
@@ -55,17 +55,17 @@ memory("invents-below-a-hole", "fills the holes of the map", "memory",
     lambda system: system.memblock.add(0, system.memblock.end_of_dram()))
 memory("marks-are-ignored", "adds specific purpose memory as ordinary memory", "specific purpose",
     lambda system: system.memblock.add(_marked(system).start, _marked(system).size))
-memory("memory-beyond-64-bits", "adds memory beyond 2**64", "memory", lambda system: system.memblock.add(1 << 64, GIB))
+memory("memory-beyond-64-bits", "adds memory beyond 2**64", "memory", lambda system: system.memblock.add(1 << 64, GIB),
+    seen="kit")
 memory("memory-of-negative-size", "adds memory of negative size", "memory",
-    lambda system: system.memblock.add(GIB, -4096))
+    lambda system: system.memblock.add(GIB, -4096), seen="kit")
 memory("memory-below-zero", "adds memory below 0", "memory", lambda system: system.memblock.add(-GIB, GIB))
 memory("memory-of-a-float", "adds memory of a float's size", "memory",
     lambda system: system.memblock.add(1 << 42, float(GIB)))
 memory("memory-unaligned", "takes half a page out of memory", "memory",
     lambda system: system.memblock.remove(_plain(system).start + 512, 512))
 memory("runtime-services-are-ram", "gives the runtime services' memory to the kernel", "memory",
-    lambda system: [system.memblock.add(d.start,
-    d.size) for d in system.machine.efi_map or () if d.type == sr.EfiType.RUNTIME_SERVICES_DATA])
+    lambda system: [setattr(region, "flags", 0) for region in system.memblock.memory if region.is_nomap])
 wrong("no-memory-at-all", "arch", "fills no memblock", "memory",
     early_reserve=lambda system: (toy.setup_bootmem(system),
     [system.memblock.remove(r.base, r.size) for r in list(system.memblock.memory)])[0])
@@ -146,7 +146,7 @@ def _zones(system: sr.System, **limits: int) -> bool:
 
 wrong("zones-of-nothing", "arch", "zones that end at 0: no page is in one", "zone",
     numa_info=lambda system: _zones(system, DMA32=0, Normal=0))
-wrong("zones-descend", "arch", "zones whose ends descend", "zone",
+wrong("zones-descend", "arch", "zones whose ends descend, behind what they can hold", "zone", seen="kit",
     numa_info=lambda system: _zones(system, DMA32=1 << 22, Normal=1 << 20))
 wrong("zones-are-negative", "arch", "a zone that ends at -1", "zone",
     numa_info=lambda system: _zones(system, DMA32=-1, Normal=1 << 40))
@@ -251,8 +251,8 @@ kexec("segments-are-tuples", "segments as pairs", "kexecsegment",
     image: attrs.evolve(image, segments=tuple((s.range.start, s.range.end) for s in image.segments))))
 kexec("no-segments", "loads no segment at all", "segment", _image(lambda system,
     image: attrs.evolve(image, segments=())))
-kexec("status-is-positive", "a status of 22 instead of -22", "status",
-    _image(lambda system, image: attrs.evolve(image, status=22)))
+kexec("status-is-no-status", "a status of 400, which no program ends with", "status",
+    _image(lambda system, image: attrs.evolve(image, status=400)))
 kexec("status-is-text", "a status 'ok'", "status", _image(lambda system, image: attrs.evolve(image, status="ok")))
 kexec("output-is-text", "output is one text, whose letters are no lines", "output",
     _image(lambda system, image: attrs.evolve(image, output="loaded")))
@@ -278,13 +278,13 @@ kexec("next-machine-has-less-cpus", "the next machine has no processor", "cpus",
     _image(lambda system, image: attrs.evolve(image, machine=attrs.evolve(image.machine, cpus=0))))
 
 
-def follows(name: str, how: str, says: str, /, **changes: Callable[[sr.Machine], object]) -> None:
+def follows(name: str, how: str, says: str, /, at: str = "kexec", **changes: Callable[[sr.Machine], object]) -> None:
     """A kexec whose next machine is not the one that was asked for."""
-    kexec(name, how, says, _image(lambda system, image: attrs.evolve(image,
+    kexec(name, how, says, at=at, loader=_image(lambda system, image: attrs.evolve(image,
         machine=attrs.evolve(image.machine, **{field: change(image.machine) for field, change in changes.items()}))))
 
 follows("next-machine-forgets-the-command-line", "the next kernel has another command line than was asked for",
-    "cmdline|command line", cmdline=lambda machine: sr.CommandLine("quiet"))
+    "cmdline|command line", at="kexec --append toy=1", cmdline=lambda machine: sr.CommandLine("quiet"))
 follows("next-machine-is-another-release", "the next kernel is another one than was asked for", "kernel|release",
     kernel=lambda machine: attrs.evolve(machine.kernel, release="5.4"))
 follows("next-machine-boots-by-the-stub", "the next machine says that it was not booted by kexec", "boot|kexec",

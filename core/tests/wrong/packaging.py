@@ -43,8 +43,8 @@ class Plugin:
 )
 entry("entry-is-empty", "an entry without a value", "entry|import", "NAME =")
 entry("entry-is-garbage", "an entry that is no module name", "import|entry", "NAME = not a module!")
-entry("two-names", "one object under two names", "two|twice|same", "NAME = MODULE\nNAME-again = MODULE")
-packaged("no-hooks", "implements no hook", "hook", "VALUE = 1\n")
+entry("two-names", "one object under two names", "two|twice|same", "NAME = MODULE\nNAME-again = MODULE", seen="kit")
+packaged("no-hooks", "implements no hook", "hook", "VALUE = 1\n", seen="kit")
 packaged("hook-without-a-mark", "a hook without @hookimpl", "hookimpl|softreserve_sysfs",
     "def softreserve_sysfs(system):\n    return None\n")
 packaged("hook-half-marked", "one hook has the mark, another one lacks it", "hookimpl|softreserve_lint",

@@ -26,6 +26,7 @@ __all__ = [
     "note",
     "one_line",
     "reason",
+    "refused",
     "register",
     "status_problem",
     "unsound",
@@ -116,7 +117,10 @@ def call(
     before = sys.stdout
     sys.stdout = printed = _printed.get(plugin) or _printing(plugin)
     try:
-        return function(*arguments)
+        answer = function(*arguments)
+        if sys.stdout is not printed:
+            raise refused(plugin or brought_by(function), where, "left another sys.stdout than it found")
+        return answer
     except BaseException as error:
         owner = plugin or brought_by(function) or _ends(error)
         found = None if _may_pass(error, passes) else blamed(error, where, owner)
@@ -223,6 +227,11 @@ def wrong(plugin: str, where: str, answer: object, wanted: str) -> PluginResultE
 def unsound(plugin: str, where: str, answer: object, wanted: str) -> PluginResultError:
     """The error for an answer of the right kind that is not allowed."""
     return PluginResultError(_cut(plugin, where, f"answered {shown(answer)}, wanted {wanted}", ""), plugin)
+
+
+def refused(plugin: str, where: str, words: str) -> PluginResultError:
+    """The error for what a plugin answered or left, in words that stand for themselves."""
+    return PluginResultError(one_line(plugin, where, words), plugin)
 
 
 def status_problem(status: object) -> str | None:

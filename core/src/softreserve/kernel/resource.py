@@ -46,6 +46,7 @@ __all__ = [
     "insert_resource",
     "insert_resource_expand_to_fit",
     "merge_system_ram_resource",
+    "nesting_problem",
     "region_intersects",
     "release_mem_region_adjustable",
     "release_region",
@@ -559,6 +560,29 @@ def walk_system_ram_res_rev(root: Resource, start: int, end: int, func: Callable
         if status:
             break
     return status
+
+
+def nesting_problem(root: Resource) -> str | None:
+    """What is no tree: a name that is no words, or a place not behind the one before it, or outside of its parent.
+
+    In words, or ``None``.
+    """
+    todo = [root]
+    while todo:
+        parent = todo.pop()
+        last = parent.start - 1
+        for res in parent.children:
+            name, place = res.name, f"{res.start:#x}-{res.end:#x}"
+            if not isinstance(name, str) or not name.isprintable():
+                return f"the resource at {place} is named {name!r}: wanted words"
+            if not parent.start <= res.start <= res.end <= parent.end:
+                return f"{name} at {place} lies across {parent.name} or beyond it, wanted it inside"
+            if res.start <= last:
+                return f"{name} at {place} overlaps the resource before it, or belongs before it: they are sorted"
+            last = res.end
+            if res.children:
+                todo.append(res)
+    return None
 
 
 class ResourceTree:

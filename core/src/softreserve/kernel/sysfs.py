@@ -25,6 +25,9 @@ _MAX_LINKS = 40
 _NAME_MAX = 255
 _PATH_MAX = 4096
 
+#: Bytes that an attribute shows at the most: a page, wherever pages are largest. Linux: ``fs/sysfs/file.c``.
+_SHOWN_MAX = 1 << 16
+
 _DIGITS = 20  # of the largest 64-bit number
 
 
@@ -38,13 +41,10 @@ def number_in(name: str, prefix: str = "") -> int | None:
 
 
 def is_file_name(name: object) -> bool:
-    """Whether something can be the name of a file: one part of a path, and no way out of its directory."""
-    if not isinstance(name, str) or name in ("", ".", "..") or "/" in name or "\0" in name:
+    """Whether something can be the name of a file here: one part of a path that can be shown, and no way out of it."""
+    if not isinstance(name, str) or name in ("", ".", "..") or "/" in name or not name.isprintable():
         return False
-    try:
-        return len(name) <= _NAME_MAX and len(os.fsencode(name)) <= _NAME_MAX
-    except UnicodeEncodeError:
-        return False
+    return len(name) <= _NAME_MAX and len(os.fsencode(name)) <= _NAME_MAX
 
 
 def c_text(data: bytes) -> str:
@@ -75,13 +75,16 @@ class Attribute:
         if not self.mode & 0o444 or self.show is None:
             return -errno.EACCES
         value = border.call(f"softreserve_sysfs: show of {path}", self.show)
-        if isinstance(value, str):
+        wanted = "text, bytes or a negative errno"
+        if isinstance(value, (str, bytes)) and len(value) > _SHOWN_MAX and border.brought_by(self.show):
+            wanted = f"at most a page, which has {_SHOWN_MAX} bytes where it is largest, not {len(value)}"
+        elif isinstance(value, str):
             with suppress(UnicodeEncodeError):
                 return value.encode()
         elif isinstance(value, bytes) or (value and border.status_problem(value) is None):
             return value
         plugin = border.brought_by(self.show)
-        raise border.unsound(plugin, f"softreserve_sysfs: show of {path}", value, "text, bytes or a negative errno")
+        raise border.unsound(plugin, f"softreserve_sysfs: show of {path}", value, wanted)
 
     def write(self, data: bytes, path: str = "an attribute") -> int:
         """One write(): bytes taken, or ``-errno`` of open() or write().
@@ -179,7 +182,7 @@ class SysfsTree:
     def __init__(self, page_size: int = 4096) -> None:
         self._page_size = page_size
         self.root = Directory({"sys": Directory()})
-        self._added: list[tuple[str, Node, Node | None]] | None = None
+        self._changed: list[tuple[str, Node | None, Node | None]] | None = None
         #: What a write() stands in: it notices when that is over.
         self.system_call: AbstractContextManager[None] = nullcontext()
 
@@ -204,26 +207,28 @@ class SysfsTree:
         """Put a node at ``path``; parents are made, an existing node is replaced."""
         parent, name = posixpath.split(path)
         children = self.directory(parent).children
-        if self._added is not None:
-            self._added.append((path, node, children.get(name)))
+        if self._changed is not None:
+            self._changed.append((path, node, children.get(name)))
         children[name] = node
 
     @contextmanager
-    def noting(self) -> Iterator[list[tuple[str, Node, Node | None]]]:
-        """Note what is added meanwhile: its path, and what was there before."""
-        found: list[tuple[str, Node, Node | None]] = []
-        self._added = found
+    def noting(self) -> Iterator[list[tuple[str, Node | None, Node | None]]]:
+        """Note what is added or taken away meanwhile: its path, what is there now, and what was there before."""
+        found: list[tuple[str, Node | None, Node | None]] = []
+        self._changed = found
         try:
             yield found
         finally:
-            self._added = None
+            self._changed = None
 
     def remove(self, path: str) -> None:
         """Take a fixed node away with all below it; absent ones are no error."""
         parent, name = posixpath.split(path)
         here = self.node(parent)
         if isinstance(here, Directory):
-            here.children.pop(name, None)
+            gone = here.children.pop(name, None)
+            if self._changed is not None and gone is not None:
+                self._changed.append((path, None, gone))
 
     # --- looking
 

@@ -94,7 +94,7 @@ def _no_name(path: str, name: object, node: Directory, child: Node) -> PluginRes
     functions = (node.names, node.lookup, getattr(child, "show", None), getattr(child, "store", None))
     plugin = next(filter(None, map(border.brought_by, filter(None, functions))), "")
     words = f"{path or '/'} has a child {shown(name)}, which is no name"
-    return PluginResultError(border.one_line(plugin, "softreserve_sysfs", words), plugin)
+    return border.refused(plugin, "softreserve_sysfs", words)
 
 
 def _words(data: bytes) -> list[int | str]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel import border
 from softreserve.kernel.efi.efi import Efi
+from softreserve.kernel.resource import nesting_problem
 from softreserve.kernel.state import StashKey
 from softreserve.model.efi import EfiMemoryMap
 from softreserve.model.errors import PluginResultError
@@ -37,6 +38,7 @@ _ADDRESSES: Final = 1 << 64
 _NOWHERE: Final = (1 << 128, 1 << 129)
 _start = attrgetter("start")
 _RAM: Final = "System RAM"
+_OF_NODES: Final = "numa info"
 
 
 def _spans(ranges: Iterable[tuple[int, int]]) -> Spans:
@@ -143,7 +145,7 @@ def _firmware(system: System) -> _Firmware | None:
 
 
 def _wrong(plugin: str, hook: str, words: str) -> PluginResultError:
-    return PluginResultError(border.one_line(plugin, hook, words), plugin)
+    return border.refused(plugin, hook, words)
 
 
 def _hex(span: tuple[int, int]) -> str:
@@ -156,6 +158,9 @@ def check_handoff(system: System, plugin: str) -> None:
     :raises PluginResultError: it has not.
     """
     given, handed = system.machine.efi_map, system.handoff.efi_map
+    if system.arch.boots_from_e820 and system.handoff.e820 is None:
+        words = "hands no e820 table over, and its ArchInfo says that the kernel boots from one (boots_from_e820)"
+        raise _wrong(plugin, "softreserve_stub_handoff", words)
     if handed is given or given is None:
         return
     hook = "softreserve_stub_handoff"
@@ -227,7 +232,10 @@ def _image(system: System) -> Spans:
 
 
 def _is_told(system: System, span: tuple[int, int]) -> bool:
-    """Whether an event says what became of memory, besides those of the map itself; not known where none is kept."""
+    """Whether an event says what became of memory, besides those of the map itself; not known where none is kept.
+
+    What is said of nodes says nothing of that.
+    """
     from softreserve.kernel.efi import efi_init
     from softreserve.model.ranges import PhysRange
 
@@ -235,7 +243,7 @@ def _is_told(system: System, span: tuple[int, int]) -> bool:
         return False
     ordinary = {rule.code for rule in vars(efi_init).values() if isinstance(rule, Rule)}
     events = system.log.over(PhysRange(*span))
-    told = _spans((e.start or 0, e.end or 0) for e in events if e.code not in ordinary)
+    told = _spans((e.start or 0, e.end or 0) for e in events if e.code not in ordinary and e.stage != _OF_NODES)
     return _first([span], told) is None
 
 
@@ -253,6 +261,9 @@ def check_nodes(system: System, plugin: str) -> None:
     strange = nodes.online - nodes.possible
     if strange:
         raise _wrong(plugin, hook, f"node {min(strange)} is online, and not possible")
+    for cpu, nid in nodes.cpu_to_node.items():
+        if nid >= 0 and nid not in nodes.possible:
+            raise _wrong(plugin, hook, f"processor {cpu} is on node {nid}, which is not possible")
     for region in system.memblock.memory:
         if region.nid not in nodes.possible and region.nid not in (-1, most):
             where = f"{region.base:#x}-{region.end:#x}"
@@ -284,6 +295,9 @@ def check_resources(system: System, plugin: str) -> None:
     if _firmware(system) is None:
         return
     hook = "softreserve_register_resources"
+    words = nesting_problem(system.iomem.root)
+    if words is not None:
+        raise _wrong(plugin, hook, words)
     ram = _spans((res.start, res.end + 1) for res in system.iomem.find(_RAM))
     mapped = _mapped(system)
     lost, made = _first(mapped, ram), _first(ram, mapped)

@@ -65,7 +65,7 @@ def _check_nodes(system: System) -> None:
     said = [event.text for event in system.log.of(NO_NUMA, NOT_COVERED)]
     if not said and system.log.recording:
         plugin = hooks_of(system).answered.get(_LAST, "")
-        raise PluginResultError(border.one_line(plugin, _LAST, "left no node online, and nothing says why"), plugin)
+        raise border.refused(plugin, _LAST, "left no node online, and nothing says why")
     why = said[-1] if said else "it does not say why"
     raise MachineError(f"the kernel dies without a NUMA node that is online; its log: {why}")
 
@@ -80,7 +80,7 @@ def _unanswered(system: System, stage: str) -> SoftReserveError:
     if first is not None:
         hook = "softreserve_early_reserve" if stage == STAGES[1] else _LAST
         words = f"answered None for {system.machine.arch}, whose softreserve_stub_handoff it answered; wanted True"
-        return PluginResultError(border.one_line(first, hook, words), first)
+        return border.refused(first, hook, words)
     loaded = ", ".join(system.hooks.names) or "none"
     return MachineError(f"no loaded plugin boots {system.machine.arch} ({stage}); loaded: {loaded}")
 
@@ -145,7 +145,9 @@ def late(system: System) -> None:
             booted_by = None
         system.log.stage = "dax bus" if call.level >= Level.DEVICE else "resources"
         where = f"softreserve_register_resources: initcall {call.name}"
-        border.call(where, call.call, plugin=call.owner, passes=(MachineError,))
+        answer: object = border.call(where, call.call, plugin=call.owner, passes=(MachineError,))
+        if answer is not None and call.owner:
+            raise border.wrong(call.owner, where, answer, "None: nobody asks an initcall how it went")
     system.log.stage = "running"
     system.firmware_memmap.publish(system.sysfs)
     hooks.sysfs(system)

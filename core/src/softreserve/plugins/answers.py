@@ -1,13 +1,14 @@
 """What an answer of a plugin must be, beyond its type: each function says what was wanted instead, or ``None``.
 
-Here is what a single answer shows. What becomes of the memory is in :mod:`softreserve.plugins.accounts`.
+Here is what a single answer shows. What becomes of the memory is in :mod:`softreserve.machine.accounts`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from enum import IntEnum, IntFlag, StrEnum
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 from attrs import fields
 
@@ -15,6 +16,7 @@ from softreserve.kernel.border import status_problem
 from softreserve.model.arch import Bounds
 from softreserve.model.errors import shown
 from softreserve.model.ranges import PhysRange
+from softreserve.plugins.objects import answers_later
 
 if TYPE_CHECKING:
     from softreserve.kernel.dax import DaxRegionMade
@@ -39,6 +41,7 @@ __all__ = [
     "handoff_problem",
     "initcall_problem",
     "is_number",
+    "is_text",
     "module_problem",
     "one_of",
     "placement_problem",
@@ -71,30 +74,37 @@ _NODES_SHIFTS: Final = range(11)
 # --- parts of answers
 
 
-def is_number(value: object) -> bool:
-    """Whether it is an integer; truth values are none."""
-    return isinstance(value, int) and not isinstance(value, bool)
+def is_number(value: object) -> TypeGuard[int]:
+    """Whether it is an integer; truth values are none, and neither are classes that may compare as they like."""
+    return type(value) is int or isinstance(value, (IntEnum, IntFlag))
+
+
+def is_text(value: object) -> TypeGuard[str]:
+    """Whether it is text, and no class that may compare as it likes."""
+    return type(value) is str or isinstance(value, StrEnum)
 
 
 def _name_problem(what: str, value: object, alphabet: str = _NAME) -> str | None:
-    if isinstance(value, str) and len(value) <= _LONGEST and re.fullmatch(alphabet, value):
+    if is_text(value) and len(value) <= _LONGEST and re.fullmatch(alphabet, value):
         return None
     return f"{what} of letters, digits and dashes, not {shown(value)}"
 
 
 def _words_problem(what: str, value: object, *, empty: bool = True) -> str | None:
-    if isinstance(value, str) and value.isprintable() and len(value) <= _LONGEST and (empty or value.strip()):
+    if is_text(value) and value.isprintable() and len(value) <= _LONGEST and (empty or value.strip()):
         return None
     return f"{what} in a line of text, not {shown(value)}"
 
 
 def _callable_problem(what: str, value: object) -> str | None:
-    return None if callable(value) and not isinstance(value, type) else f"a function as {what}, not {shown(value)}"
+    if not callable(value) or isinstance(value, type):
+        return f"a function as {what}, not {shown(value)}"
+    return f"a function that answers as {what}, not a generator or coroutine function" if answers_later(value) else None
 
 
 def span_problem(start: object, end: object, limit: int = _ADDRESSES, align: int = 1) -> str | None:
     """Why bytes from ``start`` to ``end`` (half open) are no range below ``limit``, or ``None``."""
-    if not (isinstance(start, int) and is_number(start) and isinstance(end, int) and is_number(end)):
+    if not (is_number(start) and is_number(end)):
         return f"numbers of bytes as start and end, not {shown(start)} and {shown(end)}"
     if start < 0 or start >= end:
         return f"a range that begins at 0 or above and ends above its start, not {start:#x}-{end:#x}"
@@ -190,7 +200,7 @@ def _parts_problem(parts: Iterable[str]) -> str | None:
 
 def _options_problem(info: ArchInfo) -> str | None:
     for release, options in info.options.items():
-        if not isinstance(release, str) or not re.fullmatch(_RELEASE, release):
+        if not is_text(release) or not re.fullmatch(_RELEASE, release):
             return f"releases such as 6.12, or '', as keys of options, not {shown(release)}"
         if not isinstance(options, Mapping):
             return f"options by name, not {shown(options)}"
@@ -217,14 +227,14 @@ def _page_sizes_problem(info: ArchInfo) -> str | None:
 def _loaders_problem(info: ArchInfo) -> str | None:
     return _first(
         f"system calls by name as kexec_loaders, not {shown(name)}"
-        if not isinstance(name, str)
+        if not is_text(name)
         else _callable_problem(f"loader of {name}", loader)
         for name, loader in info.kexec_loaders.items()
     )
 
 
 def _pattern_problem(text: object) -> str | None:
-    if not isinstance(text, str):
+    if not is_text(text):
         return f"a regular expression as log_marks, not {shown(text)}"
     try:
         re.compile(text)
@@ -253,6 +263,9 @@ def handoff_problem(handoff: Handoff, machine: Machine) -> str | None:
     if handoff.e820 is None:
         return None
     problem = _tuple_problem("e820", handoff.e820, E820Entry)
+    if problem is None and handoff.e820 is not machine.e820:
+        known = (all(type(n) is int and 0 <= n < _ADDRESSES for n in (e.start, e.size, e.type)) for e in handoff.e820)
+        problem = None if all(known) else "e820 entries of 64-bit numbers"
     if problem is None and not (is_number(handoff.ext_entries) and 0 <= handoff.ext_entries <= len(handoff.e820)):
         problem = f"0 to {len(handoff.e820)} entries in the extension, not {shown(handoff.ext_entries)}"
     return problem
@@ -278,7 +291,7 @@ def placement_problem(placement: Placement, machine: Machine) -> str | None:
         return None
     if not is_number(at) or at < 0:
         return f"an address or None, not {shown(at)}"
-    if placement.slots and not placement.fixed and not _is_slot(placement, at):
+    if not placement.fixed and not _is_slot(placement, at):
         return f"one of its {placement.slots} slots as address, not {at:#x}"
     span = machine.image.span
     if span is not None and span.start == at:  # it stays where the loader had put it
@@ -353,7 +366,7 @@ def _is_source(text: str) -> bool:
 
 
 def _source_problem(source: object) -> str | None:
-    if isinstance(source, str) and _is_source(source):
+    if is_text(source) and _is_source(source):
         return None
     return f"a file of the kernel such as drivers/dax/kmem.c as source, not {shown(source)}"
 
@@ -386,7 +399,7 @@ def module_problem(module: Module) -> str | None:
 def _level_problem(level: object) -> str | None:
     from softreserve.kernel.initcalls import Level
 
-    known = isinstance(level, int) and is_number(level) and int(level) in Level.__members__.values()
+    known = is_number(level) and int(level) in Level.__members__.values()
     return None if known else f"a level of initcalls, not {shown(level)}"
 
 
@@ -428,7 +441,7 @@ def circle_problem(modules: Iterable[Module]) -> tuple[str, str] | None:
 
 def _option_problem(option: object) -> str | None:
     """Empty: built apart from the kernel."""
-    if option == "" or (isinstance(option, str) and re.fullmatch(_OPTION, option) and not option.startswith("CONFIG_")):
+    if is_text(option) and (not option or (re.fullmatch(_OPTION, option) and not option.startswith("CONFIG_"))):
         return None
     return f"an option without CONFIG_ in front, or an empty one, not {shown(option)}"
 
@@ -461,7 +474,7 @@ def driver_problem(driver: DaxDriver) -> str | None:
 def _driver_constants_problem(driver: DaxDriver) -> str | None:
     if not isinstance(driver.match_always, bool):
         return f"True or False as match_always, not {shown(driver.match_always)}"
-    if driver.type not in _DRIVER_TYPES:
+    if not is_text(driver.type) or driver.type not in _DRIVER_TYPES:
         return f"a type of {', '.join(_DRIVER_TYPES)}, not {shown(driver.type)}"
     return (
         _name_problem("a name", driver.name, _WORD)
@@ -529,13 +542,13 @@ def finding_problem(finding: Finding) -> str | None:
     from softreserve.model.findings import SEVERITIES
     from softreserve.model.outcome import USES
 
-    if finding.severity not in SEVERITIES:
+    if not is_text(finding.severity) or finding.severity not in SEVERITIES:
         return f"a severity of {', '.join(SEVERITIES)}, not {shown(finding.severity)}"
-    if not isinstance(finding.message, str) or not finding.message.strip() or not finding.message.isprintable():
+    if not is_text(finding.message) or not finding.message.strip() or not finding.message.isprintable():
         return f"a message in a line of text, not {shown(finding.message)}"
     if len(finding.message) > _LONGEST_MESSAGE:
         return f"a message of at most {_LONGEST_MESSAGE} characters, not of {len(finding.message)}"
-    if finding.explains not in ("", *USES):
+    if not is_text(finding.explains) or finding.explains not in ("", *USES):
         return f"a use of {', '.join(USES)} that it explains, not {shown(finding.explains)}"
     problem = _name_problem("a rule", finding.rule)
     if problem is None and not (finding.start is None and finding.end is None):

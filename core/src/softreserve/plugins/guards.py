@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from softreserve.kernel import border
-from softreserve.model.errors import MachineError, PluginResultError
+from softreserve.model.errors import MachineError
 from softreserve.model.frozen import frozen
-from softreserve.plugins.answers import arch_problem
+from softreserve.plugins.answers import arch_problem, is_text
+from softreserve.plugins.given import Given
 
 if TYPE_CHECKING:
     from softreserve.kernel.kexec import KexecPolicy
@@ -90,7 +91,7 @@ def _bits_problem(bits: object) -> str | None:
 
 
 def _text_problem(text: object) -> str | None:
-    return None if isinstance(text, str) else "text"
+    return None if is_text(text) else "text"
 
 
 def _truth_problem(answer: object) -> str | None:
@@ -121,7 +122,7 @@ def _loaded(plugin: str, where: str, loader: Any, system: System, request: Kexec
         raise border.wrong(plugin, where, image, "KexecImage")
     words = image_problem(system, request, image)
     if words is not None:
-        raise PluginResultError(border.one_line(plugin, where, words), plugin)
+        raise border.refused(plugin, where, words)
     return image
 
 
@@ -133,12 +134,15 @@ def guarded_policy(plugin: str, policy: KexecPolicy) -> KexecPolicy:
 
     def called(what: str, function: Any, wanted: type[Any], system: System, given: Any) -> tuple[str, Any]:
         where = f"softreserve_kexec_policies: policy {policy.name} {what}"
-        before = attrs.evolve(given)
+        before, running = attrs.evolve(given), Given(system)
         found = border.call(where, function, system, given, plugin=plugin)
         if not isinstance(found, wanted):
             raise border.wrong(plugin, where, found, wanted.__name__)
         if given != before:
-            raise PluginResultError(border.one_line(plugin, where, "changed what it was given: return a copy"), plugin)
+            raise border.refused(plugin, where, "changed what it was given: return a copy")
+        changed = running.change()
+        if changed is not None:
+            raise border.refused(plugin, where, f"changed {changed}, which is frozen: return another one")
         return where, found
 
     def prepare(system: System, request: KexecRequest) -> KexecRequest:
@@ -154,5 +158,5 @@ def guarded_policy(plugin: str, policy: KexecPolicy) -> KexecPolicy:
 
 def _sound(plugin: str, where: str, answer: Any, words: str | None) -> Any:
     if words is not None:
-        raise PluginResultError(border.one_line(plugin, where, words), plugin)
+        raise border.refused(plugin, where, words)
     return answer

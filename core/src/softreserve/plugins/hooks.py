@@ -19,10 +19,10 @@ from softreserve.kernel import border
 from softreserve.model.errors import (
     MachineError,
     PluginError,
-    PluginResultError,
     shown,
 )
 from softreserve.plugins import answers, api, hookspecs
+from softreserve.plugins.given import Given
 from softreserve.plugins.loading import GROUP, installed, load_plugins
 from softreserve.plugins.objects import hook_problem, modules_of, object_problem
 
@@ -63,6 +63,14 @@ _PASSES: Final[dict[str, tuple[type[BaseException], ...]]] = dict.fromkeys(
     ),
     (MachineError,),
 )
+
+
+#: Answers that subclasses could lie about.
+_EXACT: Final[dict[type, Callable[[object], bool]]] = {int: answers.is_number, str: answers.is_text}
+
+
+def _always(answer: object) -> bool:
+    return True
 
 
 class _Manager(pluggy.PluginManager):
@@ -179,6 +187,8 @@ class Hooks:
         self.trace = _tracer
         #: Who answered last, by hook, where one plugin does.
         self.answered: dict[str, str] = {}
+        #: What they were given last, as it was.
+        self._given: Given | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -257,7 +267,7 @@ class Hooks:
         self._all("softreserve_nodes", NodeOffer, checked=checks.problem, system=system)
         guilty = checks.distance_problem()
         if guilty is not None:
-            raise PluginResultError(border.one_line(guilty[0], "softreserve_nodes", guilty[1]), guilty[0])
+            raise border.refused(guilty[0], "softreserve_nodes", guilty[1])
         return checks.offers
 
     def register_resources(self, system: System) -> list[Initcall]:
@@ -280,7 +290,7 @@ class Hooks:
         if circle is not None:
             name, words = circle
             plugin = next(plugin for plugin, module in found if module.name == name)
-            raise PluginResultError(border.one_line(plugin, "softreserve_modules", words), plugin)
+            raise border.refused(plugin, "softreserve_modules", words)
         return [module for _, module in found]
 
     def dax_devices(self, system: System) -> list[DaxOffer]:
@@ -310,8 +320,11 @@ class Hooks:
         """See :func:`softreserve.plugins.hookspecs.softreserve_memory_block_size`."""
         section = system.memory.section_size
 
+        end = system.memory.physmem_end
+
         def problem(size: int) -> str | None:
-            return None if size >= section and size.bit_count() == 1 else f"a power of two from {section} on"
+            good = section <= size <= end and size.bit_count() == 1
+            return None if good else f"a power of two from {section} to {(end + 1) // 2}"
 
         return self._first("softreserve_memory_block_size", int, problem, system=system)
 
@@ -341,13 +354,15 @@ class Hooks:
 
         tree, hook = system.sysfs, "softreserve_sysfs"
         for impl in getattr(self.manager.hook, hook).get_hookimpls():
-            with tree.noting() as added:
+            with tree.noting() as changes:
                 self._told(hook, impl, system=system)
-            for path, node, replaced in added:
-                words = trees.added_problem(path, node, replaced)
+            own = [node for _, node, _ in changes]
+            for path, node, before in changes:
+                words = trees.change_problem(path, node, before, own)
                 if words is not None:
-                    raise PluginResultError(border.one_line(impl.plugin_name, hook, words), impl.plugin_name)
-                trees.owned(impl.plugin_name, node)
+                    raise border.refused(impl.plugin_name, hook, words)
+                if node is not None:
+                    trees.owned(impl.plugin_name, node)
 
     def dax_region(self, system: System, request: DaxRegionRequest) -> DaxRegionMade | None:
         """See :func:`softreserve.plugins.hookspecs.softreserve_dax_region`."""
@@ -384,7 +399,7 @@ class Hooks:
         words = None if found is None else image_problem(system, request, found)
         if words is not None:
             plugin = self.answered["softreserve_kexec_load"]
-            raise PluginResultError(border.one_line(plugin, "softreserve_kexec_load", words), plugin)
+            raise border.refused(plugin, "softreserve_kexec_load", words)
         return found
 
     def kexec_hardware(self, system: System, machine: Machine) -> Machine | None:
@@ -488,7 +503,7 @@ class Hooks:
                         words = f"there is a {name} already, of plugin {owners[name]}"
                     owners[name] = plugin
                 if words is not None:
-                    raise PluginResultError(border.one_line(plugin, hook, words), plugin)
+                    raise border.refused(plugin, hook, words)
 
         for impl in getattr(self.manager.hook, hook).get_hookimpls():
             plugin = impl.plugin_name
@@ -515,7 +530,7 @@ class Hooks:
             if not words and finding in seen:
                 words = f"rule {finding.rule} found the same twice: {shown(finding.message)}"
             if words:
-                raise PluginResultError(border.one_line(plugin, "softreserve_lint", words), plugin)
+                raise border.refused(plugin, "softreserve_lint", words)
             seen.add(finding)
 
     def _tell(self, hook: str, /, **arguments: Any) -> None:
@@ -537,20 +552,28 @@ class Hooks:
         tracer(hook, impl.plugin_name, answer)
         return answer
 
-    @staticmethod
-    def _answer(hook: str, impl: Any, arguments: dict[str, Any]) -> Any:
-        return border.call(
+    def _answer(self, hook: str, impl: Any, arguments: dict[str, Any]) -> Any:
+        given = arguments.get("system") or arguments.get("machine")
+        before = self._given
+        if given is not None and (before is None or before.value is not given):
+            before = self._given = Given(given)
+        answer = border.call(
             hook,
             impl.function,
             *[arguments[name] for name in impl.argnames],
             plugin=impl.plugin_name,
             passes=_PASSES.get(hook, ()),
         )
+        changed = None if given is None or before is None else before.change()
+        if changed is not None:
+            self._given = None
+            raise border.refused(impl.plugin_name, hook, f"changed {changed}, which is frozen: return another one")
+        return answer
 
 
 def _sound(hook: str, plugin: str, answer: Any, wanted: type[T], problem: Callable[[T], str | None] | None) -> T:
     """An answer that was looked at: what it says of itself is a plugin's code, too."""
-    if not isinstance(answer, wanted) or (wanted is int and isinstance(answer, bool)):
+    if not isinstance(answer, wanted) or not _EXACT.get(wanted, _always)(answer):
         raise border.wrong(plugin, hook, answer, wanted.__name__)
     found = problem(answer) if problem is not None else None
     if found is not None:

@@ -18,6 +18,7 @@ from softreserve.model.kernel import Kernel
 from softreserve.model.kexec import KexecSegment
 from softreserve.model.machine import Machine
 from softreserve.model.ranges import PhysRange, merged, uncovered
+from softreserve.plugins.answers import is_text
 
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
@@ -52,24 +53,29 @@ def image_problem(system: System, request: KexecRequest, image: KexecImage) -> s
         return f"status is {shown(image.status)}: how kexec ends is wanted, 0 to {_STATUSES[-1]}"
     for name in ("output", "warnings"):
         lines = getattr(image, name)
-        if not isinstance(lines, tuple) or not all(isinstance(line, str) for line in lines):
+        if not isinstance(lines, tuple) or not all(map(is_text, lines)):
             return f"{name} is {shown(lines)}: a tuple of lines is wanted"
     if not isinstance(image.machine, Machine):
         return f"machine is {shown(image.machine)}: a Machine is wanted"
     if image.status:
         return None if image.output else f"status is {image.status}, and output has no line that says why"
-    return _segments_problem(system, image) or _followed_problem(system, request, image.machine)
+    return _segments_problem(system, request, image) or _followed_problem(system, request, image.machine)
 
 
-def _segments_problem(system: System, image: KexecImage) -> str | None:
+def _segments_problem(system: System, request: KexecRequest, image: KexecImage) -> str | None:
     segments = image.segments
+    if not segments:
+        return "status is 0, and there is no segment: the next kernel's is wanted at least"
     if not isinstance(segments, tuple) or not all(isinstance(segment, KexecSegment) for segment in segments):
         return f"segments are {shown(segments)}: a tuple of KexecSegment is wanted"
     for segment in segments:
-        if not isinstance(segment.range, PhysRange) or not isinstance(segment.what, str) or not segment.what.strip():
+        if not isinstance(segment.range, PhysRange) or not is_text(segment.what) or not segment.what.strip():
             return f"{shown(segment)}: a PhysRange, and what it is in words, are wanted"
         if segment.range.start % _PAGE or segment.range.end % _PAGE:
             return f"{_words(segment)} is not of whole pages of {_PAGE} bytes"
+        # only kexec-tools know the lowest address, and nobody looked for a place that is known
+        if request.syscall == "kexec_load" and request.image is None and segment.range.start < request.mem_min:
+            return f"{_words(segment)} is below {request.mem_min:#x} (mem_min), the lowest address that was asked for"
     for one, other in pairwise(sorted(segments, key=lambda segment: segment.range)):
         if one.range.overlaps(other.range):
             return f"{_words(one)} overlaps {_words(other)}"
@@ -93,16 +99,27 @@ def _followed_problem(system: System, request: KexecRequest, machine: Machine) -
         return f"the next machine is of architecture {shown(machine.arch)}, not {kernel.arch}"
     if machine.kernel != kernel:
         return f"the next machine's kernel is {shown(machine.kernel.release)}, not {kernel.release} as asked for"
+    if machine.boot != "kexec":
+        return f"the next machine's boot is {shown(machine.boot)}: 'kexec' is wanted"
+    asked = (system.cmdline if request.cmdline is None else request.cmdline).parameters
+    left_out = next((word for word in asked if word not in machine.cmdline.parameters), None)
+    if left_out is not None:  # loaders add words of their own
+        return f"the next machine's cmdline lacks {shown(left_out.name)}, which was asked for"
     if machine.cpus < 1:
         return f"the next machine has {machine.cpus} processors"
-    return _invented(system, machine)
+    gone = sorted(system.machine.acpi.keys() - machine.acpi.keys())
+    if gone:
+        return f"the next machine has lost the ACPI table {gone[0]}, which no kexec takes away"
+    return _invented(system, machine) or _lost(system.machine, machine)
 
 
 def next_problem(system: System, given: Machine, machine: Machine) -> str | None:
     """What the next kernel sees, after somebody changed it."""
     if machine.arch != given.arch or machine.kernel.release != given.kernel.release:
         return f"made {shown(machine.kernel.release)} on {shown(machine.arch)} of the next kernel"
-    return _invented(system, machine)
+    if machine.boot != given.boot:
+        return f"made {shown(machine.boot)} of the next machine's boot, which is {shown(given.boot)}"
+    return _invented(system, machine) or _lost(given, machine)
 
 
 def hardware_problem(given: Machine, machine: Machine) -> str | None:
@@ -125,6 +142,18 @@ def _memory(system: System) -> list[tuple[int, int]]:
     names = "System RAM", "Soft Reserved"
     found = [(r.start, r.end + 1) for _, r in system.iomem.walk() if r.name is not None and r.name.startswith(names)]
     return found + [(e.start, e.end + 1) for e in system.firmware_memmap.entries.values() if e.type.startswith(names)]
+
+
+def _lost(given: Machine, machine: Machine) -> str | None:
+    """Addresses that are in no descriptor any more: kernels that boot from an EFI map hand the firmware's own on."""
+    if given.efi_map is None or machine.e820 is not None or machine.efi_map is given.efi_map:
+        return None
+    left = merged((d.start, d.end) for d in _map(machine) if d.start < d.end)
+    for d in given.efi_map:
+        gap = next(uncovered(d.start, d.end, left), None) if d.start < d.end else None
+        if gap is not None:
+            return f"the next kernel's map has lost the memory at {gap[0]:#x}-{gap[1] - 1:#x}"
+    return None
 
 
 def _invented(system: System, machine: Machine) -> str | None:

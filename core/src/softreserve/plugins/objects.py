@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from inspect import isroutine
 from operator import is_
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, Final
@@ -10,7 +11,7 @@ from weakref import WeakKeyDictionary
 
 from softreserve.model.errors import nearest, shown
 
-__all__ = ["hook_problem", "modules_of", "object_problem"]
+__all__ = ["answers_later", "hook_problem", "modules_of", "object_problem"]
 
 _PREFIX: Final = "softreserve_"
 #: Marks of pluggy, on functions.
@@ -32,9 +33,11 @@ def object_problem(plugin: object, hooks: Iterable[str]) -> str | None:
     if module is not None and _is_as_it_was(module):
         return None
     known = frozenset(hooks)
-    for name in _marked(plugin):
+    for name, is_function in _marked(plugin):
         if name not in known:
             return f"unknown hook {name}{nearest(name, known)}"
+        if not is_function:
+            return f"{name} is no function"
     for name, is_function in _unmarked(plugin):
         if name in known:
             return f"{name} is not marked: put @hookimpl above it" if is_function else f"{name} is no function"
@@ -56,13 +59,14 @@ def _is_as_it_was(module: ModuleType) -> bool:
     return len(then) == len(now) and all(map(is_, then, now)) and all(map(is_, then.values(), now.values()))
 
 
-def _marked(plugin: object) -> Iterator[str]:
-    """What of a plugin has the mark of a hook."""
+def _marked(plugin: object) -> Iterator[tuple[str, bool]]:
+    """What of a plugin has the mark of a hook, and whether it is a function: pluggy passes over what is none."""
     for names in _namespaces(plugin):
         for name, value in names.items():
-            mark = getattr(getattr(value, "__func__", value), _MARKS[0], None)
+            function = getattr(value, "__func__", value)
+            mark = getattr(function, _MARKS[0], None)
             if isinstance(mark, dict):
-                yield mark.get("specname") or name
+                yield mark.get("specname") or name, isroutine(function)
 
 
 def _unmarked(plugin: object) -> Iterator[tuple[str, bool]]:
@@ -83,13 +87,18 @@ def _namespaces(plugin: object) -> list[dict[str, Any]]:
 
 def hook_problem(function: Any) -> str | None:
     """Why a function cannot answer a hook, or ``None``."""
+    if answers_later(function):
+        return "a generator or async function answers nothing when it is called; return a list"
+    return None
+
+
+def answers_later(function: Any) -> bool:
+    """Whether calling it does nothing yet."""
     function = getattr(function, "__func__", function)
     while hasattr(function, "__wrapped__"):
         function = function.__wrapped__
     code = getattr(function, "__code__", None)
-    if isinstance(code, CodeType) and code.co_flags & _NOT_NOW:
-        return "a generator or async function answers nothing when it is called; return a list"
-    return None
+    return isinstance(code, CodeType) and bool(code.co_flags & _NOT_NOW)
 
 
 def modules_of(plugin: object) -> list[str]:

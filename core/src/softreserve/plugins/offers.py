@@ -11,6 +11,7 @@ from softreserve.kernel.numa.node_offers import nodes_are_off
 from softreserve.kernel.numa.numa import LOCAL_DISTANCE, NUMA_NO_NODE, format_list
 from softreserve.model.errors import shown
 from softreserve.model.ranges import PhysRange
+from softreserve.plugins.answers import is_number, is_text
 
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
@@ -23,12 +24,8 @@ __all__ = ["DaxChecks", "NodeChecks"]
 _FARTHEST: Final = 255
 
 
-def _is_int(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
 def _source_problem(source: object) -> str | None:
-    if isinstance(source, str) and source.strip() and source.isprintable():
+    if is_text(source) and source.strip() and source.isprintable():
         return None
     return f"source is {shown(source)}: a few printable words are wanted"
 
@@ -59,7 +56,7 @@ class DaxChecks:
         return found
 
     def _range_problem(self, start: object, end: object) -> str | None:
-        if not isinstance(start, int) or not isinstance(end, int) or not (_is_int(start) and _is_int(end)):
+        if not (is_number(start) and is_number(end)):
             kinds = f"{type(start).__name__} and {type(end).__name__}"
             return f"start and end are {shown((start, end))} ({kinds}): bytes as integers are wanted"
         if not 0 <= start < end:
@@ -72,7 +69,7 @@ class DaxChecks:
 
     def _node_problem(self, node: object) -> str | None:
         possible = self._system.nodes.possible
-        if not isinstance(node, int) or isinstance(node, bool) or node < NUMA_NO_NODE:
+        if not is_number(node) or node < NUMA_NO_NODE:
             return f"is of node {shown(node)}: a node, or {NUMA_NO_NODE} for none, is wanted"
         if node in {NUMA_NO_NODE, *possible} or nodes_are_off(self._system):
             return None
@@ -118,9 +115,9 @@ class NodeChecks:
         for nid, (plugin, offer) in self._offered.items():
             for other, distance in offer.distances.items():
                 where = f"node {nid}: distance {shown(distance)} to node {shown(other)}"
-                if not _is_int(other) or other not in known:
+                if not is_number(other) or other not in known:
                     return plugin, f"{where}, which is not possible; possible are {format_list(known)}"
-                if not _is_int(distance) or not LOCAL_DISTANCE <= distance <= _FARTHEST:
+                if not is_number(distance) or not LOCAL_DISTANCE <= distance <= _FARTHEST:
                     return plugin, f"{where}: {LOCAL_DISTANCE} to {_FARTHEST} are wanted"
                 if (distance == LOCAL_DISTANCE) != (other == nid):
                     return plugin, f"{where}: a node is at {LOCAL_DISTANCE} from itself, and from no other"
@@ -130,7 +127,7 @@ class NodeChecks:
         return None
 
     def _number_problem(self, nid: object) -> str | None:
-        if not isinstance(nid, int) or isinstance(nid, bool):
+        if not is_number(nid):
             return f"node {shown(nid)}: a number is wanted"
         if not 0 <= nid < self._max_numnodes:
             return f"node {nid}: this kernel has nodes 0 to {self._max_numnodes - 1} (CONFIG_NODES_SHIFT)"
@@ -145,7 +142,7 @@ class NodeChecks:
         ranges: object = offer.ranges
         if not isinstance(ranges, (tuple, list)) or not all(isinstance(span, PhysRange) for span in ranges):
             return f"node {offer.nid}: ranges are {shown(ranges)}: a tuple of PhysRange is wanted"
-        if not all(_is_int(span.start) and _is_int(span.end) for span in offer.ranges):
+        if not all(is_number(span.start) and is_number(span.end) for span in offer.ranges):
             return f"node {offer.nid}: ranges are wanted in bytes, as integers"
         if not isinstance(offer.distances, Mapping):
             return f"node {offer.nid}: distances are {shown(offer.distances)}: distances by node are wanted"

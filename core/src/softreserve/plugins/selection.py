@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from softreserve.model.errors import MachineError, UnknownPluginError, nearest, shown
 from softreserve.plugins import hooks
 from softreserve.plugins.arches import arches_of
-from softreserve.plugins.entrypoints import entry_points
+from softreserve.plugins.entrypoints import entry_points, mistakes
 from softreserve.plugins.loading import by_name, load_plugin, unknown
 
 if TYPE_CHECKING:
@@ -224,7 +224,7 @@ class Selection:
             return name
         self._check_wanted()
         known = ", ".join(self.arches) or "none"
-        astray = [f"; {words}" for words in self.astray(name)]
+        astray = [f"; {words}" for words in (*self.astray(name), *mistakes())]
         hint = astray[0] if astray else nearest(name, self.arches)
         raise MachineError(f"no installed plugin boots architecture {shown(name)}; known: {known}{hint}")
 

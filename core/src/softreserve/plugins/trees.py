@@ -2,43 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Final
 
 from softreserve.kernel import border
-from softreserve.kernel.sysfs import Attribute, Directory, Link
+from softreserve.kernel.sysfs import Attribute, Directory, Link, is_file_name
 from softreserve.model.errors import shown
 
-__all__ = ["added_problem", "owned"]
+__all__ = ["change_problem", "owned"]
 
 _ROOT: Final = "/sys/"
 _MODES: Final = 0o777
-_LONGEST: Final = 255  # bytes of a name
 _DEEPEST: Final = 32  # directories; the kernel's own tree has half as many
 
 
-def added_problem(path: object, node: object, replaced: object) -> str | None:
-    """What is wrong with a node that was added; ``replaced``: what was at the path before.
+def change_problem(path: object, node: object, before: object, own: Collection[object]) -> str | None:
+    """What is wrong with a node that was added, or with one that was taken away.
 
     What a directory makes on demand is looked at when it is read.
+
+    :param node: what is at the path now; ``None``: nothing.
+    :param before: what was there; ``None``: nothing.
+    :param own: nodes that the plugin itself added.
     """
     if not isinstance(path, str) or not path.startswith(_ROOT):
         return f"{shown(path)} is no path below /sys"
-    if replaced is not None:
+    if node is None:
+        return None if before in own else f"{path} is taken away, which it did not add"
+    if before is not None:
         return f"{path} is there already"
     return next(_problems(path, node, 0), None)
 
 
 def _problems(path: str, node: object, depth: int) -> Iterator[str]:
     name = path.rpartition("/")[2]
-    if not name or name in (".", "..") or not name.isprintable() or len(name.encode()) > _LONGEST:
+    if not is_file_name(name):
         yield f"{shown(path)} has a name that no file has"
     elif depth > _DEEPEST:
         yield f"{shown(path)} is in more than {_DEEPEST} directories"
     elif isinstance(node, Directory):
         for child, below in node.children.items():
-            if not isinstance(child, str) or "/" in child:
-                yield f"{path} has a child {shown(child)}, which is no name"
+            if not is_file_name(child):
+                yield f"{path} has a child {shown(child)}, which is no name of a file"
                 return
             yield from _problems(f"{path}/{child}", below, depth + 1)
     elif isinstance(node, Attribute):

@@ -28,6 +28,7 @@ from softreserve.kernel.numa.cpus_by_uid import UidCpu, map_cpus_to_nodes
 from softreserve.model.acpi.srat import RintcAffinity
 from softreserve.model.arch import ArchInfo
 from softreserve.model.errors import MachineError
+from softreserve.model.frozen import frozen
 from softreserve.model.handoff import Handoff
 from softreserve.plugins.hookspecs import hookimpl
 
@@ -51,10 +52,15 @@ _DMA32_LIMIT: Final = 1 << 32
 
 TOY_INFO: Final = ArchInfo(
     name=TOY,
-    options={
-        "": dict.fromkeys(("DAX", "DEV_DAX_HMEM_DEVICES", "GENERIC_ARCH_NUMA", "KEXEC_FILE", "NUMA_MEMBLKS"), "y")
-        | {"ZONE_DEVICE": "y", "ZONE_DMA": "n"}
-    },
+    page_sizes=frozen({4096: ""}),
+    options=frozen(
+        {
+            "": frozen(
+                dict.fromkeys(("DAX", "DEV_DAX_HMEM_DEVICES", "GENERIC_ARCH_NUMA", "KEXEC_FILE", "NUMA_MEMBLKS"), "y")
+                | {"ZONE_DEVICE": "y", "ZONE_DMA": "n"}
+            )
+        }
+    ),
     srat_processors=(RintcAffinity,),
     srat_processor=lambda number, domain: RintcAffinity(proximity_domain=domain, acpi_processor_uid=number),
     kexec_loaders={"kexec_load": image_load, "kexec_file_load": image_file_load},

@@ -96,7 +96,10 @@ class DaxBus(Bus["DevDax", "DaxDriver"], RegionOwner):
         if not device.size:
             return -ENXIO
         where = f"softreserve_dax_drivers: probe of driver {driver.name}"
+        before = device.ranges
         status = border.call(where, driver.probe, device, plugin=border.brought_by(driver))
+        if device.ranges != before:
+            raise border.refused(border.brought_by(driver), where, f"changed the ranges of {device.name}")
         problem = border.status_problem(status)
         if problem is not None:
             raise border.unsound(border.brought_by(driver), where, status, problem)

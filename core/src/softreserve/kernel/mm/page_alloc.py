@@ -53,6 +53,7 @@ class PageAllocator:
 
         Linux: ``arch/*/mm/init.c``, :meth:`free_area_init`.
         """
+        self._check(max_zone_pfns)
         if self._state.kernel.has(behaviours.ZONES_AFTER_SETUP_ARCH):
             self._max_zone_pfns = max_zone_pfns
         else:
@@ -71,12 +72,19 @@ class PageAllocator:
 
         :param max_zone_pfns: zone name (``"DMA"``, ``"DMA32"``, ``"Normal"``) to the first pfn above the zone, for the
             zones that the kernel is configured with.
+        :raises ValueError: they are no page frame numbers (our mistake, or a plugin's).
         """
         from softreserve.kernel.mm.mm_init import ZoneLayout
 
+        self._check(max_zone_pfns)
         layout = ZoneLayout(self._state, self._nodes, max_zone_pfns, self.max_order_pages, self.dma_reserve)
         self._pgdats = layout.run()
         self._layout = layout
+
+    @staticmethod
+    def _check(max_zone_pfns: Mapping[str, int]) -> None:
+        if not all(type(end) is int and end >= 0 for end in max_zone_pfns.values()):
+            raise ValueError(f"zones end at {max_zone_pfns}: page frame numbers are wanted")
 
     def free_area_init_memoryless_node(self, nid: int) -> None:
         """Lay out a node that came online after all others, if it is not yet: before 5.18 it is not."""

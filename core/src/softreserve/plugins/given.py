@@ -1,0 +1,69 @@
+"""What plugins are given to look at is frozen; whether it still is what it was, after a plugin had it.
+
+``object.__setattr__`` gets behind what is frozen. Here is a look at what a boot stands on: parts of the machine,
+numbers of its descriptors, and which objects a system consists of. The contract kit looks deeper.
+"""
+
+from __future__ import annotations
+
+from operator import attrgetter, is_, itemgetter
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import fields
+
+from softreserve.model.machine import Machine
+
+if TYPE_CHECKING:
+    from softreserve.kernel.system import System
+
+__all__ = ["Given"]
+
+_OF_MACHINE: Final = (
+    *(field.name for field in fields(Machine)),
+    *("kernel.release", "kernel.arch", "kernel.page_size", "kernel.config", "cmdline.text", "cmdline.parameters"),
+)
+_OF_SYSTEM: Final = (
+    *("machine", "arch", "handoff", "log", "stash", "sysfs", "iomem", "soft_reserved", "memblock", "firmware_memmap"),
+    *("nodes", "memory", "modules", "hooks"),
+)
+_of_machine: Final = attrgetter(*_OF_MACHINE)
+_of_system: Final = itemgetter(*_OF_SYSTEM)
+_of_descriptor: Final = attrgetter("type", "start", "pages", "attribute")
+
+
+class Given:
+    """A machine or a system, as it was.
+
+    :param value: it; of a system whose first stage is not over, only its machine is looked at.
+    """
+
+    __slots__ = ("_descriptors", "_map", "_of_machine", "_of_system", "value")
+
+    def __init__(self, value: System | Machine) -> None:
+        self.value = value
+        machine = value if isinstance(value, Machine) else value.machine
+        self._of_machine = _of_machine(machine)
+        self._of_system = _of_system(vars(value)) if machine is not value and hasattr(value, "handoff") else ()
+        self._map = None if machine.efi_map is None else machine.efi_map.descriptors
+        self._descriptors = [*map(_of_descriptor, self._map or ())]
+
+    def change(self) -> str | None:
+        """What is another one now, or ``None``."""
+        value = self.value
+        if self._of_system:
+            now = _of_system(vars(value))
+            if not all(map(is_, now, self._of_system)):
+                return f"system.{_different(_OF_SYSTEM, now, self._of_system)}"
+        machine = value if isinstance(value, Machine) else value.machine
+        now = _of_machine(machine)
+        if not all(map(is_, now, self._of_machine)):
+            return f"machine.{_different(_OF_MACHINE, now, self._of_machine)}"
+        if machine.efi_map is None or self._map is None:
+            return None
+        if machine.efi_map.descriptors is not self._map:
+            return "machine.efi_map"
+        return None if [*map(_of_descriptor, self._map)] == self._descriptors else "a descriptor of machine.efi_map"
+
+
+def _different(names: tuple[str, ...], now: tuple[Any, ...], then: tuple[Any, ...]) -> str:
+    return next(name for name, one, other in zip(names, now, then, strict=True) if one is not other)
