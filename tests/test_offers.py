@@ -21,6 +21,7 @@ from softreserve.model.errors import PluginResultError
 from softreserve.model.kexec import KexecRequest
 from softreserve.model.machine import Machine
 from softreserve.model.nodes import NodeOffer
+from softreserve.model.plain import plain
 from softreserve.model.ranges import PhysRange
 from softreserve.plugins.hooks import load
 from softreserve.plugins.hookspecs import hookimpl
@@ -140,7 +141,7 @@ def test_the_summary_says_where_it_comes_from_and_what_was_not_taken(capsys: pyt
         "000100000000-00013fffffff: plugin card0: softreserve_dax_devices: another card is not taken: 0x100000000-"
         in shown
     )
-    (refused,) = summarize(system).as_json()["refused"]
+    (refused,) = plain(summarize(system))["refused"]
     assert (refused["start"], refused["end"]) == (4 * GIB, 5 * GIB)
 
 

@@ -26,6 +26,7 @@ from softreserve.config.changes import Changes
 from softreserve.model.behaviours import HOTPLUG_FORGETS_NORMAL_MEMORY, SOFT_RESERVED_IN_OWN_TREE
 from softreserve.model.kernel import Kernel
 from softreserve.model.machine import Machine
+from softreserve.model.plain import plain
 from softreserve.model.release import Behaviour, Boundary
 from softreserve.model.scenario import Scenario
 from softreserve.plugins.selection import Selection
@@ -201,7 +202,7 @@ def test_a_cause_tells_what_it_is_and_how_it_is_known() -> None:
     lost = next(one for one in found if one.rule == "upgrade-memory-lost")
     subject = "dax/hmem, e820, resource: Defer Soft Reserved insertion until hmem is ready"
     assert [str(change) for change in lost.causes] == [f'since 7.0: "{subject}" [{OWN_TREE}]']
-    told = lost.as_json()["causes"][0]
+    told = plain(lost)["causes"][0]
     assert (told["behaviour"], told["release"], told["subject"]) == (OWN_TREE, "7.0", subject)
     assert "captured arm64-7.3-two-node-hmat" in told["evidence"]["newer"]
 

@@ -95,6 +95,7 @@ NOT_ABOUT_A_MACHINE = {
     "new-plugin",
     "plugins",
     "scenario",
+    "schema",
 }
 
 

@@ -140,6 +140,7 @@ CALLS = {
     "plugins": [],
     "run": ["{machine}", "--trace", "--state"],
     "scenario": ["run", "{machine}"],
+    "schema": ["{hostile}"],
     "serve": ["{case}", "{folder}/{hostile}"],
     "shell": ["{case}", "--record", "{folder}/{hostile}", "--", "true"],
     "verify": ["{case}", "--log", "{folder}/{hostile}"],

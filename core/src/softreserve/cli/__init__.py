@@ -45,6 +45,7 @@ COMMANDS = {
     "report": ("softreserve.cli.report:report_command", "Draw machines as one HTML page."),
     "run": ("softreserve.cli.run:run_command", "Boot a machine and carry out a file of steps."),
     "scenario": ("softreserve.cli.scenario:scenario_command", "Play troubles that people had again: list, show, run."),
+    "schema": ("softreserve.cli.schema:schema_command", "Print the JSON Schema of an answer, or of machine files."),
     "serve": ("softreserve.cli.serve:serve_command", "Mount a machine's /sys and /proc, live."),
     "shell": ("softreserve.cli.shell:shell_command", "Run programs where /sys is the machine's."),
     "verify": ("softreserve.cli.verify:verify_command", "Compare a machine's boot with what it showed, line by line."),

@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+import attrs
 import click
 
 from softreserve.cli.options import TracedCommand, in_bytes, on_behalf, plugin_option, trace_option
 from softreserve.cli.terminal import columns, print_table, say, tell
 
-__all__ = ["align_command"]
+if TYPE_CHECKING:
+    from softreserve.views.alignment import Row
+
+__all__ = ["Alignment", "align_command"]
+
+
+@attrs.frozen
+class Alignment:
+    """What alignment leaves of a range: bytes, half open.
+
+    :param rows: by kind of kernel.
+    :param left_out: a sentence on each kind of kernel that cannot address the range.
+    """
+
+    start: int
+    end: int
+    rows: list[Row]
+    left_out: list[str]
 
 
 @click.command("align", cls=TracedCommand)
@@ -38,10 +58,7 @@ def align_command(start: int, size: int, plugin: tuple[str, ...], trace_plugins:
     if as_json:
         from softreserve.cli.jsonout import print_json
 
-        print_json(
-            "align",
-            {"start": range_.start, "end": range_.end, "rows": [row._asdict() for row in found], "left_out": notes},
-        )
+        print_json("align", Alignment(range_.start, range_.end, found, notes))
     elif columns() is None:  # Markdown, to be pasted
         for line in markdown(range_, found):
             say(line)

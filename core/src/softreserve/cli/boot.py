@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 import click
 
 from softreserve.cli.emitters import emit_option
@@ -9,7 +10,15 @@ from softreserve.cli.options import Choices, MachineCommand, booted, machine_arg
 from softreserve.cli.terminal import print_kernel_file
 from softreserve.views.emit import emit
 
-__all__ = ["boot_command"]
+__all__ = ["Emitted", "boot_command"]
+
+
+@attrs.frozen
+class Emitted:
+    """A file of the kernel, or what a plugin prints, by the name that ``--emit`` takes; lines without newlines."""
+
+    what: str
+    lines: list[str]
 
 
 @click.command("boot", cls=MachineCommand)
@@ -35,7 +44,7 @@ def boot_command(
         if as_json:
             from softreserve.cli.jsonout import print_json
 
-            print_json("emit", {"what": what, "lines": list(lines)})
+            print_json("emit", Emitted(what, list(lines)))
         else:
             print_kernel_file(lines)
         return
@@ -49,7 +58,7 @@ def boot_command(
 
     summary = summarize(system)
     if as_json:
-        print_json("boot", summary.as_json())
+        print_json("boot", summary)
     else:
         from softreserve.cli.output import print_summary
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import attrs
 import click
 
 from softreserve.cli.emitters import emit_option
@@ -30,12 +31,43 @@ if TYPE_CHECKING:
     from softreserve.kernel.system import System
     from softreserve.views.upgrade.consequences import Consequence
 
-__all__ = ["diff_command"]
+__all__ = ["Compared", "Upgrades", "diff_command"]
 
 #: What is compared where nobody says what.
 _USUAL = ("iomem", "firmware-memmap", "nodes", "memory-blocks", "dax", "memory-tiers")
 _SPECIFIC_PURPOSE = "specific purpose memory"
 _STYLES = {"+": "added", "-": "removed", "@": "aside"}
+
+
+@attrs.frozen
+class Compared:
+    """Two machines, or one and another.
+
+    :param verdicts: of both; ``None``: only files are compared.
+    :param consequences: what another kernel alone means; ``None`` as for the verdicts.
+    :param differences: by name of a file, as a unified diff.
+    """
+
+    before: str
+    after: str
+    verdicts: list[Verdict] | None
+    consequences: list[Consequence] | None
+    differences: dict[str, list[str]]
+
+
+@attrs.frozen
+class Upgrades:
+    """A machine with one kernel after the other.
+
+    :param verdicts: of each kernel; ``None``: it does not come up.
+    :param differences: of each kernel and the one before, by name of a file; ``None``: no ``--emit`` asks for any.
+    """
+
+    machine: str
+    releases: list[str]
+    verdicts: list[Verdict | None]
+    consequences: list[Consequence]
+    differences: list[dict[str, list[str]]] | None
 
 
 @click.command("diff", cls=MachineCommand)
@@ -84,11 +116,8 @@ def diff_command(
     if as_json:
         from softreserve.cli.jsonout import print_json
 
-        values: dict[str, Any] = {"before": names[0], "after": names[1]}
-        if not what:
-            values["verdicts"] = [one.verdict.as_json() for one in reports]
-            values["consequences"] = [consequence.as_json() for consequence in told]
-        print_json("diff", {**values, "differences": found})
+        verdicts = [one.verdict for one in reports]
+        print_json("diff", Compared(*names, None if what else verdicts, None if what else told, found))
     else:
         _print(names, [one.verdict for one in reports], told, found)
     return 1 if told or any(found.values()) else 0
@@ -119,10 +148,8 @@ def _upgrades(machine: str, kernels: Sequence[Choices], what: Sequence[str], *, 
     if as_json:
         from softreserve.cli.jsonout import print_json
 
-        values: dict[str, Any] = {"machine": trials[0].machine.name, "releases": releases}
-        values["verdicts"] = [None if trial.death else trial.report.verdict.as_json() for trial in trials]
-        values["consequences"] = [consequence.as_json() for consequence in told]
-        print_json("diff", {**values, "differences": files} if what else values)
+        verdicts = [None if trial.death else trial.report.verdict for trial in trials]
+        print_json("diff", Upgrades(trials[0].machine.name, releases, verdicts, told, files if what else None))
     else:
         say(Styled(f"{trials[0].machine.name}: {' -> '.join(releases)}", "heading"))
         print_partial()

@@ -1,4 +1,4 @@
-"""Output for programs: one JSON object that says what it is."""
+"""Output for programs: one JSON object that says what it is, as its schema in ``schemas/`` tells."""
 
 from __future__ import annotations
 
@@ -8,15 +8,21 @@ from typing import Any
 import click
 
 from softreserve.cli.options import GAPS
+from softreserve.model.plain import plain
 
-__all__ = ["print_json"]
+__all__ = ["VERSION", "print_json"]
 
-_VERSION = 1
+#: What all answers say as ``version``: a name that goes, or means something else, makes it another one.
+VERSION = 1
 
 
-def print_json(what: str, values: dict[str, Any]) -> None:
-    """One object: ``schema``, ``version``, the values, and what they lack (``gaps``); all of it in visible ASCII."""
+def print_json(what: str, values: Any) -> None:
+    """One object: ``schema``, ``version``, the values, and what they lack (``gaps``); all of it in visible ASCII.
+
+    :param what: the name of the schema.
+    :param values: what :func:`~softreserve.model.plain.plain` makes an object of.
+    """
     context = click.get_current_context(silent=True)
-    gaps = [gap._asdict() for gap in context.meta.get(GAPS, ())] if context is not None else []
-    text = json.dumps({"schema": f"softreserve.{what}", "version": _VERSION, **values, "gaps": gaps}, indent=1)
-    print(text.replace("\x7f", "\\u007f"))
+    gaps = context.meta.get(GAPS, ()) if context is not None else ()
+    answer = {"schema": f"softreserve.{what}", "version": VERSION, **plain(values), "gaps": plain(gaps)}
+    print(json.dumps(answer, indent=1).replace("\x7f", "\\u007f"))

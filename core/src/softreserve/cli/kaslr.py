@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import attrs
 import click
 
@@ -15,13 +13,69 @@ from softreserve.model.errors import MachineError
 from softreserve.model.machine import Machine
 from softreserve.model.placement import Placement, SlotArea
 from softreserve.plugins.hooks import Hooks
-from softreserve.views.sampling import Sample
+from softreserve.views.sampling import Bucket, Sample
 
-__all__ = ["kaslr_command"]
+__all__ = ["Places", "kaslr_command"]
 
 _BAR = 40  # characters of the longest bar of the histogram
 _NOKASLR = "nokaslr"
 _ANY_SEED = 1  # for what does not depend on it; 0 means "no randomness" to some architectures
+
+
+@attrs.frozen
+class Seeded:
+    """Where a seed puts the image: nowhere if ``address`` is ``None``; ``fixed`` says why the seed was not asked."""
+
+    seed: int
+    address: int | None
+    fixed: str | None
+
+
+@attrs.frozen
+class DrawnArea:
+    """One range of the map (bytes, half open), its slots, and how often one of them was drawn."""
+
+    start: int
+    end: int
+    slots: int
+    first: int | None
+    why: str
+    hits: int
+
+
+@attrs.frozen
+class Samples:
+    """Draws, by range of the map and by piece of the address space."""
+
+    count: int
+    areas: list[DrawnArea]
+    buckets: tuple[Bucket, ...]
+
+
+@attrs.frozen
+class Places:
+    """Where the kernel image may go: bytes. From ``without_nokaslr`` on: what would be without that word.
+
+    :param image_size: of the image while it is unpacked.
+    :param align: the distance of slots.
+    :param fixed: why it goes to one ``address`` only; ``None``: a seed chooses.
+    :param slots: how many addresses there are to choose from.
+    :param areas: every range of the map.
+    """
+
+    machine: str
+    release: str
+    arch: str
+    image_size: int
+    align: int
+    fixed: str | None
+    address: int | None
+    notes: tuple[str, ...]
+    without_nokaslr: bool
+    slots: int
+    areas: tuple[SlotArea, ...]
+    seed: Seeded | None
+    samples: Samples | None
 
 
 def _seed(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
@@ -76,7 +130,7 @@ def kaslr_command(
     if as_json:
         from softreserve.cli.jsonout import print_json
 
-        print_json("kaslr", _as_json(described, placement, free, seed, drawn))
+        print_json("kaslr", _told(described, placement, free, seed, drawn))
         return
     without = "" if free is placement else f" without {_NOKASLR}"
     _print(described, placement, free, without)
@@ -102,41 +156,30 @@ def _without_nokaslr(machine: Machine) -> Machine:
     return attrs.evolve(machine, cmdline=CommandLine(" ".join(word for word in words if word != _NOKASLR)))
 
 
-def _as_json(
-    machine: Machine, placement: Placement, free: Placement, seed: int | None, drawn: Sample | None
-) -> dict[str, Any]:
-    """Everything that is printed, and the hits per map range. From ``without_nokaslr`` on: what would be without."""
-    return {
-        "machine": machine.name,
-        "release": machine.kernel.release,
-        "arch": machine.arch,
-        "image_size": free.size,
-        "align": free.align,
-        "fixed": placement.fixed or None,
-        "address": placement.address if placement.fixed else None,
-        "notes": list(placement.notes),
-        "without_nokaslr": free is not placement,
-        "slots": free.slots,
-        "areas": [_area_as_json(area) for area in free.areas],
-        "seed": None if seed is None else {"seed": seed, "address": free.address, "fixed": free.fixed or None},
-        "samples": None
-        if drawn is None
-        else {
-            "count": drawn.count,
-            "areas": [{**_area_as_json(area), "hits": hits} for area, hits in zip(free.areas, drawn.hits, strict=True)],
-            "buckets": [attrs.asdict(bucket) for bucket in drawn.buckets],
-        },
-    }
-
-
-def _area_as_json(area: SlotArea) -> dict[str, Any]:
-    return {
-        "start": area.range.start,
-        "end": area.range.end,
-        "slots": area.slots,
-        "first": area.first,
-        "why": area.why,
-    }
+def _told(machine: Machine, placement: Placement, free: Placement, seed: int | None, drawn: Sample | None) -> Places:
+    """Everything that is printed, and the hits per map range."""
+    samples = None
+    if drawn is not None:
+        areas = [
+            DrawnArea(area.start, area.end, area.slots, area.first, area.why, hits)
+            for area, hits in zip(free.areas, drawn.hits, strict=True)
+        ]
+        samples = Samples(drawn.count, areas, drawn.buckets)
+    return Places(
+        machine=machine.name,
+        release=machine.kernel.release,
+        arch=machine.arch,
+        image_size=free.size,
+        align=free.align,
+        fixed=placement.fixed or None,
+        address=placement.address if placement.fixed else None,
+        notes=placement.notes,
+        without_nokaslr=free is not placement,
+        slots=free.slots,
+        areas=free.areas,
+        seed=None if seed is None else Seeded(seed, free.address, free.fixed or None),
+        samples=samples,
+    )
 
 
 def _print(machine: Machine, placement: Placement, free: Placement, without: str) -> None:

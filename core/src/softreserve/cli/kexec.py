@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 import click
@@ -10,15 +10,55 @@ import click
 from softreserve.cli.options import Choice, Choices, MachineCommand, booted, in_bytes, machine_argument, machine_options
 from softreserve.cli.output import print_partial, print_verdict
 from softreserve.cli.terminal import Styled, print_table, say
-from softreserve.model.kexec import KEXEC_TOOLS
+from softreserve.model.kexec import KEXEC_TOOLS, KexecSegment
+from softreserve.model.outcome import Marked
 from softreserve.model.sizes import human_size
 from softreserve.model.units import U64_MAX
+from softreserve.views.report import Verdict
 
 if TYPE_CHECKING:
-    from softreserve.model.outcome import Marked
     from softreserve.views.crossing import Generation
 
-__all__ = ["kexec_command"]
+__all__ = ["Chain", "Crossed", "Fate", "kexec_command"]
+
+
+@attrs.frozen
+class Fate(Marked):
+    """A range that was marked for the first kernel, and what it is to this one.
+
+    :param state: ``soft reserved``, ``reserved``, ``RAM``, ``lost``, another resource's name, or ``mixed``.
+    """
+
+    state: str = ""
+
+
+@attrs.frozen
+class Crossed:
+    """One kernel of a chain.
+
+    :param generation: its number; the first one's is 0.
+    :param problems: what was lost on the way here, or overwritten.
+    :param dax_kept: whether the dax devices are what they were one generation before; ``None``: there is none, or
+        there were none and are none.
+    :param segments: what the loader put where.
+    :param warnings: what of that is in the wrong place.
+    """
+
+    generation: int
+    release: str
+    verdict: Verdict
+    problems: tuple[str, ...]
+    ranges: list[Fate]
+    dax_kept: bool | None
+    segments: tuple[KexecSegment, ...]
+    warnings: tuple[str, ...]
+
+
+@attrs.frozen
+class Chain:
+    """Kernels that were started one after the other."""
+
+    generations: list[Crossed]
 
 
 @click.command("kexec", cls=MachineCommand)
@@ -74,28 +114,26 @@ def kexec_command(
     if as_json:
         from softreserve.cli.jsonout import print_json
 
-        print_json("kexec", {"generations": [_as_json(generation) for generation in generations]})
+        print_json("kexec", Chain([_told(generation) for generation in generations]))
     else:
         _print(generations)
     return 1 if any(generation.problems for generation in generations) else 0
 
 
-def _as_json(generation: Generation) -> dict[str, Any]:
+def _told(generation: Generation) -> Crossed:
     from softreserve.views.crossing import state
 
     image = generation.image
-    return {
-        "generation": generation.number,
-        "release": generation.release,
-        "verdict": generation.report.verdict.as_json(),
-        "problems": list(generation.problems),
-        "ranges": [{**attrs.asdict(marked), "state": state(marked)} for marked in generation.ranges],
-        "dax_kept": generation.dax_kept,
-        "segments": [{"start": s.range.start, "end": s.range.end, "what": s.what} for s in image.segments]
-        if image is not None
-        else [],
-        "warnings": list(image.warnings) if image is not None else [],
-    }
+    return Crossed(
+        generation=generation.number,
+        release=generation.release,
+        verdict=generation.report.verdict,
+        problems=generation.problems,
+        ranges=[Fate(m.start, m.end, m.by, m.parts, m.source, state(m)) for m in generation.ranges],
+        dax_kept=generation.dax_kept,
+        segments=image.segments if image is not None else (),
+        warnings=image.warnings if image is not None else (),
+    )
 
 
 def _print(generations: list[Generation]) -> None:

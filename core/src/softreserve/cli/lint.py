@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 import click
@@ -17,10 +17,24 @@ from softreserve.model.findings import SEVERITIES, Finding
 from softreserve.views.report import Verdict, report
 
 if TYPE_CHECKING:
-    from softreserve.model.kernel import Kernel
+    from softreserve.model.kernel import Kernel, Origin
     from softreserve.views.upgrade.consequences import Consequence
 
-__all__ = ["lint_command"]
+__all__ = ["Linted", "lint_command"]
+
+
+@attrs.frozen
+class Linted:
+    """What there is to find; ranges are bytes, half open.
+
+    :param verdict: what became of specific purpose memory; ``None``: the kernel does not come up.
+    :param consequences: what an upgrade brings; ``None``: no ``--kernel`` asks for one.
+    """
+
+    kernel: Origin
+    verdict: Verdict | None
+    findings: Sequence[Finding]
+    consequences: Sequence[Consequence] | None
 
 
 @click.command("lint", cls=MachineCommand)
@@ -70,12 +84,7 @@ def _tell(
     if as_json:
         from softreserve.cli.jsonout import print_json
 
-        values: dict[str, Any] = {"kernel": kernel.origin}
-        values["verdict"] = verdict.as_json() if verdict is not None else None
-        values["findings"] = [attrs.asdict(finding) for finding in findings]
-        if upgrade is not None:
-            values["consequences"] = [consequence.as_json() for consequence in upgrade]
-        print_json("lint", values)
+        print_json("lint", Linted(kernel.origin, verdict, findings, upgrade))
     else:
         print_kernel(kernel)
         _print(verdict, findings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import attrs
 import click
 
 from softreserve.cli.options import on_behalf, plugin_option
@@ -15,7 +16,16 @@ from softreserve.plugins.selection import Selection
 if TYPE_CHECKING:
     from softreserve.plugins.inventory import Row
 
-__all__ = ["plugins_command"]
+__all__ = ["Inventory", "plugins_command"]
+
+
+@attrs.frozen
+class Inventory:
+    """The plugins that are there, and remarks on what is odd about them."""
+
+    plugins: list[Row]
+    remarks: list[str]
+
 
 _HEADINGS = ("plugin", "from", "API", "kind", "loaded")
 
@@ -23,39 +33,29 @@ _HEADINGS = ("plugin", "from", "API", "kind", "loaded")
 @click.command("plugins")
 @plugin_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("--schema", is_flag=True, help="Print the JSON Schema of machine files, with the plugins' sections.")
+@click.option("--schema", is_flag=True, help="The same as softreserve schema machine.")
 def plugins_command(plugin: tuple[str, ...], as_json: bool, schema: bool) -> int:
     """List the installed plugins: wheel, version, what each is, when it is loaded, its hooks, and what it brings.
 
     A plugin that cannot be loaded is said to be broken, and the exit code is 3. -p asks for these plugins only.
     """
     with on_behalf(plugin):
-        selection = Selection()
         if schema:
-            return _print_schema(selection)
+            from softreserve.cli.schema import print_machine_schema
+
+            print_machine_schema()
+            return 0
+        selection = Selection()
         rows, odd = inventory(selection), remarks(selection)
     if as_json:
         from softreserve.cli.jsonout import print_json
 
-        print_json("plugins", {"plugins": [row._asdict() for row in rows], "remarks": odd})
+        print_json("plugins", Inventory(rows, odd))
     else:
         _print(rows, selection.only_named)
         for line in odd:
             say(Styled("note", "note"), f": {line}")
     return PluginError.exit_code if any(row.error for row in rows) else 0
-
-
-def _print_schema(selection: Selection) -> int:
-    """The schema of machine files that are read with the plugins that are wanted everywhere, and with those named."""
-    import json
-
-    from softreserve.config.machine_file import OWN_KEYS
-    from softreserve.config.schema import machine_file_schema
-    from softreserve.config.sections import sections_of
-
-    sections = sections_of(selection.hooks(), OWN_KEYS).values()
-    print(json.dumps(machine_file_schema(sections), indent=1))
-    return 0
 
 
 def _print(rows: list[Row], only_named: str) -> None:

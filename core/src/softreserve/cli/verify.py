@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 import click
 
 from softreserve.cli.options import Choices, MachineCommand, booted, machine_argument, machine_options
@@ -9,13 +10,34 @@ from softreserve.cli.output import print_partial
 from softreserve.cli.terminal import Styled, print_table, say
 from softreserve.config.observed import host_observed, load_observed
 from softreserve.kernel.system import System
+from softreserve.model.kernel import Origin
 from softreserve.views.verify.facts import OURS
-from softreserve.views.verify.rows import CLASSES, Difference, Verification
+from softreserve.views.verify.rows import CLASSES, Difference, Row, Verification
 from softreserve.views.verify.verification import verify
 
-__all__ = ["verify_command"]
+__all__ = ["Verified", "verify_command"]
 
 _STYLES = {"ours": "loss", "input": "warning", "outside": "aside"}
+
+
+@attrs.frozen
+class Verified:
+    """A boot beside what was observed.
+
+    :param equal: lines that are equal, of the ``total`` that were compared.
+    :param other_lines: lines of the log that are of no kind that is modelled.
+    :param not_compared: what could not be compared, and why.
+    """
+
+    machine: str
+    arch: str
+    kernel: Origin
+    equal: int
+    total: int
+    rows: tuple[Row, ...]
+    differences: tuple[Difference, ...]
+    other_lines: int
+    not_compared: dict[str, str]
 
 
 @click.command("verify", cls=MachineCommand)
@@ -49,7 +71,17 @@ def verify_command(machine: str | None, log: str | None, sysroot: str | None, as
         about = made.system.machine
         print_json(
             "verify",
-            {"machine": about.name, "arch": about.arch, "kernel": about.kernel.origin, **found.as_json()},
+            Verified(
+                machine=about.name,
+                arch=about.arch,
+                kernel=about.kernel.origin,
+                equal=found.equal,
+                total=found.total,
+                rows=found.rows,
+                differences=found.differences,
+                other_lines=found.unread,
+                not_compared=dict(found.hidden),
+            ),
         )
     else:
         _print(made.system, found)

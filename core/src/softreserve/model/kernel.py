@@ -6,6 +6,7 @@ Code asks for a behaviour (``kernel.has(behaviours.MEMBLOCK_MERGE_LOCAL)``), nev
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypedDict
 
 import attrs
 
@@ -13,15 +14,32 @@ from softreserve.model.behaviours import KSTRTOBOOL_KNOWS_ENABLED, MEMPARSE_SATU
 from softreserve.model.errors import MachineError
 from softreserve.model.frozen import frozen
 from softreserve.model.names import release_problem
-from softreserve.model.profile import KNOWN, MAINLINE, Profile, known
+from softreserve.model.profile import KNOWN, MAINLINE, Known, Profile, known
 from softreserve.model.release import Behaviour, Release
 from softreserve.model.units import get_option, kstrtobool, memparse, simple_strtoull
 
-__all__ = ["Kernel"]
+__all__ = ["Kernel", "Origin"]
 
 
 def _options(config: Mapping[str, str | int]) -> Mapping[str, str | int]:
     return frozen(config)
+
+
+class Origin(TypedDict):
+    """Whose kernel it is, and how well such kernels are known.
+
+    :param release: what ``uname -r`` says.
+    :param profile: the distribution whose profile it is.
+    :param base: the mainline release whose behaviours it has.
+    :param options: whose options it has, where nobody said them; ``None``: they are its own.
+    :param known: by recorded boots, from the sources, or as the nearest of those that are known.
+    """
+
+    release: str
+    profile: str | None
+    base: str
+    options: str | None
+    known: Known
 
 
 @attrs.frozen
@@ -65,7 +83,7 @@ class Kernel:
             raise MachineError(problem)
 
     @property
-    def origin(self) -> dict[str, str | None]:
+    def origin(self) -> Origin:
         """Whose kernel it is and how well such kernels are known; for ``--json``."""
         return {
             "release": self.release,

@@ -64,8 +64,19 @@ class KexecTools:
 class KexecSegment:
     """One segment: where it goes (bytes, half open) and what it is."""
 
+    JSON = ("start", "end", "what")
     range: PhysRange
     what: str
+
+    @property
+    def start(self) -> int:
+        """The first byte."""
+        return self.range.start
+
+    @property
+    def end(self) -> int:
+        """The byte behind the last one."""
+        return self.range.end
 
 
 @attrs.frozen

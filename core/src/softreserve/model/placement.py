@@ -15,10 +15,21 @@ __all__ = ["Placement", "SlotArea", "placed"]
 class SlotArea:
     """One range of the map as a place for the image: ``slots`` addresses from ``first`` on; why, or why not."""
 
+    JSON = ("start", "end", "slots", "first", "why")
     range: PhysRange
     slots: int
     first: int | None
     why: str
+
+    @property
+    def start(self) -> int:
+        """The first byte."""
+        return self.range.start
+
+    @property
+    def end(self) -> int:
+        """The byte behind the last one."""
+        return self.range.end
 
 
 @attrs.frozen

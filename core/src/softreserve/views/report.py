@@ -6,7 +6,7 @@ One report for all who tell of a system - ``boot``, ``lint``, ``diff``, ``kexec`
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -56,10 +56,6 @@ class Verdict:
     waiting: int
     lost_as_system_ram: int
     shortfalls: tuple[Shortfall, ...]
-
-    def as_json(self) -> dict[str, Any]:
-        """For ``--json``: names as here."""
-        return attrs.asdict(self)
 
 
 @attrs.frozen

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -12,7 +12,8 @@ from softreserve.kernel.dax import OFFER_NOT_FREE
 from softreserve.kernel.numa.node_offers import NODE_RANGE_KNOWN
 from softreserve.model.efi import EfiAttribute, type_words
 from softreserve.model.events import Event
-from softreserve.model.outcome import Outcome
+from softreserve.model.kernel import Origin
+from softreserve.model.outcome import Marked, NodeRow, Outcome
 from softreserve.model.ranges import PhysRange
 from softreserve.plugins.hooks import hooks_of
 from softreserve.views.node_map import NodeMap
@@ -75,18 +76,37 @@ class RefusedOffer:
 
 
 @attrs.frozen
+class SpecificPurpose:
+    """Specific purpose memory: its ranges, and bytes by use.
+
+    :param totals: as it is.
+    :param as_system_ram: if all dax devices were given to kmem, and their memory onlined.
+    :param as_devdax: if all dax devices were given to device_dax.
+    """
+
+    totals: dict[str, int]
+    as_system_ram: dict[str, int]
+    as_devdax: dict[str, int]
+    ranges: tuple[Marked, ...]
+
+
+@attrs.frozen
 class Summary:
     """What ``softreserve boot`` shows.
 
-    ``kernel`` is :attr:`~softreserve.model.kernel.Kernel.origin`, ``kernel_words`` the same as a line. ``modules`` are
-    those that were loaded, oldest first. ``as_system_ram`` and ``as_devdax`` are the uses of the
-    specific purpose memory (bytes) if all dax devices were given to kmem, or to device_dax. ``refused`` is what plugins
-    bring and this kernel did not take; ``lanes`` are what they show beside all that.
+    Numbers are bytes. ``kernel_words`` is ``kernel`` as a line. ``modules`` are those that were loaded, oldest first,
+    ``nodes`` those that are online, as the kernel lists them. ``findings`` counts those of lint by severity.
+    ``refused`` is what plugins bring and this kernel did not take; ``lanes`` are what they show beside all that.
     """
 
+    JSON = (
+        *("machine", "release", "kernel", "arch", "page_size", "plugins", "userspace", "modules", "nodes"),
+        *("memory_block_size", "ranges", "verdict", "findings", "refused", "lanes"),
+        *("specific_purpose", "per_node", "per_node_as_system_ram"),
+    )
     machine: str
     release: str
-    kernel: dict[str, str | None]
+    kernel: Origin
     kernel_words: str
     arch: str
     page_size: int
@@ -109,19 +129,20 @@ class Summary:
         """Uses of the specific purpose memory if all dax devices were given to kmem, and their memory onlined."""
         return self.onlined.totals
 
-    def as_json(self) -> dict[str, Any]:
-        """For ``--json``: numbers in bytes, ranges half open."""
-        left_out = ("outcome", "onlined", "as_devdax", "kernel_words")
-        found = attrs.asdict(self, filter=lambda field, _: field.name not in left_out)
-        found["specific_purpose"] = {
-            "totals": self.outcome.totals,
-            "as_system_ram": self.as_system_ram,
-            "as_devdax": self.as_devdax,
-            "ranges": [attrs.asdict(marked) for marked in self.outcome.ranges],
-        }
-        found["per_node"] = [attrs.asdict(row) for row in self.outcome.nodes]
-        found["per_node_as_system_ram"] = [attrs.asdict(row) for row in self.onlined.nodes]
-        return found
+    @property
+    def specific_purpose(self) -> SpecificPurpose:
+        """The specific purpose memory by use and by range."""
+        return SpecificPurpose(self.outcome.totals, self.as_system_ram, self.as_devdax, self.outcome.ranges)
+
+    @property
+    def per_node(self) -> tuple[NodeRow, ...]:
+        """The nodes as they are."""
+        return self.outcome.nodes
+
+    @property
+    def per_node_as_system_ram(self) -> tuple[NodeRow, ...]:
+        """The nodes if all dax devices were given to kmem, and their memory onlined."""
+        return self.onlined.nodes
 
 
 def summarize(system: System, told: Report | None = None) -> Summary:

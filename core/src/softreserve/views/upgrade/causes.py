@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -22,6 +22,48 @@ if TYPE_CHECKING:
     from softreserve.model.release import Behaviour, Boundary
 
 __all__ = ["Change", "causes"]
+
+
+@attrs.frozen
+class OptionTold:
+    """An option of the build, without ``CONFIG_``; ``"n"``: it is not set."""
+
+    option: str
+    before: str
+    after: str
+
+
+@attrs.frozen
+class BehaviourTold:
+    """A behaviour that one of two builds has, whatever its release."""
+
+    behaviour: str
+    words: str
+
+
+@attrs.frozen
+class Evidence:
+    """What either side of a boundary stands on."""
+
+    older: list[str]
+    newer: list[str]
+
+
+@attrs.frozen
+class BoundaryTold:
+    """A behaviour that came, or went, with a release.
+
+    :param release: the first that is known to be on the newer side.
+    :param not_before: the last that is known to be on the older side, where it is not the one before ``release``.
+    :param subject: of the change in the kernel, where it is known.
+    """
+
+    behaviour: str
+    words: str
+    release: str
+    not_before: str | None
+    subject: str
+    evidence: Evidence
 
 
 @attrs.frozen
@@ -41,16 +83,15 @@ class Change:
     before: str = ""
     after: str = ""
 
-    def as_json(self) -> dict[str, Any]:
-        """For ``--json``."""
+    def as_json(self) -> OptionTold | BehaviourTold | BoundaryTold:
+        """For programs."""
         if self.behaviour is None:
-            return {"option": self.name, "before": self.before, "after": self.after}
-        found: dict[str, Any] = {"behaviour": self.name, "words": self.words}
-        if self.boundary is not None:
-            at = self.boundary
-            found |= {"release": at.release, "not_before": at.after, "subject": at.change}
-            found |= {"evidence": {"older": at.older.split("; "), "newer": at.newer.split("; ")}}
-        return found
+            return OptionTold(self.name, self.before, self.after)
+        if self.boundary is None:
+            return BehaviourTold(self.name, self.words)
+        at = self.boundary
+        evidence = Evidence(at.older.split("; "), at.newer.split("; "))
+        return BoundaryTold(self.name, self.words, at.release, at.after, at.change, evidence)
 
     def __str__(self) -> str:
         """One line for people."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import attrs
 
@@ -32,6 +32,7 @@ class Consequence:
     says whether no later kernel takes it back. ``causes`` bring it about together; empty: nothing that is known.
     """
 
+    JSON = ("severity", "rule", "words", "before", "releases", "size", "differences", "causes")
     severity: str
     rule: str
     words: str
@@ -78,12 +79,6 @@ class Consequence:
         why = "; ".join(map(str, self.causes)) or "for no reason that is known"
         message = f"from {self.before} to {self.releases[0]}: {self.words}: {place}; {why}"
         return Finding(self.severity, self.rule, message, first.start, first.end)
-
-    def as_json(self) -> dict[str, Any]:
-        """For ``--json``: ranges are bytes, half open."""
-        found = {name: getattr(self, name) for name in ("severity", "rule", "words", "before", "releases", "size")}
-        found["differences"] = [attrs.asdict(difference) for difference in self.differences]
-        return {**found, "causes": [change.as_json() for change in self.causes]}
 
 
 class _Found(NamedTuple):

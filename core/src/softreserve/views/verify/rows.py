@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import attrs
 
@@ -73,14 +73,3 @@ class Verification:
     def of(self, sort: str) -> list[Difference]:
         """Differences of one of :data:`CLASSES`."""
         return [difference for difference in self.differences if difference.sort == sort]
-
-    def as_json(self) -> dict[str, Any]:
-        """For programs."""
-        return {
-            "equal": self.equal,
-            "total": self.total,
-            "rows": [row._asdict() for row in self.rows],
-            "differences": [difference._asdict() for difference in self.differences],
-            "other_lines": self.unread,
-            "not_compared": dict(self.hidden),
-        }

@@ -1,0 +1,151 @@
+"""What ``--json`` prints is what its schema says, and the schemas are those of the classes that are printed."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import cases
+import click
+import pytest
+from jsonschema import Draft202012Validator
+from small_machines import X86, need
+from softreserve.cli import COMMANDS, cli, main
+from softreserve.cli.schema import SCHEMAS
+
+PAGE = Path(__file__).parents[1] / "docs" / "schemas.py"
+#: Answers that are no command's own.
+OTHERS = {"emit": "boot"}
+#: Every recorded boot counts; these are of all releases, architectures and kinds of machines.
+SOME = cases.names()[::9]
+
+
+@pytest.fixture(scope="module")
+def writer() -> ModuleType:
+    """``docs/schemas.py``."""
+    spec = importlib.util.spec_from_file_location("schemas", PAGE)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def leaves(command: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
+    """A command, or the commands of a group."""
+    if isinstance(command, click.Group):
+        for sub, inner in command.commands.items():
+            yield f"{name} {sub}", inner
+    else:
+        yield name, command
+
+
+def with_json() -> set[str]:
+    """Names of the commands that take ``--json``."""
+    found = set()
+    for name in COMMANDS:
+        command = cli.get_command(click.Context(cli), name)
+        assert command is not None
+        for path, leaf in leaves(command, name):
+            if any("--json" in option.opts for option in leaf.params):
+                found.add(path.partition(" ")[0])
+    return found - {"explain"}
+
+
+def answered(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
+    """What a command says with ``--json``, after a look whether its schema says so, too."""
+    capsys.readouterr()
+    status = main([*arguments, "--json"])
+    out, err = capsys.readouterr()
+    assert status in (0, 1), err
+    found: dict[str, Any] = json.loads(out)
+    name = found["schema"].removeprefix("softreserve.")
+    assert main(["schema", name]) == 0
+    schema = json.loads(capsys.readouterr().out)
+    Draft202012Validator(schema).validate(found)
+    return found
+
+
+def test_the_schemas_are_those_of_the_classes(writer: ModuleType) -> None:
+    texts = {name: writer.text(name) for name in writer.ANSWERS}
+    assert texts == {path.stem: path.read_text() for path in writer.FOLDER.glob("*.json")}, (
+        "run: python docs/schemas.py"
+    )
+
+
+def test_every_command_that_answers_programs_has_a_schema() -> None:
+    assert with_json() == {OTHERS.get(name, name) for name in SCHEMAS}
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_a_schema_is_one_and_lets_nothing_by_that_it_does_not_name(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["schema", name])
+    schema = json.loads(capsys.readouterr().out)
+    Draft202012Validator.check_schema(schema)
+    objects = [one for one in inner(schema) if "properties" in one]
+    assert objects
+    assert all(
+        one["additionalProperties"] is False and set(one["required"]) == set(one["properties"]) for one in objects
+    )
+
+
+def inner(schema: Any) -> Iterator[dict[str, Any]]:
+    """All schemas in a schema."""
+    if isinstance(schema, dict):
+        if isinstance(schema.get("type"), str | list):
+            yield schema
+        for value in schema.values():
+            yield from inner(value)
+    elif isinstance(schema, list):
+        for value in schema:
+            yield from inner(value)
+
+
+def test_without_a_name_all_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["schema"]) == 0
+    assert capsys.readouterr().out.split() == [*SCHEMAS, "machine"]
+
+
+@pytest.mark.parametrize("case", SOME)
+def test_answers_on_recorded_boots_are_what_the_schemas_say(
+    case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = str(cases.unpack(case, tmp_path) / "input")
+    need(case.partition("-")[0].replace("x86", X86))
+    answered(capsys, "boot", path)
+    answered(capsys, "lint", path)
+
+
+CALLS = (
+    ("align", "0x880200000", "2046M"),
+    ("boot", "{case}", "--emit", "iomem"),
+    ("diff", "{case}", "--kernel", "6.1.0-56-amd64"),
+    ("diff", "{case}", "--cmdline", "+efi=nosoftreserve", "--emit", "iomem"),
+    ("diff", "{case}", "--kernel", "6.12,6.18"),
+    ("diff", "{case}", "--kernel", "6.12,6.18", "--emit", "dax"),
+    ("kaslr", "{case}"),
+    ("kaslr", "{case}", "--seed", "7", "--samples", "10"),
+    ("kexec", "{case}", "--chain", "2"),
+    ("lint", "{case}", "--kernel", "6.12,6.18"),
+    ("plugins",),
+    ("verify", "{case}"),
+)
+
+
+@pytest.mark.parametrize("words", CALLS, ids=" ".join)
+def test_answers_of_every_command_are_what_the_schemas_say(
+    words: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    need(X86)
+    case = cases.unpack("x86-6.1-two-node-hmat", tmp_path)
+    answered(capsys, *(word.format(case=case / "input") for word in words))
+
+
+def test_the_calls_are_of_every_command() -> None:
+    assert {words[0] for words in CALLS} == with_json()
