@@ -32,10 +32,15 @@ ANSWERS: Final[Mapping[str, tuple[str, ...]]] = {
     "boot": ("softreserve.views.summary:Summary",),
     "diff": ("softreserve.cli.diff:Compared", "softreserve.cli.diff:Upgrades"),
     "emit": ("softreserve.cli.boot:Emitted",),
+    "examples": ("softreserve.cli.examples:Examples",),
     "kaslr": ("softreserve.cli.kaslr:Places",),
     "kexec": ("softreserve.cli.kexec:Chain",),
     "lint": ("softreserve.cli.lint:Linted",),
+    "new": ("softreserve.cli.new:Written",),
     "plugins": ("softreserve.cli.plugins:Inventory",),
+    "scenario": ("softreserve.cli.scenario:Told",),
+    "scenario-run": ("softreserve.cli.scenario:PlayedScenarios",),
+    "scenarios": ("softreserve.cli.scenario:Library",),
     "verify": ("softreserve.cli.verify:Verified",),
 }
 

@@ -18,8 +18,8 @@ from softreserve.cli import COMMANDS, cli, main
 from softreserve.cli.schema import SCHEMAS
 
 PAGE = Path(__file__).parents[1] / "docs" / "schemas.py"
-#: Answers that are no command's own.
-OTHERS = {"emit": "boot"}
+#: Answers that have another name than their command.
+OTHERS = {"emit": "boot", "scenario-run": "scenario", "scenarios": "scenario"}
 #: Every recorded boot counts; these are of all releases, architectures and kinds of machines.
 SOME = cases.names()[::9]
 
@@ -133,7 +133,12 @@ CALLS = (
     ("kaslr", "{case}", "--seed", "7", "--samples", "10"),
     ("kexec", "{case}", "--chain", "2"),
     ("lint", "{case}", "--kernel", "6.12,6.18"),
+    ("examples",),
+    ("new", "{folder}/m.toml"),
     ("plugins",),
+    ("scenario", "list"),
+    ("scenario", "show", "s12-less-than-a-block"),
+    ("scenario", "run", "s12-less-than-a-block"),
     ("verify", "{case}"),
 )
 
@@ -144,7 +149,7 @@ def test_answers_of_every_command_are_what_the_schemas_say(
 ) -> None:
     need(X86)
     case = cases.unpack("x86-6.1-two-node-hmat", tmp_path)
-    answered(capsys, *(word.format(case=case / "input") for word in words))
+    answered(capsys, *(word.format(case=case / "input", folder=tmp_path) for word in words))
 
 
 def test_the_calls_are_of_every_command() -> None:

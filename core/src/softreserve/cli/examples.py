@@ -26,6 +26,13 @@ class Example:
     file: str
 
 
+@attrs.frozen
+class Examples:
+    """All bundled machines."""
+
+    examples: list[Example]
+
+
 def _examples() -> Iterator[Example]:
     """All of them, as their files tell."""
     import tomllib
@@ -48,7 +55,7 @@ def examples_command(as_json: bool) -> None:
     if as_json:
         from softreserve.cli.jsonout import print_json
 
-        print_json("examples", {"examples": [attrs.asdict(example) for example in found]})
+        print_json("examples", Examples(found))
         return
     rows = [(example.name, example.arch, example.kernel, example.words) for example in found]
     print_table(("MACHINE", "arch", "kernel", "what it is"), rows)

@@ -19,9 +19,22 @@ from softreserve.model.names import name_problem
 from softreserve.model.sizes import human_size
 
 if TYPE_CHECKING:
-    from softreserve.views.report import Report
+    from softreserve.model.findings import Finding
+    from softreserve.views.report import Report, Verdict
 
-__all__ = ["new_command"]
+__all__ = ["Written", "new_command"]
+
+
+@attrs.frozen
+class Written:
+    """A machine file that was written: the machine's name, what it is, and what lint has to say of it."""
+
+    file: str
+    name: str
+    words: str
+    verdict: Verdict
+    findings: tuple[Finding, ...]
+
 
 _GIB = 1 << 30
 _SUFFIX = ".toml"
@@ -85,9 +98,7 @@ def new_command(file: str, plugin: tuple[str, ...], *, as_json: bool, **given: A
     if as_json:
         from softreserve.cli.jsonout import print_json
 
-        findings = [attrs.asdict(finding) for finding in told.findings]
-        values = {"file": file, "name": plan.name, "words": plan.words, "verdict": told.verdict.as_json()}
-        print_json("new", {**values, "findings": findings})
+        print_json("new", Written(file, plan.name, plan.words, told.verdict, told.findings))
     else:
         _print(file, plan, told)
 

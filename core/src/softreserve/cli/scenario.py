@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 import click
@@ -15,7 +15,7 @@ from softreserve.cli.terminal import Styled, print_table, say
 from softreserve.model.trouble import TOLD, Trouble
 
 if TYPE_CHECKING:
-    from softreserve.views.scenarios.courses import Played, Sessions
+    from softreserve.views.scenarios.courses import Looked, Played, Sessions
 
 __all__ = ["scenario_command"]
 
@@ -35,6 +35,88 @@ class _Subcommands(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, command.get_short_help_str(200)) for name, command in self.commands.items()])
+
+
+@attrs.frozen
+class Expected:
+    """Something that is expected after a ``step`` (0: after the boot) of a ``kernel`` (0: the first one)."""
+
+    kernel: int
+    step: int
+    words: str
+
+
+@attrs.frozen
+class ToldRun:
+    """A run of a scenario: what it is to the trouble, on which kernel, and all that is expected."""
+
+    name: str
+    told: str
+    on: str
+    expected: list[Expected]
+
+
+@attrs.frozen
+class Told:
+    """A trouble that people had.
+
+    :param id: its number in the library; empty for others.
+    :param problem: what people met, and ``links`` where they tell of it.
+    :param source: what the expected values stand on.
+    :param outside: what of it is not shown here, and why; empty: nothing. Without runs that is all of it.
+    """
+
+    name: str
+    id: str
+    title: str
+    problem: str
+    links: tuple[str, ...]
+    source: str
+    outside: str
+    runs: list[ToldRun]
+
+
+@attrs.frozen
+class Library:
+    """All scenarios that come with the program."""
+
+    scenarios: list[Told]
+
+
+@attrs.frozen
+class PlayedRun:
+    """What came of a run of a scenario.
+
+    :param not_run: why it was not played to its end; empty: it was.
+    :param takes_program: whether that is because nobody lets programs run.
+    """
+
+    name: str
+    told: str
+    on: str
+    as_told: bool
+    not_run: str
+    takes_program: bool
+    looked: tuple[Looked, ...]
+
+
+@attrs.frozen
+class PlayedScenario:
+    """What came of a scenario, and of each of its runs."""
+
+    name: str
+    id: str
+    title: str
+    result: str
+    outside: str
+    runs: list[PlayedRun]
+
+
+@attrs.frozen
+class PlayedScenarios:
+    """What came of scenarios."""
+
+    scenarios: list[PlayedScenario]
 
 
 @click.group("scenario", cls=_Subcommands, invoke_without_command=True)
@@ -58,7 +140,7 @@ def list_command(as_json: bool) -> None:
     if as_json:
         from softreserve.cli.jsonout import print_json
 
-        print_json("scenarios", {"scenarios": [_trouble_as_json(trouble) for trouble in found]})
+        print_json("scenarios", Library([_told(trouble) for trouble in found]))
         return
     print_table(("name", "kernels", "what it shows"), [(one.name, _kernels(one), _title(one)) for one in found])
 
@@ -77,7 +159,7 @@ def show_command(name: str, as_file: bool, as_json: bool) -> None:
     elif as_json:
         from softreserve.cli.jsonout import print_json
 
-        print_json("scenario", _trouble_as_json(file.trouble))
+        print_json("scenario", _told(file.trouble))
     else:
         _show(file.trouble)
 
@@ -110,7 +192,7 @@ def run_command(names: tuple[str, ...], all_: bool, run_programs: bool, plugin: 
     if as_json:
         from softreserve.cli.jsonout import print_json
 
-        print_json("scenario-run", {"scenarios": [_played_as_json(*row) for row in rows]})
+        print_json("scenario-run", PlayedScenarios([_outcome(*row) for row in rows]))
     elif all_:
         _print_table(rows)
     return 1 if any(_result(played) in (_OTHERWISE, _NOT_RUN) for _, played in rows) else 0
@@ -225,42 +307,38 @@ def _show(trouble: Trouble) -> None:
         say(f"not shown here: {trouble.outside}")
 
 
-def _trouble_as_json(trouble: Trouble) -> dict[str, Any]:
-    values = attrs.asdict(trouble, filter=lambda attribute, _: attribute.name != "courses")
-    values["runs"] = [
-        {
-            "name": course.name,
-            "told": course.told,
-            "on": course.on,
-            "expected": [
-                {"kernel": number, "step": step, "words": one.words}
+def _told(trouble: Trouble) -> Told:
+    """A scenario for programs."""
+    runs = [
+        ToldRun(
+            course.name,
+            course.told,
+            course.on,
+            [
+                Expected(number, step, one.words)
                 for number, stage in enumerate(course.stages)
                 for step, expected in enumerate((stage.booted, *stage.after))
                 for one in expected
             ],
-        }
+        )
         for course in trouble.courses
     ]
-    return values
+    texts = (trouble.name, trouble.id, trouble.title, trouble.problem)
+    return Told(*texts, trouble.links, trouble.source, trouble.outside, runs)
 
 
-def _played_as_json(trouble: Trouble, played: Sequence[Played]) -> dict[str, Any]:
-    return {
-        "name": trouble.name,
-        "id": trouble.id,
-        "title": trouble.title,
-        "result": _result(played),
-        "outside": trouble.outside,
-        "runs": [
-            {
-                "name": one.course.name,
-                "told": one.course.told,
-                "on": one.course.on,
-                "as_told": one.as_told,
-                "not_run": one.not_run,
-                "takes_program": one.takes_program,
-                "looked": [attrs.asdict(looked) for looked in one.looked],
-            }
-            for one in played
-        ],
-    }
+def _outcome(trouble: Trouble, played: Sequence[Played]) -> PlayedScenario:
+    """What came of a scenario, for programs."""
+    runs = [
+        PlayedRun(
+            one.course.name,
+            one.course.told,
+            one.course.on,
+            one.as_told,
+            one.not_run,
+            one.takes_program,
+            one.looked,
+        )
+        for one in played
+    ]
+    return PlayedScenario(trouble.name, trouble.id, trouble.title, _result(played), trouble.outside, runs)
