@@ -106,6 +106,8 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("my-machine", "rack-1", "rack-2"):
         (top / f"{name}.toml").write_text(SMALL)
     (top / "my-riscv-machine.toml").write_text(RISCV)
+    (top / "servers").mkdir()
+    (top / "servers" / "rack-1.toml").write_text(SMALL)
     for name in ("core", "docs", "examples", "plugins", "tests"):
         (top / name).symlink_to(wheels.ROOT / name)
     (top / "steps.toml").write_text('[[step]]\nname = "1"\nrun = "modprobe kmem"\n')

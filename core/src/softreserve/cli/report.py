@@ -20,7 +20,13 @@ __all__ = ["report_command"]
 
 @click.command("report", cls=MachineCommand)
 @click.argument("machines", metavar="MACHINE...", nargs=-1, required=True)
-@click.option("-o", "--output", metavar="FILE", required=True, help="The page; - is standard output.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    required=True,
+    help="The page; - is standard output. Of a folder of machines: a directory.",
+)
 @click.option("--replace", is_flag=True, help="Take the place of an earlier report.")
 @click.option("--kexec", type=click.IntRange(0, 20), default=0, help="Cross so many kexecs, and show each kernel.")
 @machine_options(kernels=True)
@@ -30,18 +36,25 @@ def report_command(
     replace: bool,
     kexec: int,
     choices: Choices,
-) -> None:
+) -> int:
     """Boot each MACHINE and draw what Linux makes of its memory, as one HTML page that needs no network.
 
     Several machines, releases (--kernel 6.1,6.12,7.3) or generations (--kexec) stand beside each other on one axis of
-    addresses. FILE appears whole or not at all.
+    addresses. FILE appears whole or not at all. A folder of machines becomes a directory: a page for each and an index.
     """
+    from softreserve.config.fleet import machines_in
     from softreserve.views.page.page import environment, is_page, page
 
     environment()  # before anything is booted
+    names = machines_in(machines[0]) if len(machines) == 1 else None
+    if names is not None:
+        from softreserve.cli.report_folder import report_folder
+
+        return report_folder(machines[0], names, output, lambda one: list(_shown(one, choices, kexec)), replace=replace)
     text = page([one for machine in machines for one in _shown(machine, choices, kexec)], __version__)
     hint = "" if replace else "; --replace takes the place of an earlier report"
     write_out(output, text, is_page if replace else None, hint)
+    return 0
 
 
 def _shown(machine: str, choices: Choices, kexecs: int) -> Iterator[Shown]:

@@ -16,7 +16,17 @@ from softreserve.model.scenario import Scenario
 if TYPE_CHECKING:
     from softreserve.config.reader import StrPath
 
-__all__ = ["EXAMPLE", "LOG", "PREFIXES", "STDIN", "example_names", "example_path", "has_host_files", "load"]
+__all__ = [
+    "EXAMPLE",
+    "LOG",
+    "PREFIXES",
+    "STDIN",
+    "NoMachineError",
+    "example_names",
+    "example_path",
+    "has_host_files",
+    "load",
+]
 
 #: What the name of a bundled example begins with.
 EXAMPLE = "example:"
@@ -42,6 +52,10 @@ _TAR_MAGIC_END: Final = 262
 _TYPING_ERROR = 0.9
 _OWN_TABLES = "--acpi goes with a kernel log: machine files and captures have tables of their own"
 _WANTED = "wanted a capture directory, a tar of a host, a TOML file, example:NAME, dmesg:FILE or - (standard input)"
+
+
+class NoMachineError(InputError):
+    """A file that is something else than a machine."""
 
 
 def example_names() -> tuple[str, ...]:
@@ -153,7 +167,7 @@ def _recognised(path: str, acpi: StrPath | None, release: str | None) -> Scenari
             raise InputError(_OWN_TABLES, path=path_words(path))
         return bare_machine(data, path, release)
     if not re.search(_TOML, data):
-        raise InputError("neither a kernel log nor a machine file (TOML)", path=path_words(path))
+        raise NoMachineError("neither a kernel log nor a machine file (TOML)", path=path_words(path))
     if acpi is not None:
         raise InputError(_OWN_TABLES, path=path_words(path))
     from softreserve.config.machine_file import read_machine_file

@@ -491,16 +491,6 @@
     mark(over.map(element));
   }));
 
-  // --- light and dark
-
-  const theme = find("theme");
-  theme.hidden = false;
-  theme.addEventListener("click", () => {
-    const root = document.documentElement;
-    const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-    root.dataset.theme = dark ? "light" : "dark";
-  });
-
   tools.hidden = false;
   details.hidden = false;
   release();

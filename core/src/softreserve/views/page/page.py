@@ -22,6 +22,8 @@ from softreserve.model.visible import clean
 from softreserve.views.picture import svg
 from softreserve.views.picture.axis import Axis
 from softreserve.views.picture.lanes import KINDS, Stage, cuts, lanes, spans
+from softreserve.views.picture.node_svg import NODE_STYLE, node_svg
+from softreserve.views.picture.nodes import NodeView, node_tables, node_view
 from softreserve.views.report import Report
 from softreserve.views.report import report as report_of
 from softreserve.views.summary import Summary, summarize, told_by_firmware
@@ -52,6 +54,7 @@ class Shown:
     summary: Summary
     findings: tuple[Finding, ...]
     stages: tuple[Stage, ...]
+    nodes: NodeView
     gaps: tuple[Gap, ...] = ()
     problems: tuple[str, ...] = ()
 
@@ -71,7 +74,8 @@ def shown(
     told = report_of(system) if told is None else told
     summary = summarize(system, told)
     stages = tuple(lanes(system, told.outcome, summary.lanes))
-    return Shown(title, system, summary, told.findings, stages, tuple(gaps), tuple(problems))
+    nodes = node_view(system, told)
+    return Shown(title, system, summary, told.findings, stages, nodes, tuple(gaps), tuple(problems))
 
 
 def is_page(beginning: bytes) -> bool:
@@ -192,15 +196,21 @@ def environment() -> Environment:
     found = Environment(
         loader=FunctionLoader(_source), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    light, dark = svg.STYLE
-    style, script = _source("page.css").replace("/*LIGHT*/", light).replace("/*DARK*/", dark), _source("page.js")
+    everywhere, *colours = NODE_STYLE
+    light, dark = map("".join, zip(svg.STYLE, colours, strict=True))
+    style = _source("page.css").replace("/*LIGHT*/", light).replace("/*DARK*/", dark) + everywhere
+    script, index_script = (_source("theme.js") + _source(name) for name in ("page.js", "index.js"))
     found.globals.update(
         style=Markup(style),
         script=Markup(script),
+        index_script=Markup(index_script),
         style_hash=_hash(style),
         script_hash=_hash(script),
+        index_script_hash=_hash(index_script),
         patterns=Markup(svg.PATTERNS),
         address_axis=lambda axis: Markup(svg.address_axis(axis)),
+        nodes=lambda view: Markup(node_svg(view)),
+        node_tables=node_tables,
         column=lambda stage, axis, prefix: Markup(svg.column(stage, axis, prefix)),
         uses=USES,
         losses=LOSSES,

@@ -1,0 +1,10 @@
+"use strict";
+(() => {
+  const press = document.getElementById("theme");
+  press.hidden = false;
+  press.addEventListener("click", () => {
+    const root = document.documentElement;
+    const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+    root.dataset.theme = dark ? "light" : "dark";
+  });
+})();
