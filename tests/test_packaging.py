@@ -13,6 +13,7 @@ from email import message_from_bytes
 from importlib.metadata import distributions, entry_points
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 import softreserve
@@ -45,6 +46,12 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
     return found
 
 
+def hatch_wheel(folder: Path) -> dict[str, Any]:
+    """What a folder says of its wheel."""
+    found: dict[str, Any] = wheels.table(folder)["tool"]["hatch"]["build"]["targets"]["wheel"]
+    return found
+
+
 def test_a_built_wheel_holds_its_package_and_licence_and_nothing_else(built: dict[str, list[Path]]) -> None:
     for folder in EVERYTHING:
         package = wheels.package(folder)
@@ -55,7 +62,9 @@ def test_a_built_wheel_holds_its_package_and_licence_and_nothing_else(built: dic
             licence = archive.read(f"{info}/licenses/LICENSE").decode()
         inside = {name for name in names if not name.startswith(info)}
         sources = (path for path in package.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-        assert inside == {f"{package.name}/{path.relative_to(package).as_posix()}" for path in sources}
+        shared = hatch_wheel(folder).get("shared-data", {}).values()
+        data = {f"{info.removesuffix('.dist-info')}.data/data/{place}" for place in shared}
+        assert inside == {f"{package.name}/{path.relative_to(package).as_posix()}" for path in sources} | data
         assert licence == (wheels.ROOT / "LICENSE").read_text()
         assert metadata["Version"] == softreserve.__version__
         assert metadata["License-Expression"] == "MIT"

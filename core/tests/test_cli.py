@@ -90,6 +90,7 @@ def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -
 NOT_ABOUT_A_MACHINE = {
     "align",
     "capture",
+    "completion",
     "examples",
     "new",
     "new-plugin",

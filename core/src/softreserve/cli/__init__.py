@@ -31,6 +31,7 @@ COMMANDS = {
     "align": ("softreserve.cli.align:align_command", "Show what alignment leaves of a range, kernel by kernel."),
     "boot": ("softreserve.cli.boot:boot_command", "Boot a machine and show what Linux makes of its memory."),
     "capture": ("softreserve.cli.capture:capture_command", "Capture the memory of a running host as a machine."),
+    "completion": ("softreserve.cli.completion:completion_command", "Make a shell complete what you type."),
     "diff": ("softreserve.cli.diff:diff_command", "Show what another kernel, command line or machine changes."),
     "examples": ("softreserve.cli.examples:examples_command", "List the example machines."),
     "explain": ("softreserve.cli.explain:explain_command", "Say why an address is what it is."),
