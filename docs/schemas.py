@@ -33,6 +33,7 @@ ANSWERS: Final[Mapping[str, tuple[str, ...]]] = {
     "diff": ("softreserve.cli.diff:Compared", "softreserve.cli.diff:Upgrades"),
     "emit": ("softreserve.cli.boot:Emitted",),
     "examples": ("softreserve.cli.examples:Examples",),
+    "explain": ("softreserve.cli.explain:Explained", "softreserve.cli.explain:ExplainedAddress"),
     "kaslr": ("softreserve.cli.kaslr:Places",),
     "kexec": ("softreserve.cli.kexec:Chain",),
     "lint": ("softreserve.cli.lint:Linted",),

@@ -307,7 +307,7 @@ def test_that_nothing_helps_is_said_with_what_was_tried(tmp_path: Path, capsys: 
 def test_an_option_of_the_build_can_be_given(capsys: pytest.CaptureFixture[str]) -> None:
     need(X86)
     told = explained(capsys, "example:two-node", "4G", "--config", "CONFIG_DEV_DAX_KMEM=n", "--no-changes")
-    assert told["answers"][0]["is"] == "dax0.0, device_dax, node 1"
+    assert told["answers"][0]["words"] == "dax0.0, device_dax, node 1"
     assert main(["explain", "example:two-node", "4G", "--config", "DEV_DAX_KMEM"]) == 2
     assert "wanted NAME=VALUE" in capsys.readouterr().err
 

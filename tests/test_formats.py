@@ -53,7 +53,7 @@ def with_json() -> set[str]:
         for path, leaf in leaves(command, name):
             if any("--json" in option.opts for option in leaf.params):
                 found.add(path.partition(" ")[0])
-    return found - {"explain"}
+    return found
 
 
 def answered(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
@@ -129,6 +129,9 @@ CALLS = (
     ("diff", "{case}", "--cmdline", "+efi=nosoftreserve", "--emit", "iomem"),
     ("diff", "{case}", "--kernel", "6.12,6.18"),
     ("diff", "{case}", "--kernel", "6.12,6.18", "--emit", "dax"),
+    ("explain", "{case}", "4G"),
+    ("explain", "{case}", "dax0.0", "--no-changes"),
+    ("explain", "{case}", "why not dax", "--no-changes"),
     ("kaslr", "{case}"),
     ("kaslr", "{case}", "--seed", "7", "--samples", "10"),
     ("kexec", "{case}", "--chain", "2"),

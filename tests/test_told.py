@@ -54,10 +54,42 @@ def test_without_the_plugin_of_the_dax_bus_nobody_gets_the_memory(capsys: pytest
 
 def test_the_verdict_comes_before_the_tables(capsys: pytest.CaptureFixture[str]) -> None:
     lines = told(capsys, "boot", "example:unaligned")[1].splitlines()
-    assert lines[3] == "LOST: 1.29 GiB of 1.58 GiB of specific purpose memory"
+    assert lines[3] == (
+        "LOST: 1.29 GiB of 1.58 GiB of specific purpose memory: "
+        "290 MiB in dax devices for programs, 1.29 GiB set aside without a dax device [dax-alignment]"
+    )
     assert "[dax-alignment]" in lines[4]
     assert lines[5] == "as system RAM, given to kmem: 1.45 GiB of 1.58 GiB would be lost"
     assert told(capsys, "lint", "example:unaligned")[1].splitlines()[0] == lines[3]
+
+
+@pytest.mark.parametrize(
+    ("words", "verdict"),
+    [
+        ("example:two-node", "nothing is lost of 2 GiB of specific purpose memory: online as system RAM"),
+        (
+            "example:two-node --cmdline +memhp_default_state=offline",
+            "OFFLINE: all 2 GiB of specific purpose memory: system RAM that is not online",
+        ),
+        (
+            "example:two-node --cmdline +efi=nosoftreserve",
+            "NOT SET ASIDE: all 2 GiB of specific purpose memory: ordinary RAM [soft-reserve-off]",
+        ),
+        (
+            "example:two-node --userspace none",
+            "NOT IN USE: all 2 GiB of specific purpose memory: set aside without a dax device [module-not-loaded]",
+        ),
+        (
+            "example:broken-firmware",
+            "LOST: all 128 GiB of specific purpose memory: 64 GiB set aside in dax devices that nobody can use "
+            "[srat-missing], 64 GiB set aside without a dax device [dax-alignment]",
+        ),
+    ],
+)
+def test_one_line_says_what_is_usable_set_aside_and_lost_and_by_which_rule(
+    words: str, verdict: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert told(capsys, "boot", *words.split())[1].splitlines()[3] == verdict
 
 
 def test_every_byte_of_a_json_summary_is_somewhere(capsys: pytest.CaptureFixture[str]) -> None:
@@ -194,6 +226,9 @@ def test_explain_ends_with_what_boot_and_lint_say(capsys: pytest.CaptureFixture[
 def test_diff_tells_both_verdicts(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     status, out = told(capsys, "diff", "example:two-node", "--cmdline", "+device_hmem.disable=1")
     assert status == 1
-    assert out.splitlines()[0] == "- two-node: nothing is lost of 2 GiB of specific purpose memory"
-    assert out.splitlines()[1].endswith(": LOST: all 2 GiB of specific purpose memory")
+    assert (
+        out.splitlines()[0] == "- two-node: nothing is lost of 2 GiB of specific purpose memory: online as system RAM"
+    )
+    lost = ": LOST: all 2 GiB of specific purpose memory: set aside without a dax device [hmem-missing]"
+    assert out.splitlines()[1].endswith(lost)
     assert "+000100000000-00017fffffff soft reserved, no dax device [hmem-missing], node 1" in out

@@ -338,7 +338,9 @@ def test_diff_tells_of_several_releases(capsys: pytest.CaptureFixture[str]) -> N
     assert status == 1
     lines = out.splitlines()
     assert lines[0] == "arm64-server: 6.12 -> 6.18 -> 7.3"
-    assert "7.3: LOST: all 16 GiB of specific purpose memory" in lines
+    assert (
+        "7.3: LOST: all 16 GiB of specific purpose memory: set aside without a dax device [hmem-finds-nothing]" in lines
+    )
     assert [line for line in lines if line.startswith("===")] == ["=== on 6.18 and later", "=== on 7.3"]
     at = next(number for number, line in enumerate(lines) if "[upgrade-memory-lost]" in line)
     assert lines[at].startswith("error: nobody can use specific purpose memory that was in use: no dax device: ")

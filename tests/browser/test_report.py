@@ -20,7 +20,10 @@ def unaligned(capsys: pytest.CaptureFixture[str]) -> str:
 def test_the_verdict_is_seen_first(open_report: Browsing, unaligned: str) -> None:
     page = open_report(unaligned)
     verdict = page.locator(".verdict")
-    assert verdict.inner_text() == "LOST: 1.29 GiB of 1.58 GiB of specific purpose memory"
+    assert verdict.inner_text() == (
+        "LOST: 1.29 GiB of 1.58 GiB of specific purpose memory: "
+        "290 MiB in dax devices for programs, 1.29 GiB set aside without a dax device [dax-alignment]"
+    )
     box = verdict.bounding_box()
     assert box is not None
     assert box["y"] + box["height"] < 200

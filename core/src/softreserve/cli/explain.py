@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
 import click
@@ -15,6 +15,10 @@ from softreserve.cli.terminal import Styled, say
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
     from softreserve.model.events import Event
+    from softreserve.model.kernel import Origin
+    from softreserve.model.outcome import Part
+    from softreserve.model.ranges import PhysRange
+    from softreserve.views.explain.edits.change import Edit
     from softreserve.views.explain.search import Found, Search
     from softreserve.views.explain.subjects import Subject
     from softreserve.views.explain.trail import Decision, Trail
@@ -25,6 +29,79 @@ __all__ = ["explain_command"]
 #: Pieces of one subject whose way is printed, and changes that have the same effect; JSON has all.
 _PIECES: Final = 6
 _ALIKE: Final = 6
+
+
+@attrs.frozen
+class Effect:
+    """A change of the input that was booted, and what the subject is then.
+
+    :param kind: of the change; ``options`` are those of commands that make it, ``edits`` those of files.
+    :param then: what is not as before; ``parts`` are all of the subject's memory.
+    """
+
+    kind: str
+    words: str
+    options: tuple[str, ...]
+    edits: tuple[Edit, ...]
+    then: str
+    parts: tuple[Part, ...]
+
+
+@attrs.frozen
+class Effects:
+    """Changes that make a difference, the easiest first.
+
+    :param tried: how many changes of each kind were booted.
+    :param cut: whether the time was over before all were.
+    """
+
+    found: list[Effect]
+    tried: dict[str, int]
+    cut: bool
+
+
+@attrs.frozen
+class ExplainedSubject:
+    """What somebody asked for; ranges are bytes, half open.
+
+    :param words: what it is.
+    :param ways: the way of each of its pieces through the boot.
+    :param changes: what would have made it something else; ``None``: nobody looked for that.
+    """
+
+    kind: str
+    name: str
+    ranges: tuple[PhysRange, ...]
+    words: str
+    facts: dict[str, str]
+    ways: list[Trail]
+    changes: Effects | None
+
+
+@attrs.frozen
+class Explained:
+    """Answers to a question: several where it names several things."""
+
+    target: str
+    kernel: Origin
+    answers: list[ExplainedSubject]
+
+
+@attrs.frozen(kw_only=True)
+class ExplainedAddress(Explained):
+    """An address, too: bytes.
+
+    :param owners: names of the resources that hold it, from the outermost to the innermost.
+    :param node: the node that it is looked up on; -1: none.
+    :param specific_purpose: the specific purpose memory that it is in; ``None``: it is in none.
+    :param events: every decision about it, in order.
+    """
+
+    address: int
+    owners: list[str]
+    node: int
+    specific_purpose: Part | None
+    events: list[Event]
 
 
 @click.command("explain", cls=MachineCommand)
@@ -60,7 +137,7 @@ def explain_command(
     if as_json:
         from softreserve.cli.jsonout import print_json
 
-        print_json("explain", _as_json(found.system, told, target, answers))
+        print_json("explain", _told(found.system, told, target, answers))
         return
     print_kernel(found.system.kernel)
     print_partial()
@@ -91,33 +168,44 @@ class _Answered:
             self.search = search(found.system, subject, found.hooks_for)
 
 
-def _as_json(system: System, told: Report, target: str, answers: Sequence[_Answered]) -> dict[str, Any]:
+def _told(system: System, told: Report, target: str, answers: Sequence[_Answered]) -> Explained:
     from softreserve.views.summary import owners_at, why
 
-    values: dict[str, Any] = {"target": target, "kernel": system.kernel.origin}
-    if len(answers) == 1 and answers[0].subject.kind == "address":
-        address = answers[0].subject.ranges[0].start
-        part = told.outcome.part_at(address)
-        values |= {
-            "address": address,
-            "owners": owners_at(system, address),
-            "node": system.nodes.phys_to_target_node(address),
-            "specific_purpose": attrs.asdict(part) if part is not None else None,
-            "events": [event._asdict() for event in why(system, address)],
-        }
-    values["answers"] = [
-        {
-            "kind": answered.subject.kind,
-            "name": answered.subject.name,
-            "ranges": [attrs.asdict(where) for where in answered.subject.ranges],
-            "is": answered.answer.words,
-            "facts": dict(answered.answer.facts),
-            "ways": [trail.as_json() for trail in answered.trails],
-            "changes": answered.search.as_json() if answered.search is not None else None,
-        }
-        for answered in answers
-    ]
-    return values
+    origin, explained = system.kernel.origin, [_subject(answered) for answered in answers]
+    if len(answers) != 1 or answers[0].subject.kind != "address":
+        return Explained(target, origin, explained)
+    address = answers[0].subject.ranges[0].start
+    return ExplainedAddress(
+        target,
+        origin,
+        explained,
+        address=address,
+        owners=owners_at(system, address),
+        node=system.nodes.phys_to_target_node(address),
+        specific_purpose=told.outcome.part_at(address),
+        events=why(system, address),
+    )
+
+
+def _subject(answered: _Answered) -> ExplainedSubject:
+    subject, search = answered.subject, answered.search
+    changes = None
+    if search is not None:
+        effects = [
+            Effect(
+                found.change.kind,
+                found.change.words,
+                tuple(found.change.options),
+                tuple(found.change.edits),
+                found.answer.words_unlike(search.before),
+                found.answer.parts,
+            )
+            for found in search.found
+        ]
+        changes = Effects(effects, search.tried, search.cut)
+    facts = dict(answered.answer.facts)
+    words = answered.answer.words
+    return ExplainedSubject(subject.kind, subject.name, subject.ranges, words, facts, answered.trails, changes)
 
 
 # --- for people

@@ -5,8 +5,8 @@ One report for all who tell of a system - ``boot``, ``lint``, ``diff``, ``kexec`
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
@@ -73,7 +73,7 @@ class Report:
         lost = sum(s.size for s in shortfalls if s.use in LOSSES and s.severity != "note")
         waiting = sum(s.size for s in shortfalls if s.use in LOSSES and s.severity == "note")
         severity = shortfalls[0].severity if shortfalls else "good"
-        text = _sentence(self.outcome, lost, waiting)
+        text = _sentence(self.outcome, lost, waiting, shortfalls)
         return Verdict(severity, text, self.outcome.total, lost, waiting, self.onlined.size(*LOSSES), shortfalls)
 
 
@@ -119,21 +119,53 @@ def _shortfalls(found: Outcome) -> tuple[Shortfall, ...]:
     return tuple(sorted(groups.values(), key=lambda s: (SEVERITIES.index(s.severity), -s.size)))
 
 
-def _sentence(found: Outcome, lost: int, waiting: int) -> str:
+def _sentence(found: Outcome, lost: int, waiting: int, shortfalls: Iterable[Shortfall]) -> str:
+    """One line: how much is lost, or is not what was meant, then what all of it is, and the rules that say why."""
     total = found.total
     if not total:
         return "no specific purpose memory: nothing that this kernel was told marks any"
     of_all = f"{human_size(total)} of specific purpose memory"
     ram, offline = found.size("ram"), sum(part.size for part in found.parts if part.online is False)
+    sizes = {**found.totals, "offline": offline}
+    sizes["kmem"] -= offline
+    rules: dict[str, list[str]] = {}
+    for shortfall in shortfalls:
+        rules.setdefault(shortfall.use, []).append(shortfall.rule)
+    told = [
+        (human_size(sizes[use]), f"{words}{_named(rules.get(use, ()))}") for use, words in _HAD.items() if sizes[use]
+    ]
+    what = told[0][1] if len(told) == 1 else ", ".join(f"{size} {words}" for size, words in told)
     if lost:
-        return f"LOST: {_share(lost, total)}{of_all}"
+        return f"LOST: {_share(lost, total)}{of_all}: {what}"
     if ram:
-        return f"NOT SET ASIDE: {_share(ram, total)}{of_all}, which is ordinary RAM"
+        return f"NOT SET ASIDE: {_share(ram, total)}{of_all}: {what}"
     if waiting:
-        return f"NOT IN USE: {_share(waiting, total)}{of_all}, which has no dax device or no driver yet"
+        return f"NOT IN USE: {_share(waiting, total)}{of_all}: {what}"
     if offline:
-        return f"OFFLINE: {_share(offline, total)}{of_all}, system RAM that is not online"
-    return f"nothing is lost of {of_all}"
+        return f"OFFLINE: {_share(offline, total)}{of_all}: {what}"
+    return f"nothing is lost of {of_all}: {what}"
+
+
+#: What people have, by use: what they can use first; ``offline`` is that of ``kmem`` which is not online.
+_HAD: Final = {
+    "devdax": "in dax devices for programs",
+    "kmem": "online as system RAM",
+    "offline": "system RAM that is not online",
+    "ram": "ordinary RAM",
+    "unused": "set aside in dax devices that nobody can use",
+    "no-device": "set aside without a dax device",
+    "lost": "neither set aside nor RAM",
+}
+#: Names of rules in the sentence; those that are left out stand below it.
+_RULES: Final = 2
+
+
+def _named(rules: Sequence[str]) -> str:
+    """Rules in brackets."""
+    if not rules:
+        return ""
+    more = f" and {len(rules) - _RULES} more" if len(rules) > _RULES else ""
+    return f" [{', '.join(rules[:_RULES])}{more}]"
 
 
 def _share(size: int, total: int) -> str:

@@ -62,11 +62,6 @@ class Found:
     change: Change
     answer: Answer
 
-    def as_json(self, before: Answer) -> dict[str, Any]:
-        """For ``--json``."""
-        parts = [attrs.asdict(part) for part in self.answer.parts]
-        return {**self.change.as_json(), "then": self.answer.words_unlike(before), "parts": parts}
-
 
 @attrs.frozen
 class Search:
@@ -81,14 +76,6 @@ class Search:
     found: tuple[Found, ...]
     tried: dict[str, int]
     cut: bool
-
-    def as_json(self) -> dict[str, Any]:
-        """For ``--json``."""
-        return {
-            "found": [found.as_json(self.before) for found in self.found],
-            "tried": self.tried,
-            "cut": self.cut,
-        }
 
 
 def search(

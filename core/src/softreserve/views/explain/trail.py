@@ -6,7 +6,7 @@ A plain value: nothing is booted for it but, where that is asked for, the kernel
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
@@ -87,11 +87,6 @@ class Decision:
         change = " -> ".join(filter(None, (self.before, self.after)))
         return f"{self.rule}: {change}" if change else self.rule
 
-    def as_json(self) -> dict[str, Any]:
-        """For ``--json``."""
-        found = {name: getattr(self, name) for name in ("stage", "rule", "function", "before", "after", "start", "end")}
-        return {**found, "events": [event._asdict() for event in self.events]}
-
 
 @attrs.frozen
 class Trail:
@@ -102,10 +97,6 @@ class Trail:
 
     part: Part
     decisions: tuple[Decision, ...]
-
-    def as_json(self) -> dict[str, Any]:
-        """For ``--json``."""
-        return {"part": attrs.asdict(self.part), "decisions": [decision.as_json() for decision in self.decisions]}
 
 
 def trails(system: System, told: Report, ranges: Iterable[PhysRange], *, kexec: bool = False) -> Iterator[Trail]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import attrs
 
@@ -59,11 +59,6 @@ class Change:
             edits=(*first.edits, *self.edits),
             userspace=self.userspace or first.userspace,
         )
-
-    def as_json(self) -> dict[str, Any]:
-        """For ``--json``."""
-        found: dict[str, Any] = {"kind": self.kind, "words": self.words, "options": list(self.options)}
-        return {**found, "edits": [edit._asdict() for edit in self.edits]}
 
 
 class Place(NamedTuple):
