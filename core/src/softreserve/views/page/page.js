@@ -33,26 +33,37 @@
     return shifted < 1n << 64n ? shifted : null;
   }
 
-  const systems = data.systems.map((system, number) => ({
-    number,
-    title: system.title,
-    lanes: system.lanes.map((lane, at) => ({
-      key: lane.key,
-      title: lane.title,
-      bars: lane.bars.map(([start, end, label, kind, node, note], index) => ({
+  // made of the data when somebody asks: a map of ten thousand descriptors has to be on the screen first
+  function late(object, name, make) {
+    Object.defineProperty(object, name, {
+      configurable: true,
+      get() {
+        const value = make();
+        Object.defineProperty(object, name, { value });
+        return value;
+      },
+    });
+    return object;
+  }
+
+  const systems = data.systems.map((system, number) => {
+    const lanes = system.lanes.map((lane, at) => late({ key: lane.key, title: lane.title, raw: lane.bars }, "bars",
+      () => lane.bars.map(([start, end, label, kind, node, note], index) => ({
         id: `b${number}-${at}-${index}`, system: number, lane: at, index, stage: lane.title,
         start: big(start), end: big(end), label: words[label], kind: words[kind], node, note: words[note],
-      })),
-    })),
-    events: system.events.map(([stage, rule, by, start, end, before, after]) => ({
+      }))));
+    const made = { number, title: system.title, lanes, count: lanes.reduce((sum, lane) => sum + lane.raw.length, 0) };
+    late(made, "every", () => lanes.flatMap((lane) => lane.bars));
+    late(made, "events", () => system.events.map(([stage, rule, by, start, end, before, after]) => ({
       stage: words[stage], rule: words[rule], by: words[by], start: big(start), end: big(end),
       before: words[before], after: words[after],
-    })),
-    findings: system.findings.map(([severity, rule, message, start, end], index) => ({
+    })));
+    late(made, "findings", () => system.findings.map(([severity, rule, message, start, end], index) => ({
       id: `f${number}-${index}`, severity, rule: words[rule], message: words[message],
       start: start === null ? null : big(start), end: end === null ? null : big(end),
-    })),
-  }));
+    })));
+    return made;
+  });
 
   const bar = (id) => {
     const [system, lane, index] = id.slice(1).split("-").map(Number);
@@ -121,7 +132,7 @@
     close.className = "close";
     details.replaceChildren(...(keep ? [close] : []), make("h3", title), ...parts);
     details.classList.toggle("kept", keep);
-    details.scrollTop = 0;
+    if (keep) details.scrollTop = 0;
   }
 
   function list(pairs) {
@@ -163,12 +174,15 @@
     const found = system.findings.filter((f) => f.start !== null && f.start < end && start < f.end);
     if (!found.length) return [];
     const items = found.map((finding) => {
-      const a = make("a", `${finding.severity}: ${finding.message} [${finding.rule}]`);
+      const text = `${finding.severity}: ${finding.message} [${finding.rule}]`;
+      if (!find(finding.id)) return make("li", text);
+      const a = make("a", text);
       a.href = "#" + finding.id;
       a.className = finding.severity;
       return make("li", "", a);
     });
-    return [make("h3", "findings"), make("ul", "", ...items)];
+    const more = found.length > LISTED ? [make("p", `and ${found.length - LISTED} more`)] : [];
+    return [make("h3", "findings"), make("ul", "", ...items.slice(0, LISTED)), ...more];
   }
 
   function tellBar(one, keep) {
@@ -320,17 +334,21 @@
   // --- filters
 
   const SPECIAL = new Set(["special", "dax", "kmem", "lost", "offline"]);
-  const special = systems.map((system) => system.lanes.flatMap((lane) =>
-    lane.key === "nodes" ? [] : lane.bars.filter((one) => SPECIAL.has(one.kind))));
-  const reach = special.map((found) => {
-    const sorted = found.map((one) => [one.start, one.end]).sort((a, b) => (a[0] < b[0] ? -1 : a[0] > b[0] ? 1 : 0));
+
+  // ranges as disjoint ones, ascending
+  function merged(found) {
     const joined = [];
-    for (const [start, end] of sorted) {
+    const spans = found.map((one) => [one.start, one.end]);
+    for (const [start, end] of spans.sort((a, b) => (a[0] < b[0] ? -1 : a[0] > b[0] ? 1 : 0))) {
       const last = joined[joined.length - 1];
       if (last && start <= last[1]) { if (end > last[1]) last[1] = end; } else joined.push([start, end]);
     }
     return joined;
-  });
+  }
+
+  // where specific purpose memory is, by system
+  const reach = late({}, "all", () => systems.map((system) =>
+    merged(system.every.filter((one) => SPECIAL.has(one.kind)))));
 
   function touches(spans, one) {
     let low = 0, high = spans.length;
@@ -346,7 +364,7 @@
   function wanted(one) {
     const kind = find("kind").value, node = find("node").value;
     return (!kind || one.kind === kind) && (!node || nodeOf(one) === node) &&
-      (!find("only").checked || touches(reach[one.system], one));
+      (!find("only").checked || touches(reach.all[one.system], one));
   }
 
   function nodeOf(one) {
@@ -379,8 +397,8 @@
     box.addEventListener("change", () => { toggle(key, box.checked); filter(); });
     find("stages").append(make("label", "", box, " " + title));
   }
-  const nodes = new Set(systems.flatMap((system) => system.lanes.flatMap((lane) =>
-    lane.bars.map((one) => one.node).filter((node) => node >= 0))));
+  const nodes = new Set(data.systems.flatMap((system) => system.lanes.flatMap((lane) =>
+    lane.bars.map((one) => one[4]).filter((node) => node >= 0))));
   [...nodes].sort((a, b) => a - b).forEach((node) => {
     const option = make("option", String(node));
     option.value = String(node);
@@ -398,9 +416,8 @@
     constructor(element) {
       this.body = element.tBodies[0];
       this.system = systems[Number(element.dataset.system)];
-      this.every = this.system.lanes.flatMap((lane) => lane.bars);
-      [...this.body.rows].forEach((row, number) => { row.dataset.bar = this.every[number].id; });
       this.first = 0;
+      this.shown = null; // as they came with the page
       this.by = null;
       this.down = false;
       this.heads = [...element.tHead.rows[0].cells];
@@ -410,14 +427,14 @@
       });
       this.body.addEventListener("click", (event) => {
         const row = event.target.closest("tr");
-        if (row && !String(getSelection())) go(bar(row.dataset.bar));
+        if (row && !String(getSelection())) go(this.shown ? this.shown[row.sectionRowIndex] : this.system.every[row.sectionRowIndex]);
       });
       this.pager = make("div");
       this.pager.className = "pager";
       element.after(this.pager);
       const cut = element.parentElement.querySelector(".cut");
       if (cut) cut.remove();
-      this.tell(this.every.length);
+      this.tell(this.system.count);
     }
 
     sort(number) {
@@ -432,14 +449,14 @@
     }
 
     fill() {
-      const found = this.every.filter((one) => !hidden.has(this.system.lanes[one.lane].key) && wanted(one));
+      const found = this.system.every.filter((one) => !hidden.has(this.system.lanes[one.lane].key) && wanted(one));
       if (this.by !== null) {
         const value = BY[this.by], sign = this.down ? -1 : 1;
         found.sort((a, b) => { const x = value(a), y = value(b); return sign * (x < y ? -1 : x > y ? 1 : 0); });
       }
-      const rows = found.slice(this.first, this.first + PAGE).map((one) => {
+      this.shown = found.slice(this.first, this.first + PAGE);
+      const rows = this.shown.map((one) => {
         const row = make("tr");
-        row.dataset.bar = one.id;
         row.append(
           make("td", one.stage), make("td", hex(one.start)), make("td", hex(one.end - 1n)),
           make("td", human(one.end - one.start)),
@@ -452,7 +469,7 @@
 
     tell(count) {
       this.pager.replaceChildren();
-      if (count < this.every.length) this.pager.append(`${count} of ${this.every.length} rows are wanted`);
+      if (count < this.system.count) this.pager.append(`${count} of ${this.system.count} rows are wanted`);
       if (count <= PAGE) return;
       const turn = (by) => () => { this.first += by; this.fill(); };
       const back = press("back", turn(-PAGE)), on = press("on", turn(PAGE));
@@ -466,33 +483,73 @@
 
   // --- findings, on the bars and from them
 
-  systems.forEach((system) => system.findings.forEach((finding) => {
-    if (finding.start === null || finding.severity === "note") return;
-    const lane = system.lanes.find((one) => one.key === "outcome");
-    const found = (lane ? lane.bars : []).filter((one) => one.start < finding.end && finding.start < one.end);
-    new Set(found.map(element)).forEach((g) => {
-      if (!g || g.querySelector(".mark")) return;
-      const box = g.querySelector("rect");
-      const x = 138, y = Number(box.getAttribute("y")) + 2;
-      const path = document.createElementNS(SVG, "path");
-      path.setAttribute("d", `M${x},${y + 11} l6,-11 l6,11 z`);
-      path.setAttribute("class", "mark " + finding.severity);
-      g.append(path);
-    });
-  }));
+  function flag(g, severity) {
+    if (!g || g.querySelector(".mark")) return;
+    const y = Number(g.querySelector("rect").getAttribute("y")) + 2;
+    const path = document.createElementNS(SVG, "path");
+    path.setAttribute("d", `M138,${y + 11} l6,-11 l6,11 z`);
+    path.setAttribute("class", "mark " + severity);
+    g.append(path);
+  }
 
-  document.querySelectorAll("a.go").forEach((a) => a.addEventListener("click", (event) => {
-    event.preventDefault();
-    const system = systems[Number(a.dataset.system)];
-    const start = big(a.dataset.start), end = big(a.dataset.end);
-    const over = system.lanes.flatMap((lane) => lane.bars.filter((one) => one.start < end && start < one.end));
-    if (!over.length) { search(hex(start)); return; }
-    go(over[0]);
-    mark(over.map(element));
-  }));
+  function flags() {
+    for (const system of systems) {
+      const lane = system.lanes.find((one) => one.key === "outcome");
+      if (!lane) continue;
+      for (const severity of ["error", "warning"]) {
+        const spans = merged(system.findings.filter((one) => one.severity === severity && one.start !== null));
+        lane.bars.forEach((one) => { if (touches(spans, one)) flag(element(one), severity); });
+      }
+    }
+  }
+
+  function lead(a) {
+    a.addEventListener("click", (event) => {
+      event.preventDefault();
+      const [number, index] = a.dataset.finding.split("-").map(Number);
+      const { start, end } = systems[number].findings[index];
+      const over = systems[number].every.filter((one) => one.start < end && start < one.end);
+      if (!over.length) { search(hex(start)); return; }
+      go(over[0]);
+      mark(over.map(element));
+    });
+  }
+
+  document.querySelectorAll("a.go").forEach(lead);
+  // those that the page has no room for at first
+  document.querySelectorAll("ol.findings[data-system]").forEach((list) => {
+    const system = systems[Number(list.dataset.system)];
+    if (!list.nextElementSibling || !list.nextElementSibling.matches(".cut")) return;
+    const cut = list.nextElementSibling;
+    const left = () => data.systems[system.number].findings.length - list.children.length;
+    const more = press("", () => {
+      const first = list.children.length;
+      system.findings.slice(first, first + LISTED * 5).forEach((finding, at) => {
+        const severity = make("span", finding.severity);
+        severity.className = "severity";
+        const item = make("li", "", severity, " ");
+        item.id = finding.id;
+        item.className = finding.severity;
+        if (finding.start !== null) {
+          const a = make("a", place(finding.start, finding.end));
+          a.href = "#picture";
+          a.dataset.finding = `${system.number}-${first + at}`;
+          lead(a);
+          item.append(a, ": ");
+        }
+        item.append(`${finding.message} [${finding.rule}]`);
+        list.append(item);
+      });
+      tellLeft();
+    });
+    const tellLeft = () => { if (left()) more.textContent = `show more: ${left()} are left`; else cut.remove(); };
+    tellLeft();
+    cut.replaceChildren(more);
+  });
 
   tools.hidden = false;
   details.hidden = false;
   release();
+  requestAnimationFrame(() => setTimeout(flags));
   if (/^#0x[0-9a-f]+$/i.test(location.hash)) search(location.hash.slice(1));
 })();

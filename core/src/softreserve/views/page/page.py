@@ -43,6 +43,8 @@ GENERATOR: Final = '<meta name="generator" content="softreserve'
 _PIECES: Final = 600
 #: Rows of a table that stand in the page; the others are made by its script from the data.
 _ROWS: Final = 1500
+#: So do findings.
+_FINDINGS: Final = 200
 
 
 @attrs.frozen
@@ -110,6 +112,7 @@ def page(systems: Sequence[Shown], version: str = "") -> str:
             data=_in_script(_data(systems)),
             svg=svg,
             rows_most=_ROWS,
+            findings_most=_FINDINGS,
         )
     )
 
