@@ -96,8 +96,8 @@ def test_descriptors_that_overlap_are_said_to() -> None:
     above = [RAM, sp(6 * GIB, 8 * GIB), descriptor(7 * GIB, 2 * GIB, EfiType.RESERVED)]
     efi = lanes_of(settled(machine(above=above)))["efi"].stretches
     assert [(s.start // GIB, s.end // GIB, s.label, s.kind) for s in efi[-3:]] == [
-        (6, 7, "conventional, specific purpose", "special"),
-        (7, 8, "conventional, specific purpose / reserved", "conflict"),
+        (6, 7, "specific purpose, conventional", "special"),
+        (7, 8, "specific purpose, conventional / reserved", "conflict"),
         (8, 9, "reserved", "reserved"),
     ]
 

@@ -17,7 +17,7 @@ def draw(system: System, output: str) -> None:
     :param output: a file, where only an earlier picture is replaced; ``-`` is standard output.
     """
     from softreserve.views.picture.lanes import lanes
-    from softreserve.views.picture.svg import is_strip, strip
+    from softreserve.views.picture.strip import is_strip, strip
     from softreserve.views.report import report
 
     told = report(system)

@@ -11,9 +11,10 @@ from softreserve import __version__
 from softreserve.cli.options import Booted, Choices, MachineCommand, booted, described, machine_options
 from softreserve.cli.picture import write_out
 from softreserve.cli.upgrade import several
+from softreserve.model.errors import MachineError
 
 if TYPE_CHECKING:
-    from softreserve.views.page.page import Shown
+    from softreserve.views.page.page import Dead, Shown
 
 __all__ = ["report_command"]
 
@@ -51,19 +52,34 @@ def report_command(
         from softreserve.cli.report_folder import report_folder
 
         return report_folder(machines[0], names, output, lambda one: list(_shown(one, choices, kexec)), replace=replace)
-    text = page([one for machine in machines for one in _shown(machine, choices, kexec)], __version__)
+    dead: list[Dead] = []
+    systems = [one for machine in machines for one in _shown(machine, choices, kexec, dead)]
+    if not systems:
+        raise MachineError(dead[0].why)
+    text = page(systems, __version__, dead)
     hint = "" if replace else "; --replace takes the place of an earlier report"
     write_out(output, text, is_page if replace else None, hint)
     return 0
 
 
-def _shown(machine: str, choices: Choices, kexecs: int) -> Iterator[Shown]:
-    """A machine with each of the kernels that are asked for, and those that follow by kexec."""
-    from softreserve.views.page.page import shown
+def _shown(machine: str, choices: Choices, kexecs: int, dead: list[Dead] | None = None) -> Iterator[Shown]:
+    """A machine with each of the kernels that are asked for, and those that follow by kexec.
+
+    :param dead: gets the kernels that do not come up.
+    :raises MachineError: without ``dead``, one does not.
+    """
+    from softreserve.views.page.page import Dead, shown
 
     scenario = described(machine, choices)
-    for wanted in several(choices) or [choices]:
-        found = booted(scenario, wanted, recording=True)
+    for one in several(choices) or [choices]:
+        try:
+            found = booted(scenario, one, recording=True)
+        except MachineError as error:
+            if dead is None:
+                raise
+            release = one.changes.kernel or scenario.machine.kernel.release
+            dead.append(Dead(f"{scenario.machine.name}: Linux {release}", str(error)))
+            continue
         system = found.system
         title = f"{system.machine.name}: Linux {system.kernel.release}"
         if kexecs:

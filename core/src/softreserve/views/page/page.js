@@ -245,7 +245,7 @@
     const g = element(one);
     if (!g) return;
     const column = g.closest(".column");
-    if (column.hidden) toggle(column.dataset.key, true);
+    if (column.hidden) { toggle(column.dataset.key, true); column.hidden = false; }
     kept = g;
     focus(g);
     mark([g]);
@@ -279,8 +279,15 @@
     });
   });
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && kept) release();
+    if (event.key === "Escape" && details.classList.contains("kept")) release();
   });
+  document.querySelectorAll("svg.strip").forEach((strip) => strip.addEventListener("click", (event) => {
+    const g = event.target.closest("g.bar");
+    if (!g) return;
+    const system = systems[Number(strip.closest(".system").dataset.system)];
+    const one = system.lanes.map((lane) => at(lane, big(g.dataset.at))).find(Boolean);
+    if (one) go(one);
+  }));
 
   function step(g, key) {
     const column = columns.get(g.id.replace(/-\d+$/, ""));
@@ -360,6 +367,8 @@
   }
 
   const hidden = new Set();
+  const same = find("same") || { checked: true, addEventListener() {} };
+  same.addEventListener("change", () => keys.forEach((_, key) => toggle(key, !hidden.has(key))));
 
   function wanted(one) {
     const kind = find("kind").value, node = find("node").value;
@@ -382,7 +391,7 @@
   function toggle(key, seen) {
     if (seen) hidden.delete(key); else hidden.add(key);
     document.querySelectorAll(".column").forEach((column) => {
-      if (column.dataset.key === key) column.hidden = !seen;
+      if (column.dataset.key === key) column.hidden = !seen || ("same" in column.dataset && !same.checked);
     });
     document.querySelectorAll("#stages input").forEach((box) => { if (box.value === key) box.checked = seen; });
   }
@@ -487,7 +496,7 @@
     if (!g || g.querySelector(".mark")) return;
     const y = Number(g.querySelector("rect").getAttribute("y")) + 2;
     const path = document.createElementNS(SVG, "path");
-    path.setAttribute("d", `M138,${y + 11} l6,-11 l6,11 z`);
+    path.setAttribute("d", `M118,${y + 11} l6,-11 l6,11 z`);
     path.setAttribute("class", "mark " + severity);
     g.append(path);
   }

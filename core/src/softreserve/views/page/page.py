@@ -24,6 +24,7 @@ from softreserve.views.picture.axis import Axis
 from softreserve.views.picture.lanes import KINDS, Stage, cuts, lanes, spans
 from softreserve.views.picture.node_svg import NODE_STYLE, node_svg
 from softreserve.views.picture.nodes import NodeView, node_tables, node_view
+from softreserve.views.picture.strip import lanes_of
 from softreserve.views.report import Report
 from softreserve.views.report import report as report_of
 from softreserve.views.summary import Summary, summarize, told_by_firmware
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from softreserve.model.events import Event
     from softreserve.model.scenario import Gap
 
-__all__ = ["GENERATOR", "Shown", "environment", "is_page", "page", "shown"]
+__all__ = ["GENERATOR", "Dead", "Shown", "environment", "is_page", "page", "shown"]
 
 #: What says in a page that it was made here, in its first kilobyte.
 GENERATOR: Final = '<meta name="generator" content="softreserve'
@@ -45,6 +46,14 @@ _PIECES: Final = 600
 _ROWS: Final = 1500
 #: So do findings.
 _FINDINGS: Final = 200
+
+
+@attrs.frozen
+class Dead:
+    """A kernel that does not come up, and why."""
+
+    title: str
+    why: str
 
 
 @attrs.frozen
@@ -85,23 +94,26 @@ def is_page(beginning: bytes) -> bool:
     return GENERATOR.encode() in beginning
 
 
-def page(systems: Sequence[Shown], version: str = "") -> str:
+def page(systems: Sequence[Shown], version: str = "", dead: Sequence[Dead] = ()) -> str:
     """The page of one system or of several, which stand beside each other on one axis.
 
+    :param dead: what did not become a system beside them.
     :param version: of softreserve, for those who find the page later.
     :raises InputError: jinja2 is not installed.
     """
     stages = [stage for one in systems for stage in one.stages]
     axis = Axis.over(cuts(stages), spans(stages), least=18, step=1.4, most=_PIECES)
-    title = " | ".join(dict.fromkeys(one.title for one in systems))
+    titles = [one.title for one in systems] + [one.title for one in dead]
     folded = sum(piece.folded for piece in axis.pieces)
     return (
         environment()
         .get_template("report.html")
         .render(
-            title=title,
+            title=" | ".join(dict.fromkeys(titles)),
             version=version,
             systems=systems,
+            dead=dead,
+            same=[_same(systems[0], one) if number else {} for number, one in enumerate(systems)],
             axis=axis,
             folded=folded,
             kinds={
@@ -111,10 +123,17 @@ def page(systems: Sequence[Shown], version: str = "") -> str:
             },
             data=_in_script(_data(systems)),
             svg=svg,
+            large=sum(one.rows for one in systems) > _ROWS,
             rows_most=_ROWS,
             findings_most=_FINDINGS,
         )
     )
+
+
+def _same(first: Shown, other: Shown) -> dict[str, str]:
+    """Titles of the lanes that two systems have alike, by their keys."""
+    known = {stage.key: stage.stretches for stage in first.stages}
+    return {stage.key: stage.title for stage in other.stages if known.get(stage.key) == stage.stretches}
 
 
 # --- what the script works with
@@ -214,6 +233,7 @@ def environment() -> Environment:
         address_axis=lambda axis: Markup(svg.address_axis(axis)),
         nodes=lambda view: Markup(node_svg(view)),
         node_tables=node_tables,
+        lanes_of=lambda systems: [Markup(lane) for lane in lanes_of([one.stages for one in systems])],
         column=lambda stage, axis, prefix: Markup(svg.column(stage, axis, prefix)),
         uses=USES,
         losses=LOSSES,

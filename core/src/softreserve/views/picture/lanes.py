@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from softreserve.model.outcome import Outcome, Part
     from softreserve.plugins.extensions import Lane
 
-__all__ = ["KINDS", "Stage", "Stretch", "cuts", "lanes", "overview", "spans"]
+__all__ = ["KINDS", "SPECIAL", "Stage", "Stretch", "cuts", "lanes", "overview", "spans"]
 
 #: What a stretch can be, in words for a legend.
 KINDS: Final = {
@@ -48,8 +48,10 @@ KINDS: Final = {
     "conflict": "descriptors that contradict each other",
     "other": "of a plugin",
 }
+#: What specific purpose memory can be.
+SPECIAL: Final = frozenset({"special", "dax", "kmem", "lost", "offline"})
 #: Kinds of which the picture shows every border where it cannot show all.
-_FIRST: Final = frozenset({"special", "dax", "kmem", "lost", "offline", "conflict"})
+_FIRST: Final = SPECIAL | {"conflict"}
 _TOP: Final = 1 << 64
 _RAM: Final = "System RAM"
 #: Of things that overlap, how many are named.
@@ -179,7 +181,7 @@ def _efi_lane(key: str, title: str, words: str, descriptors: Iterable[EfiDescrip
 def _of_descriptor(descriptor: EfiDescriptor) -> Stretch:
     words = type_words(descriptor.type)
     if descriptor.is_special_purpose:
-        words += ", specific purpose"
+        words = f"specific purpose, {words}"
     kind = "special" if descriptor.is_special_purpose else _EFI_KINDS.get(descriptor.type, "reserved")
     note = "|".join(bit.name or "" for bit in EfiAttribute if descriptor.attribute & bit)
     return Stretch(descriptor.start, descriptor.start + descriptor.size, words, kind, note=note)

@@ -1,11 +1,11 @@
-"""Pictures as SVG: a lane of a page, its address axis, and a picture of one lane that stands alone.
+"""Pictures as SVG: a lane of a page and its address axis; what all pictures have in common.
 
 Text comes from strangers: every piece of it is escaped here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Final
 
@@ -14,25 +14,26 @@ import attrs
 from softreserve.model.sizes import human_size
 from softreserve.model.visible import clean
 from softreserve.views.picture.axis import Axis, Piece
-from softreserve.views.picture.lanes import KINDS, Stage, Stretch, overview, spans
-from softreserve.views.picture.lanes import cuts as cuts_of
+from softreserve.views.picture.lanes import Stage, Stretch
 
 __all__ = [
     "AXIS_WIDTH",
     "LANE_WIDTH",
     "PATTERNS",
     "STYLE",
+    "Bar",
     "address_axis",
+    "bars",
     "column",
-    "is_strip",
-    "strip",
+    "kind_of",
+    "shortened",
     "text_of",
     "where",
 ]
 
 #: How wide a lane and the axis of a page are, in pixels.
-LANE_WIDTH: Final = 152
-AXIS_WIDTH: Final = 176
+LANE_WIDTH: Final = 132
+AXIS_WIDTH: Final = 164
 #: What one character of a label takes, on average, in pixels; and how many fit into a lane.
 _CHARACTER: Final = 5.9
 _FITTING: Final = int((LANE_WIDTH - 12) / _CHARACTER)
@@ -82,7 +83,7 @@ def _rules(dark: bool) -> str:
 
 #: How bars are filled, as CSS: colours on white, and what else is to be said on black.
 STYLE: Final = (
-    ".bar rect{fill:var(--f);stroke:var(--l)}"
+    ".bar rect{fill:var(--f);stroke:var(--l)}.bar text{paint-order:stroke;stroke:var(--f);stroke-width:3px}"
     + "".join(f".k-{kind} rect{{fill:url(#p-{kind})}}" for kind in _TILES)
     + _rules(dark=False),
     _rules(dark=True),
@@ -91,7 +92,7 @@ STYLE: Final = (
 PATTERNS: Final = "".join(
     f'<pattern id="p-{kind}" class="k-{kind}" width="8" height="8" patternUnits="userSpaceOnUse">'
     f'<path d="M0,0H8V8H0z" fill="var(--f)"/>'
-    f'<path d="{tile}" stroke="var(--l)" opacity=".4" fill="none"/></pattern>'
+    f'<path d="{tile}" stroke="var(--l)" opacity=".32" fill="none"/></pattern>'
     for kind, tile in _TILES.items()
 )
 
@@ -106,7 +107,8 @@ def where(start: int, end: int) -> str:
     return f"{start:#x}-{end - 1:#x}"
 
 
-def _shortened(text: str, room: int) -> str:
+def shortened(text: str, room: int) -> str:
+    """A text that can be seen, of so many characters at the most."""
     text = clean(text)
     return text if len(text) <= room else text[: max(room - 1, 1)] + "…"
 
@@ -115,8 +117,11 @@ def _shortened(text: str, room: int) -> str:
 
 
 @attrs.frozen
-class _Bar:
-    """What is drawn of a lane from one pixel to another: a stretch, or so many that there is no room for each."""
+class Bar:
+    """What is drawn from one place of the axis to another: a stretch, or so many that there is no room for each.
+
+    ``number`` and ``last`` are those of the first and the last stretch.
+    """
 
     top: int
     bottom: int
@@ -130,15 +135,15 @@ def column(stage: Stage, axis: Axis, prefix: str) -> str:
     :param prefix: what the identifiers of its bars begin with; their numbers are those of the stretches.
     """
     drawn = []
-    for bar in _bars(stage.stretches, axis):
+    for bar in bars(stage.stretches, axis):
         first, last = stage.stretches[bar.number], stage.stretches[bar.last]
-        label, size, kind = first.label, human_size(first.size), first.kind
+        label, size, kind = first.label, human_size(first.size), kind_of(stage.stretches, bar)
         title = f"{first.label}, {size}, {where(first.start, first.end)}"
-        if first.node >= 0 and kind != "node":
+        if first.node >= 0 and first.kind != "node":
             title += f", node {first.node}"
         if bar.last > bar.number:
             count = bar.last - bar.number + 1
-            label, size, kind = f"{count} ranges", where(first.start, last.end), "many"
+            label, size = f"{count} ranges", where(first.start, last.end)
             title = f"{count} ranges, {size}"
         drawn.append(_drawn(bar, prefix, kind, label, size, title))
     name = text_of(stage.title)
@@ -146,12 +151,12 @@ def column(stage: Stage, axis: Axis, prefix: str) -> str:
     return f'<svg class="lane" {box} role="group" aria-label="{name}">{"".join(drawn)}</svg>'
 
 
-def _drawn(bar: _Bar, prefix: str, kind: str, label: str, size: str, title: str) -> str:
+def _drawn(bar: Bar, prefix: str, kind: str, label: str, size: str, title: str) -> str:
     """A bar; ``x`` and width of what is in it are those of all bars, and stand in the page's style."""
     height = bar.bottom - bar.top
-    lines = f'<text y="{bar.top + 12}">{escape(_shortened(label, _FITTING))}</text>'
+    lines = f'<text y="{bar.top + 12}">{escape(shortened(label, _FITTING))}</text>'
     if height >= _TWO_LINES:
-        lines += f'<text y="{bar.top + 25}" class="size">{escape(_shortened(size, _FITTING))}</text>'
+        lines += f'<text y="{bar.top + 25}" class="size">{escape(shortened(size, _FITTING))}</text>'
     last = f' data-last="{prefix}-{bar.last}"' if bar.last > bar.number else ""
     return (
         f'<g class="bar k-{kind}" id="{prefix}-{bar.number}"{last}><title>{text_of(title)}</title>'
@@ -159,13 +164,19 @@ def _drawn(bar: _Bar, prefix: str, kind: str, label: str, size: str, title: str)
     )
 
 
-def _bars(stretches: Sequence[Stretch], axis: Axis) -> Iterator[_Bar]:
+def kind_of(stretches: Sequence[Stretch], bar: Bar) -> str:
+    """The kind of all that a bar stands for; "many" where they have several."""
+    kinds = {stretch.kind for stretch in stretches[bar.number : bar.last + 1]}
+    return kinds.pop() if len(kinds) == 1 else "many"
+
+
+def bars(stretches: Sequence[Stretch], axis: Axis) -> Iterator[Bar]:
     """Bars, without overlaps, from the top.
 
     A stretch has all pieces of the axis that it fills; of a piece that it has a part of, it has that part alone if
     nobody else is in it, else it is told with the others.
     """
-    waiting: _Bar | None = None  # what shares the last piece
+    waiting: Bar | None = None  # what shares the last piece
     for number, stretch in enumerate(stretches):
         top, bottom = round(axis.place(stretch.start)), round(axis.place(stretch.end))
         pieces = axis.between(stretch.start, stretch.end)
@@ -176,7 +187,7 @@ def _bars(stretches: Sequence[Stretch], axis: Axis) -> Iterator[_Bar]:
             else:
                 if waiting is not None:
                     yield waiting
-                waiting = _Bar(first.at, first.at + first.length, number, number)
+                waiting = Bar(first.at, first.at + first.length, number, number)
             if last is first:
                 continue
             top = first.at + first.length
@@ -185,10 +196,10 @@ def _bars(stretches: Sequence[Stretch], axis: Axis) -> Iterator[_Bar]:
             waiting = None
         if stretch.end < last.end:
             if top < last.at:
-                yield _Bar(top, last.at, number, number)
-            waiting = _Bar(last.at, last.at + last.length, number, number)
+                yield Bar(top, last.at, number, number)
+            waiting = Bar(last.at, last.at + last.length, number, number)
         elif top < bottom:
-            yield _Bar(top, bottom, number, number)
+            yield Bar(top, bottom, number, number)
     if waiting is not None:
         yield waiting
 
@@ -217,106 +228,3 @@ def _piece(piece: Piece) -> str:
     middle = piece.at + piece.length - 3
     zigzag = " ".join(f"{x},{middle + (2 if n % 2 else -2)}" for n, x in enumerate(range(0, AXIS_WIDTH + 1, 8)))
     return f'{line}{text}{words}<polyline class="break" points="{zigzag}"><title>nothing: {size}</title></polyline>'
-
-
-# --- a picture that stands alone
-
-_WIDTH: Final = 960
-_MARGIN: Final = 16
-#: A strip is cut into this many pieces at the most, and names this many ranges.
-_PIECES: Final = 48
-_NAMED: Final = 8
-_NARROWEST: Final = 12
-
-
-def strip(heading: str, verdict: str, stages: Iterable[Stage]) -> str:
-    """All memory of a machine in one lane, as an SVG file: for a README.
-
-    :param heading: the machine and its kernel.
-    :param verdict: how it does, in a sentence.
-    """
-    lane = Stage("overview", "", "", tuple(overview(stages)))
-    axis = Axis.over(cuts_of([lane]), spans([lane]), least=_NARROWEST, step=1.6, most=_PIECES)
-    scale = (_WIDTH - 2 * _MARGIN) / max(axis.length, 1)
-    drawn = [
-        f'<text x="{_MARGIN}" y="28" class="heading">{text_of(_shortened(heading, 120))}</text>',
-        f'<text x="{_MARGIN}" y="50">{text_of(_shortened(verdict, 140))}</text>',
-    ]
-    for bar in _bars(lane.stretches, axis):
-        stretch = lane.stretches[bar.number]
-        many = bar.last > bar.number
-        words = f"{bar.last - bar.number + 1} ranges" if many else stretch.label
-        drawn.append(_across(_MARGIN + bar.top * scale, (bar.bottom - bar.top) * scale, stretch, words, many=many))
-    for piece in axis.pieces:
-        if piece.empty:
-            drawn.append(_gap(_MARGIN + piece.at * scale, piece.length * scale))
-    if axis.pieces:
-        drawn.append(f'<text x="{_MARGIN}" y="136" class="size">{axis.pieces[0].start:#x}</text>')
-        last = axis.pieces[-1].end - 1
-        drawn.append(f'<text x="{_WIDTH - _MARGIN}" y="136" class="size end">{last:#x}</text>')
-    else:
-        drawn.append(f'<text x="{_MARGIN}" y="92">no memory</text>')
-    rows = list(_named(lane.stretches))
-    drawn += [row.format(y=162 + 20 * number) for number, row in enumerate(rows)]
-    height = 156 + 20 * len(rows)
-    light, dark = STYLE
-    style = f"{_ALONE}{light}@media(prefers-color-scheme:dark){{svg{{--ink:#e8e8e8;--paper:#15181c}}{dark}}}"
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" {_GENERATOR} viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" '
-        f'height="{height}" role="img" aria-label="{text_of(heading)}: {text_of(verdict)}">'
-        f"<style>{style}</style><defs>{PATTERNS}</defs>"
-        f'<rect class="paper" width="{_WIDTH}" height="{height}" rx="6"/>{"".join(drawn)}</svg>\n'
-    )
-
-
-#: What says in a picture that it was made here.
-_GENERATOR: Final = 'data-generator="softreserve"'
-
-
-def is_strip(beginning: bytes) -> bool:
-    """Whether a file that begins so is a picture that was made here."""
-    return beginning.startswith(b"<svg ") and _GENERATOR.encode() in beginning
-
-
-_ALONE: Final = (
-    "svg{--ink:#1b1f24;--paper:#fff}text{font:12px system-ui,sans-serif;fill:var(--ink)}.heading{font-weight:600;"
-    "font-size:15px}.size{opacity:.75}.end{text-anchor:end}.paper{fill:var(--paper)}"
-    ".gap{stroke:var(--ink);fill:none;opacity:.5}"
-)
-
-
-def _across(left: float, width: float, stretch: Stretch, words: str, *, many: bool) -> str:
-    kind = "many" if many else stretch.kind
-    box = f'x="{left:.1f}" y="66" width="{max(width - 1, 1):.1f}" height="52"'
-    room = int((width - 8) / 6.9)
-    label = f'<text x="{left + 5:.1f}" y="87">{escape(_shortened(words, room))}</text>' if room >= 4 else ""
-    size = human_size(stretch.size)
-    if label and not many and len(size) <= room:
-        label += f'<text x="{left + 5:.1f}" y="106" class="size">{size}</text>'
-    title = f"{words}, {size}, {where(stretch.start, stretch.end)}" if not many else words
-    return f'<g class="bar k-{kind}"><title>{text_of(title)}</title><rect {box}/>{label}</g>'
-
-
-def _gap(left: float, width: float) -> str:
-    """A break: nothing is there."""
-    middle = left + width / 2
-    return f'<path class="gap" d="M{middle - 4:.1f},112 l3,-14 M{middle + 1:.1f},112 l3,-14"/>'
-
-
-def _named(stretches: Iterable[Stretch]) -> Iterator[str]:
-    """A line of text for each range of specific purpose memory, as far as there is room."""
-    special = [s for s in stretches if s.kind in ("special", "dax", "kmem", "lost", "offline") and s.kind in KINDS]
-    for stretch in special[: _NAMED if len(special) <= _NAMED else _NAMED - 1]:
-        words = f"{where(stretch.start, stretch.end)}  {human_size(stretch.size)}  {stretch.label}"
-        if stretch.node >= 0:
-            words += f", node {stretch.node}"
-        yield _row(stretch.kind, words)
-    if len(special) > _NAMED:
-        rest = special[_NAMED - 1 :]
-        yield _row("many", f"and {len(rest)} more ranges, {human_size(sum(stretch.size for stretch in rest))}")
-
-
-def _row(kind: str, words: str) -> str:
-    text = text_of(_shortened(words, 140)).replace("{", "{{").replace("}", "}}")
-    box = f'x="{_MARGIN}" y="{{y}}" width="12" height="12" transform="translate(0,-10)"'
-    return f'<g class="bar k-{kind}"><rect {box}/></g><text x="{_MARGIN + 20}" y="{{y}}">{text}</text>'
