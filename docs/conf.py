@@ -19,3 +19,7 @@ nitpicky = False
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
+
+# Mailing lists and forges answer machines with puzzles; what they answer then is no news of a page.
+linkcheck_timeout = 20
+linkcheck_ignore = [r"https://lore\.kernel\.org/.*"]

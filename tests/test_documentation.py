@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib.util
 import io
 import lzma
 import os
@@ -16,6 +17,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import cases
 import click
@@ -39,6 +41,7 @@ NEEDED = {"x86", "arm64", "hmem", "cxl", "kexec"}
 FILLED_IN = {
     "ADDRESS": "4G",
     "CASE": "case",
+    "COMMAND": "boot",
     "--acpi DIR": "--acpi tables",
     "--log FILE": "--log boot.log",
     "dmesg:FILE": "dmesg:dmesg.txt",
@@ -70,7 +73,7 @@ _SHELL = re.compile(r"[|<>&;*$]|\s#")
 #: Commands that change the process they run in, or wait for somebody.
 _APART = {"capture", "serve", "shell", "observe"}
 #: Commands whose 1 is an answer.
-_ANSWERS = re.compile(r"softreserve (?:diff|lint|run|verify|audit) ")
+_ANSWERS = re.compile(r"softreserve (?:audit|diff|kexec|lint|run|scenario run|verify) ")
 #: What runs programs on a machine.
 _ON_A_MACHINE = re.compile(r"softreserve (?:serve|shell) |--run-programs|\.(?:run|json)\(")
 _SECONDS = 60
@@ -78,6 +81,17 @@ _SECONDS = 60
 pytestmark = pytest.mark.skipif(
     not set(Selection().installed) >= NEEDED, reason="needs all plugins: pip install ./plugins/*"
 )
+
+
+@pytest.fixture(scope="module")
+def reference() -> ModuleType:
+    """``docs/commands.py``."""
+    spec = importlib.util.spec_from_file_location("commands", wheels.ROOT / "docs" / "commands.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="session")
@@ -328,6 +342,11 @@ def wrong_words(words: str) -> str | None:
     command = command_of(name)
     if command is None:
         return f"no such command: {name}"
+    while isinstance(command, click.Group) and arguments:
+        name, *arguments = arguments
+        if name not in command.commands:
+            return f"no such command: {name}"
+        command = command.commands[name]
     known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
     end = arguments.index("--") if "--" in arguments else len(arguments)
     given = [word.partition("=")[0] for word in arguments[:end] if re.match(r"--?[a-z]", word)]
@@ -358,9 +377,22 @@ def test_links_between_pages_lead_somewhere() -> None:
             if not re.match(r"https?://", target):
                 name, _, anchor = target.partition("#")
                 path = (here.parent / name).resolve() if name else here
-                if not path.exists() or (anchor and path.suffix == ".md" and anchor not in pages.anchors(path)):
+                if (
+                    not path.exists()
+                    or (page.startswith("docs/") and path.parent != here.parent)
+                    or (anchor and path.suffix == ".md" and anchor not in pages.anchors(path))
+                ):
                     lost.append(f"{page}:{line}: {target}")
     assert lost == []
+
+
+def test_the_page_of_commands_is_what_they_say_of_themselves(reference: ModuleType) -> None:
+    assert reference.page() == reference.PAGE.read_text(), "run: python docs/commands.py"
+
+
+def test_every_page_of_the_site_is_in_its_list() -> None:
+    listed = {word for piece in pages.pieces("docs/index.md") for word in piece.text.split()}
+    assert {path.stem for path in (wheels.ROOT / "docs").glob("*.md")} - {"index"} <= listed
 
 
 def test_addresses_of_other_sites_can_be_right() -> None:
@@ -374,11 +406,12 @@ def test_addresses_of_other_sites_can_be_right() -> None:
 
 
 @pytest.mark.parametrize("page", pages.PAGES)
-def test_options_that_a_page_names_exist(page: str) -> None:
+def test_options_that_a_page_names_exist(page: str, reference: ModuleType) -> None:
     known = {
         option
         for name in COMMANDS
-        for parameter in (command_of(name) or cli).params
+        for _, command in reference.commands(name, reference.command(name))
+        for parameter in command.params
         for option in (*parameter.opts, *parameter.secondary_opts)
     }
     text = re.sub(r"```.*?```", "", (wheels.ROOT / page).read_text(), flags=re.DOTALL)
