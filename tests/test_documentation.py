@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
@@ -53,6 +54,7 @@ FILLED_IN = {
     "RELEASE": "7.3",
     "SIZE": "1G",
     "START": "4G",
+    "WHAT": "dax0.0",
 }
 _PLACE = re.compile(rf"(?<![\w])(?:{'|'.join(FILLED_IN)})(?![\w-])")
 
@@ -232,6 +234,8 @@ class Reader:
         reasons = {f"needs {name}: apt install {PACKAGES[name]}" for name in missing}
         if _ON_A_MACHINE.search(text) and (reason := why_no_programs()):
             reasons.add(reason)
+        if "softreserve report" in text and find_spec("jinja2") is None:
+            reasons.add("needs jinja2: pip install 'softreserve[report]'")
         self.missing |= reasons
         return not reasons
 
