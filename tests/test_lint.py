@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import cases
+import lint_corpus
 import pytest
 from small_machines import (
     ARM64,
@@ -30,8 +31,10 @@ from small_machines import (
 )
 from softreserve.config import load
 from softreserve.machine.boot import boot
-from softreserve.model.acpi.cedt import CXL_1_1
+from softreserve.model.acpi.cedt import CXL_1_1, Cedt, FixedMemoryWindow
 from softreserve.model.acpi.slit import Slit
+from softreserve.model.acpi.srat import Srat, X2apicAffinity
+from softreserve.model.acpi.tables import Header
 from softreserve.model.cxl import CxlHostBridge, CxlLink, CxlMemdev, CxlPerformance
 from softreserve.model.dax import DaxOffer
 from softreserve.model.efi import EfiAttribute, EfiType
@@ -44,6 +47,7 @@ from softreserve.plugins.hookspecs import hookimpl
 from softreserve.plugins.selection import Selection
 from softreserve.testing.machines import descriptor
 from softreserve.views.lint import lint
+from softreserve.views.report import report
 
 ROOT = Path(__file__).parents[1]
 
@@ -107,6 +111,14 @@ CXL_RULES = (
 #: A device that says how fast it is.
 FAST = CxlMemdev(volatile=2 * GIB, link=CxlLink(32000, 16), volatile_performance=CxlPerformance(150, 250, 16000, 16000))
 #: The host bridge of the window is of CXL 1.1.
+#: A window over host bridge 3, which is not there.
+LOST_WINDOW = FixedMemoryWindow(base_hpa=16 * GIB, window_size=GIB)
+LOST_WINDOW.tail = (3).to_bytes(4, "little")
+#: Processor 1 in both domains.
+TWO_PLACES = Srat(
+    [X2apicAffinity(proximity_domain=domain, apic_id=1) for domain in (0, 1)] + [*LOW, NODE_1],
+    header=Header(signature=b"SRAT", revision=3),
+).sealed()
 RESTRICTED = cedt(6 * GIB, 8 * GIB, version=CXL_1_1, registers=8 << 10)
 
 #: The zero page of a loader that knows nothing of specific purpose memory.
@@ -136,6 +148,10 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     ("soft-reserve-not-built", "warning", {"config": {"EFI_SOFT_RESERVE": "n"}}),
     ("efi-options-disagree", "warning", {"cmdline": NEAR + "efi=nosoftreserve efi=debug"}),
     ("sp-not-write-back", "warning", {"above": [RAM, sp(6 * GIB, 8 * GIB, attribute=int(EfiAttribute.SP | 1))]}),
+    ("efi-empty", "note", {"above": [RAM, descriptor(5 * GIB, 0), sp(6 * GIB, 8 * GIB)]}),
+    ("efi-invalid", "warning", {"above": [RAM, sp(6 * GIB, 8 * GIB), descriptor((1 << 64) - GIB, 2 * GIB, 0)]}),
+    ("srat-processor-twice", "warning", {"tables": {"SRAT": TWO_PLACES}}),
+    ("cxl-bridge-missing", "warning", {"tables": {"CEDT": Cedt([LOST_WINDOW]).sealed()}}),
     ("sp-overlaps", "error", {"above": [RAM, sp(6 * GIB, 8 * GIB), descriptor(7 * GIB, 2 * GIB)]}),
     ("sp-adjacent", "note", {"above": [RAM, sp(6 * GIB, 7 * GIB), sp(7 * GIB, 8 * GIB)]}),
     ("soft-reserved-lost", "error", {"above": [RAM, sp(6 * GIB, 8 * GIB, EfiType.RESERVED)]}),
@@ -429,13 +445,43 @@ def named_rules() -> set[str]:
 
 
 def test_every_rule_is_tested() -> None:
-    assert named_rules() == {rule for rule, _, _ in BROKEN}
+    in_corpus = {expected.rule for case in lint_corpus.cases("faulty") for expected in case.expected}
+    assert named_rules() == {rule for rule, _, _ in BROKEN} | in_corpus
 
 
 def test_the_documentation_names_every_rule_once() -> None:
     page = (ROOT / "docs" / "lint.md").read_text()
     rows = re.findall(r"^\| `([a-z-]+)` \|", page, re.MULTILINE)
     assert sorted(rows) == sorted(named_rules())
+
+
+# --- the corpus
+
+
+def linted(case: lint_corpus.Case, where: Path) -> list[Finding]:
+    machine = case.machine(where)
+    need(machine.arch)
+    return list(report(boot(machine, Selection().hooks_for(machine), userspace="udev")).findings)
+
+
+@pytest.mark.parametrize("case", lint_corpus.cases("faulty"), ids=lambda case: case.name)
+def test_a_planted_fault_is_found_where_it_is(case: lint_corpus.Case, tmp_path: Path) -> None:
+    found = [(f.severity, f.rule, f.start, f.end) for f in linted(case, tmp_path)]
+    assert case.expected
+    for severity, rule, span in case.expected:
+        assert (severity, rule, *(span or (None, None))) in found or (
+            span is None and (severity, rule) in [(one[0], one[1]) for one in found]
+        )
+
+
+@pytest.mark.parametrize("case", lint_corpus.cases("healthy"), ids=lambda case: case.name)
+def test_a_healthy_machine_has_notes_at_most(case: lint_corpus.Case, tmp_path: Path) -> None:
+    assert [f for f in linted(case, tmp_path) if f.severity != "note"] == []
+
+
+def test_the_corpus_is_large() -> None:
+    assert len(lint_corpus.cases("faulty")) >= 90
+    assert len(lint_corpus.cases("healthy")) >= 20
 
 
 @pytest.mark.parametrize("name", cases.names())

@@ -131,7 +131,8 @@ def hardware_problem(given: Machine, machine: Machine) -> str | None:
 
 
 def _map(machine: Machine) -> Iterator[EfiDescriptor]:
-    return iter(machine.efi_map or ())
+    """The firmware's descriptors, but for those that are no range."""
+    return (d for d in machine.efi_map or () if d.start < d.end)
 
 
 def _memory(system: System) -> list[tuple[int, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
@@ -155,5 +156,8 @@ def _values(system: System) -> Iterator[Finding]:
         )
         yield Finding("warning", "hmat-values-lost", message)
     for event in system.log.of(TARGET_OVERLAP):
-        message = f"two SRAT entries of one domain overlap: the HMAT's target lacks the later one ({event.text})"
-        yield Finding("warning", "hmat-target-overlap", f"{message}; let each byte have one entry")
+        ends = re.search(r"(0x[0-9a-f]+) - (0x[0-9a-f]+)", event.text or "")
+        start, end = (int(ends[1], 16), int(ends[2], 16)) if ends is not None else (0, 0)
+        if start < end:  # of one without bytes there is a finding already
+            message = f"two SRAT entries of one domain overlap: the HMAT's target lacks the later one ({event.text})"
+            yield Finding("warning", "hmat-target-overlap", f"{message}; let each byte have one entry", start, end)

@@ -35,6 +35,7 @@ def lint(system: System, outcome: Outcome) -> list[Finding]:
         return []
     return [
         *_not_set_aside(system, setup, outcome),
+        *_beyond_cpu(system),
         *_under_ram_buffers(system, outcome),
         *_undone(setup),
         *_without_effect(setup),
@@ -84,6 +85,18 @@ def _not_set_aside(system: System, setup: Setup, outcome: Outcome) -> Iterator[F
                 kind = found[2] if found is not None else 0
                 why = _why_not(system, setup, said[2], part, kind, shared=shared)
             yield Finding("error", "soft-reserved-lost", why, part.start, part.end, explains=part.use)
+
+
+def _beyond_cpu(system: System) -> Iterator[Finding]:
+    """RAM at addresses that the CPU does not have."""
+    limit = 1 << system.machine.phys_bits
+    for region in system.memblock.memory:
+        if region.end > limit:
+            message = (
+                f"RAM beyond the {system.machine.phys_bits} address bits of the CPU: the kernel takes it for memory, "
+                "and nothing answers there; end the firmware's map below"
+            )
+            yield Finding("error", "ram-beyond-cpu", message, max(region.base, limit), region.end)
 
 
 def _handed_over(found: tuple[int, int, int] | None) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
+from softreserve.kernel.early_param import REFUSED
 from softreserve.kernel.mm.memblock import MEMBLOCK_HOTPLUG, MEMBLOCK_MIRROR
 from softreserve.kernel.mm.zones import Pgdat, Zone, zone_names
 from softreserve.model import behaviours
@@ -153,7 +154,8 @@ class ZoneLayout:
             elif self._state.cmdline.has("elfcorehdr"):
                 refused = "The system is under kdump, ignore kernelcore=mirror."
             if refused:
-                self._state.printk(refused, "mm/mm_init.c: find_zone_movable_pfns_for_nodes")
+                function = "mm/mm_init.c: find_zone_movable_pfns_for_nodes"
+                self._state.log.printk(refused, function, REFUSED, "kernelcore")
                 return {}
         low = _SZ_4G // self._page
         if any(not region.flags & MEMBLOCK_MIRROR and region.base // self._page < low for region in regions):

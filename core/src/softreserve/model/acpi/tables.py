@@ -9,7 +9,7 @@ edits, a header and typed entries, which is written back byte for byte. Linux: `
 
 import errno
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import ClassVar, Self
 
 from softreserve.model import behaviours
@@ -268,6 +268,13 @@ class Table:
                 found.append(kind.read(data, offset, data[offset + kind.size() : end]))
             offset = end
         return found, offset
+
+    def placed(self) -> Iterator[tuple[int, Struct | UnknownEntry]]:
+        """Every entry with its offset in the table, in bytes."""
+        offset = self.entries_offset()
+        for entry in self.entries:
+            yield offset, entry
+            offset += len(entry.pack())
 
     def pack(self) -> bytes:
         """The table as bytes, with the length and checksum that the header holds."""

@@ -65,12 +65,25 @@ def check(system: System, outcome: Outcome, onlined: Outcome) -> Iterator[Findin
             yield from _value(parameter)
         else:
             yield from _name(parameter)
+    yield from _crash_kernel(system)
     for event in system.log.of(MALFORMED):
         message = f"{event.after}= has a value that this kernel cannot use, and says so only in its log; correct it"
         yield Finding("warning", "parameter-malformed", message)
     for event in system.log.of(REFUSED):
         message = f"the command line asks for what is not to be had; the log: {event.text}; correct {event.after}="
         yield Finding("warning", "parameter-refused", message)
+
+
+def _crash_kernel(system: System) -> Iterator[Finding]:
+    """A crash kernel that gets no memory, and no line of the log says why."""
+    asked = [value for value in system.cmdline.all("crashkernel") if value]
+    refused = any(event.after == "crashkernel" for event in system.log.of(REFUSED))
+    if asked and not refused and not any(system.iomem.find("Crash kernel")):
+        message = (
+            f"crashkernel={asked[-1]} reserves nothing here: it is as large as all memory, or names no size for a "
+            "machine of this one; the kernel does not say so"
+        )
+        yield Finding("warning" if ":" not in asked[-1] else "note", "crashkernel-nothing", message)
 
 
 def _name(parameter: Parameter) -> Iterator[Finding]:

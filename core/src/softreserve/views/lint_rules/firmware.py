@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel.efi.efi import EFI
 from softreserve.kernel.efi.efistub import StubOptions
-from softreserve.model.efi import EfiAttribute
+from softreserve.kernel.numa.numa import format_list
+from softreserve.model import e820
+from softreserve.model.efi import EfiAttribute, EfiType, type_words
 from softreserve.model.findings import Finding
-from softreserve.model.ranges import span_at
+from softreserve.model.ranges import merged, span_at, uncovered
 from softreserve.model.sizes import human_size
+from softreserve.model.units import EFI_PAGE_SIZE
 
 if TYPE_CHECKING:
     from softreserve.kernel.efi.efi import Efi
@@ -21,13 +24,37 @@ if TYPE_CHECKING:
 
 __all__ = ["check"]
 
+#: Attributes that memory for everybody's use cannot have, and what they say.
+_CONTRADICTIONS: Final = {
+    EfiAttribute.RUNTIME: "for the firmware at run time (RUNTIME)",
+    EfiAttribute.NV: "persistent (NV)",
+    EfiAttribute.RP: "protected from reads (RP)",
+    EfiAttribute.RO: "read-only (RO)",
+}
+#: Types that a kernel takes for RAM once the firmware has started it. Specific purpose memory is the loader's to know.
+_RAM_TYPES: Final = frozenset(
+    {
+        EfiType.LOADER_CODE,
+        EfiType.LOADER_DATA,
+        EfiType.BOOT_SERVICES_CODE,
+        EfiType.BOOT_SERVICES_DATA,
+        EfiType.CONVENTIONAL,
+    }
+)
+#: Where nobody agrees on anything, and how much loaders round.
+_LEGACY_END: Final = 1 << 20
+_LEGACY: Final = 1 << 20
+
 
 def check(system: System, outcome: Outcome, onlined: Outcome) -> Iterator[Finding]:
     """Look at the map as the firmware gives it."""
     yield from _beyond_sections(system)
+    yield from _invalid(system)
+    yield from _loader_disagrees(system)
     efi = system.stash.get(EFI)
-    descriptors = [d for d in system.machine.efi_map or () if d.size]
+    descriptors = [d for d in system.machine.efi_map or () if d.size and d.start + d.size <= 1 << 64]
     marked = [d for d in descriptors if d.is_special_purpose]
+    yield from _overlapping(descriptors)
     if efi is None:
         return
     yield from _switched_off(efi, outcome)
@@ -35,7 +62,9 @@ def check(system: System, outcome: Outcome, onlined: Outcome) -> Iterator[Findin
         return
     yield from _disagreement(system, efi)
     yield from _not_write_back(marked)
-    yield from _overlapping(descriptors)
+    yield from _contradicting(marked)
+    yield from _off_pages(system, marked)
+    yield from _image(system, marked)
     yield from _touching(system, marked, outcome)
 
 
@@ -99,18 +128,97 @@ def _not_write_back(marked: list[EfiDescriptor]) -> Iterator[Finding]:
             yield Finding("warning", "sp-not-write-back", message, d.start, d.start + d.size)
 
 
+def _contradicting(marked: list[EfiDescriptor]) -> Iterator[Finding]:
+    """Attributes that say something else than memory for a specific purpose."""
+    for d in marked:
+        found = [words for bit, words in _CONTRADICTIONS.items() if d.attribute & bit]
+        if found:
+            message = (
+                f"specific purpose memory that is also {' and '.join(found)}: Linux looks at SP alone, and hands it to "
+                "drivers that write to it; clear the other attributes, or SP"
+            )
+            yield Finding("warning", "sp-attributes", message, d.start, d.start + d.size)
+
+
+def _off_pages(system: System, marked: list[EfiDescriptor]) -> Iterator[Finding]:
+    """Borders inside a page of the kernel, which EFI's pages are smaller than."""
+    page = system.kernel.page_size
+    for d in marked:
+        if d.start % page or d.size % page:
+            message = (
+                f"start or size of specific purpose memory is no multiple of a page of {human_size(page)}: the kernel "
+                "rounds it, and what SRAT and HMAT say of it does not fit any more; align both"
+            )
+            yield Finding("warning", "sp-off-pages", message, d.start, d.start + d.size)
+
+
+def _image(system: System, marked: list[EfiDescriptor]) -> Iterator[Finding]:
+    """The kernel, or its initial RAM disk, in memory that is to be set aside."""
+    image = system.machine.image
+    for what, where in (("kernel", image.span), ("initial RAM disk", image.initrd)):
+        for d in marked:
+            if where is not None and where.start < d.start + d.size and d.start < where.end:
+                message = (
+                    f"the {what} lies in specific purpose memory ({where.start:#x}-{where.last:#x}), which cannot be "
+                    "set aside as a whole then; let the loader place it elsewhere"
+                )
+                start, end = max(where.start, d.start), min(where.end, d.start + d.size)
+                yield Finding("warning", "image-in-sp", message, start, end)
+
+
+def _invalid(system: System) -> Iterator[Finding]:
+    """Descriptors that no memory can be behind."""
+    descriptors = list(enumerate(system.machine.efi_map or ()))
+    empty = [number for number, d in descriptors if not d.pages]
+    if empty:
+        message = f"descriptors of the firmware's map without pages: {format_list(empty)}; the kernel passes over them"
+        yield Finding("note", "efi-empty", message)
+    for number, d in descriptors:
+        if d.pages and d.start + d.pages * EFI_PAGE_SIZE > 1 << 64:
+            message = (
+                f"descriptor {number} of the firmware's map, at {d.start:#x}, ends beyond 64 bits of address: the "
+                "kernel passes over it, or takes it for something else; correct its size"
+            )
+            yield Finding("warning", "efi-invalid", message)
+
+
+def _loader_disagrees(system: System) -> Iterator[Finding]:
+    """A boot loader's table that takes for RAM what the firmware does not."""
+    machine = system.machine
+    if machine.boot != "loader" or not machine.e820 or not machine.efi_map:
+        return
+    usable = merged((d.start, d.start + d.size) for d in machine.efi_map if d.type in _RAM_TYPES)
+    for entry in machine.e820:
+        if entry.type != e820.RAM:
+            continue
+        for start, end in uncovered(entry.start, entry.start + entry.size, usable):
+            if end - start > _LEGACY and start >= _LEGACY_END:
+                kind = next((type_words(d.type) for _, d in machine.efi_descriptors_at(start)), "nothing")
+                message = (
+                    f"the boot loader's e820 table has RAM where the firmware's map has {kind}: the kernel goes by the "
+                    "table; correct the loader"
+                )
+                yield Finding("warning", "loader-against-efi", message, start, end)
+
+
 def _overlapping(descriptors: list[EfiDescriptor]) -> Iterator[Finding]:
-    """Two descriptors for one byte, at least one of them specific purpose."""
+    """Two descriptors for one byte."""
     widest: EfiDescriptor | None = None
     for d in sorted(descriptors, key=lambda d: d.start):
-        marked = d.is_special_purpose or (widest is not None and widest.is_special_purpose)
-        if marked and widest is not None and d.start < widest.start + widest.size:
+        if widest is not None and d.start < widest.start + widest.size:
             end = min(d.start + d.size, widest.start + widest.size)
-            message = (
-                "two descriptors of the firmware's map overlap here, and one of them is specific purpose memory: "
-                "which of them counts depends on the architecture; each byte needs one descriptor"
-            )
-            yield Finding("error", "sp-overlaps", message, d.start, end)
+            if d.is_special_purpose or widest.is_special_purpose:
+                message = (
+                    "two descriptors of the firmware's map overlap here, and one of them is specific purpose memory: "
+                    "which of them counts depends on the architecture; each byte needs one descriptor"
+                )
+                yield Finding("error", "sp-overlaps", message, d.start, end)
+            elif d.type != widest.type:
+                message = (
+                    f"two descriptors of the firmware's map overlap here, {type_words(widest.type)} and "
+                    f"{type_words(d.type)}: which of them counts depends on the architecture; each byte needs one"
+                )
+                yield Finding("warning", "efi-overlaps", message, d.start, end)
         if widest is None or d.start + d.size > widest.start + widest.size:
             widest = d
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import combinations
 from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel.mm.memblock import NOT_COVERED
@@ -60,11 +61,23 @@ def _rejected(system: System) -> Iterator[Finding]:
 
 def _refused(system: System, rule: str, message: str) -> Iterator[Finding]:
     gaps = _not_named(system) if rule == "srat-coverage" else []
-    if not gaps:
+    claimed = _claimed_twice(system) if rule == "srat-overlap" else []
+    for start, end in claimed:
+        yield Finding("error", rule, f"{message}; correct the SRAT", start, end)
+    if not gaps and not claimed:
         yield Finding("error", rule, f"{message}; correct the SRAT")
     for start, end in gaps:
         kind = next((f"{type_words(d.type)} " for _, d in system.machine.efi_descriptors_at(start)), "")
         yield Finding("error", rule, f"{message}; this {kind}memory needs an SRAT entry", start, end)
+
+
+def _claimed_twice(system: System) -> list[tuple[int, int]]:
+    """What SRAT entries of different domains have in common (bytes, half open)."""
+    entries = [
+        (e.start, e.end, e.after) for e in system.log.of(SRAT_MEMORY) if e.start is not None and e.end is not None
+    ]
+    pairs = (pair for pair in combinations(sorted(entries), 2) if pair[0][2] != pair[1][2])
+    return merged((b[0], min(a[1], b[1])) for a, b in pairs if b[0] < a[1])
 
 
 def _not_named(system: System) -> list[tuple[int, int]]:

@@ -13,7 +13,7 @@ import attrs
 from softreserve.model.acpi.hmat_tables import Hmat, Locality, Proximity
 from softreserve.model.acpi.layout import Struct
 from softreserve.model.acpi.srat import ENABLED, HOT_PLUGGABLE, MemoryAffinity, Srat
-from softreserve.model.acpi.tables import Header, Table, TableError, UnknownEntry, checksum
+from softreserve.model.acpi.tables import Header, Table, TableError, checksum
 from softreserve.views.explain.edits.change import Change, Edit, Place
 
 __all__ = ["hmat_changes", "srat_changes", "whole_tables"]
@@ -38,12 +38,8 @@ def _entries(table: type[Table], data: bytes, kind: type[Struct]) -> list[_Entry
         parsed = table.parse(data)
     except TableError:
         return []
-    found, offset = [], table.entries_offset()
-    for number, entry in enumerate(parsed.entries):
-        if isinstance(entry, kind) and not isinstance(entry, UnknownEntry):
-            found.append(_Entry(number, offset, entry))
-        offset += len(entry.pack())
-    return found
+    placed = enumerate(parsed.placed())
+    return [_Entry(number, offset, entry) for number, (offset, entry) in placed if isinstance(entry, kind)]
 
 
 # --- SRAT
