@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import pty
+import re
 import sys
 import unicodedata
 from collections.abc import Callable
@@ -14,7 +15,16 @@ from typing import Any
 import pytest
 from softreserve.cli import COMMANDS, main, terminal
 from softreserve.cli.jsonout import print_json
-from softreserve.cli.terminal import Styled, clean, guarded_streams, print_kernel_file, print_table, say, tell
+from softreserve.cli.terminal import (
+    Styled,
+    clean,
+    guarded_streams,
+    plain_output,
+    print_kernel_file,
+    print_table,
+    say,
+    tell,
+)
 
 #: Colours, a window title, a bell, C1's CSI, reversed writing, a line of its own, nothing at all, half a character.
 HOSTILE = "\x1b[2J\x1b]0;owned\x07\x9b31m\u202egnp.exe\nSoft Reserved : all yours\r\x7f\u200b\u3164\ud800"
@@ -129,6 +139,7 @@ CALLS = {
     "boot": ["{case}"],
     "capture": ["--sysroot", "{case}", "-o", "{folder}"],
     "careless": [],
+    "completion": ["{hostile}"],
     "diff": ["{case}", "{machine}", "--emit", "log", "--cmdline", "+{hostile}"],
     "examples": [],
     "explain": ["{case}", "4G"],
@@ -140,6 +151,7 @@ CALLS = {
     "new": ["{folder}/{hostile}.toml"],
     "new-plugin": ["lint", "{hostile}"],
     "plugins": [],
+    "report": ["{case}", "-o", "{folder}"],
     "run": ["{machine}", "--trace", "--state"],
     "scenario": ["run", "{machine}"],
     "schema": ["{hostile}"],
@@ -261,7 +273,7 @@ def test_cells_below_the_others_say_which_ones_they_are(monkeypatch: pytest.Monk
     ]
 
 
-def test_a_sentence_is_broken_between_words_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sentence_is_broken_between_machinesonly(monkeypatch: pytest.MonkeyPatch) -> None:
     words = ": 0x1000ff000-0x1400fefff: no dax device, all 1024 MiB are lost"
     assert shown(monkeypatch, 80, lambda: say(Styled("error", "error"), words)) == [f"error{words}"]
     assert shown(monkeypatch, 30, lambda: say(Styled("error", "error"), words)) == [
@@ -275,6 +287,43 @@ def test_a_sentence_is_broken_between_words_only(monkeypatch: pytest.MonkeyPatch
 def test_wide_characters_take_two_columns(capsys: pytest.CaptureFixture[str]) -> None:
     print_table(("a", "b"), [("記憶", "1"), ("abcd", "2")])
     assert capsys.readouterr().out == "a     b\n記憶  1\nabcd  2\n"
+
+
+# --- for grep and awk
+
+
+def test_plain_output_is_cut_at_two_blanks_on_any_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows: list[tuple[str | Styled, ...]] = [
+        (" two  blanks", "1", "  inner", ""),
+        ("a", "22", "", Styled("b c", "loss")),
+    ]
+
+    def command() -> None:
+        with plain_output():
+            print_table(("first", "second", "", "last one"), rows, right={1})
+            say(Styled("a long line, " * 9, "error"))
+
+    lines = shown(monkeypatch, 40, command)
+    cells = [re.split("  +", line.lstrip()) for line in lines[:3]]
+    assert cells == [["first", "second", "-", "last one"], ["two blanks", "1", "inner", "-"], ["a", "22", "-", "b c"]]
+    assert lines[2][0] == "a"
+    assert len(lines) == 4
+    assert terminal.columns() is None
+
+
+@pytest.mark.parametrize(
+    "command", ["boot {case}", "lint {case}", "kaslr {case}", "kexec {case}", "plugins", "explain {case} 4G"]
+)
+def test_plain_output_does_not_depend_on_the_terminal(
+    command: str, words: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [*(word.format(**words) for word in command.split()), "--plain"]
+    narrow = shown(monkeypatch, 40, lambda: main(arguments))
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    capsys.readouterr()
+    main(arguments)
+    assert capsys.readouterr().out.splitlines() == narrow
+    assert not any("\x1b" in line for line in narrow)
 
 
 # --- colours

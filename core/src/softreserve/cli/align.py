@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import attrs
 import click
 
-from softreserve.cli.options import TracedCommand, in_bytes, on_behalf, plugin_option, trace_option
-from softreserve.cli.terminal import columns, print_table, say, tell
+from softreserve.cli.options import TracedCommand, in_bytes, on_behalf, plain_option, plugin_option, trace_option
+from softreserve.cli.terminal import columns, is_plain, print_table, say, tell
 
 if TYPE_CHECKING:
     from softreserve.views.alignment import Row
@@ -36,6 +36,7 @@ class Alignment:
 @plugin_option
 @trace_option()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; sizes are bytes.")
+@plain_option
 def align_command(start: int, size: int, plugin: tuple[str, ...], trace_plugins: str | None, as_json: bool) -> None:
     """Show what alignment leaves of a specific purpose range: START and SIZE in bytes (0x880200000, 2046M).
 
@@ -59,7 +60,7 @@ def align_command(start: int, size: int, plugin: tuple[str, ...], trace_plugins:
         from softreserve.cli.jsonout import print_json
 
         print_json("align", Alignment(range_.start, range_.end, found, notes))
-    elif columns() is None:  # Markdown, to be pasted
+    elif columns() is None and not is_plain():  # Markdown, to be pasted
         for line in markdown(range_, found):
             say(line)
     else:

@@ -6,7 +6,7 @@ import attrs
 import click
 
 from softreserve.cli.emitters import emit_option
-from softreserve.cli.options import Choices, MachineCommand, booted, machine_argument, machine_options
+from softreserve.cli.options import Choices, MachineCommand, booted, machine_argument, machine_options, plain_option
 from softreserve.cli.terminal import print_kernel_file
 from softreserve.views.emit import emit
 
@@ -25,6 +25,7 @@ class Emitted:
 @machine_argument()
 @emit_option("Print this, as the kernel would, and no more.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; numbers are bytes.")
+@plain_option
 @click.option("--svg", metavar="FILE", help="Draw its memory in one lane, for a README; - is standard output.")
 @machine_options()
 def boot_command(

@@ -18,6 +18,7 @@ from softreserve.cli.options import (
     described,
     machine_argument,
     machine_options,
+    plain_option,
 )
 from softreserve.cli.output import VERDICT_STYLES, print_partial
 from softreserve.cli.terminal import Styled, say
@@ -76,6 +77,7 @@ class Upgrades:
 @machine_options(kernels=True)
 @emit_option("Compare this (may be repeated).", multiple=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@plain_option
 def diff_command(
     machine: str,
     other: str | None,

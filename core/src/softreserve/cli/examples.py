@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import attrs
 import click
 
+from softreserve.cli.options import plain_option
 from softreserve.cli.terminal import print_table
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def _examples() -> Iterator[Example]:
 
 @click.command("examples")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@plain_option
 def examples_command(as_json: bool) -> None:
     """List the example machines that are bundled: what every command takes as a MACHINE, and what each is."""
     found = list(_examples())

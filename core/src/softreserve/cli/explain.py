@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Final
 import attrs
 import click
 
-from softreserve.cli.options import Booted, Choices, MachineCommand, booted, machine_argument, machine_options
+from softreserve.cli.options import (
+    Booted,
+    Choices,
+    MachineCommand,
+    booted,
+    machine_argument,
+    machine_options,
+    plain_option,
+)
 from softreserve.cli.output import VERDICT_STYLES, print_kernel, print_partial
 from softreserve.cli.terminal import Styled, say
 
@@ -110,6 +118,7 @@ class ExplainedAddress(Explained):
 @machine_options()
 @click.option("--no-changes", is_flag=True, help="Do not look for what would have changed it.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@plain_option
 def explain_command(
     machine: str,
     target: str,

@@ -5,7 +5,15 @@ from __future__ import annotations
 import attrs
 import click
 
-from softreserve.cli.options import Choices, MachineCommand, asked, machine_argument, machine_options, tell_gaps
+from softreserve.cli.options import (
+    Choices,
+    MachineCommand,
+    asked,
+    machine_argument,
+    machine_options,
+    plain_option,
+    tell_gaps,
+)
 from softreserve.cli.progress import progress
 from softreserve.cli.terminal import print_table, say
 from softreserve.model.cmdline import CommandLine
@@ -100,6 +108,7 @@ def _seed(ctx: click.Context, param: click.Parameter, value: str | None) -> int 
     "--sample-seed", type=int, default=0, metavar="NUMBER", help="Draw other numbers; the same ones give the same."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; numbers are bytes, ends not included.")
+@plain_option
 def kaslr_command(
     machine: str,
     choices: Choices,

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 import attrs
 import click
 
-from softreserve.cli.options import Choice, Choices, MachineCommand, booted, in_bytes, machine_argument, machine_options
+from softreserve.cli.options import (
+    Choice,
+    Choices,
+    MachineCommand,
+    booted,
+    in_bytes,
+    machine_argument,
+    machine_options,
+    plain_option,
+)
 from softreserve.cli.output import print_partial, print_verdict
 from softreserve.cli.terminal import Styled, print_table, say
 from softreserve.model.kexec import KEXEC_TOOLS, KexecSegment
@@ -77,6 +86,7 @@ class Chain:
 @click.option("--mem-max", metavar="BYTES", callback=in_bytes, help="Highest address for segments (kexec_load).")
 @machine_options()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@plain_option
 def kexec_command(
     machine: str,
     kexec_tools: str | None,

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 import attrs
 import click
 
-from softreserve.cli.options import Choices, MachineCommand, booted, described, machine_argument, machine_options
+from softreserve.cli.options import (
+    Choices,
+    MachineCommand,
+    booted,
+    described,
+    machine_argument,
+    machine_options,
+    plain_option,
+)
 from softreserve.cli.output import VERDICT_STYLES, counted, print_kernel, print_partial
 from softreserve.cli.terminal import Styled, say
 from softreserve.cli.upgrade import several, tried
@@ -41,6 +49,7 @@ class Linted:
 @machine_argument()
 @machine_options(kernels=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; ranges are bytes, half open.")
+@plain_option
 def lint_command(
     machine: str,
     choices: Choices,

@@ -11,7 +11,7 @@ import click
 
 from softreserve import config
 from softreserve.cli.progress import progress
-from softreserve.cli.terminal import tell
+from softreserve.cli.terminal import plain_output, tell
 from softreserve.config.changes import Changes
 from softreserve.config.preferences import personal
 from softreserve.kernel.state import USERSPACES, Userspace
@@ -38,6 +38,7 @@ __all__ = [
     "machine_argument",
     "machine_options",
     "on_behalf",
+    "plain_option",
     "plugin_option",
     "tell_gaps",
     "trace_option",
@@ -85,6 +86,21 @@ def in_bytes(ctx: click.Context, param: click.Parameter, value: str | None) -> i
         return parse_size(value)
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
+
+
+def _plainly(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.with_resource(plain_output())
+
+
+#: For ``grep`` and ``awk``.
+plain_option = click.option(
+    "--plain",
+    is_flag=True,
+    expose_value=False,
+    callback=_plainly,
+    help="No colours, each row on one line, two blanks or more between its cells, of which none is empty.",
+)
 
 
 #: A plugin by its name, left out, or code: as help names it.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import attrs
 import click
 
-from softreserve.cli.options import on_behalf, plugin_option
+from softreserve.cli.options import on_behalf, plain_option, plugin_option
 from softreserve.cli.terminal import Styled, print_table, say
 from softreserve.model.errors import PluginError
 from softreserve.plugins.inventory import inventory, remarks
@@ -33,6 +33,7 @@ _HEADINGS = ("plugin", "from", "API", "kind", "loaded")
 @click.command("plugins")
 @plugin_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@plain_option
 @click.option("--schema", is_flag=True, help="The same as softreserve schema machine.")
 def plugins_command(plugin: tuple[str, ...], as_json: bool, schema: bool) -> int:
     """List the installed plugins: wheel, version, what each is, when it is loaded, its hooks, and what it brings.

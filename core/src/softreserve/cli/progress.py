@@ -15,7 +15,7 @@ from threading import Event, Lock, Thread
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from softreserve.cli.terminal import clean, making_room, unguarded
+from softreserve.cli.terminal import clean, is_plain, making_room, unguarded
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -158,4 +158,4 @@ def _nothing(done: int) -> None:
 
 
 def _is_wanted() -> bool:
-    return sys.stderr.isatty() and os.environ.get("TERM") not in ("dumb", "unknown", None)
+    return not is_plain() and sys.stderr.isatty() and os.environ.get("TERM") not in ("dumb", "unknown", None)

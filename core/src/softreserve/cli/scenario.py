@@ -10,7 +10,7 @@ import attrs
 import click
 
 from softreserve.cli.consent import run_programs_option
-from softreserve.cli.options import on_behalf, plugin_option
+from softreserve.cli.options import on_behalf, plain_option, plugin_option
 from softreserve.cli.terminal import Styled, print_table, say
 from softreserve.model.trouble import TOLD, Trouble
 
@@ -132,6 +132,7 @@ def scenario_command(ctx: click.Context) -> None:
 
 @scenario_command.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@plain_option
 def list_command(as_json: bool) -> None:
     """List the scenarios of the library."""
     from softreserve.config.scenario_file import find_scenario, library_names
@@ -149,6 +150,7 @@ def list_command(as_json: bool) -> None:
 @click.argument("name")
 @click.option("--file", "as_file", is_flag=True, help="Print the file itself, to begin one of your own with.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@plain_option
 def show_command(name: str, as_file: bool, as_json: bool) -> None:
     """Tell what a scenario is about, where people met it, and what is expected."""
     from softreserve.config.scenario_file import find_scenario
@@ -170,6 +172,7 @@ def show_command(name: str, as_file: bool, as_json: bool) -> None:
 @run_programs_option
 @plugin_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@plain_option
 def run_command(names: tuple[str, ...], all_: bool, run_programs: bool, plugin: tuple[str, ...], as_json: bool) -> int:
     """Play scenarios, and compare what comes of them with what people met.
 

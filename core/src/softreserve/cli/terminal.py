@@ -25,7 +25,9 @@ __all__ = [
     "clean",
     "columns",
     "guarded_streams",
+    "is_plain",
     "making_room",
+    "plain_output",
     "print_kernel_file",
     "print_table",
     "say",
@@ -53,6 +55,7 @@ _STYLES = {
 #: Blanks, or a word; a number and its unit are one word.
 _PIECE = r" +|[^ ]+(?:(?<=\d) (?:[KMGT]i)?B\b[^ ]*)?"
 _GAP = "  "
+_EMPTY = "-"
 _INDENT = "    "
 #: A column of text is put beside others where it gets this many columns at least, and below them where not.
 _TEXT_MIN = 24
@@ -126,13 +129,32 @@ def _make_room() -> None:
 # --- what a terminal can do
 
 
+_plain = False
+
+
+def is_plain() -> bool:
+    """Whether somebody wants every line as it is, for ``grep`` and its like: :func:`plain_output`."""
+    return _plain
+
+
+@contextmanager
+def plain_output() -> Iterator[None]:
+    """Print without colours, every row of a table on one line, with something in each of its cells."""
+    global _plain
+    before, _plain = _plain, True
+    try:
+        yield
+    finally:
+        _plain = before
+
+
 def columns() -> int | None:
-    """How many columns a line of standard output may have; ``None``: any number, it is no terminal.
+    """How many columns a line of standard output may have; ``None``: any number, it is no terminal, or is not to count.
 
     On a terminal ``COLUMNS`` counts first, as for other programs. Elsewhere it does not: test runners and the like
     set it for everything that they start.
     """
-    if not sys.stdout.isatty():
+    if _plain or not sys.stdout.isatty():
         return None
     said = os.environ.get("COLUMNS", "")
     if said.isdecimal() and int(said):
@@ -144,7 +166,7 @@ def columns() -> int | None:
 
 
 def _has_colours() -> bool:
-    if os.environ.get("NO_COLOR"):
+    if _plain or os.environ.get("NO_COLOR"):
         return False
     if os.environ.get("FORCE_COLOR"):
         return True
@@ -184,8 +206,10 @@ def print_table(
     :param prose: whether the last column holds sentences: they are broken between words, and need no name.
     """
     limit = columns()
-    heads = [Styled(heading, "heading") for heading in headings]
-    table = [heads, *([_cleaned(part) for part in row] for row in rows)]
+    if _plain:
+        right = ()  # a line begins with its first cell
+    heads = [_cell(Styled(heading, "heading")) for heading in headings]
+    table = [heads, *([_cell(part) for part in row] for row in rows)]
     widths = [max(_cells(part.text) for part in column) for column in zip(*table, strict=True)]
     sentences = len(headings) - 1 if prose else None
     beside = _beside([min(w, _TEXT_MIN) if n == sentences else w for n, w in enumerate(widths)], limit)
@@ -237,6 +261,15 @@ def _print_below(cells: Iterable[tuple[Styled, Styled]], limit: int | None) -> N
             used = limit
     for line in lines:
         _print_all(_filled(line, limit, 0, _INDENT * 2))
+
+
+def _cell(part: _Part) -> Styled:
+    """A cell; where programs cut lines at blanks, it has no two of them but at its beginning, and is not empty."""
+    cell = _cleaned(part)
+    if not _plain:
+        return cell
+    words = " ".join(cell.text.split())
+    return cell._replace(text=cell.text[: len(cell.text) - len(cell.text.lstrip(" "))] + words if words else _EMPTY)
 
 
 def _cleaned(part: _Part) -> Styled:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 import click
 
-from softreserve.cli.options import Choices, MachineCommand, booted, machine_argument, machine_options
+from softreserve.cli.options import Choices, MachineCommand, booted, machine_argument, machine_options, plain_option
 from softreserve.cli.output import print_partial
 from softreserve.cli.terminal import Styled, print_table, say
 from softreserve.config.observed import host_observed, load_observed
@@ -47,6 +47,7 @@ class Verified:
     "--sysroot", metavar="DIR", help="The machine is a host whose files are there: a sosreport's, or / itself."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@plain_option
 @machine_options()
 def verify_command(machine: str | None, log: str | None, sysroot: str | None, as_json: bool, choices: Choices) -> int:
     """Boot MACHINE and compare with what it showed, line by line.
