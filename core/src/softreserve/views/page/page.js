@@ -560,5 +560,7 @@
   details.hidden = false;
   release();
   requestAnimationFrame(() => setTimeout(flags));
-  if (/^#0x[0-9a-f]+$/i.test(location.hash)) search(location.hash.slice(1));
+  const follow = () => { if (/^#0x[0-9a-f]+$/i.test(location.hash)) search(location.hash.slice(1)); };
+  addEventListener("hashchange", follow);
+  follow();
 })();

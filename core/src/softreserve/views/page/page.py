@@ -46,6 +46,8 @@ _PIECES: Final = 600
 _ROWS: Final = 1500
 #: So do findings.
 _FINDINGS: Final = 200
+#: Ranges of specific purpose memory that stand beside the verdict.
+_PARTS: Final = 12
 
 
 @attrs.frozen
@@ -126,6 +128,7 @@ def page(systems: Sequence[Shown], version: str = "", dead: Sequence[Dead] = ())
             large=sum(one.rows for one in systems) > _ROWS,
             rows_most=_ROWS,
             findings_most=_FINDINGS,
+            parts_most=_PARTS,
         )
     )
 
