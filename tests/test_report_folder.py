@@ -58,12 +58,10 @@ def test_each_machine_has_a_page_and_a_row_and_what_is_broken_has_a_row(
     assert names(out) == ["first.html", "index.html", "second_one.html"]
     found = rows(out)
     assert [row[0] for row in found] == ["alpha", "beta", "broken.toml"]
-    assert found[0][1:5] == ["6.12 x86_64", "nothing is lost of 16 GiB of specific purpose memory", "-", "16 GiB"]
-    assert found[1][2:] == [
-        "no specific purpose memory: nothing that this kernel was told marks any",
-        *("-", "-", "-"),
-        "second one.toml",
-    ]
+    assert [found[0][1], *found[0][3:5]] == ["6.12 x86_64", "-", "16 GiB"]
+    assert found[0][2].startswith("nothing is lost of 16 GiB of specific purpose memory")
+    assert found[1][2].startswith("no specific purpose memory: nothing")
+    assert found[1][3:] == ["-", "-", "-", "second one.toml"]
     assert found[2] == ["broken.toml", "could not be shown: line 1: Invalid value", "broken.toml"]
     told = capsys.readouterr().err
     assert f"{fleet}/broken.toml: line 1: Invalid value" in told

@@ -241,9 +241,14 @@ def environment() -> Environment:
         uses=USES,
         losses=LOSSES,
     )
-    found.filters.update(size=human_size, clean=clean, json=Markup)
+    found.filters.update(size=human_size, clean=clean, json=Markup, first_part=_first_part)
     found.tests["loss"] = lambda use: use in LOSSES
     return found
+
+
+def _first_part(verdict: str) -> str:
+    """A verdict up to the memory that it is about: the rest says what became of that."""
+    return "".join(verdict.partition("specific purpose memory")[:2])
 
 
 def _source(name: str) -> str:

@@ -273,17 +273,17 @@ def _both(words: list[str]) -> str:
 
 @attrs.frozen
 class Table:
-    """A table as words; columns whose numbers are in ``right`` hold numbers."""
+    """A table as words; with ``numbers`` all columns behind the first have nothing else."""
 
     title: str
     headings: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-    right: frozenset[int] = frozenset()
+    numbers: bool = False
 
 
 def node_tables(view: NodeView) -> Iterator[Table]:
     """All that the picture shows, as tables: the nodes, then distances, then what the firmware says of initiators."""
-    yield Table("Nodes", _HEADINGS, tuple(_row(found) for found in view.nodes), frozenset({0}))
+    yield Table("Nodes", _HEADINGS, tuple(_row(found) for found in view.nodes))
     apart = sorted({other for found in view.nodes for other in found.then.distances})
     first = "" if len(apart) <= _MOST else f" of the first {_MOST} nodes"
     del apart[_MOST:]
@@ -294,7 +294,7 @@ def node_tables(view: NodeView) -> Iterator[Table]:
             if found.node in apart
         )
         names = tuple(f"node {node}" for node in apart)
-        yield Table(f"Distances{first}", ("from", *names), tuple(rows), frozenset(range(1, len(apart) + 1)))
+        yield Table(f"Distances{first}", ("from", *names), tuple(rows), numbers=True)
     if view.ways:
         targets = sorted({node for _, node in view.ways})
         rows = (
