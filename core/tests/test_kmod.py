@@ -79,6 +79,22 @@ def test_a_module_in_use_is_not_removed(system: System) -> None:
     assert system.modules.live() == []
 
 
+def test_insmod_loads_one_module_and_nothing_for_it(system: System) -> None:
+    missing = "insmod: ERROR: could not insert module dax_hmem.ko: Unknown symbol in module\n"
+    assert ask(system, "insmod dax_hmem.ko") == (1, missing)
+    assert ask(system, "insmod device_dax.ko") == (0, "")
+    assert ask(system, "insmod dax_hmem.ko") == (0, "")
+
+
+def test_insmod_knows_no_soft_dependencies(system: System) -> None:
+    system.modules.add([Module("second", "DEV_DAX", "second.c", soft_depends=("device_dax",))])
+    assert ask(system, "insmod second.ko") == (0, "")
+    assert system.modules.live() == ["second"]
+    assert ask(system, "rmmod second") == (0, "")
+    assert ask(system, "modprobe second") == (0, "")
+    assert system.modules.live() == ["device_dax", "second"]
+
+
 def test_a_module_that_is_there_already_is_an_error_for_insmod_only(system: System) -> None:
     assert ask(system, "insmod /lib/device_dax.ko.xz") == (0, "")
     assert ask(system, "insmod device_dax.ko") == (

@@ -131,6 +131,22 @@ class Modules:
                 self.load(needed)
             return self._load(module, parameters or {})
 
+    def insert(self, name: str, parameters: dict[str, str | None] | None = None) -> int:
+        """``insmod``: one module and nothing for it; 0 or ``-errno``, -ENOENT where it needs symbols of another.
+
+        Linux: ``kernel/module/main.c: load_module``.
+        """
+        module = self.get(name)
+        if module is None or not all(map(self._has_symbols, module.depends)):
+            return -ENOENT
+        with self.system_call:
+            return self._load(module, parameters or {})
+
+    def _has_symbols(self, name: str) -> bool:
+        """Whether a module is there for others to use; one that is not known is nobody's to miss."""
+        module = self.get(name)
+        return module is None or module.live or self._builtin(module)
+
     def _load(self, module: Module, parameters: Mapping[str, str | None]) -> int:
         """Start a module whose dependencies are there: 0 or ``-errno``."""
         self._set_from_cmdline(module)

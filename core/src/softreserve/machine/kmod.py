@@ -110,9 +110,10 @@ def _insmod(system: System, arguments: Sequence[str]) -> Reply:
         return Reply(1, f"insmod: ERROR: could not load module {words[0]}: No such file or directory\n")
     if module.live:
         return Reply(1, f"insmod: ERROR: could not insert module {words[0]}: File exists\n", changes=True)
-    status = system.modules.load(name, _parameters(words[1:]))
+    status = system.modules.insert(name, _parameters(words[1:]))
     if status:
-        return Reply(1, f"insmod: ERROR: could not insert module {words[0]}: {_error(status)}\n", changes=True)
+        error = "Unknown symbol in module" if status == -ENOENT else _error(status)
+        return Reply(1, f"insmod: ERROR: could not insert module {words[0]}: {error}\n", changes=True)
     return Reply(0, changes=True)
 
 

@@ -52,7 +52,7 @@ class Moment:
 
     :param mark: how much of the log was there when the last step began.
     :param image: how this kernel was loaded; ``None`` for the first.
-    :param others: what other runs left, by their names; see :meth:`left`.
+    :param others: the ends of other runs, by their names.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Moment:
         system: System,
         mark: int = 0,
         image: KexecImage | None = None,
-        others: Mapping[str, Callable[[str], list[str]]] | None = None,
+        others: Mapping[str, Moment] | None = None,
     ) -> None:
         self.system = system
         self.image = image
@@ -100,7 +100,7 @@ class Moment:
         """
         if run not in self._others:
             raise MachineError(f"what {run!r} left is not known")
-        return self._others[run](what)
+        return self._others[run].lines(what)
 
     @cached_property
     def placement(self) -> Placement | None:

@@ -74,42 +74,40 @@ def play_all(file: ScenarioFile, sessions: Sessions | None = None) -> Iterator[P
     :raises ConfigError: everything that is wrong with a machine or with steps.
     :raises PluginError: a plugin failed.
     """
-    left: dict[str, Callable[[str], list[str]]] = {}
+    ends: dict[str, Moment] = {}
     for course in file.trouble.courses:
-        yield play(course, file.scenario(course.name), sessions, left)
+        yield play(course, file.scenario(course.name), sessions, ends)
 
 
 def play(
     course: Course,
     scenario: Scenario,
     sessions: Sessions | None = None,
-    left: dict[str, Callable[[str], list[str]]] | None = None,
+    ends: dict[str, Moment] | None = None,
 ) -> Played:
     """Play one course.
 
     :param sessions: see :func:`play_all`.
-    :param left: by the names of courses what they left; this one is added.
+    :param ends: the ends of other courses, by their names; that of this one is added.
     :raises PluginError: a plugin failed.
     """
     programs = [name for name, _ in programs_in(scenario.steps, scenario.kexec)]
     if programs and sessions is None:
         return Played(course, not_run=f"step {programs[0]} takes a program", takes_program=True)
-    player = _Player(Selection(exactly=scenario.plugins), sessions, {} if left is None else left)
+    player = _Player(Selection(exactly=scenario.plugins), sessions, ends or {})
     try:
         last = player.run(course, scenario)
     except MachineError as error:
         return Played(course, tuple(player.looked), str(error))
-    if left is not None:
-        left[course.name] = last.lines
+    if ends is not None:
+        ends[course.name] = last
     return Played(course, tuple(player.looked), player.not_run)
 
 
 class _Player:
     """Plays one course; ``looked`` grows as it goes."""
 
-    def __init__(
-        self, selection: Selection, sessions: Sessions | None, others: Mapping[str, Callable[[str], list[str]]]
-    ) -> None:
+    def __init__(self, selection: Selection, sessions: Sessions | None, others: Mapping[str, Moment]) -> None:
         self.selection = selection
         self.sessions = sessions
         self.others = dict(others)
