@@ -236,7 +236,7 @@ class NodeIs:
     def words(self) -> str:
         """For people."""
         found = [] if self.online is None else ["is online" if self.online else "is not online"]
-        sizes = {"RAM": self.ram, "specific purpose memory": self.special, "of that online": self.added}
+        sizes = {"RAM": self.ram, "specific purpose memory": self.special, "specific purpose memory online": self.added}
         found += [
             f"has {human_size(size) if size else 'no'} {what}" for what, size in sizes.items() if size is not None
         ]

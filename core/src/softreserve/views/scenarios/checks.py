@@ -233,7 +233,7 @@ def _node(expected: NodeIs, now: Moment) -> str:
     if expected.online not in (None, row.online):
         found.append("it is online" if row.online else "it is not online")
     sizes = {"RAM": (expected.ram, row.ram), "specific purpose memory": (expected.special, row.special)}
-    sizes["of that online"] = (expected.added, row.added)
+    sizes["specific purpose memory online"] = (expected.added, row.added)
     found += [f"it has {human_size(is_)} {what}" for what, (wanted, is_) in sizes.items() if wanted not in (None, is_)]
     if expected.tier not in (None, row.tier):
         found.append(f"it is in tier {row.tier}")
