@@ -121,10 +121,8 @@ class ScenarioFile:
             check_inside(path, os.path.dirname(self.path) or os.curdir)
             return load(path)
         common = self._machine if isinstance(self._machine, dict) else {}
-        values = {"name": self.trouble.name, **common, **(own or {})}
-        keys: dict[str, Key] = dict.fromkeys(common, ("machine",))
-        keys |= dict.fromkeys(own or (), ("run", number, "machine"))
-        return machine_of(_Inline(document, values, keys))
+        values = _merged({"name": self.trouble.name, **common}, own or {})
+        return machine_of(_Inline(document, values, own or {}, ("run", number)))
 
     # --- what is told
 
@@ -233,14 +231,14 @@ class ScenarioFile:
 
 
 class _Inline(Document):
-    """A table of another file, as a machine file of its own: what is wrong with it is told of that file.
+    """The machine of a run, as a machine file of its own: what is wrong with it is told of the file that it is in.
 
-    :param keys: where in the other file each of its keys stands.
+    :param own: what of it stands in the run, under ``key``; the rest stands in the file's own machine.
     """
 
-    def __init__(self, outer: Document, values: dict[str, Any], keys: Mapping[str, Key]) -> None:
+    def __init__(self, outer: Document, values: dict[str, Any], own: Mapping[str, Any], key: Key) -> None:
         super().__init__(outer.path, outer.problems, b"")
-        self._outer, self._values, self._keys_of = outer, values, keys
+        self._outer, self._values, self._own, self._run = outer, values, own, key
 
     def read(self) -> Table:
         """The table."""
@@ -248,7 +246,24 @@ class _Inline(Document):
 
     def problem(self, key: Key, message: str) -> None:
         """Note a problem of a key, where the other file has it."""
-        self._outer.problem((*self._keys_of.get(str(key[0]), ()), *key) if key else ("machine",), message)
+        found: object = self._own
+        for part in key:
+            if not isinstance(found, dict):
+                break
+            if part not in found:
+                self._outer.problem(("machine", *key), message)
+                return
+            found = found[part]
+        self._outer.problem((*self._run, "machine", *key) if self._own else ("machine", *key), message)
+
+
+def _merged(common: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Tables with what a run has in the place of theirs; anything but a table takes the place of the whole."""
+    found = dict(common)
+    for name, value in own.items():
+        both = isinstance(value, dict) and isinstance(found.get(name), dict)
+        found[name] = _merged(found[name], value) if both else value
+    return found
 
 
 def _without_expectations(values: Mapping[str, Any]) -> dict[str, Any]:
