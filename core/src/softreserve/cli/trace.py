@@ -24,17 +24,13 @@ def traced(*, full: bool) -> AbstractContextManager[None]:
 
 
 def _tell_all(hook: str, plugin: str, answer: object) -> None:
-    _print(f"{hook} {plugin} -> {_repr(answer)}")
+    print(clean(f"{hook} {plugin} -> {_repr(answer)}"), file=sys.stderr)
 
 
 def _tell_short(hook: str, plugin: str, answer: object) -> None:
     line = clean(f"{hook} {plugin} -> {_short(answer)}")
     room = _room()
-    _print(line if len(line) <= room else line[: room - len(_CUT)] + _CUT)
-
-
-def _print(line: str) -> None:
-    print(clean(line), file=sys.stderr)
+    print(line if len(line) <= room else line[: room - len(_CUT)] + _CUT, file=sys.stderr)
 
 
 def _room() -> int:

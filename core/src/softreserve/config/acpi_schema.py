@@ -12,7 +12,7 @@ from typing import NewType
 
 import attrs
 
-from softreserve.config.structure import FieldError, a_number, one_of
+from softreserve.config.structure import FieldError, Number, OneOf
 from softreserve.model.acpi.cedt import CXL_1_1, RCRB_SIZE, Cedt, FixedMemoryWindow, HostBridge
 from softreserve.model.acpi.hmat_tables import Hmat, Locality, MemorySideCache, Proximity
 from softreserve.model.acpi.layout import Struct
@@ -70,7 +70,7 @@ _CHBS_BASE = 0xFE00_0000
 _CHBS_SIZE = 0x10000
 
 
-_DOMAIN = a_number(0, U32_MAX)
+_DOMAIN = Number(0, U32_MAX)
 _DOMAINS = attrs.validators.deep_iterable(_DOMAIN)
 
 
@@ -79,7 +79,7 @@ class SratCpus:
     """The next ``count`` CPUs are in a domain."""
 
     domain: int = attrs.field(validator=_DOMAIN)
-    count: int = attrs.field(validator=a_number(1, CPUS_MAX))
+    count: int = attrs.field(validator=Number(1, CPUS_MAX))
 
 
 @attrs.frozen
@@ -114,7 +114,7 @@ class SratPort:
     """The generic port of a CXL host bridge, which is named by its ``uid``."""
 
     domain: int = attrs.field(validator=_DOMAIN)
-    bridge: int = attrs.field(validator=a_number(0, U32_MAX))
+    bridge: int = attrs.field(validator=Number(0, U32_MAX))
 
 
 @attrs.frozen
@@ -159,7 +159,7 @@ class HmatProximity:
 class HmatLocality:
     """One kind of latency (ns) or bandwidth (MB/s); a row of ``values`` per initiator, -1 where there is no entry."""
 
-    kind: str = attrs.field(validator=one_of(DATA_TYPES))
+    kind: str = attrs.field(validator=OneOf(DATA_TYPES))
     initiators: tuple[int, ...] = attrs.field(validator=_DOMAINS)
     targets: tuple[int, ...] = attrs.field(validator=_DOMAINS)
     values: _Rows = attrs.field()
@@ -199,11 +199,11 @@ class HmatCache:
 
     memory: int = attrs.field(validator=_DOMAIN)
     size: Size
-    level: int = attrs.field(default=1, validator=a_number(0, 15))
-    levels: int = attrs.field(default=1, validator=a_number(0, 15))
-    indexing: str = attrs.field(default="direct", validator=one_of(_INDEXING))
-    write_policy: str = attrs.field(default="back", validator=one_of(_WRITE_POLICIES))
-    line_size: int = attrs.field(default=64, validator=a_number(0, 0xFFFF))
+    level: int = attrs.field(default=1, validator=Number(0, 15))
+    levels: int = attrs.field(default=1, validator=Number(0, 15))
+    indexing: str = attrs.field(default="direct", validator=OneOf(_INDEXING))
+    write_policy: str = attrs.field(default="back", validator=OneOf(_WRITE_POLICIES))
+    line_size: int = attrs.field(default=64, validator=Number(0, 0xFFFF))
 
     def build(self) -> MemorySideCache:
         """The structure."""
@@ -228,9 +228,9 @@ class CxlWindow:
     start: Size
     size: Size
     targets: tuple[int, ...] = attrs.field(default=(0,))
-    granularity: Size = attrs.field(default=Size(GRANULARITIES[0]), validator=one_of(GRANULARITIES))
+    granularity: Size = attrs.field(default=Size(GRANULARITIES[0]), validator=OneOf(GRANULARITIES))
     fixed: bool = False
-    qtg: int = attrs.field(default=0, validator=a_number(0, 0xFFFF))
+    qtg: int = attrs.field(default=0, validator=Number(0, 0xFFFF))
 
     @targets.validator
     def _as_many_as_there_can_be(self, attribute: attrs.Attribute[tuple[int, ...]], targets: tuple[int, ...]) -> None:

@@ -16,7 +16,7 @@ from softreserve.config.kernel_toml import PAGE_SIZES
 from softreserve.config.parts import checked_cmdline
 from softreserve.config.reader import Document, Problems, StrPath, Table, check_inside, parse_size, read_text
 from softreserve.config.steps import scenario_steps
-from softreserve.config.structure import FieldError, a_number, exactly, one_of, structure
+from softreserve.config.structure import FieldError, Number, OneOf, exactly, structure
 from softreserve.model import e820
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.efi import EfiAttribute, EfiDescriptor, EfiMemoryMap, EfiType, type_words
@@ -70,7 +70,7 @@ class KernelSection:
 
     release: str = "6.12"
     arch: str = attrs.field(factory=presumed_arch)
-    page_size: int = attrs.field(default=4096, validator=one_of(PAGE_SIZES))
+    page_size: int = attrs.field(default=4096, validator=OneOf(PAGE_SIZES))
     config: dict[str, str | int] = attrs.field(factory=dict)
 
 
@@ -134,14 +134,14 @@ class MachineFile:
     words: str = ""
     name: str | None = None
     cmdline: str = ""
-    cpus: int | None = attrs.field(default=None, validator=attrs.validators.optional(a_number(1, CPUS_MAX)))
+    cpus: int | None = attrs.field(default=None, validator=attrs.validators.optional(Number(1, CPUS_MAX)))
     efi_map: tuple[Descriptor, ...] = ()
     efi_map_file: str | None = None
     e820: tuple[LoaderEntry, ...] = ()
     acpi: Acpi = attrs.field(factory=Acpi)
     acpi_dir: str | None = None
     image: Image = attrs.field(factory=Image)
-    phys_bits: int = attrs.field(default=46, validator=a_number(PHYS_BITS_MIN, PHYS_BITS_MAX))
+    phys_bits: int = attrs.field(default=46, validator=Number(PHYS_BITS_MIN, PHYS_BITS_MAX))
     hypervisor: bool = False
     la57: bool = False
     cpu_vendor: str = "AuthenticAMD"

@@ -12,7 +12,7 @@ from softreserve.config.reader import not_a_list
 from softreserve.config.toml_lines import Key
 from softreserve.model.errors import InputError, MachineError, nearest, shown
 
-__all__ = ["FieldError", "Number", "OneOf", "a_number", "exactly", "fields_of", "one_of", "structure", "unreadable"]
+__all__ = ["FieldError", "Number", "OneOf", "exactly", "fields_of", "structure", "unreadable"]
 
 T = TypeVar("T")
 
@@ -56,16 +56,6 @@ class OneOf:
 def _none_of(known: Sequence[object], value: object) -> str:
     hint = nearest(value, map(str, known)) if isinstance(value, str) else ""
     return f"wanted one of {', '.join(map(str, known))}, not {shown(value)}{hint}"
-
-
-def a_number(low: int, high: int) -> Callable[[object, attrs.Attribute[int], int], None]:
-    """A validator: a number from ``low`` to ``high``, both included."""
-    return Number(low, high)
-
-
-def one_of(known: Sequence[object]) -> Callable[[object, attrs.Attribute[Any], object], None]:
-    """A validator: one of some values."""
-    return OneOf(known)
 
 
 def exactly(kind: type, words: str) -> Callable[[object], object]:

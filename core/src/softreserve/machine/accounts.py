@@ -16,7 +16,6 @@ from softreserve.kernel.efi.efi import Efi
 from softreserve.kernel.resource import nesting_problem
 from softreserve.kernel.state import StashKey
 from softreserve.model.efi import EfiMemoryMap
-from softreserve.model.errors import PluginResultError
 from softreserve.model.events import EventLog, Rule
 from softreserve.model.ranges import merged, uncovered
 from softreserve.model.units import EFI_PAGE_SIZE, U32_MAX
@@ -144,10 +143,6 @@ def _firmware(system: System) -> _Firmware | None:
     return found if found.sound else None
 
 
-def _wrong(plugin: str, hook: str, words: str) -> PluginResultError:
-    return border.refused(plugin, hook, words)
-
-
 def _hex(span: tuple[int, int]) -> str:
     return f"{span[0]:#x}-{span[1]:#x}"
 
@@ -160,13 +155,13 @@ def check_handoff(system: System, plugin: str) -> None:
     given, handed = system.machine.efi_map, system.handoff.efi_map
     if system.arch.boots_from_e820 and system.handoff.e820 is None:
         words = "hands no e820 table over, and its ArchInfo says that the kernel boots from one (boots_from_e820)"
-        raise _wrong(plugin, "softreserve_stub_handoff", words)
+        raise border.refused(plugin, "softreserve_stub_handoff", words)
     if handed is given or given is None:
         return
     hook = "softreserve_stub_handoff"
     if handed is None:
         if system.handoff.e820 is None:
-            raise _wrong(plugin, hook, "hands no memory map over, and the firmware has one")
+            raise border.refused(plugin, hook, "hands no memory map over, and the firmware has one")
         return
     before, after = _said(system.machine, given), _said(system.machine, handed)
     for what in ("usable", "marked", "kept"):
@@ -174,9 +169,9 @@ def check_handoff(system: System, plugin: str) -> None:
         lost, made = _first(old, new), _first(new, old)
         words = _KINDS[what]
         if lost is not None:
-            raise _wrong(plugin, hook, f"loses {words} of the firmware's map at {_hex(lost)}")
+            raise border.refused(plugin, hook, f"loses {words} of the firmware's map at {_hex(lost)}")
         if made is not None:
-            raise _wrong(plugin, hook, f"makes {words} of {_hex(made)}, which the firmware's map does not")
+            raise border.refused(plugin, hook, f"makes {words} of {_hex(made)}, which the firmware's map does not")
 
 
 _KINDS: Final = {"usable": "usable memory", "marked": "specific purpose memory", "kept": "memory that is in use"}
@@ -194,19 +189,19 @@ def check_memory(system: System, plugin: str) -> None:
     every = [(region.base, region.end) for region in system.memblock.memory]
     for start, end in every:
         if not (isinstance(start, int) and isinstance(end, int) and 0 <= start < end < _ADDRESSES):
-            raise _wrong(plugin, hook, f"memblock has memory at {start!r} to {end!r}, where none can be")
+            raise border.refused(plugin, hook, f"memblock has memory at {start!r} to {end!r}, where none can be")
     made = _first(_spans(every), firmware.whole)
     if made is not None:
         made = _first(_spans(every), _spans([*firmware.whole, *_image(system)]))
     if made is not None:
-        raise _wrong(plugin, hook, f"adds memory at {_hex(made)}, where the firmware's map has none")
+        raise border.refused(plugin, hook, f"adds memory at {_hex(made)}, where the firmware's map has none")
     mapped = _mapped(system)
     taken = _first(mapped, firmware.usable)
     if taken is not None:
         taken = _first(mapped, _spans([*firmware.usable, *_image(system)]))
     if taken is not None:
         kind = "specific purpose memory" if any(s < taken[1] and taken[0] < e for s, e in firmware.marked) else ""
-        raise _wrong(
+        raise border.refused(
             plugin, hook, f"takes {kind or 'memory that the firmware keeps'} at {_hex(taken)} for ordinary memory"
         )
     if _first(firmware.least, mapped) is None or any(parameter.canonical in _LIMITS for parameter in system.cmdline):
@@ -216,7 +211,9 @@ def check_memory(system: System, plugin: str) -> None:
     for start, end in _without(firmware.least, mapped):
         lost = max(start, low), min(end, high)
         if lost[0] < lost[1] and not _is_told(system, lost):
-            raise _wrong(plugin, hook, f"loses memory of the firmware's map at {_hex(lost)}, and no event says why")
+            raise border.refused(
+                plugin, hook, f"loses memory of the firmware's map at {_hex(lost)}, and no event says why"
+            )
 
 
 def _mapped(system: System) -> Spans:
@@ -257,17 +254,17 @@ def check_nodes(system: System, plugin: str) -> None:
     for what, numbers in (("online", nodes.online), ("possible", nodes.possible)):
         for nid in numbers:
             if type(nid) is not int or not 0 <= nid < most:
-                raise _wrong(plugin, hook, f"node {nid!r} is {what}; this kernel has nodes 0 to {most - 1}")
+                raise border.refused(plugin, hook, f"node {nid!r} is {what}; this kernel has nodes 0 to {most - 1}")
     strange = nodes.online - nodes.possible
     if strange:
-        raise _wrong(plugin, hook, f"node {min(strange)} is online, and not possible")
+        raise border.refused(plugin, hook, f"node {min(strange)} is online, and not possible")
     for cpu, nid in nodes.cpu_to_node.items():
         if nid >= 0 and nid not in nodes.possible:
-            raise _wrong(plugin, hook, f"processor {cpu} is on node {nid}, which is not possible")
+            raise border.refused(plugin, hook, f"processor {cpu} is on node {nid}, which is not possible")
     for region in system.memblock.memory:
         if region.nid not in nodes.possible and region.nid not in (-1, most):
             where = f"{region.base:#x}-{region.end:#x}"
-            raise _wrong(plugin, hook, f"memory at {where} is on node {region.nid!r}, which is not possible")
+            raise border.refused(plugin, hook, f"memory at {where} is on node {region.nid!r}, which is not possible")
 
 
 def check_zones(system: System, plugin: str) -> None:
@@ -284,7 +281,7 @@ def check_zones(system: System, plugin: str) -> None:
     memory = _spans((-(-r.base // page) * page, min(r.end, limit) // page * page) for r in system.memblock.memory)
     outside = _first(memory, spans)
     if outside is not None:
-        raise _wrong(plugin, "softreserve_numa_info", f"memory at {_hex(outside)} is in no zone")
+        raise border.refused(plugin, "softreserve_numa_info", f"memory at {_hex(outside)} is in no zone")
 
 
 def check_resources(system: System, plugin: str) -> None:
@@ -297,14 +294,14 @@ def check_resources(system: System, plugin: str) -> None:
     hook = "softreserve_register_resources"
     words = nesting_problem(system.iomem.root)
     if words is not None:
-        raise _wrong(plugin, hook, words)
+        raise border.refused(plugin, hook, words)
     ram = _spans((res.start, res.end + 1) for res in system.iomem.find(_RAM))
     mapped = _mapped(system)
     lost, made = _first(mapped, ram), _first(ram, mapped)
     if lost is not None:
-        raise _wrong(plugin, hook, f"memory at {_hex(lost)} is no {_RAM} resource")
+        raise border.refused(plugin, hook, f"memory at {_hex(lost)} is no {_RAM} resource")
     if made is not None:
-        raise _wrong(plugin, hook, f"makes {_hex(made)} {_RAM}, where memblock has no memory")
+        raise border.refused(plugin, hook, f"makes {_hex(made)} {_RAM}, where memblock has no memory")
 
 
 def check_set_aside(system: System, plugin: str) -> None:
@@ -319,7 +316,7 @@ def check_set_aside(system: System, plugin: str) -> None:
     for span in _without(firmware.marked, reserved):
         # some releases count such sizes in 32 bits
         if span[1] - span[0] <= U32_MAX >> 1 and not _is_told(system, span):
-            raise _wrong(
+            raise border.refused(
                 plugin,
                 "softreserve_register_resources",
                 f"specific purpose memory at {_hex(span)} is neither {_RAM} nor soft reserved, and no event says why",

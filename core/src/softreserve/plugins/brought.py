@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from typing import TypeVar
 
+from softreserve.kernel import border
 from softreserve.model.errors import PluginError, PluginResultError
 from softreserve.plugins.extensions import Emitter, Importer, Lane, MachineSection
 from softreserve.plugins.hooks import Hooks, load
@@ -42,7 +43,7 @@ def by_name(items: Iterable[T], own: Collection[str] = ()) -> dict[str, T]:
 def taken(plugin: str, hook: str, what: str, first: str) -> PluginResultError:
     """What is told where a plugin brings something that another one has, or it itself."""
     other = "it brings that twice" if first == f"plugin {plugin}" else f"{first} has that already"
-    return PluginResultError(f"plugin {plugin}: {hook}: {what}: {other}")
+    return border.refused(plugin, hook, f"{what}: {other}")
 
 
 def who_brings(brings: Callable[[Hooks], bool], what: str) -> str:

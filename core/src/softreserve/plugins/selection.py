@@ -101,12 +101,11 @@ def asking(asked: Wishes) -> Iterator[None]:
         _current = before
 
 
-class Said:
+class Said(NamedTuple):
     """The last word on a plugin, and the place where it stands."""
 
-    def __init__(self, place: str, *, wanted: bool) -> None:
-        self.place = place
-        self.wanted = wanted
+    place: str
+    wanted: bool
 
 
 class Selection:

@@ -20,8 +20,8 @@ _ONLY_X86: Final = ("memmap", "add_efi_memmap", "efi_fake_mem")
 
 
 def lint(system: System, outcome: Outcome) -> list[Finding]:
-    """Ranges that never became a resource, and words that arm64 does not know."""
-    return [*_unregistered(system, outcome), *_foreign_parameters(system)]
+    """Ranges that never became a resource, and words that arm64 does not know; each once."""
+    return [*dict.fromkeys((*_unregistered(system, outcome), *_foreign_parameters(system)))]
 
 
 def _unregistered(system: System, outcome: Outcome) -> Iterator[Finding]:
@@ -46,8 +46,8 @@ def _why_lost(system: System, size: int, use: str) -> str:
 
 
 def _foreign_parameters(system: System) -> Iterator[Finding]:
-    """Words that mean nothing here, each once however often it stands there."""
-    for parameter in {(p.name, p.value if p.canonical == "numa" else None): p for p in system.cmdline}.values():
+    """Words that mean nothing here."""
+    for parameter in system.cmdline:
         if parameter.canonical in _ONLY_X86:
             hint = "only the firmware can mark memory there" if parameter.canonical != "memmap" else "mem= it has"
             message = f"{parameter.name!r} does nothing on arm64: it is a parameter of x86; {hint}"
