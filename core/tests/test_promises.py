@@ -276,7 +276,7 @@ def test_an_emitter_that_does_not_print_the_same_twice_is_told() -> None:
     assert found.startswith("plugin Mine: softreserve_emitters: emitter 'mine': the same system is not printed")
 
 
-@pytest.mark.parametrize(("names", "what"), [(("two words",), "no name"), (("mine", "mine"), "twice")])
+@pytest.mark.parametrize(("names", "what"), [(("two words",), "nobody can type"), (("mine", "mine"), "twice")])
 def test_commands_that_cannot_be_told_apart_are_told(names: tuple[str, ...], what: str) -> None:
     def add(group: click.Group) -> None:
         for name in names:
@@ -284,7 +284,7 @@ def test_commands_that_cannot_be_told_apart_are_told(names: tuple[str, ...], wha
 
     found = told(kinds.adds_commands_of_its_own, cli=add)
     assert found is not None
-    assert found.startswith("plugin Mine: softreserve_cli: ")
+    assert found.startswith("plugin Mine: softreserve_cli ")
     assert what in found
 
 

@@ -110,7 +110,8 @@ def test_the_kit_turns_red_and_names_plugin_and_hook(name: str) -> None:
     assert "softreserve_" in told
 
 
-def test_the_kit_leaves_alone_what_offers_a_range_beside_another_device() -> None:
-    if "hmem" not in Selection().installed:
-        pytest.skip("nothing asks this plugin without a dax bus: pip install ./plugins/hmem")
-    assert first_problem(plugin_of(ROWS["offer"]), fresh=False) is None
+@pytest.mark.parametrize("name", ["offer", "toy-kexec", "importer", "cli"])
+def test_the_kit_leaves_alone_what_is_right(name: str) -> None:
+    """What offers a range beside another device; what loads kernels beside another plugin that does."""
+    skip_without_its_bus(ROWS[name])
+    assert first_problem(plugin_of(ROWS[name]), fresh=False) is None

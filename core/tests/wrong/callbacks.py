@@ -129,7 +129,8 @@ wrong("module-of-the-cores", "module", "a module of a name that is there", "twic
 wrong("modules-of-one-name", "module", "two modules of one name", "twice|toy", modules=lambda: module() + module())
 wrong("modules-in-a-circle", "module", "two modules that depend on one another", "depend|circle",
     modules=lambda: module("toy_a", depends=("toy_b",)) + module("toy_b", depends=("toy_a",)))
-right("module-depends-on-what-is-not-there", "module", modules=lambda: module(depends=("toy_gone",)))
+wrong("module-depends-on-nothing", "module", "depends on a module that nobody has", "depend|toy_gone", seen="kit",
+    modules=lambda: module(depends=("toy_gone",)))
 
 
 def parameters(name: str, how: str, says: str, *found: object) -> None:

@@ -83,7 +83,7 @@ def looks(name: str, how: str, says: str, change: Callable[..., object]) -> None
     wrong(name, "lint", how, says, at="lint", seen="kit", lint=lint)
 
 looks("lint-writes-sysfs", "writes to the system that it judges", "changed|lint", lambda system,
-    outcome: system.sysfs.write("/sys/devices/system/memory/auto_online_blocks", b"offline"))
+    outcome: system.sysfs.write("/sys/devices/system/memory/auto_online_blocks", b"online"))
 looks("lint-loads-modules", "unloads a module of the system that it judges", "changed|lint", lambda system,
     outcome: system.modules.unload("kmem"))
 looks("lint-changes-resources", "renames a resource", "changed|lint", lambda system,
@@ -103,8 +103,8 @@ wrong("finish-changes-the-system", "kexec", "finish changes the machine that run
     at="kexec --policy toy",
     kexec_policies=lambda: [
     sr.KexecPolicy("toy", "a policy", finish=lambda system, machine: (force(system.machine, "cpus", 64), machine)[1])])
-wrong("replaces-the-log", "sysfs", "throws the kernel's log away", "log", sysfs=lambda system: system.log.lines.clear(),
-    seen="kit")
+wrong("replaces-the-log", "sysfs", "throws the kernel's log away", "log",
+    sysfs=lambda system: setattr(system, "log", type(system.log)()))
 wrong("replaces-the-plugins", "sysfs", "takes the other plugins out of the system", "hooks", seen="commands",
     sysfs=lambda system: setattr(system, "hooks", types.SimpleNamespace(names=())))
 wrong("unregisters-others", "sysfs", "unregisters another plugin", "unregister|manager|changed", seen="kit",

@@ -28,6 +28,7 @@ __all__ = [
     "bringing",
     "brought",
     "check_names",
+    "commands_of",
     "declares_plugins",
     "in_the_name_of",
     "named_plugins",

@@ -26,6 +26,7 @@ _OF_SYSTEM: Final = (
     *("machine", "arch", "handoff", "log", "stash", "sysfs", "iomem", "soft_reserved", "memblock", "firmware_memmap"),
     *("nodes", "memory", "modules", "hooks"),
 )
+_CHANGED: Final = "changed {}, which is frozen: return another one"
 _of_machine: Final = attrgetter(*_OF_MACHINE)
 _of_system: Final = itemgetter(*_OF_SYSTEM)
 _of_descriptor: Final = attrgetter("type", "start", "pages", "attribute")
@@ -48,21 +49,22 @@ class Given:
         self._descriptors = [*map(_of_descriptor, self._map or ())]
 
     def change(self) -> str | None:
-        """What is another one now, or ``None``."""
+        """What was done to it, in words, or ``None``."""
         value = self.value
         if self._of_system:
             now = _of_system(vars(value))
             if not all(map(is_, now, self._of_system)):
-                return f"system.{_different(_OF_SYSTEM, now, self._of_system)}"
+                return f"put another object in the place of system.{_different(_OF_SYSTEM, now, self._of_system)}"
         machine = value if isinstance(value, Machine) else value.machine
         now = _of_machine(machine)
         if not all(map(is_, now, self._of_machine)):
-            return f"machine.{_different(_OF_MACHINE, now, self._of_machine)}"
+            return _CHANGED.format(f"machine.{_different(_OF_MACHINE, now, self._of_machine)}")
         if machine.efi_map is None or self._map is None:
             return None
         if machine.efi_map.descriptors is not self._map:
-            return "machine.efi_map"
-        return None if [*map(_of_descriptor, self._map)] == self._descriptors else "a descriptor of machine.efi_map"
+            return _CHANGED.format("machine.efi_map")
+        same = [*map(_of_descriptor, self._map)] == self._descriptors
+        return None if same else _CHANGED.format("a descriptor of machine.efi_map")
 
 
 def _different(names: tuple[str, ...], now: tuple[Any, ...], then: tuple[Any, ...]) -> str:

@@ -142,7 +142,7 @@ def guarded_policy(plugin: str, policy: KexecPolicy) -> KexecPolicy:
             raise border.refused(plugin, where, "changed what it was given: return a copy")
         changed = running.change()
         if changed is not None:
-            raise border.refused(plugin, where, f"changed {changed}, which is frozen: return another one")
+            raise border.refused(plugin, where, changed)
         return where, found
 
     def prepare(system: System, request: KexecRequest) -> KexecRequest:

@@ -567,7 +567,7 @@ class Hooks:
         changed = None if given is None or before is None else before.change()
         if changed is not None:
             self._given = None
-            raise border.refused(impl.plugin_name, hook, f"changed {changed}, which is frozen: return another one")
+            raise border.refused(impl.plugin_name, hook, changed)
         return answer
 
 

@@ -158,6 +158,9 @@ class BaseArch(_OfPlugin):
     def test_efi_nosoftreserve_gives_it_to_the_kernel(self, subject: Subject, limit: float) -> None:
         keeps(subject, of_arch.gives_soft_reserved_memory_back, limit=limit)
 
+    def test_memblock_is_given_ranges_of_addresses(self, subject: Subject, limit: float) -> None:
+        keeps(subject, of_arch.gives_memblock_ranges, limit=limit)
+
     def test_ram_is_memory_that_the_firmware_gave_and_did_not_mark(self, subject: Subject, limit: float) -> None:
         keeps(subject, of_arch.loses_and_invents_no_memory, limit=limit)
 
@@ -245,6 +248,9 @@ class BaseCli(_OfPlugin):
 
     def test_its_commands_are_its_own(self, subject: Subject, limit: float) -> None:
         keeps(subject, kinds.adds_commands_of_its_own, limit=limit)
+
+    def test_its_commands_run_or_say_what_they_lack(self, subject: Subject, limit: float) -> None:
+        keeps(subject, kinds.runs_or_refuses_in_words, limit=limit)
 
 
 class BaseImporter(_OfPlugin):

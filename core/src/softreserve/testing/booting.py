@@ -55,7 +55,8 @@ def hooks_alone(plugin: PluginLike) -> Hooks:
 def hooks_with(plugin: PluginLike, arch: str = TOY) -> Hooks:
     """A fresh set of plugins: those that a machine of an architecture asks for, and this one.
 
-    Where the architecture is the toy, it is among them; so is kexec, where no other plugin brings it.
+    Where the architecture is the toy, it is among them; so is kexec, where no other plugin brings it. What loads
+    kernels takes the place of others that do, as it would with ``no:NAME``: their policies have the same names.
 
     :param plugin: the name of an installed one, code as ``-p`` takes it, a module, or an object.
     :raises SoftReserveError: a plugin is unknown, cannot be imported or is refused.
@@ -68,7 +69,12 @@ def hooks_with(plugin: PluginLike, arch: str = TOY) -> Hooks:
     if own is None:
         extra.append((plugin_name(plugin), plugin))
     found = load(names, extra=extra, available=selection.installed)
-    if found.manager.hook.softreserve_kexec_load.get_hookimpls():
+    loaders = found.answering("softreserve_kexec_load")
+    mine = plugin_name(plugin)
+    if mine in loaders and len(loaders) > 1:
+        names = [name for name in names if name == mine or name not in loaders]
+        found = load(names, extra=extra, available=selection.installed)
+    if loaders:
         return found
     return load(names, extra=[(f"{TOY}-kexec", ToyKexec()), *extra], available=selection.installed)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from itertools import islice, pairwise
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -34,12 +34,11 @@ if TYPE_CHECKING:
     from softreserve.model.machine import Machine
     from softreserve.testing.subject import Subject
 
-__all__ = ["STEPS", "account", "canonical", "exercise", "hexadecimal"]
+__all__ = ["STEPS", "account", "canonical", "exercise", "hexadecimal", "parted"]
 
 #: No attribute takes it, and no importer reads it.
 NONSENSE: Final = "nonsense"
 _BUS: Final = "/sys/bus/dax"
-_PAGE: Final = 4096
 #: Lines of an emitter that are looked at.
 _LINES: Final = 100_000
 _OR: Final = " or "
@@ -63,6 +62,17 @@ def canonical(value: Any) -> str:
     if isinstance(value, (tuple, list)):
         return f"{type(value).__name__}({', '.join(map(canonical, value))})"
     return _IDENTITY.sub("", repr(value))
+
+
+def parted(one: str, other: str) -> tuple[str, str]:
+    """Two texts from a little before where they begin to differ."""
+    same = next((at for at, (mine, its) in enumerate(zip(one, other, strict=False)) if mine != its), 0)
+    at = max(same - 30, 0)
+    return _short(one[at:]), _short(other[at:])
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 100 else f"{text[:100]}..."
 
 
 def account(system: System) -> dict[str, str]:
@@ -169,12 +179,6 @@ def _cross(subject: Subject, system: System) -> None:
             request = KexecRequest(call, policy=policy.name)
             words = f"{call} under the policy {policy.name}"
             image = kexec(system, request)
-            told = (*image.output, *image.warnings) if isinstance(image.output, tuple) else (image.output,)
-            if type(image.status) is not int or not all(isinstance(line, str) for line in told):
-                said = f"a status of {image.status!r} and {image.output!r}"
-                raise subject.broken("softreserve_kexec_load", f"{words}: wanted a number and lines, not {said}")
-            if isinstance(image.output, str):
-                raise subject.broken("softreserve_kexec_load", f"{words}: the output is text, wanted a tuple of lines")
             if image.status:
                 continue
             _look_at_image(subject, system, image, words)
@@ -185,35 +189,25 @@ def _cross(subject: Subject, system: System) -> None:
 
 
 def _look_at_image(subject: Subject, system: System, image: KexecImage, words: str) -> None:
-    """Segments are whole pages, apart, in System RAM; the next kernel sees what this one was told."""
+    """Segments are in System RAM, and in nothing that is set aside; the next kernel sees what this one was told."""
     where = "softreserve_kexec_load"
-    if not image.segments:
-        raise subject.broken(where, f"{words}: loaded no segment")
     ram = merged((res.start, res.end + 1) for res in system.iomem.find("System RAM"))
     reserved = [PhysRange.from_resource(res.start, res.end) for res in system.find_soft_reserved()]
     for segment in image.segments:
         span = segment.range
         place = f"{words}: segment {segment.what} at {hexadecimal(span.start, span.end)}"
-        if span.start % _PAGE or span.end % _PAGE:
-            raise subject.broken(where, f"{place}: wanted whole pages of {_PAGE} bytes")
-        gap = next(uncovered(span.start, span.end, ram), None)
-        if gap is not None:
-            raise subject.broken(where, f"{place}: no System RAM is at {hexadecimal(*gap)}")
         hit = next((other for other in reserved if other.overlaps(span)), None)
         if hit is not None:
             raise subject.broken(where, f"{place}: lies in soft reserved {hexadecimal(hit.start, hit.end)}")
-    for one, other in pairwise(sorted(image.segments, key=lambda segment: segment.range)):
-        if one.range.overlaps(other.range):
-            both = hexadecimal(other.range.start, min(one.range.end, other.range.end))
-            raise subject.broken(where, f"{words}: segments {one.what} and {other.what} overlap at {both}")
+        gap = next(uncovered(span.start, span.end, ram), None)
+        if gap is not None:
+            raise subject.broken(where, f"{place}: no System RAM is at {hexadecimal(*gap)}")
     _look_at_next(subject, system.machine, image.machine, words)
 
 
 def _look_at_next(subject: Subject, here: Machine, there: Machine, words: str) -> None:
     """The next kernel sees the same memory, unless the firmware's map does not go along (x86)."""
     where = "softreserve_kexec_load"
-    if there.arch != here.arch:
-        raise subject.broken(where, f"{words}: the next machine is {there.arch}, this one is {here.arch}")
     if there.cpus != here.cpus:
         raise subject.broken(where, f"{words}: the next machine has {there.cpus} processors, this one {here.cpus}")
     if here.efi_map is None or there.efi_map is None or there.e820 is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
@@ -39,7 +38,7 @@ def watched(
         own = bool(observers) and where not in _ONCE and (plugin or border.brought_by(function)) == name
         if own and begin is not None:
             begin(where, arguments)
-        answer = call(where, _keeping_stdout(where, function), *arguments, plugin=plugin, **options)
+        answer = call(where, function, *arguments, plugin=plugin, **options)
         for observer in observers if own else ():
             observer(where, answer)
         board.doing = before or where
@@ -50,16 +49,3 @@ def watched(
         yield
     finally:
         border.call = call
-
-
-def _keeping_stdout(where: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, which may put nothing in the place of standard output."""
-
-    def kept(*arguments: Any) -> Any:
-        before = sys.stdout
-        answer = function(*arguments)
-        if sys.stdout is not before:
-            raise ValueError("put another file in the place of sys.stdout")
-        return answer
-
-    return kept

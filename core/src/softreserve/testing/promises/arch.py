@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from softreserve.kernel.mm.memblock import Memblock, MemblockType
+from softreserve.kernel.resource import nesting_problem
 from softreserve.machine.boot import boot
 from softreserve.model.acpi.layout import Struct
 from softreserve.model.cmdline import CommandLine
@@ -19,6 +21,7 @@ from softreserve.model.errors import SoftReserveError
 from softreserve.model.kexec import KexecRequest
 from softreserve.model.machine import KernelImage
 from softreserve.model.ranges import PhysRange, merged, uncovered
+from softreserve.model.units import U64_MAX
 from softreserve.plugins.architectures import arch_info
 from softreserve.plugins.selection import Selection
 from softreserve.testing.booting import selection_of
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
 __all__ = [
     "declares_its_architecture",
     "describes_itself",
+    "gives_memblock_ranges",
     "gives_soft_reserved_memory_back",
     "lays_out_nodes_and_zones",
     "loads_the_next_kernel",
@@ -286,6 +290,24 @@ def gives_soft_reserved_memory_back(subject: Subject, board: Board) -> None:
         raise _wrong(subject, "early_reserve", words, machine)
 
 
+def gives_memblock_ranges(subject: Subject, board: Board) -> None:
+    """What memblock is given is a range of addresses: others it passes over as the kernel does, without a word."""
+    given = Memblock._add_range
+
+    def looked_at(self: Memblock, type_: MemblockType, base: int, size: int, nid: int, flags: int) -> int:
+        if not (0 <= base <= U64_MAX and 0 <= size <= U64_MAX + 1 - base):
+            words = f"gave memblock {size:#x} bytes of {type_.name} at {base:#x}, wanted addresses of 64 bits"
+            raise subject.broken("softreserve_early_reserve", words)
+        return given(self, type_, base, size, nid, flags)
+
+    Memblock._add_range = looked_at  # type: ignore[method-assign]  # the process is this promise's own
+    try:
+        for machine in subject.machines.values():
+            _kernel(subject, machine, board)
+    finally:
+        Memblock._add_range = given  # type: ignore[method-assign]
+
+
 def loses_and_invents_no_memory(subject: Subject, board: Board) -> None:
     """Ordinary memory of the firmware's map is System RAM, and nothing else is."""
     for machine in subject.machines.values():
@@ -384,23 +406,10 @@ def _look_at_blocks(subject: Subject, system: System) -> None:
 
 def nests_resources(subject: Subject, board: Board) -> None:
     """Resources are sorted, one in another and not across each other, with names that are words."""
-    hook = "register_resources"
     for machine in subject.machines.values():
-        system = _kernel(subject, machine, board)
-        parents: list[Resource] = []
-        before: dict[int, int] = {}
-        for depth, resource in system.iomem.walk():
-            place, name = hexadecimal(resource.start, resource.end + 1), resource.name
-            if not isinstance(name, str) or not name.isprintable():
-                raise _wrong(subject, hook, f"the resource at {place} is named {name!r}: wanted words", machine)
-            del parents[depth:]
-            if parents and not parents[-1].start <= resource.start <= resource.end <= parents[-1].end:
-                words = f"{name} at {place} lies across {parents[-1].name}, wanted it inside"
-                raise _wrong(subject, hook, words, machine)
-            if resource.start <= before.get(depth, -1) or resource.end < resource.start:
-                raise _wrong(subject, hook, f"{name} at {place} is not behind the one before it", machine)
-            before = {level: end for level, end in before.items() if level < depth} | {depth: resource.end}
-            parents.append(resource)
+        words = nesting_problem(_kernel(subject, machine, board).iomem.root)
+        if words is not None:
+            raise _wrong(subject, "register_resources", words, machine)
 
 
 def places_the_image_in_memory(subject: Subject, board: Board) -> None:
@@ -419,6 +428,9 @@ def places_the_image_in_memory(subject: Subject, board: Board) -> None:
             if placement is None:
                 return
             place = f"with seed {seed} (machine: {machine.name})"
+            if seed is None and not placement.fixed and placement != hooks.stub_place_image(machine, 0):
+                words = "chose a place without a seed, and does not say why none was asked (fixed)"
+                raise subject.broken(hook, f"{words} {place}")
             if placement != hooks.stub_place_image(machine, seed):
                 raise subject.broken(hook, f"not the same at two calls {place}")
             addresses = [] if placement.address is None else [placement.address]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 from softreserve.config import PREFIXES
+from softreserve.config.importers import read_by
 from softreserve.config.machine_file import OWN_KEYS
 from softreserve.config.sections import VALUES, sections_of
 from softreserve.config.structure import structure
@@ -15,12 +19,12 @@ from softreserve.kernel.mm.memory_hotplug import ONLINE_TYPES
 from softreserve.kernel.numa.node_offers import nodes_are_off
 from softreserve.kernel.sysfs import Directory
 from softreserve.machine.kexec import load as kexec
-from softreserve.model.errors import SoftReserveError
+from softreserve.model.errors import ConfigError, InputError, PluginError, SoftReserveError
 from softreserve.model.kexec import KexecRequest
 from softreserve.model.ranges import merged, uncovered
 from softreserve.plugins.brought import by_name
 from softreserve.plugins.hooks import hooks_of
-from softreserve.testing.exercise import hexadecimal
+from softreserve.testing.exercise import canonical, hexadecimal, parted
 from softreserve.testing.promises.every import exercised
 from softreserve.testing.watch import watched
 from softreserve.views.emit import EMITTERS, emit
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from softreserve.kernel.system import System
+    from softreserve.plugins.extensions import Importer
     from softreserve.testing.apart import Board
     from softreserve.testing.subject import Subject
 
@@ -44,9 +49,12 @@ __all__ = [
     "offers_ranges_that_are_taken_or_refused_in_words",
     "prints_lines",
     "reads_or_refuses_in_words",
+    "runs_or_refuses_in_words",
 ]
 
 _COMMAND: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_STATUSES: Final = 256
+_LINES: Final = 1_000_000
 _RULE: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
@@ -154,10 +162,16 @@ def brings_modules_that_are_there(subject: Subject, board: Board) -> None:
     brought: set[str] = set()
     seen: set[str] = set()
     modules: list[Any] = []
+    earlier: list[Any] = []
 
     def note(where: str, answer: Any) -> None:
         if where == "softreserve_modules" and answer:
+            shared = next((module for module in answer if any(module is other for other in earlier)), None)
+            if shared is not None:
+                words = f"module {shared.name} is the same object as in a system before: systems share it"
+                raise subject.broken(where, words)
             modules.extend(answer)
+            earlier.extend(answer)
 
     with watched(board, subject.name, note):
         for machine in subject.machines.values():
@@ -242,7 +256,7 @@ def finds_the_same_in_words(subject: Subject, board: Board) -> None:
         for finding in found:
             problem = _finding_problem(finding, system.memory.physmem_end)
             if problem:
-                raise subject.broken("softreserve_lint", f"{problem} (machine: {system.machine.name})")
+                raise subject.broken("softreserve_lint", f"{finding.rule}: {problem} (machine: {system.machine.name})")
 
 
 def _asked_lint(subject: Subject, system: System, found: Any) -> list[Any]:
@@ -250,63 +264,76 @@ def _asked_lint(subject: Subject, system: System, found: Any) -> list[Any]:
 
 
 def _finding_problem(finding: Any, last: int) -> str | None:
-    """Why nobody can use a finding, or ``None``.
+    """What of a finding is not as people know it, where it can be told at all; or ``None``.
 
     :param last: the last byte that has an address.
     """
     if not _RULE.fullmatch(finding.rule):
-        return f"the rule {finding.rule!r} is no name: wanted small letters, digits and dashes"
-    if not finding.message.strip() or not finding.message.isprintable():
-        return f"{finding.rule}: the message {finding.message[:60]!r} is no line of text"
-    if (finding.start is None) != (finding.end is None):
-        return f"{finding.rule}: wanted both ends of the range, or none"
-    if finding.start is not None and not 0 <= finding.start < finding.end:
-        return f"{finding.rule}: {finding.start:#x} to {finding.end:#x} is no range"
+        return "the rule is no name: wanted small letters, digits and dashes"
     if finding.end is not None and finding.end - 1 > last:
-        return f"{finding.rule}: {hexadecimal(finding.start, finding.end)} is beyond the addresses of the machine"
+        return f"{hexadecimal(finding.start, finding.end)} is beyond the addresses of the machine"
     return None
 
 
 def adds_commands_of_its_own(subject: Subject, board: Board) -> None:
     """Its commands have names that no command of the core has."""
-    from click import Command, Group
-
     from softreserve.cli import COMMANDS
+    from softreserve.cli.brought import commands_of
 
-    added: list[str] = []
-
-    class Noting(Group):
-        """Notes what is added to it."""
-
-        def add_command(self, cmd: Command, name: str | None = None) -> None:
-            added.append(str(name or cmd.name))
-            super().add_command(cmd, name)
-
-    group = Noting("softreserve")
-    board.doing = "softreserve_cli"
+    where = board.doing = "softreserve_cli"
     try:
-        subject.alone().cli(group)
+        commands = commands_of(subject.alone(), COMMANDS)
     except SoftReserveError as error:
         raise subject.because(error) from error
-    if not group.commands:
-        raise subject.broken("softreserve_cli", "added no command")
-    for name in added:
+    if not commands:
+        raise subject.broken(where, "added no command")
+    for name in commands:
         if not _COMMAND.fullmatch(name):
-            raise subject.broken(
-                "softreserve_cli", f"{name!r} is no name that people can type: wanted letters and dashes"
-            )
-        if added.count(name) > 1:
-            raise subject.broken("softreserve_cli", f"added the command {name} twice")
-        if name in COMMANDS:
-            raise subject.broken("softreserve_cli", f"the command {name} is the core's: wanted another name")
+            raise subject.broken(where, f"{name!r} is no name that people can type: wanted letters and dashes")
+
+
+def runs_or_refuses_in_words(subject: Subject, board: Board) -> None:
+    """A command that is given nothing, or a file that is not there, does something or says what it lacks."""
+    from click.testing import CliRunner
+
+    from softreserve.cli.brought import commands_of
+
+    here = os.getcwd()
+    for name, command in commands_of(subject.alone()).items():
+        where = board.doing = f"softreserve_cli: command {name!r}"
+        for arguments in ([], ["no-such-file"]):
+            board.tick()
+            with TemporaryDirectory() as folder:
+                os.chdir(folder)
+                run: Any = CliRunner().invoke(command, arguments, prog_name=f"softreserve {name}")
+                os.chdir(here)
+            problem = _run_problem(run.exit_code, run.exception, run.output)
+            if problem:
+                given = " ".join(arguments) or "nothing"
+                raise subject.broken(where, f"{problem} (it was given {given})")
+
+
+def _run_problem(status: int, error: BaseException | None, output: str) -> str | None:
+    """What of a command's end nobody can use, or ``None``: it did what it does, or said what it lacks."""
+    if isinstance(error, SoftReserveError) and not isinstance(error, PluginError):
+        return None if len(str(error).splitlines()) == 1 else f"wanted one line, not {str(error)!r}"
+    if error is not None and not isinstance(error, SystemExit):
+        return f"failed: {border.reason(error)}"
+    if not 0 <= status < _STATUSES:
+        return f"ended with {status}, wanted an exit code from 0 to {_STATUSES - 1}"
+    strange = next((char for char in output if not char.isprintable() and char not in "\n\t"), None)
+    return f"printed {strange!r}, which steers a terminal" if strange is not None else None
 
 
 def reads_or_refuses_in_words(subject: Subject, board: Board) -> None:
-    """Its importers have names and words, and refuse what they cannot read."""
+    """Its importers have names and words, refuse what they cannot read, and read the same twice."""
     hooks = subject.alone()
     board.doing = "softreserve_importers"
     try:
         found: list[Any] = [*by_name(hooks.importers(), PREFIXES).values()]
+        with watched(board):
+            for importer in found:
+                _reads_twice(subject, importer)
         board.doing = "softreserve_machine_sections"
         for section in sections_of(hooks, OWN_KEYS).values():
             where = f"softreserve_machine_sections: section {section.name!r}"
@@ -319,12 +346,39 @@ def reads_or_refuses_in_words(subject: Subject, board: Board) -> None:
         raise subject.broken("", "brings neither an importer nor a section of machine files")
 
 
+def _reads_twice(subject: Subject, importer: Importer) -> None:
+    """Let it read what is nothing, a file that is not there, an empty one and a folder; each twice."""
+    with TemporaryDirectory() as folder:
+        empty = Path(folder, "empty")
+        empty.touch()
+        for place in ("", "place", str(empty), str(Path(folder, "gone")), folder):
+            first, second = (_read(importer, place) for _ in range(2))
+            if first != second:
+                where = f"softreserve_importers: importer {importer.prefix!r}"
+                was, then = parted(first, second)
+                raise subject.broken(where, f"not the same: {place!r} was read twice, first it was {was}, then {then}")
+
+
+def _read(importer: Importer, place: str) -> str:
+    """What it reads, or why it cannot.
+
+    :raises PluginError: it fails, or answers no machine.
+    """
+    try:
+        return canonical(read_by(importer, f"{importer.prefix}:{place}").machine)
+    except (InputError, ConfigError) as error:
+        return str(error)
+
+
 def prints_lines(subject: Subject, board: Board) -> None:
     """Its emitters and lanes show every machine."""
     for system in _systems(subject, board):
         hooks = hooks_of(system)
         for name in by_name(hooks.emitters(), EMITTERS):
-            for line in emit(system, name):
+            where = board.doing = f"softreserve_emitters: emitter {name!r}"
+            for number, line in enumerate(emit(system, name)):
                 if not line.replace("\t", "").isprintable():
-                    raise subject.broken(f"softreserve_emitters: emitter {name!r}", f"printed {line!r}, wanted text")
+                    raise subject.broken(where, f"printed {line!r}, wanted text")
+                if number == _LINES:
+                    raise subject.broken(where, f"its lines have no end: there are more than {_LINES} of them")
         hooks.report_lanes(system)

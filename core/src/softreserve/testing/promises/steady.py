@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from softreserve.testing.apart import DiedError, HungError, apart
-from softreserve.testing.exercise import account, canonical, exercise
+from softreserve.testing.exercise import account, canonical, exercise, parted
 from softreserve.testing.fresh import fresh
 from softreserve.testing.promises.every import exercised
 from softreserve.testing.subject import Subject
@@ -62,7 +62,7 @@ def _same(subject: Subject, first: _Told, second: _Told, words: str) -> None:
     """
     for one, other in zip(first[0], second[0], strict=False):
         if one != other:
-            was, then = (f"answered {text}" for text in _parted(one[1], other[1]))
+            was, then = (f"answered {text}" for text in parted(one[1], other[1]))
             if one[1] == other[1]:
                 was, then = (f"left a kernel log of {call[2]} lines" for call in (one, other))
             if one[0] != other[0]:
@@ -72,7 +72,7 @@ def _same(subject: Subject, first: _Told, second: _Told, words: str) -> None:
         was, then = (told[1].get(name, "nothing") for told in (first, second))
         if was != then:
             where = _guess(subject, name)
-            was, then = _parted(was, then)
+            was, then = parted(was, then)
             raise subject.broken(where, f"not the same: {words}, {name} was {was}, then {then}")
 
 
@@ -84,17 +84,6 @@ def _guess(subject: Subject, name: str) -> str:
         if hook in subject.hooks:
             return f"softreserve_{hook}"
     return f"softreserve_{min(subject.hooks, default='')}"
-
-
-def _parted(one: str, other: str) -> tuple[str, str]:
-    """Two texts from a little before where they begin to differ."""
-    same = next((at for at, (mine, its) in enumerate(zip(one, other, strict=False)) if mine != its), 0)
-    at = max(same - 30, 0)
-    return _short(one[at:]), _short(other[at:])
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 100 else f"{text[:100]}..."
 
 
 def gives_the_same_twice(subject: Subject, board: Board) -> None:

@@ -9,11 +9,12 @@ import os
 import random
 import signal
 import sys
+import tempfile
 import threading
 import time
 import types
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -38,13 +39,15 @@ __all__ = [
     "prints_nothing",
 ]
 
+Beginner = Callable[[str, tuple[Any, ...]], None]
 
-def _used(subject: Subject, board: Board, observer: Observer) -> None:
-    """Import it and do everything, with somebody who looks after every call."""
+
+def _used(subject: Subject, board: Board, observer: Observer, begin: Beginner | None = None) -> None:
+    """Import it and do everything, with somebody who looks after every call, and perhaps before."""
     board.doing = "import"
     subject.alone()
     observer("import", None)
-    with watched(board, subject.name, observer):
+    with watched(board, subject.name, observer, begin=begin):
         for machine in exercised(subject)[:1]:
             system = subject.boot(machine)
             try:
@@ -157,14 +160,30 @@ def leaves_the_process_as_it_was(subject: Subject, board: Board) -> None:
         look_elsewhere(code.folder)  # code is imported from where it lies
     before = _process()
     modules = _modules(subject)
+    outside = _Outside()
+    sys.addaudithook(outside.hear)
+
+    def begin(where: str, arguments: tuple[Any, ...]) -> None:
+        outside.listens = True
 
     def look(where: str, answer: object) -> None:
+        outside.listens = False
+        if outside.done:
+            raise subject.broken(where, f"{outside.done[0]}: no boot is the same with it and without")
         now = _process()
         for what, was in before.items():
             if now[what] != was:
                 raise subject.broken(where, f"changed {what}: it was {_few(was)}, is now {_few(now[what])}")
 
-    _used(subject, board, look)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        outside.listens = True
+        subject.alone()
+        outside.listens = False
+    shown = next((warning for warning in told if not issubclass(warning.category, _NOT_SHOWN)), None)
+    if shown is not None:
+        raise subject.broken("import", f"warns, whatever it is imported for: {_few(str(shown.message))}")
+    _used(subject, board, look, begin)
     for module, name in _modules(subject).keys() - modules.keys():
         if "." in name and (module, name.partition(".")[0]) in modules:
             raise subject.broken("", f"added {module}.{name}: patch nothing that is not yours")
@@ -175,6 +194,37 @@ def leaves_the_process_as_it_was(subject: Subject, board: Board) -> None:
             found = vars(found).get(inner)
         if id(found) != value:
             raise subject.broken("", f"replaced {module}.{name}: patch nothing that is not yours")
+
+
+#: Warnings that nobody sees but those who look for them.
+_NOT_SHOWN: Final = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)
+
+
+class _Outside:
+    """What a plugin does outside of the process: files that it writes, connections. An audit hook hears of them."""
+
+    def __init__(self) -> None:
+        self.listens = False
+        #: In words.
+        self.done: list[str] = []
+
+    def hear(self, event: str, arguments: tuple[Any, ...]) -> None:
+        """Note an event, while it listens."""
+        if not self.listens:
+            return
+        if event == "open" and _writes(*arguments):
+            self.done.append(f"wrote the file {os.fspath(arguments[0])!r}")
+        elif event in ("socket.bind", "socket.connect", "socket.getaddrinfo", "socket.sendto"):
+            self.done.append(f"went to the network ({event})")
+
+
+def _writes(path: object, mode: object, flags: object) -> bool:
+    """Whether a file is opened for writing, but for what Python caches and what is temporary."""
+    if not isinstance(path, (str, bytes)) or not isinstance(flags, int):
+        return False
+    name = os.fsdecode(path)
+    passing = name == os.devnull or "__pycache__" in name or name.startswith(f"{tempfile.gettempdir()}{os.sep}")
+    return bool(flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)) and not passing
 
 
 def _warm(subject: Subject) -> None:

@@ -6,7 +6,7 @@ import posixpath
 from typing import TYPE_CHECKING, Any, Final
 
 from softreserve.kernel import border
-from softreserve.kernel.sysfs import Attribute, Directory, Link, Node
+from softreserve.kernel.sysfs import Attribute, Directory, Link, Node, is_file_name
 from softreserve.kernel.system import System
 from softreserve.testing.promises.every import exercised
 from softreserve.testing.watch import watched
@@ -67,7 +67,7 @@ def _fixed(system: System) -> Iterator[tuple[str, Node]]:
 def _problem(subject: Subject, path: str, node: object, page_size: int) -> str | None:
     """Why something is no file, directory or link of sysfs, or ``None``."""
     for name in node.listing() if isinstance(node, Directory) else ():
-        if not isinstance(name, str) or not name.isprintable() or "/" in name or name in ("", ".", ".."):
+        if not is_file_name(name):
             return f"{name!r} is no name of a file"
     if isinstance(node, Link):
         inside = isinstance(node.target, str) and posixpath.normpath(node.target).startswith("/sys/")
