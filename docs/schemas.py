@@ -42,6 +42,7 @@ ANSWERS: Final[Mapping[str, tuple[str, ...]]] = {
     "scenario": ("softreserve.cli.scenario:Told",),
     "scenario-run": ("softreserve.cli.scenario:PlayedScenarios",),
     "scenarios": ("softreserve.cli.scenario:Library",),
+    "show-input": ("softreserve.views.understood:Understood",),
     "verify": ("softreserve.cli.verify:Verified",),
 }
 

@@ -142,6 +142,8 @@ CALLS = (
     ("scenario", "list"),
     ("scenario", "show", "s12-less-than-a-block"),
     ("scenario", "run", "s12-less-than-a-block"),
+    ("show-input", "{case}"),
+    ("show-input", "example:two-node"),
     ("verify", "{case}"),
 )
 

@@ -49,6 +49,7 @@ COMMANDS = {
     "schema": ("softreserve.cli.schema:schema_command", "Print the JSON Schema of an answer, or of machine files."),
     "serve": ("softreserve.cli.serve:serve_command", "Mount a machine's /sys and /proc, live."),
     "shell": ("softreserve.cli.shell:shell_command", "Run programs where /sys is the machine's."),
+    "show-input": ("softreserve.cli.show_input:show_input_command", "Show what was understood of an input."),
     "verify": ("softreserve.cli.verify:verify_command", "Compare a machine's boot with what it showed, line by line."),
 }
 

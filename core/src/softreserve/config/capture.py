@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from softreserve.config.account import told
 from softreserve.config.folder import Collected, Folder
 from softreserve.config.kernel_toml import read_kernel, read_kernel_toml
 from softreserve.config.parts import checked_cmdline, presumed_phys_bits
@@ -44,6 +45,9 @@ def read_capture(path: StrPath, *, with_steps: bool = True, files: Mapping[str, 
     folder = Folder(directory, path) if files is None else Collected(files, path)
     if files is not None and name_problem(os.path.basename(case := re.sub(_PACKED, "", case))) is not None:
         case = os.path.join(case, "host")
+    account = told()
+    if account is not None:
+        account.kind = "a capture of a recorded boot"
     problems = Problems()
     # a host tells of itself by its log; a recorded boot has what went into it
     if any(map(folder.has, ("log.txt", "memmap.txt", os.path.join(os.pardir, "capture.toml")))):

@@ -7,6 +7,7 @@ from typing import Final
 
 import attrs
 
+from softreserve.config.account import told
 from softreserve.config.builds import built
 from softreserve.config.parts import CMDLINE_GAP, CPUS_GAP, DECIDING_TABLES, IMAGE_GAP, tables_gap
 from softreserve.config.reader import StrPath, path_words, read_bytes, text_of
@@ -47,6 +48,8 @@ def bare_machine(data: bytes, path: StrPath, release: str | None = None) -> Scen
     :raises InputError: there is no map in the file, or no such release.
     """
     efi_map = _read(data, path)
+    if (account := told()) is not None:
+        account.kind = "the memory map of a UEFI shell"
     arch = presumed_arch()
     if not arch:
         raise InputError(

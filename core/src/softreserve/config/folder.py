@@ -6,6 +6,7 @@ import errno
 import os
 from collections.abc import Mapping
 
+from softreserve.config.account import told
 from softreserve.config.acpi_files import read_acpi, table_of
 from softreserve.config.reader import Document, Problems, StrPath, read_bytes
 from softreserve.model.errors import InputError
@@ -57,15 +58,21 @@ class Collected(Folder):
         data = self._files.get(f"input/{name}")
         if data is None:
             raise InputError(os.strerror(errno.ENOENT), path=self.path(name))
+        if (account := told()) is not None:
+            account.files[self.path(name)] = None
         return data
 
     def document(self, name: str, problems: Problems, *, may_be_blank: bool = False) -> Document:
         """See :meth:`Folder.document`."""
         data = self._files.get(f"input/{name}")
+        if data is not None and (account := told()) is not None:
+            account.files[self.path(name)] = None
         return Document(self.path(name), problems, data, may_be_blank=may_be_blank)
 
     def acpi(self) -> dict[str, bytes]:
         """See :meth:`Folder.acpi`."""
         start = "input/acpi/"
         names = sorted(name for name in self._files if name.startswith(start))
+        if (account := told()) is not None:
+            account.files.update((self.path(name.removeprefix("input/")), None) for name in names)
         return dict(table_of(self._files[name], self.path(name.removeprefix("input/"))) for name in names)

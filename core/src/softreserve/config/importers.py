@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 import attrs
 
+from softreserve.config.account import told
 from softreserve.kernel import border
 from softreserve.model.errors import ConfigError, InputError
 from softreserve.model.machine import Machine
@@ -39,6 +40,8 @@ def read_by(importer: Importer, spec: str) -> Scenario:
     prefix, _, place = spec.partition(":")
     what, passes = f"softreserve_importers: importer {prefix!r}", (InputError, ConfigError)
     found: object = border.call(what, importer.read, place, plugin=importer.plugin, passes=passes)
+    if (account := told()) is not None:
+        account.kind = f"what the plugin {importer.plugin} reads"
     if isinstance(found, Machine):
         return Scenario(found, path=spec)
     if not isinstance(found, Scenario):

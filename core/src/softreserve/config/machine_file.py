@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NewType
 
 import attrs
 
+from softreserve.config.account import told
 from softreserve.config.acpi_files import read_acpi
 from softreserve.config.acpi_schema import Acpi, Size, build_acpi
 from softreserve.config.builds import built
@@ -181,6 +182,9 @@ def machine_of(document: Document) -> Scenario:
     sections = _sections(document, others, found if not problems.found else None) if others else {}
     problems.check()
     assert found is not None
+    if (account := told()) is not None:
+        account.kind = "a machine file"
+        account.defaults = _defaults(found, values)
     machine = _machine(found, Path(document.path), document, *_cxl(top))
     steps, kexec = scenario_steps(top, machine.kernel, None) if machine is not None else ((), None)
     top.asked.update(dict.fromkeys((*values, *others)))
@@ -189,6 +193,17 @@ def machine_of(document: Document) -> Scenario:
     assert machine is not None
     machine = attrs.evolve(machine, sections=sections) if sections else machine
     return Scenario(machine, steps, kexec, plugins=found.plugins, path=document.path)
+
+
+def _defaults(found: MachineFile, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Keys that a file does not have, and what is taken: plain values, of the file and of its kernel."""
+    parts: tuple[tuple[str, Any, Any], ...] = (("", found, values), ("kernel.", found.kernel, values.get("kernel", {})))
+    return {
+        f"{before}{field.name}": getattr(part, field.name)
+        for before, part, said in parts
+        for field in attrs.fields(type(part))
+        if field.name not in said and isinstance(getattr(part, field.name), str | int) and field.name != "words"
+    }
 
 
 def _check_plugins(names: Iterable[str], document: Document) -> None:

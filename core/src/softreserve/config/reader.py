@@ -16,6 +16,7 @@ from functools import cached_property
 from os import PathLike
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from softreserve.config.account import told
 from softreserve.model.errors import ConfigError, InputError, nearest, shown
 from softreserve.model.ranges import PhysRange
 from softreserve.model.units import U64_MAX
@@ -125,6 +126,8 @@ def read_bytes(path: StrPath, inside: StrPath | None = None) -> bytes:
         raise InputError(getattr(error, "strerror", None) or str(error), path=path_words(path)) from None
     if len(data) > LARGEST:
         raise InputError(f"larger than {LARGEST >> 20} MiB, the most that is read", path=path_words(path))
+    if (account := told()) is not None:
+        account.files[path_words(path)] = None
     return data
 
 
@@ -200,6 +203,8 @@ class Document:
         self.problems = problems
         self.text = ""
         self._tables: list[Table] = []
+        if (account := told()) is not None:
+            account.documents.append(self)
 
     def read(self) -> Table:
         """The top table; an empty one, with a problem noted, where the file cannot be read."""
@@ -260,6 +265,10 @@ class Document:
                 if hint or strict:
                     known = f"; known: {', '.join(table.asked)}" if strict else ""
                     table.problem(name, f"unknown key{known}{hint}")
+
+    def ignored(self) -> list[Key]:
+        """Keys that nobody asked for."""
+        return [(*table.key, name) for table in self._tables for name in table.values if name not in table.asked]
 
     def problem(self, key: Key, message: str) -> None:
         """Note a problem of a key."""

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import attrs
 
+from softreserve.config.account import told
 from softreserve.config.builds import built, page_sizes
 from softreserve.config.folder import Folder
 from softreserve.config.kernel_toml import CONFIG_GAP, KernelToml, read_kernel_toml
@@ -48,6 +49,8 @@ def read_host_case(folder: Folder, name: str, problems: Problems) -> Scenario:
 
     :raises ConfigError: everything that is wrong with the files.
     """
+    if (account := told()) is not None:
+        account.kind = "a capture of a host"
     reader = _Reader(folder, problems)
     scenario = reader.scenario(name)
     problems.check()

@@ -6,6 +6,7 @@ import os
 import tomllib
 from typing import Final
 
+from softreserve.config.account import told
 from softreserve.config.host import Case, collect
 from softreserve.config.host.sections import MARK, SectionTree
 from softreserve.config.host.tree import DirectoryTree, LiveTree, Tree
@@ -68,9 +69,13 @@ def host_case(path: str) -> Case:
     """
     tree = host_tree(path)
     files = _packed(tree)
-    if files is None:
-        return collect(tree)
-    return Case(files, hidden_of(files.get("capture.toml", b"")), for_root=False)
+    case = collect(tree) if files is None else Case(files, hidden_of(files.get("capture.toml", b"")), for_root=False)
+    if (account := told()) is not None:
+        account.hidden.update(case.hidden)
+        account.collected = files is None
+        if files is not None:  # whoever reads them tells which
+            account.files.clear()
+    return case
 
 
 def hidden_of(about: bytes) -> dict[str, str]:

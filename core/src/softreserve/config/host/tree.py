@@ -12,6 +12,8 @@ import stat
 from abc import ABC, abstractmethod
 from typing import Final, NamedTuple
 
+from softreserve.config.account import told
+
 __all__ = ["LARGEST_FILE", "WRITE_ONLY", "DirectoryTree", "Entry", "LiveTree", "Tree"]
 
 #: What :meth:`Tree.read` gives for a file that is only for writing, as read() does then.
@@ -102,7 +104,10 @@ class Tree(ABC):
             return -errno.EISDIR
         if not entry.mode & 0o444:
             return WRITE_ONLY if entry.mode & 0o222 else -errno.EACCES
-        return self.content(found)
+        data = self.content(found)
+        if not isinstance(data, int) and (account := told()) is not None:
+            account.files[path] = None
+        return data
 
     def text(self, path: str) -> str | None:
         """The text of a file without blanks around it; ``None`` where it cannot be read."""

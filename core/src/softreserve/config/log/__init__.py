@@ -11,6 +11,7 @@ import tomllib
 from pathlib import Path
 from typing import Final
 
+from softreserve.config.account import told
 from softreserve.config.acpi_dump import tables_at
 from softreserve.config.log.content import log_text
 from softreserve.config.log.found import read_dma_reach, read_node_ranges
@@ -61,6 +62,8 @@ def read_log(
     """
     if text is None:
         text = log_text(read_bytes(source), source)
+    if (account := told()) is not None:
+        account.kind = "a kernel log"
     tables = tables_at(acpi) if acpi is not None else None
     return parse_log(text, tables, path_words(source), release=release)
 

@@ -75,8 +75,10 @@ def read_hmat(log: Messages, length: int | None, revision: int | None) -> ReadHm
     for line in log.said:
         entry = _entry(line)
         if entry is not None:
+            log.used.add(line.number)
             entries.append(entry)
         elif entries and (pair := _PAIR.match(line.message)) and isinstance(entries[-1], _Matrix):
+            log.used.add(line.number)
             initiator, target, value = (min(int(digits[:20]), U64_MAX) for digits in pair.groups())
             entries[-1].values[initiator, target] = value
     if not entries:

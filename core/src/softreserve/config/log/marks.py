@@ -71,6 +71,7 @@ def read_marks(log: Messages, *, mapped: bool) -> FirmwareMarks:
             into = late
         found = _RESERVED.match(line.message)
         if found is not None and into is not None:
+            log.used.add(line.number)
             try:
                 into.append(_range(found))
             except ValueError as error:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from operator import itemgetter
 from typing import Final, TypeVar
 
+from softreserve.config.account import told
 from softreserve.config.log.map_lines import ends, is_of_map, is_torn, reading
 from softreserve.config.log.mended import mended, unwrapped
 from softreserve.model.errors import InputError
@@ -32,6 +33,7 @@ class Messages:
 
     :ivar boots: of how many boots the log tells.
     :ivar gaps: what it was found not to tell; whoever reads a part of it adds to them.
+    :ivar used: numbers of lines that told somebody something; who goes through the lines by themselves adds theirs.
     """
 
     def __init__(self, text: str, path: object = None) -> None:
@@ -40,6 +42,9 @@ class Messages:
         self.boots = len(boots)
         self.said = boots[-1] if boots else []
         self.gaps: list[Gap] = []
+        self.used: set[int] = set()
+        if (account := told()) is not None:
+            account.logs.append(self)
 
     @property
     def has_version(self) -> bool:
@@ -56,15 +61,25 @@ class Messages:
 
     def has(self, words: str) -> bool:
         """Whether some message has these words."""
-        return any(words in line.message for line in self.said)
+        return self._first(line for line in self.said if words in line.message) is not None
 
     def matching(self, *patterns: re.Pattern[str]) -> list[LogLine]:
         """The lines whose messages begin as one of the patterns says."""
-        return [line for line in self.said if any(pattern.match(line.message) for pattern in patterns)]
+        found = [line for line in self.said if any(pattern.match(line.message) for pattern in patterns)]
+        self.used.update(line.number for line in found)
+        return found
 
     def first(self, pattern: re.Pattern[str]) -> str | None:
         """The first group of the first message that fits."""
-        return next((found[1] for line in self.said if (found := pattern.match(line.message))), None)
+        line = self._first(line for line in self.said if pattern.match(line.message))
+        found = pattern.match(line.message) if line is not None else None
+        return found[1] if found is not None else None
+
+    def _first(self, lines: Iterator[LogLine]) -> LogLine | None:
+        line = next(lines, None)
+        if line is not None:
+            self.used.add(line.number)
+        return line
 
     def each(self, pattern: re.Pattern[str], make: Callable[[re.Match[str]], T]) -> list[T]:
         """What ``make`` makes of every line that fits.
@@ -76,6 +91,7 @@ class Messages:
             found = pattern.match(line.message)
             if found is None:
                 continue
+            self.used.add(line.number)
             try:
                 made.append(make(found))
             except ValueError as error:

@@ -66,4 +66,5 @@ def _zones(log: Messages) -> dict[str, str]:
     begin = next((at for at, message in enumerate(said) if _ZONES.match(message)), len(said))
     end = next((at for at in range(begin, len(said)) if _ZONES_END.match(said[at])), begin)
     listed = {found[1] for found in map(_ZONE.match, said[begin:end]) if found}
+    log.used.update(line.number for line in log.said[begin:end])
     return {option: "y" if zone in listed else "n" for zone, option in _OPTIONAL.items()} if "Normal" in listed else {}

@@ -118,6 +118,7 @@ def _nodes(log: Messages) -> dict[int, int]:
             cpus = line.message
         else:
             continue
+        log.used.add(line.number)
         try:
             nodes |= {cpu_number(digits): cpu_number(current) for digits in re.findall(r"#(\d+)", cpus)}
         except ValueError as error:
@@ -132,6 +133,7 @@ def _first_node(log: Messages, nodes: Mapping[int, int]) -> int:
     group_of: dict[int, str] = {}
     for line in log.said:
         for groups in _GROUPS.findall(line.message):
+            log.used.add(line.number)
             for group, members in _GROUP.findall(groups):
                 group_of |= {int(digits): group for digits in members.split() if digits.isdecimal()}
     if 0 not in group_of:

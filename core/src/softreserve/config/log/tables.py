@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+from softreserve.config.account import told
 from softreserve.config.acpi_schema import Acpi, build_acpi
 from softreserve.config.log.cxl import read_cxl
 from softreserve.config.log.hmat import read_hmat
@@ -74,6 +75,8 @@ def read_tables(log: Messages, given: Mapping[str, bytes] | None, arch: ArchInfo
             made = build_acpi(Acpi(windows=cxl.windows), arch, cpus.number, cxl.bridges)
             whole |= {"CEDT": made["CEDT"], "APIC": whole.get("APIC", made["APIC"])}
             have.add("CEDT")
+    if (account := told()) is not None:
+        account.made = {*whole} - {*(given or ())}
     lacking = [name for name in DECIDING_TABLES if name not in have and (name in listed or not listed)]
     if not lacking or (given is not None and not listed):  # who gives tables and no list has given all
         return Tables(whole, frozenset(parts))
