@@ -125,6 +125,7 @@ def test_answers_on_recorded_boots_are_what_the_schemas_say(
 CALLS = (
     ("align", "0x880200000", "2046M"),
     ("boot", "{case}", "--emit", "iomem"),
+    ("capture", "--sysroot", "{folder}/host", "-o", "{folder}/capture"),
     ("diff", "{case}", "--kernel", "6.1.0-56-amd64"),
     ("diff", "{case}", "--cmdline", "+efi=nosoftreserve", "--emit", "iomem"),
     ("diff", "{case}", "--kernel", "6.12,6.18"),
@@ -132,13 +133,18 @@ CALLS = (
     ("explain", "{case}", "4G"),
     ("explain", "{case}", "dax0.0", "--no-changes"),
     ("explain", "{case}", "why not dax", "--no-changes"),
+    ("export", "{case}", "{folder}/export"),
     ("kaslr", "{case}"),
     ("kaslr", "{case}", "--seed", "7", "--samples", "10"),
     ("kexec", "{case}", "--chain", "2"),
     ("lint", "{case}", "--kernel", "6.12,6.18"),
     ("examples",),
     ("new", "{folder}/m.toml"),
+    ("observe", "{case}", "--out", "{folder}/observed"),
     ("plugins",),
+    ("report", "{case}", "-o", "{folder}/page.html"),
+    ("report", "{folder}", "-o", "{folder}/pages"),
+    ("run", "{case}", "--skip-unrunnable", "--trace", "--state", "--emit", "iomem"),
     ("scenario", "list"),
     ("scenario", "show", "s12-less-than-a-block"),
     ("scenario", "run", "s12-less-than-a-block"),
@@ -154,6 +160,8 @@ def test_answers_of_every_command_are_what_the_schemas_say(
 ) -> None:
     need(X86)
     case = cases.unpack("x86-6.1-two-node-hmat", tmp_path)
+    (tmp_path / "host/proc").mkdir(parents=True)
+    (tmp_path / "host/proc/version").write_text("Linux version 6.1.0-56-amd64 (x@y) #1 SMP\n")
     answered(capsys, *(word.format(case=case / "input", folder=tmp_path) for word in words))
 
 

@@ -7,11 +7,22 @@ import shlex
 import sys
 from pathlib import Path
 
+import attrs
 import click
 
+from softreserve.cli.progress import progress
 from softreserve.cli.terminal import tell
 
 __all__ = ["capture_command"]
+
+
+@attrs.frozen
+class Captured:
+    """A capture that was made: its files, and what is not in it, each with the reason."""
+
+    directory: str
+    files: list[str]
+    not_known: dict[str, str]
 
 
 @click.command("capture")
@@ -26,7 +37,10 @@ __all__ = ["capture_command"]
 @click.option(
     "--print-script", is_flag=True, help="Print a shell script that collects, for hosts without this program."
 )
-def capture_command(output: Path | None, sysroot: str | None, full_log: bool, print_script: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def capture_command(
+    output: Path | None, sysroot: str | None, full_log: bool, print_script: bool, as_json: bool
+) -> None:
     """Write what decides about this machine's memory, and what its kernel shows of it, as a capture directory.
 
     An ordinary user gets what the kernel shows to everybody; what was hidden is said. Names, addresses and numbers of
@@ -43,7 +57,8 @@ def capture_command(output: Path | None, sysroot: str | None, full_log: bool, pr
     from softreserve.config.host.sources import host_tree
     from softreserve.live.whole import whole_directory
 
-    case = collect(host_tree(sysroot), full_log=full_log)
+    with progress("collecting"):
+        case = collect(host_tree(sysroot), full_log=full_log)
     with whole_directory(output) as new:
         for name, data in case.files.items():
             path = new / name
@@ -54,6 +69,10 @@ def capture_command(output: Path | None, sysroot: str | None, full_log: bool, pr
         tell(f"not known: {name}: {why}")
     if case.for_root and sysroot is None and os.geteuid() != 0:
         tell(f"with all of it: {_as_root(output, full_log=full_log)}")
+    if as_json:
+        from softreserve.cli.jsonout import print_json
+
+        print_json("capture", Captured(str(output), sorted(case.files), dict(case.hidden)))
 
 
 def _as_root(output: Path, *, full_log: bool) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import attrs
 import click
 
 from softreserve.cli.consent import agreed, run_programs_option
@@ -13,6 +14,14 @@ from softreserve.cli.terminal import tell
 __all__ = ["observe_command"]
 
 
+@attrs.frozen
+class Observed:
+    """A directory that was written, and what of the case was not run, a line each."""
+
+    directory: str
+    not_run: list[str]
+
+
 @click.command("observe", cls=MachineCommand)
 @machine_argument("case")
 @click.option(
@@ -20,7 +29,8 @@ __all__ = ["observe_command"]
 )
 @run_programs_option
 @machine_options(changes=False)
-def observe_command(case: str, out: Path, run_programs: bool, choices: Choices) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def observe_command(case: str, out: Path, run_programs: bool, choices: Choices, as_json: bool) -> None:
     """Boot CASE, run its steps and its kexec, and write what a real kernel would have shown.
 
     DIR gets the layout of a capture's expected/ directory, and appears whole or not at all; one that holds something
@@ -45,3 +55,7 @@ def observe_command(case: str, out: Path, run_programs: bool, choices: Choices) 
         tell(f"not run: {line}")
     if programs and sessions is None:
         tell("steps that name programs take --run-programs")
+    if as_json:
+        from softreserve.cli.jsonout import print_json
+
+        print_json("observe", Observed(str(out), skipped))

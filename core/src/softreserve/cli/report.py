@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import attrs
 import click
 
 from softreserve import __version__
@@ -14,9 +15,43 @@ from softreserve.cli.upgrade import several
 from softreserve.model.errors import MachineError
 
 if TYPE_CHECKING:
+    from softreserve.views.page.index import Listed, Unread
     from softreserve.views.page.page import Dead, Shown
+    from softreserve.views.report import Verdict
 
 __all__ = ["report_command"]
+
+
+@attrs.frozen
+class OnPage:
+    """What is shown on a page, and how it does."""
+
+    title: str
+    verdict: Verdict
+
+
+@attrs.frozen
+class Page:
+    """A page that was written: what it shows, and kernels that do not come up."""
+
+    output: str
+    systems: list[OnPage]
+    dead: list[Dead]
+
+
+@attrs.frozen
+class Folder:
+    """A directory that was written: an index, and pages of the machines in a folder.
+
+    :param rows: of the index: each kernel of each machine.
+    :param failed: machines that cannot be shown.
+    :param passed_over: what is no machine.
+    """
+
+    output: str
+    rows: list[Listed]
+    failed: list[Unread]
+    passed_over: list[Unread]
 
 
 @click.command("report", cls=MachineCommand)
@@ -31,12 +66,14 @@ __all__ = ["report_command"]
 @click.option("--replace", is_flag=True, help="Take the place of an earlier report.")
 @click.option("--kexec", type=click.IntRange(0, 20), default=0, help="Cross so many kexecs, and show each kernel.")
 @machine_options(kernels=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def report_command(
     machines: tuple[str, ...],
     output: str,
     replace: bool,
     kexec: int,
     choices: Choices,
+    as_json: bool,
 ) -> int:
     """Boot each MACHINE and draw what Linux makes of its memory, as one HTML page that needs no network.
 
@@ -46,12 +83,18 @@ def report_command(
     from softreserve.config.fleet import machines_in
     from softreserve.views.page.page import environment, is_page, page
 
+    if as_json and output == "-":
+        raise click.UsageError("--json is for standard output, too: name a file for the page")
     environment()  # before anything is booted
     names = machines_in(machines[0]) if len(machines) == 1 else None
     if names is not None:
         from softreserve.cli.report_folder import report_folder
 
-        return report_folder(machines[0], names, output, lambda one: list(_shown(one, choices, kexec)), replace=replace)
+        folder, boot = machines[0], lambda one: list(_shown(one, choices, kexec))
+        reports = report_folder(folder, names, output, boot, replace=replace)
+        if as_json:
+            _print_json(Folder(output, reports.rows, reports.failed, reports.passed_over))
+        return reports.status
     dead: list[Dead] = []
     systems = [one for machine in machines for one in _shown(machine, choices, kexec, dead)]
     if not systems:
@@ -59,7 +102,15 @@ def report_command(
     text = page(systems, __version__, dead)
     hint = "" if replace else "; --replace takes the place of an earlier report"
     write_out(output, text, is_page if replace else None, hint)
+    if as_json:
+        _print_json(Page(output, [OnPage(one.title, one.summary.verdict) for one in systems], dead))
     return 0
+
+
+def _print_json(answer: Page | Folder) -> None:
+    from softreserve.cli.jsonout import print_json
+
+    print_json("report", answer)
 
 
 def _shown(machine: str, choices: Choices, kexecs: int, dead: list[Dead] | None = None) -> Iterator[Shown]:

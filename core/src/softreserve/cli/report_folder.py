@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
     from softreserve.views.page.page import Shown
 
-__all__ = ["report_folder"]
+__all__ = ["Reports", "report_folder"]
 
 
 def report_folder(
     folder: str, names: Sequence[str], output: str, boot: Callable[[str], Sequence[Shown]], *, replace: bool
-) -> int:
-    """Write a directory with the pages of all machines in a folder, and the index; returns the exit code.
+) -> Reports:
+    """Write a directory with the pages of all machines in a folder, and the index.
 
     What is wrong with a machine is told, and is its row in the index; the others are shown all the same.
 
@@ -41,7 +41,7 @@ def report_folder(
         raise InputError(f"a folder of machines becomes several pages: name a directory, not {output}", path=folder)
     hint = "" if replace else "; --replace takes the place of an earlier report"
     with whole_directory(output, replaces=_stays if replace else None, hint=hint) as new:
-        reports = _Reports(folder, new, boot)
+        reports = Reports(folder, new, boot)
         with progress("reporting", len(names)) as step:
             for place, name in page_names(names).items():
                 if not _is_same(os.path.join(folder, place), output):
@@ -53,11 +53,11 @@ def report_folder(
         text = index(title, reports.rows, reports.failed, reports.passed_over, __version__)
         _write(new / INDEX, text)
     tell(f"{output}: an index and {len({row.page for row in reports.rows})} pages")
-    return reports.status
+    return reports
 
 
-class _Reports:
-    """Pages of a folder's machines, and what becomes of each."""
+class Reports:
+    """Pages of a folder's machines, and what becomes of each; ``status`` is the exit code."""
 
     def __init__(self, folder: str, target: Path, boot: Callable[[str], Sequence[Shown]]) -> None:
         self._folder = folder

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import attrs
 import click
 
 from softreserve.cli.consent import check_agreed, run_programs_option
@@ -19,10 +20,49 @@ from softreserve.views.emit import emit
 
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
-    from softreserve.machine.steps import Runner, StepResult
+    from softreserve.machine.steps import Runner
     from softreserve.model.steps import Step
 
 __all__ = ["run_command"]
+
+
+@attrs.frozen
+class Done:
+    """A step, and what came of it.
+
+    :param status: what it ended with; ``None``: it was not run, and ``why`` says the reason.
+    :param results: of its writes: 0, ``-errno``, or how many bytes were taken.
+    :param trace: the state after each write, where that is asked for.
+    :param differs: what is not as the step says.
+    :param log: what the kernel said meanwhile.
+    :param changes: of the state: lines that are gone with ``-``, new ones with ``+`` before them.
+    :param state: all of it, where that is asked for.
+    """
+
+    name: str
+    status: int | None
+    results: tuple[int, ...]
+    output: str
+    trace: str | None
+    why: str
+    differs: list[str]
+    log: list[str]
+    changes: list[str]
+    state: list[str] | None
+
+
+@attrs.frozen
+class Ran:
+    """Steps that were carried out on a machine.
+
+    :param wrong: what went otherwise than the steps say, a line each.
+    :param emitted: what ``--emit`` asks for, line by line.
+    """
+
+    machine: str
+    steps: list[Done]
+    wrong: list[str]
+    emitted: list[str] | None
 
 
 @click.command("run", cls=MachineCommand)
@@ -34,6 +74,7 @@ __all__ = ["run_command"]
 @click.option("--trace", is_flag=True, help="Show the state after every write.")
 @click.option("--state", is_flag=True, help="Show the whole state after every step, not only what it changed.")
 @emit_option("At the end, print this as the kernel would.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def run_command(
     machine: str,
     steps: Path | None,
@@ -43,6 +84,7 @@ def run_command(
     trace: bool,
     state: bool,
     what: str | None,
+    as_json: bool,
 ) -> int:
     """Boot MACHINE and carry out the steps of a file (or of the machine itself), one after the other.
 
@@ -54,7 +96,7 @@ def run_command(
     """
     from softreserve.config.steps import read_steps
     from softreserve.live.recorded import other_machine_of
-    from softreserve.machine.steps import differences, programs_in
+    from softreserve.machine.steps import programs_in
 
     source = steps or machine
     system, scenario, _ = booted(machine, choices, with_steps=steps is None, reproducing=steps is None)
@@ -69,19 +111,25 @@ def run_command(
         run_programs = True
     status = 0
     wrong: list[str] = []
+    done: list[Done] = []
     with _session(system) if programs and run_programs else nullcontext() as runner:
         for number, step in enumerate(todo, 1):
             with progress(f"step {step.name} ({number} of {len(todo)})"):
-                result = _carry_out(system, step, runner, trace=trace, state=state)
+                result = _carried_out(system, step, runner, trace=trace, state=state)
+            done.append(result)
+            if not as_json:
+                _print(result)
             if result.status is not None:
                 status = 0 if step.expects else result.status
-                found = differences(step, result)
-                for line in found:
-                    say(f"[differs] {line}")
-                wrong += [f"step {step.name}: {line}" for line in found[:1]]
-            elif not skip_unrunnable:
-                wrong.append(f"step {step.name}: not run: {result.why}")
-    if what is not None:
+                wrong += [f"step {step.name}: {line}" for line in result.differs[:1]]
+            else:
+                tell(f"step {step.name} not run: {result.why}")
+                wrong += [] if skip_unrunnable else [f"step {step.name}: not run: {result.why}"]
+    if as_json:
+        from softreserve.cli.jsonout import print_json
+
+        print_json("run", Ran(system.machine.name, done, wrong, None if what is None else [*emit(system, what)]))
+    elif what is not None:
         print_kernel_file(emit(system, what))
     if wrong:
         tell(f"{source}: {len(wrong)} of {len(todo)} steps went otherwise than they say; the first: {wrong[0]}")
@@ -99,22 +147,37 @@ def _session(system: System) -> AbstractContextManager[Runner | None]:
         return nullcontext()
 
 
-def _carry_out(system: System, step: Step, runner: Runner | None, *, trace: bool, state: bool) -> StepResult:
-    """Do one step and show what came of it."""
+def _carried_out(system: System, step: Step, runner: Runner | None, *, trace: bool, state: bool) -> Done:
+    """Do one step, and see what came of it."""
     from softreserve.machine.snapshot import state_lines
-    from softreserve.machine.steps import run_step
+    from softreserve.machine.steps import differences, run_step
 
     was, mark = state_lines(system), len(system.log)
     result = run_step(system, step, runner, trace=trace)
-    if result.status is None:
-        tell(f"step {step.name} not run: {result.why}")
-        return result
-    say(f"# {step.name}: {result.status}")
-    print((result.trace if trace and result.trace is not None else result.output), end="")
-    for line in system.log.lines_since(mark):
-        say(f"[log] {line}")
     now = state_lines(system)
-    changes = list(unified_diff(was, now, ("", ""), context=0))[2:]
-    for line in now if state else (line for line in changes if not line.startswith("@@")):
+    changes = [line for line in list(unified_diff(was, now, ("", ""), context=0))[2:] if not line.startswith("@@")]
+    return Done(
+        result.name,
+        result.status,
+        result.results,
+        result.output,
+        result.trace,
+        result.why,
+        differences(step, result) if result.status is not None else [],
+        system.log.lines_since(mark),
+        changes,
+        now if state else None,
+    )
+
+
+def _print(done: Done) -> None:
+    if done.status is None:
+        return
+    say(f"# {done.name}: {done.status}")
+    print(done.output if done.trace is None else done.trace, end="")
+    for line in done.log:
+        say(f"[log] {line}")
+    for line in done.changes if done.state is None else done.state:
         say(line)
-    return result
+    for line in done.differs:
+        say(f"[differs] {line}")
