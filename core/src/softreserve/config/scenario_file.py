@@ -187,8 +187,9 @@ class ScenarioFile:
 
     def _on(self, run: Table, own: object) -> str:
         """Which kernel it is, and on what, as far as that is said here."""
-        kernels = [given.get("kernel") for given in (own, self._machine) if isinstance(given, dict)]
-        kernel = next((kernel for kernel in kernels if isinstance(kernel, dict)), {})
+        common = self._machine if isinstance(self._machine, dict) and not isinstance(own, str) else {}
+        kernel = _merged(common, own if isinstance(own, dict) else {}).get("kernel")
+        kernel = kernel if isinstance(kernel, dict) else {}
         release = run.values.get("kernel") or kernel.get("release")
         arch = run.values.get("arch") or kernel.get("arch")
         return " ".join(str(word) for word in (release, arch) if word) or "its own kernel"
