@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 from small_machines import GIB, MIB, RAM, X86, machine, need, settled, sp
 from softreserve.cli import main
@@ -135,10 +136,9 @@ def test_what_strangers_say_is_text(monkeypatch: pytest.MonkeyPatch) -> None:
     need(X86)
     one = shown("one", settled(machine(cmdline=f"quiet x={MARKUP}")))
     stage = one.stages[0]
-    import attrs
 
     evil = attrs.evolve(stage.stretches[0], label=MARKUP, note=MARKUP)
-    stages = (attrs.evolve(stage, title=MARKUP, words=MARKUP, key=MARKUP, plugin=MARKUP, stretches=(evil,)),)
+    stages = (attrs.evolve(stage, title=MARKUP, words=MARKUP, plugin=MARKUP, stretches=(evil,)),)
     finding = attrs.evolve(one.findings[0], message=MARKUP)
     plain, hostile = (
         Read(page([changed]))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
 from browsing import Browsing
@@ -11,6 +11,9 @@ from small_machines import GIB, MIB, X86, machine, need, settled, sp
 from softreserve.cli import main
 from softreserve.plugins.hooks import installed
 from softreserve.testing.machines import descriptor
+
+if TYPE_CHECKING:
+    from playwright.sync_api import CDPSession
 
 pytest.importorskip("jinja2", reason="needs jinja2: pip install 'softreserve[report]'")
 
@@ -237,6 +240,12 @@ def test_a_printed_page_has_all_lanes(open_report: Browsing, made: Made) -> None
     assert page.pdf()[:4] == b"%PDF"
 
 
+def _busy(measure: CDPSession) -> float:
+    """Seconds that a page has worked for so far."""
+    metrics = measure.send("Performance.getMetrics")["metrics"]
+    return next(float(metric["value"]) for metric in metrics if metric["name"] == "TaskDuration")
+
+
 def test_ten_thousand_descriptors_open_in_less_than_two_seconds(open_report: Browsing) -> None:
     need(X86)
     size = 4 * MIB
@@ -247,11 +256,15 @@ def test_ten_thousand_descriptors_open_in_less_than_two_seconds(open_report: Bro
         for n in range(10_000)
     ]
     text = page_of([shown("large", settled(machine(above=above)))])
-    began = time.monotonic()
     page = open_report(text)
+    # time of the processor that draws the page: the clock on the wall tells of the other tests too
+    measure = page.context.new_cdp_session(page)
+    measure.send("Performance.enable", {"timeDomain": "threadTicks"})
+    before = _busy(measure)
+    page.reload()
     page.wait_for_selector("#tools:not([hidden])")
     page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
-    assert time.monotonic() - began < 2
+    assert 0.05 < _busy(measure) - before < 2
     place = hex(4 * GIB + 5002 * size)
     page.fill("#address", place)
     page.press("#address", "Enter")
