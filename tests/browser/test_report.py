@@ -163,7 +163,7 @@ def test_filters_leave_what_is_wanted(open_report: Browsing, made: Made) -> None
     page.check("#only")
     special = rows.count()
     assert 0 < special < every
-    assert page.locator("svg.lane g.bar:not(.dim)").count() == special
+    assert page.locator("svg.lane g.bar:not(.dim):not(.k-many)").count() == special
     assert "rows are wanted" in page.locator(".pager").inner_text()
     page.uncheck("#only")
     page.select_option("#node", "1")
@@ -240,6 +240,72 @@ def test_a_printed_page_has_all_lanes(open_report: Browsing, made: Made) -> None
     assert page.pdf()[:4] == b"%PDF"
 
 
+def test_what_is_folded_away_is_drawn_when_somebody_looks_closer(open_report: Browsing) -> None:
+    need(X86)
+    size = 4 * MIB
+    above = [descriptor(4 * GIB + n * size, size, 7 - n % 2 * 3) for n in range(1500)]
+    page = open_report(page_of([shown("large", settled(machine(above=above)))]))
+    whole = page.locator("svg.lane[data-lane=b0-0] g.bar").count()
+    folded = page.locator("svg.lane[data-lane=b0-0] g.bar[data-last]").nth(5)
+    number, last = folded.get_attribute("id"), folded.get_attribute("data-last")
+    assert number
+    assert last
+    assert page.locator(f"[id='{last}']").count() == 0
+    folded.click()
+    assert page.locator("#details h3").first.inner_text().endswith(" ranges")
+    page.get_by_role("button", name="look closer").click()
+    assert page.locator(f"[id='{last}'] text").first.text_content() in ("conventional", "boot services data")
+    assert page.evaluate("document.activeElement.id") == number
+    assert page.locator("svg.axis text").first.text_content() != "0x0"
+    page.locator("#whole").click()
+    assert page.locator("svg.lane[data-lane=b0-0] g.bar").count() == whole
+    page.fill("#address", hex(4 * GIB + 777 * size))
+    page.press("#address", "Enter")
+    assert "boot services data" in page.locator("g.bar.hit text").all_text_contents()
+
+
+def test_specific_purpose_memory_is_drawn_without_the_rest(open_report: Browsing, made: Made) -> None:
+    page = open_report(made("example:unaligned"))
+    height = "Number(document.querySelector('svg.axis').getAttribute('height'))"
+    before, bars = page.evaluate(height), page.locator("svg.lane g.bar").count()
+    page.check("#only")
+    assert page.evaluate(height) < before
+    assert page.locator("svg.lane[data-lane=b0-0] g.bar").count() == 5
+    assert page.locator("#b0-0-4").is_visible()
+    page.uncheck("#only")
+    assert (page.evaluate(height), page.locator("svg.lane g.bar").count()) == (before, bars)
+
+
+@pytest.mark.parametrize("example", ["unaligned", "xeon-max"])
+def test_what_is_drawn_later_is_what_the_page_came_with(open_report: Browsing, made: Made, example: str) -> None:
+    """The picture of a part is drawn by the page: of all it is the one that the command draws."""
+    page = open_report(made(f"example:{example}"))
+    seen = "all => all.map(g => [g.id, g.classList[1], g.textContent, g.getAttribute('data-last')])"
+    axis = "document.querySelector('svg.axis').textContent"
+    page.wait_for_selector("#tools:not([hidden])")
+    before = page.eval_on_selector_all("svg.lane g.bar", seen), page.evaluate(axis)
+    first, last = page.locator("svg.strip text.size").evaluate_all("all => all.map(t => t.textContent)")[-2:]
+    page.fill("#address", f"{first}-{last}")
+    page.press("#address", "Enter")
+    assert page.locator("#whole").is_visible()
+    assert (page.eval_on_selector_all("svg.lane g.bar", seen), page.evaluate(axis)) == before
+
+
+def test_a_range_is_looked_at_closer(open_report: Browsing, made: Made) -> None:
+    page = open_report(made("example:unaligned"))
+    every = page.locator("svg.lane g.bar").count()
+    page.fill("#address", "4G-5G")
+    page.press("#address", "Enter")
+    assert page.locator("#whole").inner_text() == "whole map (now 0x100000000-0x13fffffff)"
+    assert 10 < page.locator("svg.lane g.bar").count() < every
+    assert page.locator("svg.axis text").first.text_content() == "0x100000000"
+    assert page.url.endswith("#0x100000000-0x13fffffff")
+    page.fill("#address", "0x17a000000")  # out of sight: the whole map is back
+    page.press("#address", "Enter")
+    assert page.locator("svg.lane g.bar").count() == every
+    assert page.locator("#whole").is_hidden()
+
+
 def _busy(measure: CDPSession) -> float:
     """Seconds that a page has worked for so far."""
     metrics = measure.send("Performance.getMetrics")["metrics"]
@@ -265,6 +331,7 @@ def test_ten_thousand_descriptors_open_in_less_than_two_seconds(open_report: Bro
     page.wait_for_selector("#tools:not([hidden])")
     page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
     assert 0.05 < _busy(measure) - before < 2
+    assert page.locator("svg.lane g.bar").count() < 6000
     place = hex(4 * GIB + 5002 * size)
     page.fill("#address", place)
     page.press("#address", "Enter")

@@ -19,10 +19,9 @@
     return size + " B";
   }
 
-  // what people type or paste: 0x..., 4G, 1.5 is no address; as in /proc/iomem without 0x; the beginning of a range
+  // what people type or paste: 0x..., 4G, bytes; as in /proc/iomem, without 0x
   function address(text) {
-    const first = text.trim().replace(/_/g, "").split(/\s*-\s*/)[0];
-    const found = /^(0x)?([0-9a-f]+)\s*([kmgtpe])?(i?b)?$/i.exec(first);
+    const found = /^(0x)?([0-9a-f]+)\s*([kmgtpe])?(i?b)?$/i.exec(text.trim().replace(/_/g, ""));
     if (!found) return null;
     let [, prefix, digits, unit] = found;
     if (!prefix && unit === undefined && /^\d+e$/i.test(digits)) [digits, unit] = [digits.slice(0, -1), "e"];
@@ -44,6 +43,16 @@
       },
     });
     return object;
+  }
+
+  // an address, or a range with its last byte, perhaps with what it is behind a colon: [start, end]; end may be null
+  function range(text) {
+    const [first, last] = text.split(" : ")[0].split("-");
+    const start = address(first);
+    if (start === null || last === undefined) return [start, null];
+    const end = address(last);
+    if (end === null || end < start) return [null, null];
+    return [start, /[kmgtpe](i?b)?\s*$/i.test(last) && !/0x/i.test(last) && end > start ? end : end + 1n];
   }
 
   const systems = data.systems.map((system, number) => {
@@ -70,38 +79,50 @@
     return systems[system].lanes[lane].bars[index];
   };
 
-  function at(lane, where) {
+  // the number of the first bar that ends behind an address
+  function from(lane, where) {
     let low = 0, high = lane.bars.length;
     while (low < high) {
       const middle = (low + high) >> 1;
       if (lane.bars[middle].end <= where) low = middle + 1; else high = middle;
     }
-    const found = lane.bars[low];
+    return low;
+  }
+
+  function at(lane, where) {
+    const found = lane.bars[from(lane, where)];
     return found && found.start <= where ? found : null;
   }
 
+  // bars that are drawn, by lane
   const columns = new Map();
-  document.querySelectorAll("svg.lane").forEach((svg) => {
+
+  function ready(svg) {
     const bars = [...svg.querySelectorAll("g.bar")];
-    if (bars.length) columns.set(bars[0].id.replace(/-\d+$/, ""), bars);
+    columns.set(svg.dataset.lane, bars);
     bars.forEach((g, number) => {
       g.setAttribute("role", "button");
       g.setAttribute("tabindex", number ? "-1" : "0");
     });
-  });
+  }
 
-  // the element that shows a range, alone or with others
+  const drawings = [...document.querySelectorAll("svg.lane")];
+  drawings.forEach(ready);
+
+  const lastOf = (g) => Number((g.dataset.last || g.id).split("-")[2]);
+
+  // the element that shows a range, alone or with others; null: it is out of sight
   function element(one) {
     const own = find(one.id);
     if (own) return own;
     const bars = columns.get(`b${one.system}-${one.lane}`) || [];
-    return bars.findLast((g) => Number(g.id.split("-")[2]) <= one.index) || null;
+    const g = bars.findLast((other) => Number(other.id.split("-")[2]) <= one.index);
+    return g && one.index <= lastOf(g) ? g : null;
   }
 
   function members(g) {
     const first = bar(g.id);
-    const last = g.dataset.last ? Number(g.dataset.last.split("-")[2]) : first.index;
-    return systems[first.system].lanes[first.lane].bars.slice(first.index, last + 1);
+    return systems[first.system].lanes[first.lane].bars.slice(first.index, lastOf(g) + 1);
   }
 
   // --- what is said of a range
@@ -121,7 +142,9 @@
   }
 
   function link(one) {
-    return press(`${one.label}, ${human(one.end - one.start)}, ${place(one.start, one.end)}`, () => go(one));
+    const made = press(`${one.label}, ${human(one.end - one.start)}, ${place(one.start, one.end)}`, () => go(one));
+    made.className = "link";
+    return made;
   }
 
   const details = find("details");
@@ -204,7 +227,13 @@
     const first = found[0], last = found[found.length - 1];
     const items = found.slice(0, LISTED).map((one) => make("li", "", link(one)));
     const more = found.length > LISTED ? [make("p", `and ${found.length - LISTED} more: see the table`)] : [];
+    const closer = press("look closer", () => {
+      zoom(first.start, last.end);
+      const g = element(first);
+      if (g) focus(g);
+    });
     tell(`${found.length} ranges`, [
+      ...(keep ? [closer] : []),
       list([["stage", first.stage], ["from", hex(first.start)], ["to", hex(last.end - 1n)]]),
       make("ol", "", ...items), ...more,
     ], keep);
@@ -235,14 +264,27 @@
   }
 
   function focus(g) {
-    const column = columns.get(g.id.replace(/-\d+$/, ""));
+    const column = columns.get(g.closest("svg").dataset.lane);
     column.forEach((other) => other.setAttribute("tabindex", other === g ? "0" : "-1"));
     g.scrollIntoView({ block: "center", inline: "center" });
     g.focus({ preventScroll: true });
   }
 
+  // see that a range is drawn, by itself if there is room for that
+  function reveal(one) {
+    let g = element(one);
+    if (!g) { zoom(null); g = element(one); }
+    for (let tries = 0; g && g.dataset.last && tries < 4; tries++) {
+      const found = members(g);
+      if (view && view.start === found[0].start && view.end === found[found.length - 1].end) break;
+      zoom(found[0].start, found[found.length - 1].end);
+      g = element(one);
+    }
+    return g;
+  }
+
   function go(one) {
-    const g = element(one);
+    const g = reveal(one);
     if (!g) return;
     const column = g.closest(".column");
     if (column.hidden) { toggle(column.dataset.key, true); column.hidden = false; }
@@ -290,14 +332,14 @@
   }));
 
   function step(g, key) {
-    const column = columns.get(g.id.replace(/-\d+$/, ""));
+    const column = columns.get(g.closest("svg").dataset.lane);
     const index = column.indexOf(g);
     if (key === "ArrowDown") return column[index + 1];
     if (key === "ArrowUp") return column[index - 1];
     if (key === "Home") return column[0];
     if (key === "End") return column[column.length - 1];
     if (key !== "ArrowLeft" && key !== "ArrowRight") return null;
-    const seen = [...columns.values()].filter((bars) => !bars[0].closest(".column").hidden);
+    const seen = [...columns.values()].filter((found) => found.length && !found[0].closest(".column").hidden);
     const beside = seen[seen.indexOf(column) + (key === "ArrowRight" ? 1 : -1)];
     if (!beside) return null;
     const middle = (other) => { const box = other.getBBox(); return box.y + box.height / 2; };
@@ -306,12 +348,160 @@
       beside.reduce((a, b) => (Math.abs(middle(b) - here) < Math.abs(middle(a) - here) ? b : a));
   }
 
+  // --- to draw a part of the map, or without what is no specific purpose memory
+
+  const AXIS = 164, LEAST = 18, STEP = 1.4, MOST = 400, FITTING = 20, ABREAST = 22;
+  const axis = document.querySelector("svg.axis");
+  const originals = new Map([...drawings, ...(axis ? [axis] : [])].map((svg) => [svg, [...svg.childNodes]]));
+  const heights = new Map([...originals.keys()].map((svg) => [svg, svg.getAttribute("height")]));
+  let view = null; // the part that is drawn
+
+  function pieces(only) {
+    const lanes = systems.flatMap((system) => system.lanes);
+    const ends = lanes.filter((lane) => lane.bars.length).map((lane) => [lane.bars[0].start, lane.bars.at(-1).end]);
+    const start = view ? view.start : ends.reduce((a, [b]) => (b < a ? b : a), ends[0][0]);
+    const end = view ? view.end : ends.reduce((a, [, b]) => (b > a ? b : a), ends[0][1]);
+    const cuts = new Set([start, end]), filled = [];
+    for (const lane of lanes) {
+      for (let n = from(lane, start); n < lane.bars.length && lane.bars[n].start < end; n++) {
+        const one = lane.bars[n];
+        if (one.start > start) cuts.add(one.start);
+        if (one.end < end) cuts.add(one.end);
+        if (lane.key !== "blocks") filled.push(one);
+      }
+    }
+    const every = [...cuts].sort((a, b) => (a < b ? -1 : 1));
+    let kept = every;
+    if (only) {
+      const spans = merged(reach.all.flat().map(([low, high]) => ({ start: low, end: high })));
+      const near = (a, b) => a !== undefined && b !== undefined && touches(spans, { start: a, end: b });
+      kept = every.filter((cut, n) => !n || n === every.length - 1 || near(every[n - 1], cut) || near(cut, every[n + 1]));
+    }
+    if (kept.length > MOST + 1) kept = kept.filter((_, n) => !n || n === kept.length - 1 ||
+      Math.floor(n * MOST / kept.length) !== Math.floor((n - 1) * MOST / kept.length));
+    const spans = merged(filled);
+    const place = new Map(every.map((cut, n) => [cut, n]));
+    let at = 0;
+    return kept.slice(1).map((high, n) => {
+      const low = kept[n], folded = place.get(high) - place.get(low) - 1;
+      const bits = Math.max((high - low).toString(2).length - 13, 0);
+      const length = LEAST + (only && folded ? 0 : Math.round(STEP * bits));
+      at += length;
+      return { start: low, end: high, at: at - length, length, folded, empty: !touches(spans, { start: low, end: high }) };
+    });
+  }
+
+  // as the page's first picture is drawn: what shares a piece of the axis with others is told with them
+  function bars(lane, axis) {
+    const found = [], start = axis[0].start, end = axis.at(-1).end;
+    let waiting = null, piece = 0;
+    const flush = () => { if (waiting) found.push(waiting); waiting = null; };
+    const wait = (number, one) => {
+      if (waiting && waiting.top === one.at) waiting.last = number;
+      else { flush(); waiting = { top: one.at, bottom: one.at + one.length, number, last: number }; }
+    };
+    for (let number = from(lane, start); number < lane.bars.length && lane.bars[number].start < end; number++) {
+      const one = lane.bars[number];
+      while (axis[piece].end <= one.start) piece++;
+      let first = piece, last = piece;
+      while (last + 1 < axis.length && axis[last + 1].start < one.end) last++;
+      if (one.start > axis[first].start) {
+        wait(number, axis[first]);
+        if (first === last) continue;
+        first++;
+      }
+      flush();
+      const whole = one.end >= axis[last].end ? last : last - 1;
+      if (first <= whole)
+        found.push({ top: axis[first].at, bottom: axis[whole].at + axis[whole].length, number, last: number });
+      if (whole < last) wait(number, axis[last]);
+    }
+    flush();
+    return found;
+  }
+
+  function shape(name, attributes, text) {
+    const made = document.createElementNS(SVG, name);
+    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+    if (text !== undefined) made.textContent = text;
+    return made;
+  }
+
+  const short = (text) => (text.length > FITTING ? text.slice(0, FITTING - 1) + "\u2026" : text);
+
+  function drawBar(lane, one, prefix) {
+    const found = lane.bars.slice(one.number, one.last + 1), first = found[0];
+    const many = found.length > 1, whole = place(first.start, found.at(-1).end);
+    const kind = found.every((other) => other.kind === first.kind) ? first.kind : "many";
+    const label = many ? `${found.length} ranges` : first.label;
+    const size = many ? whole : human(first.end - first.start);
+    const g = shape("g", { class: `bar k-${kind}`, id: `${prefix}-${one.number}` });
+    if (many) g.dataset.last = `${prefix}-${one.last}`;
+    g.append(
+      shape("title", {}, many ? `${label}, ${whole}`
+        : `${label}, ${size}, ${whole}${first.node >= 0 && kind !== "node" ? `, node ${first.node}` : ""}`),
+      shape("rect", { y: one.top + 0.5, height: one.bottom - one.top - 1 }),
+      shape("text", { y: one.top + 12 }, short(label)));
+    if (one.bottom - one.top >= 31) g.append(shape("text", { y: one.top + 25, class: "size" }, short(size)));
+    return g;
+  }
+
+  function drawAxis(piece) {
+    const size = human(piece.end - piece.start), told = piece.folded ? `${piece.folded + 1} in ${size}` : size;
+    const made = [
+      shape("path", { class: "tick", d: `M0,${piece.at + 0.5} H${AXIS}` }),
+      shape("text", { x: 2, y: piece.at + 12 }, hex(piece.start)),
+      shape("text", { x: AXIS - 4, y: piece.at + 12, class: "size end" },
+        hex(piece.start).length + told.length > ABREAST ? size : told),
+    ];
+    if (piece.empty) {
+      const middle = piece.at + piece.length - 3;
+      const points = Array.from({ length: AXIS / 8 + 1 | 0 }, (_, n) => `${n * 8},${middle + (n % 2 ? 2 : -2)}`);
+      const broken = shape("polyline", { class: "break", points: points.join(" ") });
+      broken.append(shape("title", {}, `nothing: ${size}`));
+      made.push(broken);
+    }
+    return made;
+  }
+
+  function draw() {
+    if (!axis) return;
+    const only = find("only").checked && reach.all.some((spans) => spans.length);
+    const whole = !view && !only;
+    const found = whole ? [] : pieces(only);
+    const length = whole ? 0 : found.at(-1).at + found.at(-1).length;
+    drawings.forEach((svg) => {
+      const [system, lane] = svg.dataset.lane.slice(1).split("-").map(Number);
+      const shown = systems[system].lanes[lane];
+      svg.replaceChildren(...(whole ? originals.get(svg)
+        : bars(shown, found).map((one) => drawBar(shown, one, svg.dataset.lane))));
+      svg.setAttribute("height", whole ? heights.get(svg) : length + 1);
+      ready(svg);
+    });
+    axis.replaceChildren(...(whole ? originals.get(axis)
+      : [...found.flatMap(drawAxis), shape("text", { x: 2, y: length + 11 }, hex(found.at(-1).end))]));
+    axis.setAttribute("height", whole ? heights.get(axis) : length + 14);
+    kept = null;
+    flags();
+    fade();
+    const back = find("whole");
+    back.hidden = !view;
+    if (view) back.textContent = `whole map (now ${place(view.start, view.end)})`;
+  }
+
+  function zoom(start, end) {
+    view = start === null ? null : { start, end };
+    draw();
+  }
+
+  find("whole").addEventListener("click", () => { zoom(null); release(); });
+
   // --- search
 
   const said = find("said");
 
   function search(text) {
-    const where = address(text);
+    const [where, end] = range(text);
     if (where === null) {
       said.textContent = `${text.trim() || "nothing"} is no address: write 0x240000000, 9G or bytes`;
       return;
@@ -324,12 +514,14 @@
       ...(systems.length > 1 ? [make("h3", system.title)] : []), stagesAt(system, where),
       ...findingsOver(system, where, where + 1n), ...trail(system, where),
     ]);
+    if (end !== null && axis) zoom(where, end);
+    else if (hits.length) reveal(hits[0]);
     const shown = hits.map(element).filter((g) => g && !g.closest(".column").hidden);
     kept = shown[0] || null;
     if (shown[0]) shown[0].scrollIntoView({ block: "center", inline: "nearest" });
     mark(shown);
     tell(`${hex(where)} in every stage`, parts, true);
-    history.replaceState(null, "", "#" + hex(where));
+    history.replaceState(null, "", "#" + (end === null ? hex(where) : place(where, end)));
   }
 
   const tools = find("tools");
@@ -383,8 +575,12 @@
     return found ? String(found.node) : "";
   }
 
-  function filter() {
+  function fade() {
     document.querySelectorAll("svg.lane g.bar").forEach((g) => g.classList.toggle("dim", !members(g).some(wanted)));
+  }
+
+  function filter() {
+    fade();
     tables.forEach((table) => { table.first = 0; table.fill(); });
   }
 
@@ -396,7 +592,8 @@
     document.querySelectorAll("#stages input").forEach((box) => { if (box.value === key) box.checked = seen; });
   }
 
-  ["only", "kind", "node"].forEach((id) => find(id).addEventListener("change", filter));
+  ["kind", "node"].forEach((id) => find(id).addEventListener("change", filter));
+  find("only").addEventListener("change", () => { draw(); filter(); });
   const keys = new Map(systems.flatMap((system) => system.lanes.map((lane) => [lane.key, lane.title])));
   for (const [key, title] of keys) {
     const box = make("input");
@@ -560,7 +757,7 @@
   details.hidden = false;
   release();
   requestAnimationFrame(() => setTimeout(flags));
-  const follow = () => { if (/^#0x[0-9a-f]+$/i.test(location.hash)) search(location.hash.slice(1)); };
+  const follow = () => { if (/^#0x[0-9a-f]+(-0x[0-9a-f]+)?$/i.test(location.hash)) search(location.hash.slice(1)); };
   addEventListener("hashchange", follow);
   follow();
 })();

@@ -37,6 +37,8 @@ AXIS_WIDTH: Final = 164
 #: What one character of a label takes, on average, in pixels; and how many fit into a lane.
 _CHARACTER: Final = 5.9
 _FITTING: Final = int((LANE_WIDTH - 12) / _CHARACTER)
+#: Characters of an address and of a size that fit beside each other on the axis.
+_ABREAST: Final = 22
 #: A bar of this height has room for a second line.
 _TWO_LINES: Final = 31
 
@@ -148,7 +150,7 @@ def column(stage: Stage, axis: Axis, prefix: str) -> str:
         drawn.append(_drawn(bar, prefix, kind, label, size, title))
     name = text_of(stage.title)
     box = f'width="{LANE_WIDTH}" height="{axis.length + 1}"'
-    return f'<svg class="lane" {box} role="group" aria-label="{name}">{"".join(drawn)}</svg>'
+    return f'<svg class="lane" data-lane="{prefix}" {box} role="group" aria-label="{name}">{"".join(drawn)}</svg>'
 
 
 def _drawn(bar: Bar, prefix: str, kind: str, label: str, size: str, title: str) -> str:
@@ -218,8 +220,9 @@ def address_axis(axis: Axis) -> str:
 def _piece(piece: Piece) -> str:
     right = AXIS_WIDTH - 4
     size = human_size(piece.end - piece.start)
-    if piece.folded:
-        size = f"{piece.folded + 1} in {size}"
+    told = f"{piece.folded + 1} in {size}" if piece.folded else size
+    if len(told) + len(f"{piece.start:#x}") <= _ABREAST:
+        size = told
     line = f'<path class="tick" d="M0,{piece.at + 0.5} H{AXIS_WIDTH}"/>'
     text = f'<text x="2" y="{piece.at + 12}">{piece.start:#x}</text>'
     words = f'<text x="{right}" y="{piece.at + 12}" class="size end">{size}</text>'
