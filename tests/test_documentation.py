@@ -52,6 +52,7 @@ FILLED_IN = {
     "MACHINE": "example:two-node",
     "NAME": "tiny",
     "RELEASE": "7.3",
+    "RULE": "auto-online",
     "SIZE": "1G",
     "START": "4G",
     "WHAT": "dax0.0",
@@ -404,7 +405,7 @@ def test_addresses_of_other_sites_can_be_right() -> None:
         f"{page}:{line}: {target}"
         for page in pages.PAGES
         for line, target in pages.links(page)
-        if re.match(r"\w+:", target) and not re.fullmatch(r"https://[\w.-]+\.[a-z]+(?:/[^\s<>\"]*)?", target)
+        if re.match(r"\w+:", target) and not re.fullmatch(r"https?://[\w.-]+\.[a-z]+(?:/[^\s<>\"]*)?", target)
     ]
     assert wrong == []
 

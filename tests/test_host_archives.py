@@ -9,6 +9,7 @@ import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
+import cases
 import pytest
 from softreserve.cli import main
 from softreserve.config import load
@@ -87,6 +88,15 @@ def test_a_capture_that_was_packed_is_the_capture(tmp_path: Path) -> None:
         tar.add(tmp_path / "case", "case")
 
     assert load(tmp_path / "packed.tar.xz").machine.e820 == load(tmp_path / "case").machine.e820
+
+
+@pytest.mark.parametrize("name", ["x86-6.12-two-node-hmat", "x86-7.3-cxl-committed", "arm64-6.18-tables"])
+def test_a_recorded_boot_that_was_packed_is_the_recorded_boot(name: str, tmp_path: Path) -> None:
+    packed, unpacked = load(cases.ARCHIVES / f"{name}.tar.xz"), load(cases.unpack(name, tmp_path))
+
+    assert unpacked.machine.acpi
+    assert packed.machine == unpacked.machine
+    assert (packed.steps, packed.kexec) == (unpacked.steps, unpacked.kexec)
 
 
 def test_what_is_not_wanted_is_not_kept(tmp_path: Path) -> None:

@@ -231,7 +231,8 @@ class _Commands(click.Group):
 def cli(ctx: click.Context, plugin: tuple[str, ...]) -> None:
     """What Linux makes of EFI specific purpose (soft reserved) memory, without a kernel, root or hardware.
 
-    A MACHINE is a capture directory, a TOML machine file, or example:NAME.
+    A MACHINE is a capture directory, a TOML machine file, a kernel log, or example:NAME. To begin with:
+    softreserve boot example:two-node
     """
     if ctx.invoked_subcommand is None:
         print(ctx.get_help())

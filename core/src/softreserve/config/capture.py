@@ -56,7 +56,7 @@ def read_capture(path: StrPath, *, with_steps: bool = True, files: Mapping[str, 
         return read_host_case(folder, _machine_name(case, problems), problems)
     efi_map = _collected(problems, _read_efi_map, folder)
     cmdline = _collected(problems, _read_cmdline, folder)
-    acpi = _collected(problems, Folder.acpi, folder) or {}
+    acpi = _collected(problems, lambda found: found.acpi(), folder) or {}
     kernel, cpus, image, gaps, *_ = read_kernel_toml(folder.document("kernel.toml", problems))
     steps: tuple[Step, ...] = ()
     kexec: KexecScenario | None = None
