@@ -31,7 +31,7 @@ ANSWERS: Final[Mapping[str, tuple[str, ...]]] = {
     "align": ("softreserve.cli.align:Alignment",),
     "boot": ("softreserve.views.summary:Summary",),
     "capture": ("softreserve.cli.capture:Captured",),
-    "diff": ("softreserve.cli.diff:Compared", "softreserve.cli.diff:Upgrades"),
+    "diff": ("softreserve.cli.diff:Compared", "softreserve.cli.diff:Upgrades", "softreserve.cli.diff:WhatIfs"),
     "emit": ("softreserve.cli.boot:Emitted",),
     "examples": ("softreserve.cli.examples:Examples",),
     "explain": ("softreserve.cli.explain:Explained", "softreserve.cli.explain:ExplainedAddress"),

@@ -182,7 +182,6 @@ _KERNELS = click.option(
 )
 _CHANGES = (
     click.option("--arch", metavar="NAME", help="Boot it on this architecture, or on that of this plugin."),
-    click.option("--cmdline", metavar="TEXT", help='Another command line; "+TEXT" appends to the one it has.'),
     click.option(
         "--config",
         metavar="NAME=VALUE",
@@ -191,6 +190,14 @@ _CHANGES = (
         help="Build the kernel with this CONFIG_ option (DEV_DAX=n); may be repeated.",
     ),
     click.option("--page-size", metavar="BYTES", help="Page size of the kernel: 4K, 16K or 64K."),
+)
+_CMDLINE = click.option("--cmdline", metavar="TEXT", help='Another command line; "+TEXT" appends to the one it has.')
+_CMDLINES = click.option(
+    "--cmdline",
+    "cmdlines",
+    multiple=True,
+    metavar="TEXT",
+    help='Another command line; "+TEXT" appends to the one it has; given again: compare them all.',
 )
 _USERSPACE = click.option(
     "--userspace",
@@ -239,9 +246,9 @@ def _logs_as_machines(arguments: list[str]) -> Iterator[str]:
     yield from rest
 
 
-def machine_argument(name: str = "machine", *, required: bool = True) -> Callable[[F], F]:
+def machine_argument(name: str = "machine", *, required: bool = True, several: bool = False) -> Callable[[F], F]:
     """The MACHINE argument."""
-    return click.argument(name, required=required)
+    return click.argument(name, required=required, nargs=-1 if several else 1)
 
 
 class Choices(NamedTuple):
@@ -250,6 +257,7 @@ class Choices(NamedTuple):
     :param plugin: as given with ``-p``.
     :param acpi: a directory, or file, with the tables of a log.
     :param efi_map: a file with the firmware's map, which a log or capture may lack.
+    :param cmdlines: all that ``--cmdline`` says, where it may be given several times.
     """
 
     changes: Changes = Changes()
@@ -257,6 +265,7 @@ class Choices(NamedTuple):
     acpi: str | None = None
     efi_map: str | None = None
     userspace: Userspace | None = None
+    cmdlines: tuple[str, ...] = ()
 
     @property
     def release(self) -> str | None:
@@ -273,22 +282,26 @@ class Booted(NamedTuple):
 
 
 def machine_options(
-    *, changes: bool = True, boots: bool = True, kernels: bool = False, own_trace: bool = False
+    *, changes: bool = True, boots: bool = True, kernels: bool = False, cmdlines: bool = False, own_trace: bool = False
 ) -> Callable[[F], F]:
     """The options that all commands about a machine share, as one argument ``choices`` (:class:`Choices`).
 
     :param changes: whether the machine can be changed for a "what if".
     :param boots: whether it is booted.
     :param kernels: whether ``--kernel`` may name several releases.
+    :param cmdlines: whether ``--cmdline`` may be given several times.
     :param own_trace: whether the command has a ``--trace`` of its own.
     """
-    of_changes = (_CHANGES[0], _KERNELS if kernels else _KERNEL, *_CHANGES[1:]) if changes else ()
+    kernel, cmdline = _KERNELS if kernels else _KERNEL, _CMDLINES if cmdlines else _CMDLINE
+    of_changes = (_CHANGES[0], kernel, cmdline, *_CHANGES[1:]) if changes else ()
 
     def decorate(function: F) -> F:
         @functools.wraps(function)
         def command(*, trace_plugins: str | None, **values: Any) -> Any:
             changed = {name: values.pop(name) for name in Changes._fields if name in values}
             others = {name: values.pop(name) for name in Choices._fields if name in values}
+            if cmdlines:
+                changed["cmdline"] = others["cmdlines"][-1] if others["cmdlines"] else None
             choices = Choices(Changes(**changed), **others)
             with on_behalf(choices.plugin, trace_plugins):
                 return function(choices=choices, **values)

@@ -10,14 +10,15 @@ import click
 
 from softreserve.cli.options import Choices, asked, tell_gaps
 from softreserve.cli.output import VERDICT_STYLES
-from softreserve.cli.terminal import Styled, say
+from softreserve.cli.terminal import Styled, print_table, say
 
 if TYPE_CHECKING:
     from softreserve.model.scenario import Scenario
     from softreserve.views.upgrade.consequences import Consequence
+    from softreserve.views.upgrade.matrix import Matrix
     from softreserve.views.upgrade.trial import Trial
 
-__all__ = ["print_consequences", "print_verdicts", "several", "tried"]
+__all__ = ["print_consequences", "print_matrix", "print_verdicts", "several", "tried"]
 
 #: Places of one consequence that are printed; JSON has all.
 _PLACES: Final = 8
@@ -77,3 +78,16 @@ def print_consequences(found: Iterable[Consequence]) -> None:
                 say(Styled(f"  {change}{evidence}", "aside"))
             if not consequence.causes:
                 say(Styled("  for no reason that is known", "aside"))
+
+
+def print_matrix(found: Matrix) -> None:
+    """A table of what is not the same everywhere; what-ifs that are alike share a column."""
+    if len(found.columns) == 1:
+        names = ", ".join(found.columns[0].names)
+        say(Styled(f"no difference in {len(found.rows)} things that were compared: {names}", "good"))
+        return
+    headings = ["", *(" = ".join(column.names) for column in found.columns)]
+    print_table(headings, [(row.what, *row.values) for row in found.differing], prose=False)
+    same = len(found.rows) - len(found.differing)
+    if same:
+        say(Styled(f"the same everywhere: {same} more (--json has them)", "aside"))
