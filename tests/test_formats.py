@@ -138,6 +138,7 @@ CALLS = (
     ("kaslr", "{case}", "--seed", "7", "--samples", "10"),
     ("kexec", "{case}", "--chain", "2"),
     ("lint", "{case}", "--kernel", "6.12,6.18"),
+    ("doctor",),
     ("examples",),
     ("new", "{folder}/m.toml"),
     ("observe", "{case}", "--out", "{folder}/observed"),

@@ -91,6 +91,7 @@ NOT_ABOUT_A_MACHINE = {
     "align",
     "capture",
     "completion",
+    "doctor",
     "examples",
     "new",
     "new-plugin",

@@ -33,6 +33,7 @@ COMMANDS = {
     "capture": ("softreserve.cli.capture:capture_command", "Capture the memory of a running host as a machine."),
     "completion": ("softreserve.cli.completion:completion_command", "Make a shell complete what you type."),
     "diff": ("softreserve.cli.diff:diff_command", "Show what another kernel, command line or machine changes."),
+    "doctor": ("softreserve.cli.doctor:doctor_command", "Try out what works here, and how to get the rest."),
     "examples": ("softreserve.cli.examples:examples_command", "List the example machines."),
     "explain": ("softreserve.cli.explain:explain_command", "Say why an address is what it is."),
     "export": ("softreserve.cli.export:export_command", "Write a machine's /sys and /proc as a directory."),
