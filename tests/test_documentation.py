@@ -77,6 +77,10 @@ _SHELL = re.compile(r"[|<>&;*$]|\s#")
 _APART = {"capture", "serve", "shell", "observe"}
 #: Commands whose 1 is an answer.
 _ANSWERS = re.compile(r"softreserve (?:audit|diff|kexec|lint|run|scenario run|verify) ")
+#: What only tells of machines that no page changes: what several pages say is typed once.
+_TELLS = re.compile(
+    r"softreserve (?:boot|diff|explain|lint|verify) (?:example:[\w-]+|my-server/)[^-]*(?: --kernel [\w.,]+)?"
+)
 #: What runs programs on a machine.
 _ON_A_MACHINE = re.compile(r"softreserve (?:serve|shell) |--run-programs|\.(?:run|json)\(")
 _SECONDS = 60
@@ -249,10 +253,7 @@ class Reader:
             return self.serve(shlex.split(words))
         if not name or name in _APART or _SHELL.search(words):
             return self.shell(words)
-        printed = io.StringIO()
-        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
-            status = main(shlex.split(words)[1:])
-        return status, printed.getvalue()
+        return told(words) if _TELLS.fullmatch(words) else in_process(words)
 
     def shell(self, words: str) -> tuple[int, str]:
         """In bash, from an empty standard input."""
@@ -309,6 +310,17 @@ def why_no_programs() -> str | None:
             return None
     except (FuseError, SessionError) as error:
         return str(error)
+
+
+def in_process(words: str) -> tuple[int, str]:
+    """Exit status and both outputs of a command of ours."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+        status = main(shlex.split(words)[1:])
+    return status, printed.getvalue()
+
+
+told = functools.cache(in_process)
 
 
 def filled_in(words: str) -> str:

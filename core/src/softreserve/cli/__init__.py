@@ -35,7 +35,7 @@ COMMANDS = {
     "diff": ("softreserve.cli.diff:diff_command", "Show what another kernel, command line or machine changes."),
     "doctor": ("softreserve.cli.doctor:doctor_command", "Try out what works here, and how to get the rest."),
     "examples": ("softreserve.cli.examples:examples_command", "List the example machines."),
-    "explain": ("softreserve.cli.explain:explain_command", "Say why an address is what it is."),
+    "explain": ("softreserve.cli.explain:explain_command", "Say why memory is what it is, and what would change it."),
     "export": ("softreserve.cli.export:export_command", "Write a machine's /sys and /proc as a directory."),
     "kaslr": ("softreserve.cli.kaslr:kaslr_command", "Show where the kernel image may land, where not, and why."),
     "kexec": ("softreserve.cli.kexec:kexec_command", "Cross a kexec, or a chain of them."),
