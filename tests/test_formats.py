@@ -144,7 +144,7 @@ CALLS = (
     ("observe", "{case}", "--out", "{folder}/observed"),
     ("plugins",),
     ("report", "{case}", "-o", "{folder}/page.html"),
-    ("report", "{folder}", "-o", "{folder}/pages"),
+    ("report", "{folder}/fleet", "-o", "{folder}/pages"),
     ("run", "{case}", "--skip-unrunnable", "--trace", "--state", "--emit", "iomem"),
     ("scenario", "list"),
     ("scenario", "show", "s12-less-than-a-block"),
@@ -160,9 +160,11 @@ def test_answers_of_every_command_are_what_the_schemas_say(
     words: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     need(X86)
-    case = cases.unpack("x86-6.1-two-node-hmat", tmp_path)
-    (tmp_path / "host/proc").mkdir(parents=True)
-    (tmp_path / "host/proc/version").write_text("Linux version 6.1.0-56-amd64 (x@y) #1 SMP\n")
+    case = cases.unpack("x86-6.1-two-node-hmat", tmp_path / "fleet")
+    (tmp_path / "host/proc/sys/kernel").mkdir(parents=True)
+    (tmp_path / "host/proc/sys/kernel/osrelease").write_text("6.1.0-56-amd64\n")
+    (tmp_path / "host/proc/version").write_text("Linux version 6.1.0-56-amd64 (x@y) (gcc 12) #1 SMP\n")
+    (tmp_path / "host/proc/cpuinfo").write_text("processor\t: 0\nvendor_id\t: GenuineIntel\nflags\t\t: fpu\n\n")
     answered(capsys, *(word.format(case=case / "input", folder=tmp_path) for word in words))
 
 
