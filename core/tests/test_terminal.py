@@ -157,6 +157,7 @@ CALLS = {
     "schema": ["{hostile}"],
     "serve": ["{case}", "{folder}/{hostile}"],
     "shell": ["{case}", "--record", "{folder}/{hostile}", "--", "true"],
+    "show-input": ["{case}"],
     "verify": ["{case}", "--log", "{folder}/{hostile}"],
 }
 

@@ -22,7 +22,7 @@ from softreserve.cli.options import (
 )
 from softreserve.cli.output import VERDICT_STYLES, print_partial
 from softreserve.cli.terminal import Styled, say
-from softreserve.cli.upgrade import print_consequences, print_matrix, print_verdicts, several, tried
+from softreserve.cli.upgrade import compared, print_consequences, print_matrix, print_verdicts, several, tried
 from softreserve.config.changes import Changes
 from softreserve.views.difference import unified_diff
 from softreserve.views.emit import emit
@@ -176,11 +176,10 @@ def _unused(name: str, names: Collection[str]) -> str:
 
 
 def _told(before: Booted, after: Booted) -> list[Consequence]:
-    from softreserve.views.upgrade.consequences import consequences
     from softreserve.views.upgrade.trial import Trial
 
     trials = [Trial(one.scenario.machine, one.hooks_for, one.system.userspace) for one in (before, after)]
-    return consequences(trials, [trial.machine.kernel.release for trial in trials])
+    return compared(trials, [trial.machine.kernel.release for trial in trials])
 
 
 def _differences(before: System, after: System, names: tuple[str, str], what: Iterable[str]) -> dict[str, list[str]]:
@@ -189,12 +188,11 @@ def _differences(before: System, after: System, names: tuple[str, str], what: It
 
 def _upgrades(machine: str, kernels: Sequence[Choices], what: Sequence[str], *, as_json: bool) -> int:
     """A machine with one kernel after the other: what that means, and the files that were asked for."""
-    from softreserve.views.upgrade.consequences import consequences
     from softreserve.views.upgrade.matrix import matrix
 
     trials = tried(described(machine, kernels[0]), kernels)
     releases = [str(choices.changes.kernel) for choices in kernels]
-    told = consequences(trials, releases)
+    told = compared(trials, releases)
     files: list[dict[str, list[str]]] = []
     for old, new in pairwise(zip(trials, releases, strict=True)) if what else ():
         files.append(_differences(old[0].system, new[0].system, (old[1], new[1]), what))

@@ -18,6 +18,7 @@ from softreserve.cli.options import (
     plain_option,
 )
 from softreserve.cli.output import VERDICT_STYLES, print_kernel, print_partial
+from softreserve.cli.progress import progress
 from softreserve.cli.terminal import Styled, say
 
 if TYPE_CHECKING:
@@ -174,7 +175,8 @@ class _Answered:
         if changes and (any(trail.decisions for trail in self.trails) or not self.trails):
             from softreserve.views.explain.search import search
 
-            self.search = search(found.system, subject, found.hooks_for)
+            with progress("booting what may change it"):
+                self.search = search(found.system, subject, found.hooks_for)
 
 
 def _told(system: System, told: Report, target: str, answers: Sequence[_Answered]) -> Explained:

@@ -20,7 +20,7 @@ from softreserve.cli.options import (
 )
 from softreserve.cli.output import VERDICT_STYLES, counted, print_kernel, print_partial
 from softreserve.cli.terminal import Styled, say
-from softreserve.cli.upgrade import several, tried
+from softreserve.cli.upgrade import compared, several, tried
 from softreserve.model.findings import SEVERITIES, Finding
 from softreserve.views.report import Verdict, report
 
@@ -66,14 +66,13 @@ def lint_command(
         system = booted(machine, choices, recording=True).system
         told = report(system)
         return _tell(system.kernel, told.verdict, told.findings, None, as_json=as_json)
-    from softreserve.views.upgrade.consequences import consequences
     from softreserve.views.upgrade.kinds import FINDING_RULE
 
     scenario = described(machine, choices)
     if len(kernels) == 1:
         kernels.insert(0, choices._replace(changes=choices.changes._replace(kernel=None)))
     trials = tried(scenario, kernels)
-    found = consequences(trials, [choices.changes.kernel or scenario.machine.kernel.release for choices in kernels])
+    found = compared(trials, [choices.changes.kernel or scenario.machine.kernel.release for choices in kernels])
     findings = [one.finding for one in found if one.rule != FINDING_RULE]
     if trials[-1].death and found:
         return _tell(trials[-1].machine.kernel, None, findings, found, as_json=as_json)

@@ -94,7 +94,7 @@ def _print_uses(summary: Summary) -> None:
         if any(sizes):
             style = "loss" if use in LOSSES else ""
             rows.append((words, *(Styled(human_size(size) if size else "-", style if size else "") for size in sizes)))
-    headings = ("specific purpose memory", "as it is", "all to kmem, online", "all to device_dax")
+    headings = ("specific purpose memory", "as it is", "all to kmem", "all to device_dax")
     print_table(headings, rows, right={1, 2, 3}, prose=False)
     say()
 

@@ -11,6 +11,7 @@ import click
 
 from softreserve.cli.consent import run_programs_option
 from softreserve.cli.options import on_behalf, plain_option, plugin_option
+from softreserve.cli.progress import progress
 from softreserve.cli.terminal import Styled, print_table, say
 from softreserve.model.trouble import TOLD, Trouble
 
@@ -187,11 +188,14 @@ def run_command(names: tuple[str, ...], all_: bool, run_programs: bool, plugin: 
     sessions = _sessions() if run_programs else None
     with on_behalf(plugin):
         rows: list[_Row] = []
-        for name in names or library_names():
-            file = find_scenario(name)
-            rows.append((file.trouble, list(play_all(file, sessions))))
-            if not (as_json or all_):
-                _tell(*rows[-1])
+        asked = names or library_names()
+        with progress("playing", len(asked)) as step:
+            for name in asked:
+                file = find_scenario(name)
+                rows.append((file.trouble, list(play_all(file, sessions))))
+                step(1)
+                if not (as_json or all_):
+                    _tell(*rows[-1])
     if as_json:
         from softreserve.cli.jsonout import print_json
 

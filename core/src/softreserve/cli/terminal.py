@@ -58,7 +58,7 @@ _GAP = "  "
 _EMPTY = "-"
 _INDENT = "    "
 #: A column of text is put beside others where it gets this many columns at least, and below them where not.
-_TEXT_MIN = 24
+_TEXT_MIN = 30
 
 
 class Styled(NamedTuple):

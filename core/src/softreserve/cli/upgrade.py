@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
@@ -10,6 +10,7 @@ import click
 
 from softreserve.cli.options import Choices, asked, tell_gaps
 from softreserve.cli.output import VERDICT_STYLES
+from softreserve.cli.progress import progress
 from softreserve.cli.terminal import Styled, print_table, say
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from softreserve.views.upgrade.matrix import Matrix
     from softreserve.views.upgrade.trial import Trial
 
-__all__ = ["print_consequences", "print_matrix", "print_verdicts", "several", "tried"]
+__all__ = ["compared", "print_consequences", "print_matrix", "print_verdicts", "several", "tried"]
 
 #: Places of one consequence that are printed; JSON has all.
 _PLACES: Final = 8
@@ -50,6 +51,14 @@ def tried(described: Scenario, steps: Iterable[Choices]) -> list[Trial]:
         found.append(Trial(scenario.machine, hooks_for, choices.userspace or "udev"))
     tell_gaps(described.gaps)
     return found
+
+
+def compared(trials: Sequence[Trial], releases: Sequence[str]) -> list[Consequence]:
+    """What each kernel changes, with progress: :func:`softreserve.views.upgrade.consequences.consequences`."""
+    from softreserve.views.upgrade.consequences import consequences
+
+    with progress("comparing kernels", len(trials) - 1) as step:
+        return consequences(trials, releases, step)
 
 
 def print_verdicts(trials: Iterable[Trial], releases: Iterable[str]) -> None:

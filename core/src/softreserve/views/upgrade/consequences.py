@@ -6,7 +6,7 @@ consequence, of the kernels between.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -91,11 +91,14 @@ class _Found(NamedTuple):
     causes: tuple[Change, ...]
 
 
-def consequences(trials: Sequence[Trial], releases: Sequence[str]) -> list[Consequence]:
+def consequences(
+    trials: Sequence[Trial], releases: Sequence[str], step: Callable[[int], object] = int
+) -> list[Consequence]:
     """What each kernel changes for a machine: by the kernels that have it, what lasts first, then the worst.
 
     :param trials: the same machine with several kernels, in the order in which they are installed.
     :param releases: what these kernels are called.
+    :param step: is told of each kernel that has been compared with the one before it.
     """
     found: list[_Found] = []
     standing: dict[tuple[Kind, Difference], int] = {}  # what a later kernel may take back: where it is in ``found``
@@ -111,6 +114,7 @@ def consequences(trials: Sequence[Trial], releases: Sequence[str]) -> list[Conse
             now[kind, difference] = len(found)
             found.append(_Found(number, len(trials) - 1, told, difference, changes))
         standing |= now
+        step(1)
     return _grouped(found, releases)
 
 
