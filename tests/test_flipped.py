@@ -76,6 +76,7 @@ HELD_BY = {
     "holes-count-as-reserved": "core/tests/test_page_alloc.py",
     "iomem-depth-8": "tests/test_flipped.py::test_resources_are_indented_five_levels_and_eight_from_7_0_on",
     "kaslr-hugepages-strict": "plugins/x86/tests/test_kaslr.py",
+    "hmem-says-soft-reserved": "tests/test_releases.py::test_what_the_hmat_describes_got_a_second_device_until_6_1",
     "kexec-crash-size-counts-low": "tests/test_contiguous.py",
     "kexec-file-above-pref-address": "plugins/kexec/tests/test_file_load.py",
     "kexec-file-prefers-cma": "tests/test_contiguous.py",
@@ -230,7 +231,7 @@ def test_zone_dma32_ends_at_4_gib_from_6_12_on(release: str, end: int) -> None:
     assert max_zone_pfns(memblock)["DMA32"] == end // 4096
 
 
-@pytest.mark.parametrize(("release", "name"), [("6.1", "hmem.0"), ("5.10", "hmem.0")])
+@pytest.mark.parametrize(("release", "name"), [("6.1", "hmem.0"), ("5.10.7", "hmem.0")])
 def test_a_built_in_cxl_acpi_comes_after_the_hmat_before_6_3(release: str, name: str) -> None:
     """Both are device initcalls, and ``drivers/acpi`` is linked first: the window takes the second number."""
     pytest.importorskip("softreserve_hmem", reason="needs the hmem plugin: pip install ./plugins/hmem")

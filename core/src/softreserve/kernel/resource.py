@@ -507,12 +507,17 @@ def _cover(root: Resource, res: Resource, start: int, end: int, flags: int, desc
 
 
 def _find_next_iomem_res(root: Resource, start: int, end: int, flags: int, desc: int) -> Resource | int:
-    """The lowest matching resource in ``start`` to ``end`` (inclusive, above ``start``), clipped to it, or -ENODEV."""
+    """The lowest matching resource in ``start`` to ``end`` (inclusive, above ``start``), clipped to it, or -ENODEV.
+
+    What is returned is a copy, which knows its parent and is no child of it.
+    """
     for res in _reaching(root, start):
         if res.start > end:
             break
         if res.end >= start and res.matches(flags, desc):
-            return Resource(max(start, res.start), min(end, res.end), res.name, res.flags, res.desc)
+            found = Resource(max(start, res.start), min(end, res.end), res.name, res.flags, res.desc)
+            found.parent = res.parent
+            return found
     return -ENODEV
 
 

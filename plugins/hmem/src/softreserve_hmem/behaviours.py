@@ -91,6 +91,30 @@ HMEM_PER_SOFT_RESERVED_RANGE: Final = Behaviour(
     ),
 )
 
+HMEM_SAYS_SOFT_RESERVED: Final = Behaviour(
+    "hmem-says-soft-reserved",
+    "the line of an hmem device in /proc/iomem is soft reserved memory to the kernel, as what is below it",
+    since=Boundary(
+        "6.0",
+        "devdax: Fix soft-reservation memory description",
+        "source read 5.10.7",
+        "source read 6.1.192; source read 5.15.100",
+    ),
+    backported=("5.10.146", "5.15.71", "5.19.12"),
+)
+
+HMEM_TRACKS_RANGES: Final = Behaviour(
+    "hmem-tracks-ranges",
+    "a range that overlaps one with an hmem device gets none; before, several targets in one range got another over "
+    "all of it, and a device that says that it is soft reserved a second one",
+    since=Boundary(
+        "6.1",
+        "device-dax: Fix duplicate 'hmem' device registration",
+        "source read 6.0; source read 5.15.148",
+        "captured x86-6.1-two-node-hmat; source read 6.1.192",
+    ),
+)
+
 REGION_INTERSECTS_LOOKS_BELOW: Final = Behaviour(
     "region-intersects-looks-below",
     "region_intersects() finds resources inside others; before, only those at the top of /proc/iomem",

@@ -146,7 +146,7 @@ class HmemPlatformDriver:
         numa_node = self._system.nodes.numa_map_to_online_node(target_nid)
         number = memregion_ids(self._system).alloc()
         parent = host if self._system.kernel.has(behaviours.HMEM_BELOW_ITS_PLATFORM) else None
-        made = HmemDevice(number, numa_node, (res.start, res.end), target_nid, claims=False, parent=parent)
+        made = HmemDevice(number, numa_node, (res.start, res.end), target_nid, claims=None, parent=parent)
         self._note(res, HMEM_MADE.of(made.name), f"target node {target_nid}")
         self._made[host.name].append(made)
         platform_bus(self._system).platform_device_add(made)

@@ -15,6 +15,7 @@ from softreserve.kernel.driver_core.platform import PlatformDevice, platform_bus
 from softreserve.kernel.initcalls import Level
 from softreserve.kernel.modules import Parameter
 from softreserve.kernel.resource import (
+    IORES_DESC_NONE,
     IORES_DESC_SOFT_RESERVED,
     IORESOURCE_MEM,
     REGION_DISJOINT,
@@ -74,11 +75,11 @@ class HmemDevice(PlatformDevice):
         span: tuple[int, int],
         target_node: int,
         *,
-        claims: bool,
+        claims: int | None,
         parent: PlatformDevice | None = None,
     ) -> None:
-        """``claims``: the device has a line in ``/proc/iomem``."""
-        resources = (Resource(*span, None, IORESOURCE_MEM, IORES_DESC_SOFT_RESERVED),) if claims else ()
+        """``claims``: what the device's line in ``/proc/iomem`` is to the kernel; ``None``: it has no line."""
+        resources = (Resource(*span, None, IORESOURCE_MEM, claims),) if claims is not None else ()
         super().__init__("hmem", number, numa_node, resources, parent)
         self.span = span
         self.target_node = target_node
@@ -114,6 +115,8 @@ class HmemDevices(ABC):
         def register_one(res: Resource) -> int:
             span = (res.start, res.end)
             walked.add(span)
+            if self.passes_over(res):
+                return 0
             node = brought[span] if span in brought else self._system.nodes.phys_to_target_node(res.start)
             self.register(node, res)
             return 0
@@ -146,6 +149,10 @@ class HmemDevices(ABC):
         if self.disable.value or not self._is_built:
             return
         self._take(target_nid, res)
+
+    def passes_over(self, res: Resource) -> bool:
+        """Whether a soft reserved range is taken to have its device already."""
+        return False
 
     @abstractmethod
     def _take(self, target_nid: int, res: Resource) -> None:
@@ -206,6 +213,25 @@ class Devices(HmemDevices):
     hmat_level = Level.DEVICE
     init_level = Level.LATE
 
+    def __init__(self, system: System) -> None:
+        super().__init__(system)
+        self._tracks = system.kernel.has(behaviours.HMEM_TRACKS_RANGES)
+        says = system.kernel.has(behaviours.HMEM_SAYS_SOFT_RESERVED)
+        self._desc = IORES_DESC_SOFT_RESERVED if says else IORES_DESC_NONE
+
+    def passes_over(self, res: Resource) -> bool:
+        """Whether it lies in another resource: kernels that do not track ranges take that for the line of its device.
+
+        A device of part of the range lies in it, and is overlooked. Linux: ``hmem_register_one``.
+        """
+        if self._tracks or res.parent is self._system.iomem.root:
+            return False
+        where = Resource(res.start, res.end, None, res.flags).raw
+        self._system.printk(f"HMEM: skip {where}, already claimed", HMEM_DEVICE_FILE)
+        if not any(taken.start <= res.end and res.start <= taken.end for taken in self.active.children):
+            self._refuse(res, NOT_SOFT_RESERVED, "hmem_register_one")
+        return True
+
     def _take(self, target_nid: int, res: Resource) -> None:
         """Make a device of a range that is soft reserved and nothing else. Linux: ``hmem_register_device``."""
         if not self.is_soft_reserved(res):
@@ -214,17 +240,19 @@ class Devices(HmemDevices):
         ids = memregion_ids(self._system)
         number = ids.alloc()
         claimed = request_region(self.active, res.start, res.size, f"hmem.{number}")
-        if claimed is None:
+        if claimed is not None:
+            claimed.desc = target_nid
+        elif self._tracks:
             ids.free(number)
             self._refuse(res, OVERLAPS_AN_OFFER, "hmem_register_device")
             return
-        claimed.desc = target_nid
         numa_node = self._system.nodes.numa_map_to_online_node(target_nid)
-        device = HmemDevice(number, numa_node, (res.start, res.end), target_nid, claims=True)
+        device = HmemDevice(number, numa_node, (res.start, res.end), target_nid, claims=self._desc)
         if platform_bus(self._system).platform_device_add(device):
             where = Resource(res.start, res.end, None, IORESOURCE_MEM).raw
             self._system.printk(f"platform {device.name}: device add failed for {where}", HMEM_DEVICE_FILE)
-            release_region(self.active, res.start, res.size)
+            if claimed is not None:
+                release_region(self.active, res.start, res.size)
             ids.free(number)
             return
         self._record(target_nid, res, HMEM_MADE.of(device.name), "hmem_register_device")
