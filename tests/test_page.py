@@ -248,3 +248,26 @@ def test_pages_of_several_are_told_apart() -> None:
     read = Read(page(found))
     names = [a["id"] for tag, a in read.elements if a.get("id")]
     assert len(names) == len(set(names))
+
+
+def test_machines_of_the_same_name_are_told_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = '[kernel]\nrelease = "6.12"\n[[efi_map]]\nstart = 0\nsize = "1G"\n'
+    files = [tmp_path / "a.toml", tmp_path / "b.toml"]
+    for file in files:
+        file.write_text(f'name = "server"\n{text}')
+    assert main(["report", *map(str, files), "-o", "-"]) == 0
+    titles = [one["title"] for one in Read(capsys.readouterr().out).data["systems"]]
+    assert titles == ["server: Linux 6.12", f"server: Linux 6.12 ({files[1]})"]
+
+
+def test_a_kernel_that_does_not_come_up_is_said_to_beside_those_that_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "dead.toml"
+    file.write_text('cmdline = "mem=1M"\n[kernel]\nrelease = "6.12"\n[[efi_map]]\nstart = 0\nsize = "1G"\n')
+    assert main(["report", str(file), "-o", "-"]) == 2
+    assert capsys.readouterr().err == "softreserve: Kernel panic - not syncing: Invalid user supplied memory map\n"
+    assert main(["report", str(file), "example:two-node", "-o", "-"]) == 0
+    read = Read(capsys.readouterr().out)
+    assert "dead: Linux 6.12Kernel panic - not syncing" in read.text
+    assert len(read.data["systems"]) == 1

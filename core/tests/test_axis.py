@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from softreserve.model.ranges import merged
 from softreserve.views.picture.axis import Axis
+from softreserve.views.picture.lanes import Stretch
+from softreserve.views.picture.svg import bars
 
 KIB, GIB, TIB = 1 << 10, 1 << 30, 1 << 40
 TOP = 1 << 64
@@ -86,3 +88,23 @@ def test_an_axis_of_nothing_has_no_length() -> None:
     axis = axis_over([])
     assert not axis.pieces
     assert axis.length == axis.place(5) == 0
+
+
+@given(spans.filter(bool), spans.filter(bool), st.none() | st.integers(1, 12))
+def test_bars_of_a_lane_follow_each_other_and_stand_for_every_stretch(
+    found: list[tuple[int, int]], others: list[tuple[int, int]], most: int | None
+) -> None:
+    """Whatever else lies on the axis, and however much of it is folded away."""
+    every = [*found, *others]
+    axis = Axis.over({at: 0 for span in every for at in span}, merged(every), most=most)
+    stretches = [Stretch(start, end, "x", "ram") for start, end in found]
+    drawn = list(bars(stretches, axis))
+    assert all(bar.bottom - bar.top >= 16 for bar in drawn)
+    assert all(a.bottom <= b.top for a, b in pairwise(drawn))
+    assert drawn[0].top >= 0
+    assert drawn[-1].bottom <= axis.length
+    told = {number for bar in drawn for number in range(bar.number, bar.last + 1)}
+    assert told == set(range(len(stretches)))
+    if most is None:
+        places = [(axis.place(start), axis.place(end)) for start, end in found]
+        assert [(bar.top, bar.bottom) for bar in drawn] == places

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import attrs
@@ -11,6 +11,7 @@ import click
 from softreserve import __version__
 from softreserve.cli.options import Booted, Choices, MachineCommand, booted, described, machine_options
 from softreserve.cli.picture import write_out
+from softreserve.cli.progress import progress
 from softreserve.cli.upgrade import several
 from softreserve.model.errors import MachineError
 
@@ -96,10 +97,15 @@ def report_command(
             _print_json(Folder(output, reports.rows, reports.failed, reports.passed_over))
         return reports.status
     dead: list[Dead] = []
-    systems = [one for machine in machines for one in _shown(machine, choices, kexec, dead)]
+    systems: list[Shown] = []
+    with progress("booting", len(machines)) as step:
+        for machine in machines:
+            systems += _told_apart(systems, machine, _shown(machine, choices, kexec, dead))
+            step(1)
     if not systems:
         raise MachineError(dead[0].why)
-    text = page(systems, __version__, dead)
+    with progress("drawing"):
+        text = page(systems, __version__, dead)
     hint = "" if replace else "; --replace takes the place of an earlier report"
     write_out(output, text, is_page if replace else None, hint)
     if as_json:
@@ -137,6 +143,13 @@ def _shown(machine: str, choices: Choices, kexecs: int, dead: list[Dead] | None 
             yield from _generations(found, title, kexecs)
         else:
             yield shown(title, system, gaps=found.scenario.gaps)
+
+
+def _told_apart(known: Iterable[Shown], machine: str, found: Iterable[Shown]) -> Iterator[Shown]:
+    """Systems of a machine whose name another one has: with what the person called it in their titles."""
+    titles = {one.title for one in known}
+    for one in found:
+        yield attrs.evolve(one, title=f"{one.title} ({machine})") if one.title in titles else one
 
 
 def _generations(found: Booted, title: str, kexecs: int) -> Iterator[Shown]:

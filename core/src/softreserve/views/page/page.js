@@ -183,7 +183,9 @@
       }
       return item;
     });
-    return [make("h3", `how ${hex(where)} came to be that`), make("ol", "", ...items)];
+    const more = make("p", "What would have changed it: ", make("code", `softreserve explain MACHINE ${hex(where)}`));
+    more.className = "about";
+    return [make("h3", `how ${hex(where)} came to be that`), make("ol", "", ...items), more];
   }
 
   function stagesAt(system, where) {
