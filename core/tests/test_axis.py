@@ -106,5 +106,5 @@ def test_bars_of_a_lane_follow_each_other_and_stand_for_every_stretch(
     told = {number for bar in drawn for number in range(bar.number, bar.last + 1)}
     assert told == set(range(len(stretches)))
     if most is None:
-        places = [(axis.place(start), axis.place(end)) for start, end in found]
+        places = [(int(axis.place(start)), int(axis.place(end))) for start, end in found]
         assert [(bar.top, bar.bottom) for bar in drawn] == places
