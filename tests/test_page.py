@@ -177,8 +177,24 @@ def test_generations_stand_beside_each_other(capsys: pytest.CaptureFixture[str])
         pytest.skip("not installed here: softreserve-kexec")
     assert main(["report", "example:two-node", "--kexec", "2", "-o", "-"]) == 0
     read = Read(capsys.readouterr().out)
-    titles = [one["title"].partition(":")[0] for one in read.data["systems"]]
-    assert titles == ["two-node", "generation 2", "generation 3"]
+    release = "Linux 6.12.117+deb12-amd64"
+    assert [one["title"] for one in read.data["systems"]] == [
+        f"two-node: {release}",
+        f"two-node, generation 2: {release}",
+        f"two-node, generation 3: {release}",
+    ]
+
+
+def test_command_lines_stand_beside_the_one_that_the_machine_has(capsys: pytest.CaptureFixture[str]) -> None:
+    call = ["report", "example:two-node", "--kernel", "6.12", "-o", "-"]
+    texts = ["--cmdline", "+efi=nosoftreserve", "--cmdline", "+numa=off"]
+    assert main([*call, *texts]) == 0
+    titles = [one["title"] for one in Read(capsys.readouterr().out).data["systems"]]
+    assert titles == [f"two-node: Linux 6.12{words}" for words in ("", ", +efi=nosoftreserve", ", +numa=off")]
+    assert main([*call, *texts[:2]]) == 0
+    read = Read(capsys.readouterr().out)
+    assert "NOT SET ASIDE: all 2 GiB" in read.text
+    assert len(read.data["systems"]) == 1
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import product
 from typing import TYPE_CHECKING
 
 import attrs
@@ -16,6 +17,7 @@ from softreserve.cli.upgrade import several
 from softreserve.model.errors import MachineError
 
 if TYPE_CHECKING:
+    from softreserve.kernel.system import System
     from softreserve.views.page.index import Listed, Unread
     from softreserve.views.page.page import Dead, Shown
     from softreserve.views.report import Verdict
@@ -66,7 +68,7 @@ class Folder:
 )
 @click.option("--replace", is_flag=True, help="Take the place of an earlier report.")
 @click.option("--kexec", type=click.IntRange(0, 20), default=0, help="Cross so many kexecs, and show each kernel.")
-@machine_options(kernels=True)
+@machine_options(kernels=True, cmdlines=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def report_command(
     machines: tuple[str, ...],
@@ -78,8 +80,9 @@ def report_command(
 ) -> int:
     """Boot each MACHINE and draw what Linux makes of its memory, as one HTML page that needs no network.
 
-    Several machines, releases (--kernel 6.1,6.12,7.3) or generations (--kexec) stand beside each other on one axis of
-    addresses. FILE appears whole or not at all. A folder of machines becomes a directory: a page for each and an index.
+    Several machines, releases (--kernel 6.1,6.12,7.3), command lines (--cmdline given again, beside the one that the
+    machine has) or generations (--kexec) stand beside each other on one axis of addresses. FILE appears whole or not at
+    all. A folder of machines becomes a directory: a page for each and an index.
     """
     from softreserve.config.fleet import machines_in
     from softreserve.views.page.page import environment, is_page, page
@@ -120,7 +123,7 @@ def _print_json(answer: Page | Folder) -> None:
 
 
 def _shown(machine: str, choices: Choices, kexecs: int, dead: list[Dead] | None = None) -> Iterator[Shown]:
-    """A machine with each of the kernels that are asked for, and those that follow by kexec.
+    """A machine with each kernel and command line that is asked for, and the kernels that follow by kexec.
 
     :param dead: gets the kernels that do not come up.
     :raises MachineError: without ``dead``, one does not.
@@ -128,21 +131,26 @@ def _shown(machine: str, choices: Choices, kexecs: int, dead: list[Dead] | None 
     from softreserve.views.page.page import Dead, shown
 
     scenario = described(machine, choices)
-    for one in several(choices) or [choices]:
+    texts = [None, *choices.cmdlines] if len(choices.cmdlines) > 1 else [choices.changes.cmdline]
+    for kernel, text in product(several(choices) or [choices], texts):
+        words = f", {text}" if text is not None and len(texts) > 1 else ""
         try:
-            found = booted(scenario, one, recording=True)
+            found = booted(scenario, kernel._replace(changes=kernel.changes._replace(cmdline=text)), recording=True)
         except MachineError as error:
             if dead is None:
                 raise
-            release = one.changes.kernel or scenario.machine.kernel.release
-            dead.append(Dead(f"{scenario.machine.name}: Linux {release}", str(error)))
+            release = kernel.changes.kernel or scenario.machine.kernel.release
+            dead.append(Dead(f"{scenario.machine.name}: Linux {release}{words}", str(error)))
             continue
-        system = found.system
-        title = f"{system.machine.name}: Linux {system.kernel.release}"
         if kexecs:
-            yield from _generations(found, title, kexecs)
+            yield from _generations(found, words, kexecs)
         else:
-            yield shown(title, system, gaps=found.scenario.gaps)
+            yield shown(_title(found.system, words), found.system, gaps=found.scenario.gaps)
+
+
+def _title(system: System, words: str, generation: int = 1) -> str:
+    which = f", generation {generation}" if generation > 1 else ""
+    return f"{system.machine.name}{which}: Linux {system.kernel.release}{words}"
 
 
 def _told_apart(known: Iterable[Shown], machine: str, found: Iterable[Shown]) -> Iterator[Shown]:
@@ -152,7 +160,7 @@ def _told_apart(known: Iterable[Shown], machine: str, found: Iterable[Shown]) ->
         yield attrs.evolve(one, title=f"{one.title} ({machine})") if one.title in titles else one
 
 
-def _generations(found: Booted, title: str, kexecs: int) -> Iterator[Shown]:
+def _generations(found: Booted, words: str, kexecs: int) -> Iterator[Shown]:
     from softreserve.model.kexec import KexecRequest, KexecTools
     from softreserve.views.crossing import cross
     from softreserve.views.page.page import shown
@@ -160,5 +168,5 @@ def _generations(found: Booted, title: str, kexecs: int) -> Iterator[Shown]:
     tools = KexecTools()
     request = KexecRequest(syscall=tools.syscall(found.system.kernel), tools=tools)
     for one in cross(found.system, request, found.hooks_for, kexecs):
-        name = title if one.number == 1 else f"generation {one.number}: Linux {one.release}"
-        yield shown(name, one.system, one.report, found.scenario.gaps, one.problems)
+        title = _title(one.system, words, one.number)
+        yield shown(title, one.system, one.report, found.scenario.gaps, one.problems)
