@@ -41,6 +41,7 @@ ANSWERS: Final[Mapping[str, tuple[str, ...]]] = {
     "kexec": ("softreserve.cli.kexec:Chain",),
     "lint": ("softreserve.cli.lint:Linted",),
     "new": ("softreserve.cli.new:Written",),
+    "new-plugin": ("softreserve.cli.new_plugin:NewPlugin",),
     "observe": ("softreserve.cli.observe:Observed",),
     "plugins": ("softreserve.cli.plugins:Inventory",),
     "report": ("softreserve.cli.report:Page", "softreserve.cli.report:Folder"),
@@ -48,6 +49,7 @@ ANSWERS: Final[Mapping[str, tuple[str, ...]]] = {
     "scenario": ("softreserve.cli.scenario:Told",),
     "scenario-run": ("softreserve.cli.scenario:PlayedScenarios",),
     "scenarios": ("softreserve.cli.scenario:Library",),
+    "serve": ("softreserve.cli.serve:Served",),
     "show-input": ("softreserve.views.understood:Understood",),
     "verify": ("softreserve.cli.verify:Verified",),
 }

@@ -141,6 +141,7 @@ CALLS = {
     "careless": [],
     "completion": ["{hostile}"],
     "diff": ["{case}", "{machine}", "--emit", "log", "--cmdline", "+{hostile}"],
+    "doctor": [],
     "examples": [],
     "explain": ["{case}", "4G"],
     "export": ["{case}", "{folder}"],

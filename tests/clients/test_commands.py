@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import shutil
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from hosts import Host, need, said, unavailable
+from jsonschema import Draft202012Validator
 
 pytestmark = [pytest.mark.clients, pytest.mark.fuse]
 
@@ -58,7 +60,7 @@ def serving(directory: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
     if not mounted(directory):
         directory.mkdir(exist_ok=True)
     command = [*SOFTRESERVE, "serve", MACHINE, str(directory), *options]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
         assert server.stderr is not None
         lines = []
         for line in server.stderr:
@@ -120,6 +122,16 @@ def test_an_interactive_shell_says_where_one_is() -> None:
         said(terminal, None, PATIENCE)
         assert shell.wait(PATIENCE) == 5
     os.close(terminal)
+
+
+def test_serve_tells_programs_that_the_machine_is_mounted(tmp_path: Path) -> None:
+    with serving(tmp_path / "root", "--json") as server:
+        server.terminate()
+        assert server.stdout is not None
+        told = json.load(server.stdout)
+    assert (told["machine"], told["directory"]) == ("two-node", str(tmp_path / "root"))
+    schema = json.loads(softreserve("schema", "serve").stdout)
+    Draft202012Validator(schema).validate(told)
 
 
 def test_serve_is_live_and_ends_with_its_signal(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import attrs
 import click
 
 from softreserve import __version__
-from softreserve.cli.options import plugin_option
+from softreserve.cli.options import plain_option, plugin_option
 from softreserve.cli.terminal import Styled, say
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class Checkup:
 
 @click.command("doctor")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@plain_option
 @plugin_option
 def doctor_command(plugin: tuple[str, ...], as_json: bool) -> int:
     """Try out what works here, and say how to get the rest.

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import attrs
 import click
 
 from softreserve import __version__
@@ -96,6 +97,16 @@ def _package(name: str) -> str:
     return f"softreserve_{name.replace('-', '_')}"
 
 
+@attrs.frozen
+class NewPlugin:
+    """A project that was written: its directory, and the files in it."""
+
+    directory: str
+    kind: str
+    name: str
+    files: list[str]
+
+
 @click.command("new-plugin")
 @click.argument("kind", metavar="KIND", type=Choice(KINDS))
 @click.argument("name", callback=_free_name)
@@ -106,7 +117,8 @@ def _package(name: str) -> str:
     type=click.Path(path_type=Path),
     help="The directory to make; nothing may be in it.  [default: softreserve-NAME]",
 )
-def new_plugin_command(kind: str, name: str, output: Path | None) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def new_plugin_command(kind: str, name: str, output: Path | None, as_json: bool) -> None:
     """Write a plugin to begin with: a project that installs, and keeps the contract of its kind.
 
     KIND is arch, numa, dax, policy, kexec, lint, cli, importer or emitter; NAME what `-p NAME` will load.
@@ -116,10 +128,16 @@ def new_plugin_command(kind: str, name: str, output: Path | None) -> None:
     from softreserve.live.whole import whole_directory
 
     target = output or Path(f"softreserve-{name}")
+    files = dict(project(kind, name))
     with whole_directory(target, hint="name another with -o") as new:
-        for place, text in project(kind, name):
+        for place, text in files.items():
             (new / place).parent.mkdir(parents=True, exist_ok=True)
             (new / place).write_text(text, "utf-8")
+    if as_json:
+        from softreserve.cli.jsonout import print_json
+
+        print_json("new-plugin", NewPlugin(str(target), kind, name, sorted(files)))
+        return
     say(f"{target}: {KINDS[kind].words}; begin with src/{_package(name)}/plugin.py")
     where = str(target) if target.is_absolute() or target.parts[:1] == ("..",) else f"./{target}"
     say(f"try it: pip install -e {quote(f'{where}[test]')} && pytest {quote(where)}")

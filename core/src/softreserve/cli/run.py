@@ -11,7 +11,7 @@ import click
 
 from softreserve.cli.consent import check_agreed, run_programs_option
 from softreserve.cli.emitters import emit_option
-from softreserve.cli.options import Choices, MachineCommand, booted, machine_argument, machine_options
+from softreserve.cli.options import Choices, MachineCommand, booted, machine_argument, machine_options, plain_option
 from softreserve.cli.progress import progress
 from softreserve.cli.terminal import print_kernel_file, say, tell
 from softreserve.model.errors import SoftReserveError
@@ -75,6 +75,7 @@ class Ran:
 @click.option("--state", is_flag=True, help="Show the whole state after every step, not only what it changed.")
 @emit_option("At the end, print this as the kernel would.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@plain_option
 def run_command(
     machine: str,
     steps: Path | None,

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from softreserve.cli.options import Choices, MachineCommand, described, machine_argument, machine_options, tell_gaps
+from softreserve.cli.options import (
+    Choices,
+    MachineCommand,
+    described,
+    machine_argument,
+    machine_options,
+    plain_option,
+    tell_gaps,
+)
 from softreserve.cli.terminal import Styled, print_table, say
 
 if TYPE_CHECKING:
@@ -29,6 +37,7 @@ _STYLES = {"used": "good", "ignored": "aside", "broken": "error", "missing": "wa
 @click.option("--kernel", metavar="RELEASE", help="Which kernel wrote a log that does not tell.")
 @click.option("--all", "everything", is_flag=True, help="Name every file, and every line of a log that was left aside.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@plain_option
 def show_input_command(machine: str, choices: Choices, everything: bool, as_json: bool) -> None:
     """Show what was understood of MACHINE's files, what was taken for granted, and what was left aside.
 
