@@ -62,6 +62,8 @@ memory("memory-of-negative-size", "adds memory of negative size", "memory",
 memory("memory-below-zero", "adds memory below 0", "memory", lambda system: system.memblock.add(-GIB, GIB))
 memory("memory-of-a-float", "adds memory of a float's size", "memory",
     lambda system: system.memblock.add(1 << 42, float(GIB)))
+memory("memory-descends", "regions of memory descend", "ascend",
+    lambda system: system.memblock.memory.regions.reverse())
 memory("memory-unaligned", "takes half a page out of memory", "memory",
     lambda system: system.memblock.remove(_plain(system).start + 512, 512))
 memory("runtime-services-are-ram", "gives the runtime services' memory to the kernel", "memory",
@@ -182,6 +184,10 @@ resources("ram-inverted", "a resource that ends before it begins", "resource",
     lambda system: setattr(system.iomem.find("System RAM")[0], "end", 1))
 resources("ram-with-a-float", "a resource that ends at a float", "float",
     lambda system: setattr(system.iomem.find("System RAM")[0], "end", float(GIB)))
+resources("resource-is-its-own-child", "a resource that is its own child", "children",
+    lambda system: system.iomem.root.children[0].children.append(system.iomem.root.children[0]))
+resources("resource-is-text", "a text among the resources", "children",
+    lambda system: system.iomem.root.children.append("RAM"))
 resources("resource-without-a-name", "a resource whose name is 7", "name",
     lambda system: setattr(system.iomem.find("System RAM")[0], "name", 7))
 resources("resources-unsorted", "the children of the tree are upside down", "sorted",

@@ -164,6 +164,10 @@ initcall("initcall-level-is-text", "a level 'late'", "level", lambda: None, leve
 # --- sysfs
 
 
+async def _show_later() -> str:
+    return "1\n"
+
+
 def shows(name: str, how: str, says: str, show: object, *, mode: int = 0o444, **more: Any) -> None:
     """A wrong attribute."""
     wrong(name, "sysfs", how, says, at="export", seen=more.pop("seen", "commands"),
@@ -174,6 +178,7 @@ right("sysfs", "sysfs", at="export", sysfs=lambda system: system.sysfs.add("/sys
 right("sysfs-that-refuses", "sysfs", at="export", sysfs=lambda system: system.sysfs.add("/sys/kernel/toy/value",
     Attribute(0o444, lambda: -ENOMEM)))
 shows("show-raises", "show raises", "show|value", fails)
+shows("show-is-a-coroutine", "show is a coroutine function", "show|value", _show_later)
 shows("show-answers-none", "show answers None", "show|value", lambda: None)
 shows("show-answers-a-list", "show answers a list", "show|value", lambda: ["1\n"])
 shows("show-answers-a-positive-number", "show answers 7, no -errno", "show|value", lambda: 7)
@@ -237,6 +242,22 @@ tree("sysfs-lookup-raises", "a directory whose lookup raises", "lookup",
 tree("sysfs-names-without-end", "a directory that is its own child", "toy",
     lambda system: (lambda d: (d.children.__setitem__("toy", d), system.sysfs.add("/sys/kernel/toy", d)))(Directory()))
 
+tree("sysfs-through-dots", "a path that leads out of /sys by dots", "path",
+    lambda system: system.sysfs.add("/sys/kernel/../../etc/toy", Attribute(0o444, lambda: "1\n")))
+tree("sysfs-takes-away-by-hand", "takes a directory of the kernel's own out of its dictionary", "memory",
+    lambda system: system.sysfs.directory("/sys/devices/system").children.pop("memory") and None)
+tree("sysfs-replaces-by-hand", "puts a file in the place of the kernel's own by hand", "block_size_bytes",
+    lambda system: system.sysfs.directory("/sys/devices/system/memory").children.__setitem__("block_size_bytes",
+    Attribute(0o444, lambda: "1\n")))
+tree("sysfs-children-in-a-list", "children in a list", "children",
+    lambda system: system.sysfs.add("/sys/kernel/toy", Directory([("value", Attribute(0o444, lambda: "1\n"))])))
+tree("sysfs-names-are-none", "names of a directory forgets to answer", "names",
+    lambda system: system.sysfs.add("/sys/kernel/toy", Directory(names=lambda: None, lookup=lambda name: None)))
+tree("sysfs-names-lead-out", "names of a directory that lead out of it", "names",
+    lambda system: system.sysfs.add("/sys/kernel/toy", Directory(names=lambda: ["../../x"],
+    lookup=lambda name: Attribute(0o444, lambda: "1\n"))))
+tree("sysfs-lookup-answers-text", "lookup of a directory answers what a file shows", "directory",
+    lambda system: system.sysfs.add("/sys/kernel/toy", Directory(names=lambda: ["value"], lookup=lambda name: "1\n")))
 tree("sysfs-attribute-twice", "adds an attribute twice", "twice|/sys/kernel/toy/value",
     lambda system: [system.sysfs.add("/sys/kernel/toy/value", Attribute(0o444, lambda: "1\n")) for _ in "12"])
 tree("sysfs-in-place-of-a-directory", "an attribute where its own directory was", "/sys/kernel/toy",
@@ -269,6 +290,33 @@ policy("prepare-has-text-for-a-command-line", "prepare puts text where a Command
     prepare=lambda system, request: attrs.evolve(request, cmdline="quiet"))
 policy("prepare-negative-size", "prepare wants a kernel of -1 bytes", "kernel_size", prepare=lambda system,
     request: attrs.evolve(request, kernel_size=-1))
+def finishes(name: str, how: str, says: str, field: str, value: object) -> None:
+    """A policy that gives the next machine something that a machine cannot have."""
+    policy(name, how, says, finish=lambda system, machine: attrs.evolve(machine, **{field: value}))
+
+
+finishes("finish-cmdline-is-text", "the next command line is text", "cmdline", "cmdline", "quiet")
+finishes("finish-cpus-are-text", "the next machine has '2' processors", "cpus", "cpus", "2")
+finishes("finish-has-no-cpus", "the next machine has no processor", "cpus", "cpus", 0)
+finishes("finish-kernel-is-text", "the next kernel is text", "kernel", "kernel", "6.12")
+finishes("finish-map-is-a-list", "the next map is a list", "map", "efi_map", [1])
+finishes("finish-image-is-none", "the next kernel has no image", "image", "image", None)
+finishes("finish-acpi-is-text", "an ACPI table is text", "acpi", "acpi", {"SRAT": "table"})
+finishes("finish-forgets-acpi", "the next machine has no ACPI tables", "acpi", "acpi", {})
+finishes("finish-e820-is-pairs", "e820 entries are pairs", "e820", "e820", ((0, 4096),))
+
+
+def prepares(name: str, how: str, field: str, value: object) -> None:
+    """A policy that asks for what no loader understands."""
+    policy(name, how, field, prepare=lambda system, request: attrs.evolve(request, **{field: value}))
+
+
+prepares("prepare-lowest-is-text", "the lowest address is '4G'", "mem_min", "4G")
+prepares("prepare-lowest-is-negative", "the lowest address is -1", "mem_min", -1)
+prepares("prepare-image-is-text", "the image is a file's name", "image", "bzImage")
+prepares("prepare-tools-are-none", "no kexec-tools ask", "tools", None)
+prepares("prepare-noefi-is-text", "noefi is 'no', which is true", "noefi", "no")
+prepares("prepare-setup-data-is-numbers", "setup_data is numbers", "setup_data", (1, 2))
 policy("finish-raises", "finish raises", "finish", finish=fails)
 policy("finish-answers-none", "finish forgets to answer", "finish", finish=lambda system, machine: None)
 policy("finish-answers-a-request", "finish answers text", "finish", finish=lambda system, machine: "machine")
@@ -316,6 +364,8 @@ def command(name: str, how: str, says: str, callback: Callable[..., object]) -> 
 right("cli", "cli", at="toy-command", cli=lambda group: group.add_command(
     click.Command("toy-command", callback=lambda: click.echo("toy"))))
 command("command-raises", "a command raises", "toy-command", fails)
+command("command-ends-with-300", "a command ends with 300, which programs see as 44", "300", lambda: 300)
+command("command-ends-with-true", "a command ends with True, which is 1, a failure", "true", lambda: True)
 command("command-recurses", "a command recurses without end", "toy-command", lambda: _deeper(0))
 wrong("cli-replaces-boot", "cli", "adds a command named boot", "boot", at="toy-command",
     cli=lambda group: (group.add_command(click.Command("boot", callback=lambda: click.echo("mine"))),

@@ -53,6 +53,22 @@ imports("importer-answers-a-path", "read answers the name of a file", "read", re
 imports("importer-answers-a-lookalike", "read answers what only looks like a machine", "read",
     read=lambda place: SimpleNamespace(
     **{n: getattr(example(place), n) for n in ("kernel", "name", "efi_map", "arch")}))
+def reads(name: str, how: str, field: str, value: object) -> None:
+    """An importer of a machine with a value that no machine can have."""
+    imports(name, how, field, read=lambda place: attrs.evolve(example(place), **{field: value}))
+
+
+reads("importer-kernel-is-none", "the machine has no kernel", "kernel", None)
+reads("importer-cmdline-is-text", "its command line is text", "cmdline", "quiet")
+reads("importer-map-is-a-list", "its map is a list", "efi_map", [1])
+reads("importer-map-of-tuples", "its map has tuples for descriptors", "descriptors",
+    sr.EfiMemoryMap(((7, 0, 1, 15),)))
+reads("importer-map-of-floats", "its map has floats", "efi_map", sr.EfiMemoryMap((sr.EfiDescriptor(7, 0.0, 1.0, 15),)))
+reads("importer-acpi-is-text", "an ACPI table is text", "acpi", {"SRAT": "table"})
+reads("importer-cpus-are-negative", "it has -1 processors", "cpus", -1)
+reads("importer-cpus-are-text", "it has '2' processors", "cpus", "2")
+reads("importer-image-is-none", "it has no image", "image", None)
+reads("importer-image-is-text", "the image's code is at a text", "image", sr.KernelImage(code="code"))
 imports("importer-takes-nothing", "read takes no place", "read", read=lambda: example(""))
 imports("importer-prints", "read prints", "print|stdout", seen="kit", read=lambda place: print("toy") or example(place))
 imports("importer-hangs", "read loops for ever", "time|second", seen="kit", read=lambda place: time.sleep(3600))

@@ -59,6 +59,8 @@ _BROUGHT, _RUNNING = f"{__name__}.brought", f"{__name__}.running"
 
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
+#: Exit codes that there are.
+_STATUSES = 256
 _OURS = 3
 
 #: When set, a mistake of ours ends in a traceback.
@@ -144,6 +146,11 @@ class _Commands(click.Group):
 
             answer.close()
             raise wrong(found.plugin, f"softreserve_cli: command {found.command.name!r}", answer, "a number or None")
+        if found is not None and isinstance(answer, int) and (isinstance(answer, bool) or not 0 <= answer < _STATUSES):
+            from softreserve.kernel.border import unsound
+
+            where = f"softreserve_cli: command {found.command.name!r}"
+            raise unsound(found.plugin, where, answer, f"an exit code from 0 to {_STATUSES - 1}, or None")
         return answer
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -76,6 +76,8 @@ def _print(rows: list[Row], only_named: str) -> None:
             say(f"  {what}: {', '.join(names)}")
         if row.hooks:
             say(f"  hooks: {', '.join(row.hooks)}")
+        elif not row.error:
+            say("  ", Styled("note", "note"), ": implements no hook, so nothing is ever asked of it")
 
 
 def _from(row: Row) -> str:

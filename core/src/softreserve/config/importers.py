@@ -14,6 +14,7 @@ from softreserve.model.scenario import Gap, Scenario
 from softreserve.model.steps import Step
 from softreserve.plugins.brought import by_name, who_brings
 from softreserve.plugins.extensions import Importer
+from softreserve.plugins.machines import machine_problem
 from softreserve.plugins.selection import Selection
 
 __all__ = ["imported", "importer_hint", "read_by"]
@@ -43,11 +44,14 @@ def read_by(importer: Importer, spec: str) -> Scenario:
     if (account := told()) is not None:
         account.kind = f"what the plugin {importer.plugin} reads"
     if isinstance(found, Machine):
-        return Scenario(found, path=spec)
+        found = Scenario(found, path=spec)
     if not isinstance(found, Scenario):
         raise border.wrong(importer.plugin, what, found, "Machine or Scenario")
     if not isinstance(found.machine, Machine):
         raise border.wrong(importer.plugin, f"{what}: machine", found.machine, "Machine")
+    words = machine_problem(found.machine)
+    if words is not None:
+        raise border.refused(importer.plugin, f"{what}: machine", words)
     for field, items, kind in (("gaps", found.gaps, Gap), ("steps", found.steps, Step)):
         if not isinstance(items, tuple) or not all(isinstance(item, kind) for item in items):
             raise border.unsound(importer.plugin, f"{what}: {field}", items, f"a tuple of {kind.__name__}")

@@ -577,6 +577,8 @@ def nesting_problem(root: Resource) -> str | None:
         parent = todo.pop()
         last = parent.start - 1
         for res in parent.children:
+            if not isinstance(res, Resource) or res.parent is not parent:
+                return f"{res} is among the children of {parent.name}, where nobody requested or inserted it"
             name, place = res.name, f"{res.start:#x}-{res.end:#x}"
             if not isinstance(name, str) or not name.isprintable():
                 return f"the resource at {place} is named {name!r}: wanted words"

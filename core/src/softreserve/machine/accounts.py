@@ -187,9 +187,13 @@ def check_memory(system: System, plugin: str) -> None:
         return
     hook = "softreserve_early_reserve"
     every = [(region.base, region.end) for region in system.memblock.memory]
+    before = 0
     for start, end in every:
         if not (isinstance(start, int) and isinstance(end, int) and 0 <= start < end < _ADDRESSES):
             raise border.refused(plugin, hook, f"memblock has memory at {start!r} to {end!r}, where none can be")
+        if start < before:
+            raise border.refused(plugin, hook, f"memblock's memory does not ascend at {_hex((start, end))}")
+        before = end
     made = _first(_spans(every), firmware.whole)
     if made is not None:
         made = _first(_spans(every), _spans([*firmware.whole, *_image(system)]))

@@ -42,6 +42,7 @@ __all__ = [
     "initcall_problem",
     "is_number",
     "is_text",
+    "map_problem",
     "module_problem",
     "one_of",
     "placement_problem",
@@ -161,6 +162,7 @@ _ARCH_FUNCTIONS: Final = (
     "invalidates_memregions",
     "huge_pages",
 )
+_ARCH_TRUTHS: Final = ("boot_memory_stays", "boots_from_e820", "presumed")
 _ARCH_MAPPINGS: Final = ("page_sizes", "options", "numbers", "kexec_loaders")
 
 
@@ -186,8 +188,15 @@ def arch_problem(info: ArchInfo, arch: str) -> str | None:
             _options_problem(info),
             _numbers_problem(info),
             None if isinstance(info.parameters, frozenset) else f"a frozenset as parameters, not {info.parameters!r}",
+            _words_problem("mem_means", info.mem_means),
+            _tuple_problem("srat_processors", info.srat_processors, type),
+            *(_truth_problem(name, getattr(info, name)) for name in _ARCH_TRUTHS),
         )
     )
+
+
+def _truth_problem(what: str, value: object) -> str | None:
+    return None if isinstance(value, bool) else f"True or False as {what}, not {shown(value)}"
 
 
 def _parts_problem(parts: Iterable[str]) -> str | None:
@@ -245,21 +254,12 @@ def _pattern_problem(text: object) -> str | None:
 
 def handoff_problem(handoff: Handoff, machine: Machine) -> str | None:
     """What the kernel proper is handed; the machine's own map was looked at when it was read."""
-    from softreserve.model.efi import EfiDescriptor, EfiMemoryMap
     from softreserve.model.machine import E820Entry
 
     if handoff.efi_map is not None and handoff.efi_map is not machine.efi_map:
-        if not isinstance(handoff.efi_map, EfiMemoryMap):
-            return f"an EfiMemoryMap or None as efi_map, not {shown(handoff.efi_map)}"
-        problem = _tuple_problem("descriptors", handoff.efi_map.descriptors, EfiDescriptor)
+        problem = map_problem(handoff.efi_map)
         if problem is not None:
             return problem
-        for d in handoff.efi_map:
-            numbers = (d.type, d.start, d.pages, d.attribute, d.virt)
-            if not all(type(n) is int or is_number(n) for n in numbers) or not all(
-                0 <= n < _ADDRESSES for n in numbers
-            ):
-                return f"descriptors of 64-bit numbers, not {shown(d)}"
     if handoff.e820 is None:
         return None
     problem = _tuple_problem("e820", handoff.e820, E820Entry)
@@ -269,6 +269,22 @@ def handoff_problem(handoff: Handoff, machine: Machine) -> str | None:
     if problem is None and not (is_number(handoff.ext_entries) and 0 <= handoff.ext_entries <= len(handoff.e820)):
         problem = f"0 to {len(handoff.e820)} entries in the extension, not {shown(handoff.ext_entries)}"
     return problem
+
+
+def map_problem(efi_map: object) -> str | None:
+    """A memory map."""
+    from softreserve.model.efi import EfiDescriptor, EfiMemoryMap
+
+    if not isinstance(efi_map, EfiMemoryMap):
+        return f"an EfiMemoryMap or None as efi_map, not {shown(efi_map)}"
+    problem = _tuple_problem("descriptors", efi_map.descriptors, EfiDescriptor)
+    if problem is not None:
+        return problem
+    for d in efi_map:
+        numbers = (d.type, d.start, d.pages, d.attribute, d.virt)
+        if not all(type(n) is int or is_number(n) for n in numbers) or not all(0 <= n < _ADDRESSES for n in numbers):
+            return f"descriptors of 64-bit numbers, not {shown(d)}"
+    return None
 
 
 def placement_problem(placement: Placement, machine: Machine) -> str | None:

@@ -353,7 +353,9 @@ class Hooks:
         from softreserve.plugins import trees
 
         tree, hook = system.sysfs, "softreserve_sysfs"
-        for impl in getattr(self.manager.hook, hook).get_hookimpls():
+        impls = getattr(self.manager.hook, hook).get_hookimpls()
+        fixed = trees.Fixed(tree) if impls else None
+        for impl in impls:
             with tree.noting() as changes:
                 self._told(hook, impl, system=system)
             own = [node for _, node, _ in changes]
@@ -362,7 +364,10 @@ class Hooks:
                 if words is not None:
                     raise border.refused(impl.plugin_name, hook, words)
                 if node is not None:
-                    trees.owned(impl.plugin_name, node)
+                    trees.owned(impl.plugin_name, path, node)
+            words = None if fixed is None else fixed.problem()
+            if words is not None:
+                raise border.refused(impl.plugin_name, hook, words)
 
     def dax_region(self, system: System, request: DaxRegionRequest) -> DaxRegionMade | None:
         """See :func:`softreserve.plugins.hookspecs.softreserve_dax_region`."""

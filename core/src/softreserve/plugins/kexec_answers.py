@@ -15,10 +15,12 @@ from softreserve.model.e820 import RAM
 from softreserve.model.efi import EfiType
 from softreserve.model.errors import shown
 from softreserve.model.kernel import Kernel
-from softreserve.model.kexec import KexecSegment
-from softreserve.model.machine import Machine
+from softreserve.model.kexec import KexecSegment, KexecTools
+from softreserve.model.machine import KernelImage, Machine
 from softreserve.model.ranges import PhysRange, merged, uncovered
-from softreserve.plugins.answers import is_text
+from softreserve.model.units import U64_MAX
+from softreserve.plugins.answers import is_number, is_text
+from softreserve.plugins.machines import image_parts_problem, machine_problem
 
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
@@ -40,6 +42,17 @@ def request_problem(request: KexecRequest) -> str | None:
         return f"cmdline is {shown(request.cmdline)}: a CommandLine or None is wanted"
     if not isinstance(request.kernel, Kernel | None):
         return f"kernel is {shown(request.kernel)}: a Kernel or None is wanted"
+    for name, kind in (("image", KernelImage | None), ("tools", KexecTools), ("noefi", bool), ("setup_data", tuple)):
+        if not isinstance(getattr(request, name), kind):
+            words = getattr(kind, "__name__", "KernelImage or None")
+            return f"{name} is {shown(getattr(request, name))}: {words} is wanted"
+    if request.image is not None and (words := image_parts_problem(request.image)) is not None:
+        return words
+    if not all(isinstance(range_, PhysRange) for range_ in request.setup_data):
+        return f"setup_data is {shown(request.setup_data)}: a tuple of PhysRange is wanted"
+    for name in ("mem_min", "mem_max"):
+        if not is_number(getattr(request, name)) or not 0 <= getattr(request, name) <= U64_MAX:
+            return f"{name} is {shown(getattr(request, name))}: an address of 64 bits is wanted"
     for name, least in (("kernel_size", 1), ("initrd_size", 0)):
         size = getattr(request, name)
         if size is not None and not (type(size) is int and size >= least):
@@ -57,6 +70,9 @@ def image_problem(system: System, request: KexecRequest, image: KexecImage) -> s
             return f"{name} is {shown(lines)}: a tuple of lines is wanted"
     if not isinstance(image.machine, Machine):
         return f"machine is {shown(image.machine)}: a Machine is wanted"
+    words = machine_problem(image.machine)
+    if words is not None:
+        return f"the next machine's {words}"
     if image.status:
         return None if image.output else f"status is {image.status}, and output has no line that says why"
     return _segments_problem(system, request, image) or _followed_problem(system, request, image.machine)
@@ -101,25 +117,29 @@ def _followed_problem(system: System, request: KexecRequest, machine: Machine) -
         return f"the next machine's kernel is {shown(machine.kernel.release)}, not {kernel.release} as asked for"
     if machine.boot != "kexec":
         return f"the next machine's boot is {shown(machine.boot)}: 'kexec' is wanted"
-    asked = (system.cmdline if request.cmdline is None else request.cmdline).parameters
-    left_out = next((word for word in asked if word not in machine.cmdline.parameters), None)
-    if left_out is not None:  # loaders add words of their own
+    asked = system.cmdline if request.cmdline is None else request.cmdline
+    return _forgotten(asked, system.machine, machine) or _invented(system, machine) or _lost(system.machine, machine)
+
+
+def _forgotten(asked: CommandLine, given: Machine, machine: Machine) -> str | None:
+    """Words and tables that the next kernel does not get; loaders and policies may add words."""
+    left_out = next((word for word in asked.parameters if word not in machine.cmdline.parameters), None)
+    if left_out is not None:
         return f"the next machine's cmdline lacks {shown(left_out.name)}, which was asked for"
-    if machine.cpus < 1:
-        return f"the next machine has {machine.cpus} processors"
-    gone = sorted(system.machine.acpi.keys() - machine.acpi.keys())
-    if gone:
-        return f"the next machine has lost the ACPI table {gone[0]}, which no kexec takes away"
-    return _invented(system, machine) or _lost(system.machine, machine)
+    gone = sorted(given.acpi.keys() - machine.acpi.keys())
+    return f"the next machine has lost the ACPI table {gone[0]}, which no kexec takes away" if gone else None
 
 
 def next_problem(system: System, given: Machine, machine: Machine) -> str | None:
     """What the next kernel sees, after somebody changed it."""
+    words = machine_problem(machine)
+    if words is not None:
+        return words
     if machine.arch != given.arch or machine.kernel.release != given.kernel.release:
         return f"made {shown(machine.kernel.release)} on {shown(machine.arch)} of the next kernel"
     if machine.boot != given.boot:
         return f"made {shown(machine.boot)} of the next machine's boot, which is {shown(given.boot)}"
-    return _invented(system, machine) or _lost(given, machine)
+    return _forgotten(given.cmdline, given, machine) or _invented(system, machine) or _lost(given, machine)
 
 
 def hardware_problem(given: Machine, machine: Machine) -> str | None:
@@ -127,7 +147,8 @@ def hardware_problem(given: Machine, machine: Machine) -> str | None:
     for name in ("kernel", "cmdline", "efi_map", "e820", "image", "boot"):
         if getattr(given, name) != getattr(machine, name):
             return f"the next machine as it was but for its devices, not with another {name}"
-    return None
+    words = machine_problem(machine)
+    return None if words is None else f"a sound machine: {words}"
 
 
 def _map(machine: Machine) -> Iterator[EfiDescriptor]:

@@ -19,7 +19,7 @@ from softreserve.kernel.mm.memory_hotplug import ONLINE_TYPES
 from softreserve.kernel.numa.node_offers import nodes_are_off
 from softreserve.kernel.sysfs import Directory
 from softreserve.machine.kexec import load as kexec
-from softreserve.model.errors import ConfigError, InputError, PluginError, SoftReserveError
+from softreserve.model.errors import ConfigError, InputError, PluginError, SoftReserveError, shown
 from softreserve.model.kexec import KexecRequest
 from softreserve.model.ranges import merged, uncovered
 from softreserve.plugins.brought import by_name
@@ -305,22 +305,26 @@ def runs_or_refuses_in_words(subject: Subject, board: Board) -> None:
             board.tick()
             with TemporaryDirectory() as folder:
                 os.chdir(folder)
-                run: Any = CliRunner().invoke(command, arguments, prog_name=f"softreserve {name}")
+                run: Any = CliRunner().invoke(
+                    command, arguments, prog_name=f"softreserve {name}", standalone_mode=False
+                )
                 os.chdir(here)
-            problem = _run_problem(run.exit_code, run.exception, run.output)
+            problem = _run_problem(run.return_value, run.exception, run.output)
             if problem:
                 given = " ".join(arguments) or "nothing"
                 raise subject.broken(where, f"{problem} (it was given {given})")
 
 
-def _run_problem(status: int, error: BaseException | None, output: str) -> str | None:
+def _run_problem(answer: Any, error: BaseException | None, output: str) -> str | None:
     """What of a command's end nobody can use, or ``None``: it did what it does, or said what it lacks."""
+    from click import Abort, ClickException
+
     if isinstance(error, SoftReserveError) and not isinstance(error, PluginError):
         return None if len(str(error).splitlines()) == 1 else f"wanted one line, not {str(error)!r}"
-    if error is not None and not isinstance(error, SystemExit):
+    if error is not None and not isinstance(error, (SystemExit, Abort, ClickException)):
         return f"failed: {border.reason(error)}"
-    if not 0 <= status < _STATUSES:
-        return f"ended with {status}, wanted an exit code from 0 to {_STATUSES - 1}"
+    if answer is not None and (type(answer) is not int or not 0 <= answer < _STATUSES):
+        return f"answered {shown(answer)}, wanted an exit code from 0 to {_STATUSES - 1}, or None"
     strange = next((char for char in output if not char.isprintable() and char not in "\n\t"), None)
     return f"printed {strange!r}, which steers a terminal" if strange is not None else None
 
