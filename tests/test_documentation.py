@@ -44,6 +44,7 @@ FILLED_IN = {
     "CASE": "case",
     "COMMAND": "boot",
     "--acpi DIR": "--acpi tables",
+    "--acpi /sys/firmware/acpi/tables": "--acpi tables",
     "--log FILE": "--log boot.log",
     "dmesg:FILE": "dmesg:dmesg.txt",
     "DIR": "tree",
@@ -65,10 +66,6 @@ OF_OTHERS = {"--softreserve-plugin", "--softreserve-limit", "--noefi"}
 #: A machine to add to.
 SMALL = """
 efi_map = [{ start = 0, size = "640K" }, { start = "1M", size = "2047M" }, { start = "4G", size = "2G" }]
-"""
-RISCV = """
-kernel = { release = "7.2", arch = "riscv64" }
-efi_map = [{ start = "2G", size = "2G" }, { start = "4G", size = "1G", attributes = "SP|WB" }]
 """
 
 #: What takes a shell: pipes, redirections, patterns, variables.
@@ -126,7 +123,6 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (top / "bin" / "dmesg").chmod(0o755)
     for name in ("my-machine", "rack-1", "rack-2"):
         (top / f"{name}.toml").write_text(SMALL)
-    (top / "my-riscv-machine.toml").write_text(RISCV)
     (top / "servers").mkdir()
     (top / "servers" / "rack-1.toml").write_text(SMALL)
     for name in ("core", "docs", "examples", "plugins", "tests"):
