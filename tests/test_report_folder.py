@@ -142,3 +142,15 @@ def test_page_names_are_safe_short_and_used_once() -> None:
         "x" * 100 + ".html",
         "_.html",
     ]
+
+
+def test_a_name_is_text_whatever_stands_in_it(fleet: Path, tmp_path: Path) -> None:
+    name = "<img src=x onerror=alert(1)>&\"'\u202e\n.toml"
+    (fleet / "second one.toml").rename(fleet / name)
+    out = tmp_path / "out"
+    report(fleet, out)
+    text = (out / "index.html").read_text("utf-8")
+    assert "<img" not in text
+    assert "\u202e" not in text
+    assert r"&lt;img src=x onerror=alert(1)&gt;&amp;&#34;&#39;\u202e\n.toml" in text
+    assert "_img_src_x_onerror_alert_1_.html" in names(out)

@@ -74,3 +74,14 @@ def test_in_print_there_is_all_of_the_picture_and_nothing_to_press(open_report: 
         "(() => { const s = document.querySelector('.scroll'); return s.scrollHeight <= s.clientHeight; })()"
     )
     assert page.pdf().startswith(b"%PDF")
+
+
+def test_no_words_stick_out_of_their_bar(open_report: Browsing, pair: Path) -> None:
+    """The font is whatever the reader has; those of Debian are among the widest."""
+    sticking_out = open_report(pair).evaluate(
+        """() => [...document.querySelectorAll("g.bar text")].filter((text) => {
+            const box = text.parentElement.querySelector("rect").getBoundingClientRect();
+            return text.getBoundingClientRect().right > box.right + 1;
+        }).map((text) => text.textContent)"""
+    )
+    assert sticking_out == []

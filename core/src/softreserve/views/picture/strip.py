@@ -23,7 +23,7 @@ _PIECES: Final = 48
 _NAMED: Final = 8
 _LINE: Final = 140
 #: What one character of a label takes, on average, in pixels.
-_CHARACTER: Final = 6.9
+_CHARACTER: Final = 7.8
 
 #: What says in a picture that it was made here.
 _GENERATOR: Final = 'data-generator="softreserve"'
