@@ -154,3 +154,14 @@ def test_a_name_is_text_whatever_stands_in_it(fleet: Path, tmp_path: Path) -> No
     assert "\u202e" not in text
     assert r"&lt;img src=x onerror=alert(1)&gt;&amp;&#34;&#39;\u202e\n.toml" in text
     assert "_img_src_x_onerror_alert_1_.html" in names(out)
+
+
+def test_a_kernel_that_does_not_come_up_is_a_row_beside_those_that_do(fleet: Path, tmp_path: Path) -> None:
+    (fleet / "broken.toml").unlink()
+    out = tmp_path / "out"
+    report(fleet, out, "--kernel", "6.12,none")
+    found = rows(out)
+    assert [row[:2] for row in found[:2]] == [["alpha", "6.12 x86_64"], ["beta", "6.12 x86_64"]]
+    assert found[2][0] == "first.toml"
+    assert found[2][1].startswith("could not be shown: alpha: Linux none: ")
+    assert "alpha: Linux none" in (out / "first.html").read_text("utf-8")

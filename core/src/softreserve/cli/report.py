@@ -94,7 +94,7 @@ def report_command(
     if names is not None:
         from softreserve.cli.report_folder import report_folder
 
-        folder, boot = machines[0], lambda one: list(_shown(one, choices, kexec))
+        folder, boot = machines[0], lambda one, dead: list(_shown(one, choices, kexec, dead))
         reports = report_folder(folder, names, output, boot, replace=replace)
         if as_json:
             _print_json(Folder(output, reports.rows, reports.failed, reports.passed_over))
@@ -122,11 +122,10 @@ def _print_json(answer: Page | Folder) -> None:
     print_json("report", answer)
 
 
-def _shown(machine: str, choices: Choices, kexecs: int, dead: list[Dead] | None = None) -> Iterator[Shown]:
+def _shown(machine: str, choices: Choices, kexecs: int, dead: list[Dead]) -> Iterator[Shown]:
     """A machine with each kernel and command line that is asked for, and the kernels that follow by kexec.
 
     :param dead: gets the kernels that do not come up.
-    :raises MachineError: without ``dead``, one does not.
     """
     from softreserve.views.page.page import Dead, shown
 
@@ -137,8 +136,6 @@ def _shown(machine: str, choices: Choices, kexecs: int, dead: list[Dead] | None 
         try:
             found = booted(scenario, kernel._replace(changes=kernel.changes._replace(cmdline=text)), recording=True)
         except MachineError as error:
-            if dead is None:
-                raise
             release = kernel.changes.kernel or scenario.machine.kernel.release
             dead.append(Dead(f"{scenario.machine.name}: Linux {release}{words}", str(error)))
             continue

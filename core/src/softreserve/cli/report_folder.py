@@ -13,27 +13,28 @@ from softreserve.cli.terminal import tell
 from softreserve.config import NoMachineError
 from softreserve.config.fleet import is_directory_of_machine
 from softreserve.live.whole import whole_directory
-from softreserve.model.errors import ConfigError, InputError, SoftReserveError, shown
+from softreserve.model.errors import ConfigError, InputError, MachineError, SoftReserveError, shown
 from softreserve.views.page.index import INDEX, Listed, Unread, index, listed, page_names
 from softreserve.views.page.page import is_page, page
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from softreserve.views.page.page import Shown
+    from softreserve.views.page.page import Dead, Shown
 
-__all__ = ["Reports", "report_folder"]
+__all__ = ["Boot", "Reports", "report_folder"]
+
+#: Boots what a path names; the list gets kernels that do not come up.
+Boot = Callable[[str, "list[Dead]"], "Sequence[Shown]"]
 
 
-def report_folder(
-    folder: str, names: Sequence[str], output: str, boot: Callable[[str], Sequence[Shown]], *, replace: bool
-) -> Reports:
+def report_folder(folder: str, names: Sequence[str], output: str, boot: Boot, *, replace: bool) -> Reports:
     """Write a directory with the pages of all machines in a folder, and the index.
 
     What is wrong with a machine is told, and is its row in the index; the others are shown all the same.
 
     :param names: of what lies in the folder.
-    :param boot: boots a machine, with each of the kernels that are asked for.
+    :param boot: boots a machine with each of the kernels that are asked for; a list gets those that do not come up.
     :param replace: take the place of a directory in which there are reports and nothing else.
     :raises InputError: there is no machine, or the directory holds something that must stay, or cannot be written.
     """
@@ -59,7 +60,7 @@ def report_folder(
 class Reports:
     """Pages of a folder's machines, and what becomes of each; ``status`` is the exit code."""
 
-    def __init__(self, folder: str, target: Path, boot: Callable[[str], Sequence[Shown]]) -> None:
+    def __init__(self, folder: str, target: Path, boot: Boot) -> None:
         self._folder = folder
         self._target = target
         self._boot = boot
@@ -76,8 +77,11 @@ class Reports:
             if why:
                 self.passed_over.append(Unread(place, (why,)))
                 return
-            systems = self._boot(path)
-            text = page(systems, __version__)
+            dead: list[Dead] = []
+            systems = self._boot(path, dead)
+            if not systems:
+                raise MachineError(dead[0].why)
+            text = page(systems, __version__, dead)
         except NoMachineError as error:
             self.passed_over.append(Unread(place, (str(error).removeprefix(f"{path}: "),)))
             return
@@ -90,6 +94,7 @@ class Reports:
             return
         _write(self._target / name, text)
         self.rows += listed(place, name, systems)
+        self.failed += [Unread(place, (f"{one.title}: {one.why}",)) for one in dead]
 
 
 def _no_machine(path: str) -> str:
