@@ -165,3 +165,11 @@ def test_a_kernel_that_does_not_come_up_is_a_row_beside_those_that_do(fleet: Pat
     assert found[2][0] == "first.toml"
     assert found[2][1].startswith("could not be shown: alpha: Linux none: ")
     assert "alpha: Linux none" in (out / "first.html").read_text("utf-8")
+
+
+def test_what_ifs_of_a_machine_are_told_apart_in_the_index(fleet: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    report(fleet, out, "--cmdline", "+quiet", "--cmdline", "+efi=nosoftreserve")
+    assert [row[1] for row in rows(out)][:3] == [
+        f"6.12{what} x86_64" for what in ("", ", +quiet", ", +efi=nosoftreserve")
+    ]

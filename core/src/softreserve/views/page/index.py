@@ -28,13 +28,15 @@ _LONGEST: Final = 100
 class Listed:
     """A booted machine: ``place`` is what the folder calls it, ``page`` the name of its page's file.
 
-    ``counts`` are findings by severity; ``partial`` says that its description lacked something.
+    ``kernel`` is its release and what else tells it from other kernels of the machine; ``counts`` are findings by
+    severity; ``partial`` says that its description lacked something.
     """
 
     place: str
     page: str
     name: str
     release: str
+    kernel: str
     arch: str
     verdict: Verdict
     counts: dict[str, int]
@@ -67,6 +69,7 @@ def listed(place: str, page: str, systems: Iterable[Shown]) -> list[Listed]:
             page,
             one.summary.machine,
             one.summary.release,
+            one.title.removeprefix(one.summary.machine).lstrip(":, ").removeprefix("Linux "),
             one.summary.arch,
             one.summary.verdict,
             one.summary.findings,

@@ -352,7 +352,7 @@
 
   // --- to draw a part of the map, or without what is no specific purpose memory
 
-  const AXIS = 164, LEAST = 18, STEP = 1.4, MOST = 400, FITTING = 17, ABREAST = 22;
+  const AXIS = 164, LEAST = 18, STEP = 1.4, MOST = 400, FITTING = 18, ABREAST = 22;
   const axis = document.querySelector("svg.axis");
   const originals = new Map([...drawings, ...(axis ? [axis] : [])].map((svg) => [svg, [...svg.childNodes]]));
   const heights = new Map([...originals.keys()].map((svg) => [svg, svg.getAttribute("height")]));

@@ -35,7 +35,7 @@ __all__ = [
 LANE_WIDTH: Final = 132
 AXIS_WIDTH: Final = 164
 #: What one character of a label takes, on average, in pixels; and how many fit into a lane.
-_CHARACTER: Final = 6.8
+_CHARACTER: Final = 6.6
 _FITTING: Final = int((LANE_WIDTH - 12) / _CHARACTER)
 #: Characters of an address and of a size that fit beside each other on the axis.
 _ABREAST: Final = 22
