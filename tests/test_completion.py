@@ -26,7 +26,7 @@ from softreserve.model.release import RELEASES
 from softreserve.plugins.hooks import installed
 
 #: Values that are free text or numbers.
-FREE = {"append", "cmdline", "command", "kexec_tools", "policy", "target"}
+FREE = {"append", "cmdline", "cmdlines", "command", "kexec_tools", "policy", "target"}
 _METAVARS_OF_NUMBERS = {"BYTES", "MB/S", "N", "NS", "NUMBER", "SIZE", "START"}
 _SECONDS = 30
 #: What stands on a line when it was carried out, and not in the definition of what says it.

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import softreserve
 import wheels
+from softreserve.cli.manual import page_names
 
 EVERYTHING = wheels.FOLDERS + wheels.EXAMPLES
 
@@ -62,7 +63,9 @@ def test_a_built_wheel_holds_its_package_and_licence_and_nothing_else(built: dic
             licence = archive.read(f"{info}/licenses/LICENSE").decode()
         inside = {name for name in names if not name.startswith(info)}
         sources = (path for path in package.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-        shared = hatch_wheel(folder).get("shared-data", {}).values()
+        shared = [*hatch_wheel(folder).get("shared-data", {}).values()]
+        if "custom" in hatch_wheel(folder).get("hooks", {}):
+            shared += [f"share/man/man1/{name}.1" for name in page_names()]
         data = {f"{info.removesuffix('.dist-info')}.data/data/{place}" for place in shared}
         assert inside == {f"{package.name}/{path.relative_to(package).as_posix()}" for path in sources} | data
         assert licence == (wheels.ROOT / "LICENSE").read_text()

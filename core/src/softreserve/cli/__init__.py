@@ -40,6 +40,7 @@ COMMANDS = {
     "kaslr": ("softreserve.cli.kaslr:kaslr_command", "Show where the kernel image may land, where not, and why."),
     "kexec": ("softreserve.cli.kexec:kexec_command", "Cross a kexec, or a chain of them."),
     "lint": ("softreserve.cli.lint:lint_command", "Find firmware mistakes and surprises for the operator."),
+    "man": ("softreserve.cli.manual:man_command", "Print the manual page of a command."),
     "new": ("softreserve.cli.new:new_command", "Write a machine file of your own to begin with."),
     "new-plugin": ("softreserve.cli.new_plugin:new_plugin_command", "Write a plugin of your own to begin with."),
     "observe": ("softreserve.cli.observe:observe_command", "Boot, run all steps, write what a capture records."),

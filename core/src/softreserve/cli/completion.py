@@ -304,6 +304,12 @@ def _config(word: str) -> Iterator[Answer]:
     yield from (Word(f"{found}=") for name in sorted(names) if (found := f"{before}{name}").startswith(word))
 
 
+def _names_of_commands(word: str) -> Iterator[Answer]:
+    from softreserve.cli import COMMANDS
+
+    yield from (Word(name, words.rstrip(".")) for name, (_, words) in COMMANDS.items() if name.startswith(word))
+
+
 def _scenarios(word: str) -> Iterator[Answer]:
     from softreserve.config.scenario_file import library_names
 
@@ -320,13 +326,14 @@ _BY_NAME: Final[Mapping[str, Completer]] = {
     "kernel": _releases,
     "machine": _machines,
     "machines": _machines,
-    "other": _machines,
+    "others": _machines,
     "page_size": _page_sizes,
     "plugin": _plugins,
     "steps": _files,
     "to_kernel": _releases,
 }
 _OF_COMMANDS: Final[Mapping[str, Completer]] = {
+    "man name": _names_of_commands,
     "new file": _files,
     "scenario run names": _scenarios,
     "scenario show name": _scenarios,
