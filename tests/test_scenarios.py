@@ -103,7 +103,9 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 def test_the_list_has_every_scenario(run: Run) -> None:
     status, out, _ = run("list")
     assert status == 0
-    assert [line.split()[0] for line in out.splitlines()[1:]] == list(NAMES)
+    table, _, below = out.partition("\n\n")
+    assert [line.split()[0] for line in table.splitlines()[1:]] == list(NAMES)
+    assert "s34-where-the-next-kernel-goes: not shown here: what a crash dump holds" in below
 
 
 def test_the_list_is_there_for_programs_too(run: Run) -> None:
@@ -127,6 +129,14 @@ def test_an_unknown_one_is_a_line_with_the_nearest(run: Run) -> None:
         "softreserve: no-target-nod: no such scenario; `softreserve scenario list` has all;"
         " did you mean 's16-no-target-node'?\n"
     )
+
+
+@ALL_WHEELS
+def test_without_a_plugin_that_it_takes_one_is_not_run_and_says_so(run: Run) -> None:
+    status, out, _ = run("run", "S16", "-p", "no:hmem")
+    assert status == 1
+    assert "not run: shows nothing without plugins that are not loaded: hmem" in out
+    assert out.endswith("not run\n")
 
 
 @ALL_WHEELS
@@ -167,6 +177,49 @@ def test_what_comes_otherwise_is_told_and_ends_with_one(tmp_path: Path, run: Run
     assert status == 1
     assert "differs  /proc/iomem has 'Soft Reserve': there is no such line" in out
     assert out.endswith("otherwise\n")
+
+
+def test_a_strangers_words_cannot_steer_a_terminal(tmp_path: Path, run: Run) -> None:
+    own = tmp_path / "mine.toml"
+    hostile = r"\u001b[2J\u009b31m\u202egnp"
+    own.write_text(
+        OWN.replace("of my own", hostile).replace("something", hostile) + f'[[run.expect]]\nlog = "{hostile}"\n'
+    )
+    for command in (["show", own], ["run", own], ["run", own, "--json"]):
+        _, out, err = run(*command)
+        assert not {"\x1b", "\x9b", "\u202e"} & set(out + err)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('problem = "y"', "title: missing"),
+        ('title = "x"\nproblem = "y"', "no [[run]], and `outside` does not say why"),
+        ('title = "x"\nproblem = "y"\nlinks = ["nowhere"]\noutside = "z"', "links[0]: wanted the address of a page"),
+        (OWN, "run[0]: expects nothing"),
+        (OWN + "expect = 3", "run[0].expect: wanted an array, not 3"),
+        (OWN + "wrong = 1\n[[run.expect]]\nverdict = 'x'", "run[0].wrong: unknown key; known: told, "),
+        (OWN + "[[run.expect]]\ndax = '4G'", "run[0].expect[0].dax: wanted a range such as"),
+        (OWN + "[[run.expect]]\nuse = 'devdx'\nsize = 0", "run[0].expect[0].use: "),
+        (OWN + "[[run.expect]]\nsegment = '0x0-0x1'", "run[0].expect[0].segment: goes with a kexec"),
+        (OWN + "[[run.expect]]\nsame = 'dax'\nof_run = 'x'", "run[0].expect[0].of_run: no run before is called 'x'"),
+        (OWN + "[[run.expect]]\nfile = '/etc/passwd'", "run[0].expect[0].file: "),
+        (OWN + "[run.machine]\nmachin = 1\n[[run.expect]]\nverdict = 'x'", "run[0].machine.machin: unknown key"),
+        (OWN + "[[run.step]]\nname = '1'\nwrite = []\n[[run.step.expect]]\nverdict = 'x'", "expect that of the run"),
+        (OWN + "[[run.step]]\nname = '1'\nrun = 'x'\nresult = 0", "run[0].step[0].result: goes with writes"),
+        (OWN.replace("4G", "4GB") + "[[run.expect]]\nverdict = 'x'", "machine.efi_map[2].start: '4GB'"),
+        (OWN.replace("[machine]", "[machine]\nstep = []"), "machine.step: stands in a run"),
+        (OWN + 'machine = "../elsewhere.toml"\n[[run.expect]]\nverdict = "x"', "leads out of the directory"),
+        (OWN + 'arch = "armv5"\n[[run.expect]]\nverdict = "x"', "armv5"),
+    ],
+)
+def test_a_mistake_is_a_line_with_its_place(text: str, told: str, tmp_path: Path, run: Run) -> None:
+    own = tmp_path / "mine.toml"
+    own.write_text(text)
+    status, _, err = run("run", own)
+    assert status == 2
+    assert told in err, err
+    assert all(line.startswith(f"softreserve: {own}") or "elsewhere.toml" in line for line in err.splitlines()), err
 
 
 def test_all_problems_of_a_file_are_told_with_their_lines(tmp_path: Path, run: Run) -> None:

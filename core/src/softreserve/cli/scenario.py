@@ -144,7 +144,9 @@ def list_command(as_json: bool) -> None:
 
         print_json("scenarios", Library([_told(trouble) for trouble in found]))
         return
-    print_table(("name", "kernels", "what it shows"), [(one.name, _kernels(one), _title(one)) for one in found])
+    print_table(("name", "kernels", "what it shows"), [(one.name, _kernels(one), one.title) for one in found])
+    say()
+    _print_outside(found)
 
 
 @scenario_command.command("show")
@@ -205,10 +207,6 @@ def run_command(names: tuple[str, ...], all_: bool, run_programs: bool, plugin: 
     return 1 if any(_result(played) in (_OTHERWISE, _NOT_RUN) for _, played in rows) else 0
 
 
-def _title(trouble: Trouble) -> str:
-    return trouble.title if trouble.courses else f"{trouble.title} (outside: {trouble.outside})"
-
-
 def _sessions() -> Sessions:
     from softreserve.live.shell import runner
 
@@ -247,13 +245,19 @@ def _print_table(rows: Sequence[_Row]) -> None:
     ]
     print_table(("name", "result", "kernels", "what it shows"), table)
     say()
-    for (trouble, played), result in zip(rows, results, strict=True):
-        if result == _OUTSIDE:
-            say(f"{trouble.name}: outside: {trouble.outside}")
+    _print_outside([trouble for trouble, _ in rows])
+    for trouble, played in rows:
         for one in played:
             _tell_course(one, f"{trouble.name}, ", only_wrong=True)
     counts = Counter(results)
     say(Styled(", ".join(f"{number} {result}" for result, number in counts.items()), "heading"))
+
+
+def _print_outside(troubles: Sequence[Trouble]) -> None:
+    """What is not shown of each, and why."""
+    for trouble in troubles:
+        if trouble.outside:
+            say(Styled(f"{trouble.name}: not shown here: {trouble.outside}", "aside"))
 
 
 def _tell(trouble: Trouble, played: Sequence[Played]) -> None:

@@ -81,6 +81,11 @@ class ScenarioFile:
         self.document.check_keys(strict=True)
         problems.check()
 
+    @property
+    def of_library(self) -> bool:
+        """Whether it is one of those that come with the program."""
+        return os.path.dirname(self.path) == _LIBRARY
+
     def scenario(self, course: str, under: str | None = None) -> Scenario:
         """The machine and steps of a course.
 
@@ -147,9 +152,10 @@ class ScenarioFile:
         for index, link in enumerate(links):
             if not re.fullmatch(r"https?://\S+", link):
                 top.problem_in("links", index, f"wanted the address of a page, not {shown(link)}")
+        needs = tuple(top.strings("needs"))
         courses: list[Course] = []
         for number, run in enumerate(runs):
-            courses.append(self._course(run, number, [course.name for course in courses]))
+            courses.append(self._course(run, number, [course.name for course in courses], needs))
         return Trouble(
             name=name,
             id=id_,
@@ -161,7 +167,7 @@ class ScenarioFile:
             courses=tuple(courses),
         )
 
-    def _course(self, run: Table, number: int, before: list[str]) -> Course:
+    def _course(self, run: Table, number: int, before: list[str], needs: tuple[str, ...]) -> Course:
         told = run.get("told", str) or "shows"
         if told not in TOLD:
             run.problem("told", f"wanted one of {', '.join(TOLD)}, not {shown(told)}{nearest(told, TOLD)}")
@@ -183,7 +189,7 @@ class ScenarioFile:
         stages = tuple(self._stages(run, before))
         if not _expects(run.values):
             self.document.problem(run.key, "expects nothing")
-        return Course(name, told, on, userspace == "udev", stages)
+        return Course(name, told, on, userspace == "udev", stages, needs)
 
     def _on(self, run: Table, own: object) -> str:
         """Which kernel it is, and on what, as far as that is said here."""
@@ -298,7 +304,8 @@ def _expects(values: Mapping[str, Any]) -> bool:
     """Whether a run, or a kexec, says what is to come of it."""
     steps, kexec = values.get("step"), values.get("kexec")
     told = ("result", "status", "output", _EXPECT)
-    own = any(name in step for step in (steps if isinstance(steps, list) else ()) for name in told)
+    found = [step for step in (steps if isinstance(steps, list) else ()) if isinstance(step, dict)]
+    own = any(name in step for step in found for name in told)
     return own or _EXPECT in values or (isinstance(kexec, dict) and _expects(kexec))
 
 

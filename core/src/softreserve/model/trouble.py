@@ -46,6 +46,7 @@ class Course:
     :param on: the kernel and what else is particular, for people: ``6.12 x86_64``.
     :param udev: whether modules are loaded as udev does.
     :param stages: the kernel that is booted, and each one that is started by kexec after it.
+    :param needs: plugins without which it shows nothing.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Course:
     on: str
     udev: bool = True
     stages: tuple[Stage, ...] = (Stage(),)
+    needs: tuple[str, ...] = ()
 
 
 @attrs.frozen

@@ -11,7 +11,7 @@ import attrs
 from softreserve.machine import kexec
 from softreserve.machine.boot import boot
 from softreserve.machine.steps import Runner, differences, programs_in, run_step
-from softreserve.model.errors import MachineError, SoftReserveError
+from softreserve.model.errors import MachineError, PluginError, SoftReserveError, UnknownPluginError
 from softreserve.model.trouble import Course, Stage
 from softreserve.plugins.selection import Selection
 from softreserve.views.observe import request_of
@@ -71,12 +71,22 @@ def play_all(file: ScenarioFile, sessions: Sessions | None = None) -> Iterator[P
     """Play every course of a scenario.
 
     :param sessions: where programs run; ``None``: courses that need some are not played, and say so.
-    :raises ConfigError: everything that is wrong with a machine or with steps.
+    :raises ConfigError: everything that is wrong with a machine or with steps. One of the library is sound, and takes a
+        plugin that is not there: it is not played, and says so.
     :raises PluginError: a plugin failed.
     """
     ends: dict[str, Moment] = {}
     for course in file.trouble.courses:
-        yield play(course, file.scenario(course.name), sessions, ends)
+        try:
+            scenario = file.scenario(course.name)
+        except PluginError:
+            raise
+        except SoftReserveError as error:
+            if not file.of_library:
+                raise
+            yield Played(course, not_run=str(error))
+            continue
+        yield play(course, scenario, sessions, ends)
 
 
 def play(
@@ -97,7 +107,7 @@ def play(
     player = _Player(Selection(exactly=scenario.plugins), sessions, ends or {})
     try:
         last = player.run(course, scenario)
-    except MachineError as error:
+    except (MachineError, UnknownPluginError) as error:
         return Played(course, tuple(player.looked), str(error))
     if ends is not None:
         ends[course.name] = last
@@ -122,7 +132,11 @@ class _Player:
         machine, image = scenario.machine, None
         steps, then = scenario.steps, scenario.kexec
         stages = list(course.stages)
-        system = boot(machine, self.selection.hooks_for(machine), userspace="udev" if course.udev else "none")
+        hooks = self.selection.hooks_for(machine)
+        missing = [name for name in course.needs if name not in hooks.names]
+        if missing:
+            raise MachineError(f"shows nothing without plugins that are not loaded: {', '.join(missing)}")
+        system = boot(machine, hooks, userspace="udev" if course.udev else "none")
         while True:
             last = self._kernel(system, image, stages.pop(0), steps)
             if then is None or self.not_run:
