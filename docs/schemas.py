@@ -1,6 +1,7 @@
 """Writes the JSON Schemas of what ``--json`` prints, of the classes that are printed: ``python docs/schemas.py``.
 
-They lie in the core, ``softreserve schema NAME`` prints them, and ``formats.md`` tells of them.
+They lie in the core, ``softreserve schema NAME`` prints them, and ``formats.md``, whose table is written too, tells of
+them.
 """
 
 from __future__ import annotations
@@ -25,6 +26,10 @@ from softreserve.model.scenario import Gap
 
 FOLDER = Path(cli.__file__).with_name("schemas")
 DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
+
+PAGE: Final = Path(__file__).with_name("formats.md")
+#: What stands above it is written by hand.
+MARK: Final = "<!-- what follows is written by docs/schemas.py -->\n"
 
 #: What each answer is made of, as ``module:class``; several classes are several forms.
 ANSWERS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -67,6 +72,19 @@ def schema(name: str) -> dict[str, Any]:
     head = {"$schema": DRAFT, "$id": f"urn:softreserve:{name}:{VERSION}", "title": f"softreserve.{name}"}
     body = forms[0] if len(forms) == 1 else {"anyOf": forms}
     return {**head, **body, "$defs": dict(sorted(maker.defs.items()))}
+
+
+def page() -> str:
+    """``formats.md`` as it should be."""
+    head, mark, _ = PAGE.read_text().partition(MARK)
+    assert mark, "the mark is gone"
+    rows = [f"| `{name}` | {_readable('; or '.join(map(_first, map(_named, ANSWERS[name]))))} |" for name in ANSWERS]
+    return "\n".join((head + mark, "| answer | what it is |", "|---|---|", *rows, ""))
+
+
+def _first(kind: type[Any]) -> str:
+    """The first sentence about a class."""
+    return (kind.__doc__ or "").partition("\n\n")[0].rstrip(".")
 
 
 def text(name: str) -> str:
@@ -216,3 +234,4 @@ if __name__ == "__main__":
             path.unlink()
     for name in ANSWERS:
         (FOLDER / f"{name}.json").write_text(text(name))
+    PAGE.write_text(page())

@@ -17,7 +17,7 @@ from small_machines import X86, need
 from softreserve.cli import COMMANDS, cli, main
 from softreserve.cli.schema import SCHEMAS
 
-PAGE = Path(__file__).parents[1] / "docs" / "schemas.py"
+WRITER = Path(__file__).parents[1] / "docs" / "schemas.py"
 #: Answers that have another name than their command.
 OTHERS = {"emit": "boot", "scenario-run": "scenario", "scenarios": "scenario"}
 #: Every recorded boot counts; these are of all releases, architectures and kinds of machines.
@@ -27,7 +27,7 @@ SOME = cases.names()[::9]
 @pytest.fixture(scope="module")
 def writer() -> ModuleType:
     """``docs/schemas.py``."""
-    spec = importlib.util.spec_from_file_location("schemas", PAGE)
+    spec = importlib.util.spec_from_file_location("schemas", WRITER)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -71,10 +71,10 @@ def answered(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, A
 
 
 def test_the_schemas_are_those_of_the_classes(writer: ModuleType) -> None:
+    told = "run: python docs/schemas.py"
     texts = {name: writer.text(name) for name in writer.ANSWERS}
-    assert texts == {path.stem: path.read_text() for path in writer.FOLDER.glob("*.json")}, (
-        "run: python docs/schemas.py"
-    )
+    assert texts == {path.stem: path.read_text() for path in writer.FOLDER.glob("*.json")}, told
+    assert writer.page() == writer.PAGE.read_text(), told
 
 
 def test_what_prints_lines_for_people_prints_them_plainly_too() -> None:

@@ -106,7 +106,7 @@ def _print(verdict: Verdict | None, findings: Sequence[Finding]) -> None:
     for finding in findings:
         say(Styled(finding.severity, finding.severity), f": {_where(finding)}{finding.message} [{finding.rule}]")
     counts = Counter(finding.severity for finding in findings)
-    say(Styled(counted(counts), "heading" if findings else "good"))
+    say(*counted(counts))
 
 
 def _where(finding: Finding) -> str:

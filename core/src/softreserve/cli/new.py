@@ -313,5 +313,5 @@ def _print(file: str, plan: Plan, told: Report) -> None:
     say(Styled(verdict.text, VERDICT_STYLES[verdict.severity]))
     found = counted(Counter(finding.severity for finding in told.findings))
     quoted = shlex.quote(file)
-    say(f"softreserve lint {quoted} has {found}")
+    say(f"softreserve lint {quoted} has ", *found)
     say(f"see it: softreserve boot {quoted}")

@@ -40,7 +40,7 @@ def print_summary(summary: Summary) -> None:
     for refused in summary.refused:
         say(Styled(f"{refused.start:012x}-{refused.end - 1:012x}: {refused.why}", "loss"))
     if summary.findings:
-        say(Styled(f"softreserve lint has {counted(summary.findings)}", "aside"))
+        say(Styled("softreserve lint has ", "aside"), *counted(summary.findings))
     say()
     if summary.outcome.total:
         _print_uses(summary)
@@ -74,10 +74,11 @@ def print_verdict(verdict: Verdict) -> None:
         say(Styled(f"as system RAM, given to kmem: {size} would be lost", "loss"))
 
 
-def counted(findings: Mapping[str, int]) -> str:
-    """How many there are of each severity, the worst first."""
+def counted(findings: Mapping[str, int]) -> list[Styled]:
+    """How many there are of each severity, the worst first, as pieces of a line."""
     counts = [(findings[name], name) for name in SEVERITIES if findings.get(name)]
-    return ", ".join(f"{count} {name}{'' if count == 1 else 's'}" for count, name in counts) or "no findings"
+    pieces = [Styled(f"{count} {name}{'' if count == 1 else 's'}", name) for count, name in counts]
+    return [piece for one in pieces for piece in (Styled(", ", ""), one)][1:] or [Styled("no findings", "good")]
 
 
 def _amount(shortfall: Shortfall) -> str:

@@ -89,7 +89,10 @@ class _Display:
         while not self._over.wait(min(max(self._due - monotonic(), 0.0) or _PATIENCE, _PATIENCE)):
             if self._shown is not None or self._due > monotonic():
                 continue
-            made = _made()
+            try:
+                made = _made()
+            except ImportError:  # whoever packed the program left rich out
+                return
             made.add_task("")
             made.tasks[0].start_time = self._began
             with self._lock:
