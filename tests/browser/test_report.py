@@ -223,6 +223,27 @@ def test_what_is_the_same_stands_once_beside_each_other(open_report: Browsing, m
     assert tops[0] == tops[1]
 
 
+def test_lanes_of_one_stage_stand_beside_each_other_or_lanes_of_one_machine(open_report: Browsing, made: Made) -> None:
+    page = open_report(made("example:two-node", "--kernel", "6.1,6.12"), viewport={"width": 1600, "height": 900})
+    name = "c.dataset.key + c.querySelector('svg').dataset.lane.slice(1, 2)"
+    order = f"all => all.filter(c => c.offsetParent).map(c => {name})"
+    lanes = page.eval_on_selector_all(".column", order)
+    assert lanes[:3] == ["outcome0", "outcome1", "efi0"]
+    assert page.locator(".title:visible", has_text="EFI map").inner_text() == "EFI map (the same in all)"
+    page.locator("#b0-0-0").focus()
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate("document.activeElement.id") == "b1-0-0"
+    page.select_option("#beside", "machines")
+    machines = page.eval_on_selector_all(".column", order)
+    assert sorted(machines) == sorted(lanes)
+    assert machines == sorted(machines, key=lambda name: name[-1])
+    page.select_option("#beside", "stages")
+    assert page.eval_on_selector_all(".column", order) == lanes
+    page.emulate_media(media="print")
+    page.wait_for_selector(".pair .group[role=group] .title:has-text('Linux 6.12')")
+    assert page.eval_on_selector_all(".column", order) == machines
+
+
 def test_without_scripts_everything_is_there_to_be_read(open_report: Browsing, made: Made) -> None:
     page = open_report(made("example:two-node"), java_script_enabled=False)
     assert page.locator("svg.lane g.bar").count() > 30

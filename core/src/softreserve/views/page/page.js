@@ -341,7 +341,8 @@
     if (key === "Home") return column[0];
     if (key === "End") return column[column.length - 1];
     if (key !== "ArrowLeft" && key !== "ArrowRight") return null;
-    const seen = [...columns.values()].filter((found) => found.length && !found[0].closest(".column").hidden);
+    const seen = [...document.querySelectorAll("svg.lane")].map((svg) => columns.get(svg.dataset.lane))
+      .filter((found) => found.length && !found[0].closest(".column").hidden);
     const beside = seen[seen.indexOf(column) + (key === "ArrowRight" ? 1 : -1)];
     if (!beside) return null;
     const middle = (other) => { const box = other.getBBox(); return box.y + box.height / 2; };
@@ -353,8 +354,8 @@
   // --- to draw a part of the map, or without what is no specific purpose memory
 
   const AXIS = 164, LEAST = 18, STEP = 1.4, MOST = 400, FITTING = 18, ABREAST = 22;
-  const axis = document.querySelector("svg.axis");
-  const originals = new Map([...drawings, ...(axis ? [axis] : [])].map((svg) => [svg, [...svg.childNodes]]));
+  const axes = [...document.querySelectorAll("svg.axis")]; // the first is seen; each machine has one on paper
+  const originals = new Map([...drawings, ...axes].map((svg) => [svg, [...svg.childNodes]]));
   const heights = new Map([...originals.keys()].map((svg) => [svg, svg.getAttribute("height")]));
   let view = null; // the part that is drawn
 
@@ -467,7 +468,7 @@
   }
 
   function draw() {
-    if (!axis) return;
+    if (!axes.length) return;
     const only = find("only").checked && reach.all.some((spans) => spans.length);
     const whole = !view && !only;
     const found = whole ? [] : pieces(only);
@@ -480,9 +481,11 @@
       svg.setAttribute("height", whole ? heights.get(svg) : length + 1);
       ready(svg);
     });
-    axis.replaceChildren(...(whole ? originals.get(axis)
-      : [...found.flatMap(drawAxis), shape("text", { x: 2, y: length + 11 }, hex(found.at(-1).end))]));
-    axis.setAttribute("height", whole ? heights.get(axis) : length + 14);
+    axes.forEach((axis) => {
+      axis.replaceChildren(...(whole ? originals.get(axis)
+        : [...found.flatMap(drawAxis), shape("text", { x: 2, y: length + 11 }, hex(found.at(-1).end))]));
+      axis.setAttribute("height", whole ? heights.get(axis) : length + 14);
+    });
     kept = null;
     flags();
     fade();
@@ -516,7 +519,7 @@
       ...(systems.length > 1 ? [make("h3", system.title)] : []), stagesAt(system, where),
       ...findingsOver(system, where, where + 1n), ...trail(system, where),
     ]);
-    if (end !== null && axis) zoom(where, end);
+    if (end !== null && axes.length) zoom(where, end);
     else if (hits.length) reveal(hits[0]);
     const shown = hits.map(element).filter((g) => g && !g.closest(".column").hidden);
     kept = shown[0] || null;
@@ -612,6 +615,67 @@
     option.value = String(node);
     find("node").append(option);
   });
+
+  // --- several machines: lanes of one stage beside each other, or lanes of one machine; so they are on paper
+
+  const pairs = [...document.querySelectorAll(".pair")];
+  const staged = make("div");
+
+  function arrange(byStage) {
+    if (byStage === Boolean(staged.parentElement)) return;
+    if (byStage) {
+      const groups = new Map();
+      pairs.forEach((pair, number) => pair.querySelectorAll(".column").forEach((column) => {
+        const key = column.dataset.key;
+        if (!groups.has(key)) groups.set(key, []);
+        groups.get(key).push([column, number]);
+      }));
+      staged.replaceChildren(...[...groups].map(([key, found]) => {
+        const same = found.filter(([column]) => "same" in column.dataset).length;
+        const title = make("div", keys.get(key)), row = make("div", "", ...found.map(([column]) => column));
+        title.className = "title";
+        if (same) {
+          const as = make("span", same === found.length - 1 ? " (the same in all)" : ` (${same} as in the first)`);
+          as.className = "as";
+          title.append(as);
+        }
+        row.className = "columns";
+        const group = make("div", "", title, row);
+        group.className = "group";
+        group.setAttribute("role", "group");
+        group.setAttribute("aria-label", keys.get(key));
+        found.forEach(([column, number]) => {
+          const name = column.querySelector(".name"), own = make("div", systems[number].title);
+          own.className = "name";
+          own.title = `${systems[number].title}: ${name.title}`;
+          name.hidden = true;
+          name.after(own);
+        });
+        return group;
+      }));
+      pairs.at(-1).after(staged);
+    } else {
+      staged.querySelectorAll(".column").forEach((column) => {
+        column.querySelector(".name").hidden = false;
+        column.querySelector(".name + .name").remove();
+        const number = Number(column.querySelector("svg").dataset.lane.slice(1).split("-")[0]);
+        pairs[number].querySelector(".columns").append(column);
+      });
+      staged.remove();
+    }
+    pairs.forEach((pair) => { pair.querySelector(".group:not(.axis)").hidden = byStage; });
+  }
+
+  if (pairs.length > 1) {
+    staged.className = "pair";
+    const beside = find("beside"), paper = matchMedia("print");
+    const follow = () => arrange(beside.value === "stages" && !paper.matches);
+    beside.addEventListener("change", follow);
+    paper.addEventListener("change", follow);
+    addEventListener("beforeprint", () => arrange(false));
+    addEventListener("afterprint", follow);
+    follow();
+  }
 
   // --- tables
 
