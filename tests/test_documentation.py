@@ -73,10 +73,11 @@ _SHELL = re.compile(r"[|<>&;*$]|\s#")
 #: Commands that change the process they run in, or wait for somebody.
 _APART = {"capture", "serve", "shell", "observe"}
 #: Commands whose 1 is an answer.
-_ANSWERS = re.compile(r"softreserve (?:audit|diff|kexec|lint|run|scenario run|verify) ")
+_ANSWERS = re.compile(r"softreserve (?:audit|diff|doctor|kexec|lint|run|scenario run|verify)\b")
 #: What only tells of machines that no page changes: what several pages say is typed once.
 _TELLS = re.compile(
-    r"softreserve (?:boot|diff|explain|lint|verify) (?:example:[\w-]+|my-server/)[^-]*(?: --kernel [\w.,]+)?"
+    r"softreserve doctor"
+    r"|softreserve (?:boot|diff|explain|lint|verify) (?:example:[\w-]+|my-server/)[^-]*(?: --kernel [\w.,]+)?"
 )
 #: What runs programs on a machine.
 _ON_A_MACHINE = re.compile(r"softreserve (?:serve|shell) |--run-programs|\.(?:run|json)\(")
