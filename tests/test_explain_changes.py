@@ -137,6 +137,12 @@ def test_each_change_that_is_told_does_what_is_told(name: str, target: str, tmp_
     assert looked_at
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All changes are tried, however busy the machine is that the test runs on."""
+    monkeypatch.setattr("softreserve.views.explain.search.SECONDS", 120.0)
+
+
 # --- what is asked about
 
 
@@ -237,6 +243,7 @@ def test_a_device_tells_its_way_by_stage(capsys: pytest.CaptureFixture[str]) -> 
     assert answer_["changes"] is None
 
 
+@pytest.mark.usefixtures("patient")
 def test_the_words_that_a_person_gives_are_told_with_what_they_do(capsys: pytest.CaptureFixture[str]) -> None:
     need(X86)
     (answer_,) = explained(capsys, "example:two-node", "dax0.0")["answers"]
@@ -247,6 +254,7 @@ def test_the_words_that_a_person_gives_are_told_with_what_they_do(capsys: pytest
     efi = by_words["efi=debug,nosoftreserve in place of efi=debug"]
     assert efi["options"] == ["--cmdline", "console=ttyS0 efi=debug,nosoftreserve nokaslr"]
     assert efi["then"] == "ordinary RAM, node 1"
+    assert (efi["stage"], offline["stage"]) == ("memory map", "memory blocks")
     # the nearest release that leaves it to device_dax, not each of them
     assert [f["words"] for f in answer_["changes"]["found"] if f["kind"] == "release"] == ["Linux 6.1"]
 
@@ -295,6 +303,7 @@ size = "1023M"
 """
 
 
+@pytest.mark.usefixtures("patient")
 def test_that_nothing_helps_is_said_with_what_was_tried(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A range smaller than a huge page, between RAM: no option makes a device of it."""
     need(X86)
@@ -318,3 +327,21 @@ def test_an_answer_does_not_go_by_the_number_of_a_device() -> None:
     halves = Answer((Part(0, 2048, "devdax", driver="device_dax"), Part(2048, 4096, "devdax", driver="device_dax")))
     assert halves.key == one.key
     assert Answer((Part(0, 4096, "unused"),)).key != one.key
+
+
+@pytest.mark.usefixtures("patient")
+def test_what_cannot_be_known_without_the_firmwares_map_is_not_tried(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A log without efi=debug: e820 stands in for the map, and nobody knows what efi= would do."""
+    need(X86)
+    assert main(["boot", "example:two-node", "--cmdline", "nokaslr", "--emit", "log"]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("efi: mem")]
+    path = tmp_path / "boot.log"
+    said = ["Linux version 6.12.117+deb12-amd64 (debian) #1 SMP", "Command line: nokaslr"]
+    path.write_text("\n".join([*said, *lines]) + "\n")
+    (answer_,) = explained(capsys, f"dmesg:{path}", "4G")["answers"]
+    changes = answer_["changes"]
+    assert {"command line", "SRAT entry"} <= set(changes["tried"])
+    assert "EFI descriptor" not in changes["tried"]
+    assert not [found for found in changes["found"] if "efi" in "".join(found["options"])]

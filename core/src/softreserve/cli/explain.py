@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -20,6 +21,7 @@ from softreserve.cli.options import (
 from softreserve.cli.output import VERDICT_STYLES, print_kernel, print_partial
 from softreserve.cli.progress import progress
 from softreserve.cli.terminal import Styled, say
+from softreserve.model.scenario import EFI_MAP
 
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
@@ -45,6 +47,7 @@ class Effect:
     """A change of the input that was booted, and what the subject is then.
 
     :param kind: of the change; ``options`` are those of commands that make it, ``edits`` those of files.
+    :param stage: the first that decides otherwise; empty: none says so.
     :param then: what is not as before; ``parts`` are all of the subject's memory.
     """
 
@@ -52,6 +55,7 @@ class Effect:
     words: str
     options: tuple[str, ...]
     edits: tuple[Edit, ...]
+    stage: str
     then: str
     parts: tuple[Part, ...]
 
@@ -137,13 +141,15 @@ def explain_command(
     Each change is one of the command line, of user space, of a CONFIG_ option, of the firmware's tables or of the
     release; all that are told were booted.
     """
+    from softreserve.views.explain.search import SECONDS
     from softreserve.views.explain.subjects import subjects
     from softreserve.views.report import report
 
     found = booted(machine, choices, recording=True)
     told = report(found.system)
     subjects_ = subjects(found.system, told, target)
-    answers = [_Answered(found, told, subject, changes=not no_changes) for subject in subjects_]
+    seconds = 0.0 if no_changes else SECONDS / max(len(subjects_), 1)
+    answers = [_Answered(found, told, subject, seconds, whole=as_json) for subject in subjects_]
     if as_json:
         from softreserve.cli.jsonout import print_json
 
@@ -161,22 +167,29 @@ def explain_command(
 
 
 class _Answered:
-    """A subject, its ways through the boot, and what was found that changes it."""
+    """A subject, its ways through the boot, and what was found that changes it.
 
-    def __init__(self, found: Booted, told: Report, subject: Subject, *, changes: bool) -> None:
+    :param seconds: how long to look for changes; 0: not at all.
+    :param whole: whether all ways are wanted, not only those that are printed.
+    """
+
+    def __init__(self, found: Booted, told: Report, subject: Subject, seconds: float, *, whole: bool) -> None:
         from softreserve.views.explain.answers import answer
         from softreserve.views.explain.trail import trails
 
         self.subject = subject
         self.answer = answer(found.system, subject)
-        self.trails = list(trails(found.system, told, subject.ranges, kexec=True))
+        ways = trails(found.system, told, subject.ranges, kexec=True)
+        self.trails = list(ways if whole else islice(ways, _PIECES))
         self.search: Search | None = None
+        self.in_files = found.scenario.recorded
         # where nothing is, nothing is made otherwise
-        if changes and (any(trail.decisions for trail in self.trails) or not self.trails):
+        if seconds and (any(trail.decisions for trail in self.trails) or not self.trails):
             from softreserve.views.explain.search import search
 
+            known = all(gap.missing != EFI_MAP for gap in found.scenario.gaps)
             with progress("booting what may change it"):
-                self.search = search(found.system, subject, found.hooks_for)
+                self.search = search(found.system, subject, found.hooks_for, seconds, map_known=known)
 
 
 def _told(system: System, told: Report, target: str, answers: Sequence[_Answered]) -> Explained:
@@ -208,6 +221,7 @@ def _subject(answered: _Answered) -> ExplainedSubject:
                 found.change.words,
                 tuple(found.change.options),
                 tuple(found.change.edits),
+                found.stage,
                 found.answer.words_unlike(search.before),
                 found.answer.parts,
             )
@@ -230,12 +244,13 @@ def _print(system: System, answered: _Answered) -> None:
         size = f", {_size(subject.size)}" if subject.ranges and subject.kind != "block" else ""
         places = f" in {len(subject.ranges)} ranges" if len(subject.ranges) > 1 else ""
         say(Styled(f"{subject.name}{size}{places}", "heading"), f" is {answered.answer.words or 'without memory'}")
-        for trail in answered.trails[:_PIECES]:
-            _print_trail(trail, alone=len(answered.trails) == 1)
-        if len(answered.trails) > _PIECES:
-            say(Styled(f"  and {len(answered.trails) - _PIECES} pieces more (--json has all)", "aside"))
+        pieces = len(answered.answer.parts)
+        for trail in answered.trails:
+            _print_trail(trail, alone=pieces == 1)
+        if pieces > _PIECES:
+            say(Styled(f"  and {pieces - _PIECES} pieces more (--json has all)", "aside"))
     if answered.search is not None:
-        _print_search(answered.search, subject)
+        _print_search(answered.search, subject, in_files=answered.in_files)
 
 
 def _size(size: int) -> str:
@@ -292,19 +307,27 @@ def _print_decision(stage: str, decision: Event | Decision, indent: str = "  ") 
         say(Styled(f"{indent}    {decision.function}", "aside"), hang=indent + "      ")
 
 
-def _print_search(search: Search, subject: Subject) -> None:
+def _print_search(search: Search, subject: Subject, *, in_files: bool) -> None:
+    """What would have changed it.
+
+    :param in_files: whether the machine is a capture, whose files have tables as bytes.
+    """
     tried = ", ".join(f"{kind} {count}" for kind, count in search.tried.items())
     cut = "; the time was over before all were tried" if search.cut else ""
+    if not search.tried:
+        say(Styled("no change was tried: a boot of this machine takes longer than the time for all of them", "warning"))
+        return
     if not search.found:
         what = "helps" if subject.wanted else "changes it"
-        say(Styled(f"no single change {what} ", "warning"), Styled(f"(booted: {tried}{cut})", "aside"))
+        which = "no change that was tried" if search.cut else "no single change"
+        say(Styled(f"{which} {what} ", "warning"), Styled(f"(booted: {tried}{cut})", "aside"))
         return
     what = "would help" if subject.wanted else "would have changed it"
     say(Styled(f"what {what} ", "heading"), Styled(f"(booted: {tried}{cut})", "aside"))
     for then, members in _by_effect(search).items():
         say(Styled(f"  -> {then}", "good" if subject.wanted else "note"), hang="     ")
         for found in members[:_ALIKE]:
-            _print_change(found)
+            _print_change(found, in_files=in_files)
         if len(members) > _ALIKE:
             say(Styled(f"      and {len(members) - _ALIKE} more (--json has all)", "aside"))
 
@@ -316,19 +339,21 @@ def _by_effect(search: Search) -> Mapping[str, list[Found]]:
     return found
 
 
-def _print_change(found: Found) -> None:
+def _print_change(found: Found, *, in_files: bool) -> None:
     change = found.change
-    say(f"      {change.kind}: {change.words}", hang="        ")
+    stage = Styled(f" (from {found.stage} on)" if found.stage else "", "aside")
+    kind = "" if change.kind in change.words else f"{change.kind}: "
+    say(f"      {kind}{change.words}", stage, hang="        ")
     if change.options:
         say(Styled(f"        {' '.join(_quoted(change.options))}", "aside"), hang="          ")
     for edit in change.edits:
         if edit.file.endswith(".txt"):
-            say(Styled(f"        {edit.file}: {edit.after or f'without {edit.before}'}", "aside"), hang="          ")
-        elif edit.before or edit.after:
-            say(
-                Styled(f"        {edit.file}, {edit.place}: {_bytes(edit.before, edit.after)}", "aside"),
-                hang="          ",
-            )
+            where, how = edit.file if in_files else "--efi-map FILE", edit.after or f"without {edit.before}"
+        elif in_files and (edit.before or edit.after):
+            where, how = f"{edit.file}, {edit.place}", _bytes(edit.before, edit.after)
+        else:
+            continue
+        say(Styled(f"        {where}: {how}", "aside"), hang="          ")
 
 
 def _bytes(before: str, after: str) -> str:

@@ -13,10 +13,10 @@ from softreserve.model.kernel import Kernel
 from softreserve.model.scenario import EFI_MAP, Scenario
 from softreserve.plugins.selection import Selection
 
-__all__ = ["Changes"]
+__all__ = ["EFI_WORDS", "Changes"]
 
 #: Words of the command line that the EFI code reads.
-_EFI_WORDS = ("efi", "noefi", "add_efi_memmap", "efi_fake_mem")
+EFI_WORDS = ("efi", "noefi", "add_efi_memmap", "efi_fake_mem")
 
 
 class Changes(NamedTuple):
@@ -93,7 +93,7 @@ def _check_answerable(scenario: Scenario, cmdline: CommandLine) -> None:
 
     :raises MachineError: an EFI word of the command line changes, and there is no EFI map.
     """
-    was, now = ([word for word in text if word.name in _EFI_WORDS] for text in (scenario.machine.cmdline, cmdline))
+    was, now = ([word for word in text if word.name in EFI_WORDS] for text in (scenario.machine.cmdline, cmdline))
     if was != now and any(gap.missing == EFI_MAP for gap in scenario.gaps):
         words = dict.fromkeys(word.name if word.value is None else f"{word.name}={word.value}" for word in (*now, *was))
         raise MachineError(

@@ -220,12 +220,13 @@ def _firmware_says(system: System, address: int) -> str:
     return next((f"firmware: {type_words(d.type)}" for _, d in system.machine.efi_descriptors_at(address)), "")
 
 
-def told_by_firmware(system: System, where: PhysRange) -> list[Event]:
-    """What the firmware's map says of a range, as events before all others; empty: it says nothing."""
+def told_by_firmware(system: System, address: int | None = None) -> list[Event]:
+    """What the firmware's map says, of an address or everywhere, as events before all others; empty: nothing."""
+    machine = system.machine
     found = []
-    for number, descriptor in enumerate(system.machine.efi_map or ()):
-        if not descriptor.size or not (descriptor.start < where.end and where.start <= descriptor.last):
-            continue
+    for number, descriptor in (
+        enumerate(machine.efi_map or ()) if address is None else machine.efi_descriptors_at(address)
+    ):
         attributes = "|".join(a.name or "" for a in EfiAttribute if descriptor.attribute & a)
         after = f"{type_words(descriptor.type)}, {attributes or 'no attributes'}"
         end = descriptor.start + descriptor.size
@@ -240,8 +241,7 @@ def _text(system: System, path: str) -> str:
 
 def why(system: System, address: int) -> list[Event]:
     """Every decision about an address, in order: the firmware's, then what the boot recorded."""
-    where = PhysRange(address, address + 1)
-    return [*told_by_firmware(system, where), *system.log.over(where)]
+    return [*told_by_firmware(system, address), *system.log.over(PhysRange(address, address + 1))]
 
 
 def owners_at(system: System, address: int) -> list[str]:

@@ -11,16 +11,17 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from operator import itemgetter
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from softreserve.machine.boot import boot
 from softreserve.model.errors import SoftReserveError
-from softreserve.model.outcome import Marked
+from softreserve.model.outcome import Marked, Part
 from softreserve.views.explain.answers import Answer, answer
 from softreserve.views.explain.edits import command_line, firmware_map, kernels, running, tables
 from softreserve.views.explain.edits.change import Change, Maker, Place
+from softreserve.views.explain.trail import STAGES, decided, firmware_log
 from softreserve.views.outcome import outcome
 from softreserve.views.upgrade.trial import untraced
 from softreserve.views.what_if import as_devdax, as_system_ram
@@ -57,10 +58,15 @@ _STEPS: Final = {"lost": 0, "ram": 0, "no-device": 1, "unused": 2, "devdax": 3, 
 
 @attrs.frozen
 class Found:
-    """A change that makes a difference, and what the subject is then."""
+    """A change that makes a difference, and what the subject is then.
+
+    ``stage`` is the first of :data:`softreserve.views.explain.trail.STAGES` that decides otherwise; empty: none says
+    so.
+    """
 
     change: Change
     answer: Answer
+    stage: str = ""
 
 
 @attrs.frozen
@@ -84,13 +90,16 @@ def search(
     hooks_for: Callable[[Machine], Hooks],
     seconds: float = SECONDS,
     clock: Callable[[], float] = monotonic,
+    *,
+    map_known: bool = True,
 ) -> Search:
     """Look for what makes a difference to a subject.
 
     :param system: the running kernel that the subject was found on, as it booted.
     :param hooks_for: loads the plugins for a machine.
+    :param map_known: whether the firmware's map is known; else no change of it, and of words about it, can be tried.
     """
-    return _Searching(system, subject, hooks_for, clock() + seconds, clock).all()
+    return _Searching(system, subject, hooks_for, map_known=map_known).all(seconds, clock)
 
 
 class _Searching:
@@ -101,19 +110,23 @@ class _Searching:
         system: System,
         subject: Subject,
         hooks_for: Callable[[Machine], Hooks],
-        until: float,
-        clock: Callable[[], float],
+        *,
+        map_known: bool,
     ) -> None:
         self._system, self._subject = system, subject
-        self._hooks_for, self._until, self._clock = untraced(hooks_for), until, clock
+        self._hooks_for = untraced(hooks_for)
         self._before = answer(system, subject)
         #: How good the memory has to become, and more, for a change to be told.
         self._least = self._good(self._before)
+        self._map_known = map_known
+        self._ranges = subject.ranges[:_PIECES]
+        self._decided = decided(system, firmware_log(system), self._ranges)
         self._tried: Counter[str] = Counter()
         self._nearer: list[tuple[Change, System]] = []
         self._cut = False
 
-    def all(self) -> Search:
+    def all(self, seconds: float, clock: Callable[[], float]) -> Search:
+        self._until, self._clock = clock() + seconds, clock
         found = self._each(self._system, _MAKERS)
         wanted, had = self._subject.wanted, self._before.size_of(self._subject.wanted)
         same = [one for one in found if one.change.kind != "release"]
@@ -130,7 +143,7 @@ class _Searching:
 
         :param first: the change that the machine has already.
         """
-        place = Place(system, self._subject, _pieces(system, self._subject))
+        place = Place(system, self._subject, _pieces(system, self._subject), self._map_known)
         sources: list[tuple[int, Iterator[Change], bool]] = [(n, maker(place), False) for n, maker in enumerate(makers)]
         if first is None:
             sides = [(iter(changes), True) for changes in kernels.releases(place)]
@@ -167,7 +180,12 @@ class _Searching:
             if first is None and not change.devices and _progress(after) > _progress(self._before):
                 self._nearer.append((change, changed))
             return None
-        return Found(both, after)
+        return Found(both, after, self._first_stage(changed))
+
+    def _first_stage(self, changed: System) -> str:
+        """The first stage that decides otherwise about the subject."""
+        now = decided(changed, firmware_log(changed), self._ranges)
+        return next((stage for stage in STAGES if now.get(stage) != self._decided.get(stage)), "")
 
     def _good(self, found: Answer) -> int:
         """How much is what is wanted: in bytes, of which those count half that are only better than nothing."""
@@ -181,9 +199,8 @@ class _Searching:
         """
         if change.devices:
             return (as_system_ram if change.devices == "kmem" else as_devdax)(system)
-        recording = self._subject.kind == "finding"  # findings are told by what is recorded
         userspace = change.userspace or system.userspace
-        return boot(change.machine, self._hooks_for(change.machine), recording=recording, userspace=userspace)
+        return boot(change.machine, self._hooks_for(change.machine), userspace=userspace)
 
 
 def _progress(found: Answer) -> int:
@@ -191,7 +208,7 @@ def _progress(found: Answer) -> int:
     return sum(part.size * _STEPS.get(part.use, 0) for part in found.parts)
 
 
-def _pieces(system: System, subject: Subject) -> tuple[Any, ...]:
+def _pieces(system: System, subject: Subject) -> tuple[Part, ...]:
     """The subject's memory by its fate, the largest first; of an address all around it with the same fate."""
     ranges: Sequence[tuple[int, int]] = [(where.start, where.end) for where in subject.ranges]
     if subject.kind == "address":

@@ -5,7 +5,9 @@ A plain value: nothing is booted for it but, where that is asked for, the kernel
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -13,10 +15,10 @@ import attrs
 from softreserve.machine.boot import boot
 from softreserve.machine.kexec import load
 from softreserve.model.errors import SoftReserveError
-from softreserve.model.events import Event
+from softreserve.model.events import Event, EventLog, Rule
 from softreserve.model.kexec import KexecRequest
 from softreserve.model.outcome import Marked, Part
-from softreserve.model.ranges import PhysRange
+from softreserve.model.ranges import PhysRange, span_at
 from softreserve.plugins.hooks import hooks_of
 from softreserve.views.outcome import outcome
 from softreserve.views.summary import told_by_firmware
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from softreserve.kernel.system import System
     from softreserve.views.report import Report
 
-__all__ = ["STAGES", "Decision", "Trail", "trail", "trails"]
+__all__ = ["STAGES", "Decision", "Trail", "decided", "firmware_log", "trails"]
 
 #: Stages of the way, in order: their names, and what decisions of them begin with in the kernel's sources. An empty
 #: prefix: by the stage of the boot.
@@ -60,6 +62,7 @@ _OF_THE_BOOT: Final = {
     "running": "dax",
     "kexec": "kexec",
 }
+_FIRMWARE_SAYS: Final = Rule("firmware-says", "{}")
 _CALLS: Final = ("kexec_load", "kexec_file_load")
 
 
@@ -107,39 +110,59 @@ def trails(system: System, told: Report, ranges: Iterable[PhysRange], *, kexec: 
     """
     marked = [Marked(where.start, where.end, "") for where in ranges]
     following = list(_following(system, marked)) if kexec else []
+    firmware = firmware_log(system)
+    reasons = [(part.start, part.end, part) for part in told.outcome.parts]
     for part in outcome(system, marked).parts:
-        yield trail(system, _with_reason(told, part), following)
+        found = _by_stage(system, firmware, PhysRange(part.start, part.end))
+        decisions = [_decision(stage, events) for stage, events in found.items()]
+        nexts = [one for spans in following for one in _nexts(part, spans)]
+        yield Trail(_with_reason(reasons, part), (*decisions, *nexts) if decisions else ())
 
 
-def trail(system: System, part: Part, following: Iterable[Decision] = ()) -> Trail:
-    """The way of one piece; of decisions about less than it those count, too.
+def firmware_log(system: System) -> EventLog:
+    """What the firmware's map says, to be looked up by address."""
+    log = EventLog()
+    log.stage = STAGES[0]
+    for event in told_by_firmware(system):
+        log.record(_FIRMWARE_SAYS.of(event.rule), event.function, event.start, event.end, event.before, event.after)
+    return log
 
-    :param following: decisions of kernels that come after.
-    """
+
+def decided(system: System, firmware: EventLog, ranges: Iterable[PhysRange]) -> dict[str, object]:
+    """What each stage of a boot decided about memory, in a form that can be compared."""
+    found: dict[str, list[object]] = {}
+    for where in ranges:
+        for stage, events in _by_stage(system, firmware, where).items():
+            found.setdefault(stage, []).append([(e.rule, e.before, e.after, e.start, e.end) for e in events])
+    return {**found}
+
+
+def _by_stage(system: System, firmware: EventLog, where: PhysRange) -> dict[str, list[Event]]:
+    """Decisions about memory; of those about less than it, too."""
     found: dict[str, list[Event]] = {}
-    where = PhysRange(part.start, part.end)
-    for event in [*told_by_firmware(system, where), *system.log.over(where)]:
+    for event in [*firmware.over(where), *system.log.over(where)]:
         found.setdefault(_stage_of(event), []).append(event)
-    decisions = [_decision(stage, found[stage]) for stage in STAGES if stage in found]
-    return Trail(part, (*decisions, *_nexts(part, following)) if decisions else ())
+    return {stage: found[stage] for stage in STAGES if stage in found}
 
 
-def _nexts(part: Part, following: Iterable[Decision]) -> Iterator[Decision]:
-    """Decisions of kernels that come after about a piece; without a range where all of it has one."""
-    for one in following:
-        start, end = max(one.start or 0, part.start), min(one.end or 0, part.end)
+def _nexts(part: Part, spans: Sequence[tuple[int, int, Decision]]) -> Iterator[Decision]:
+    """Decisions of a kernel that comes after about a piece; without a range where all of it has one."""
+    for low, high, one in spans[max(bisect_right(spans, part.start, key=itemgetter(0)) - 1, 0) :]:
+        start, end = max(low, part.start), min(high, part.end)
         if (start, end) == (part.start, part.end):
-            yield attrs.evolve(one, start=None, end=None)
+            yield one
         elif start < end:
             yield attrs.evolve(one, start=start, end=end)
+        if low >= part.end:
+            return
 
 
-def _with_reason(told: Report, part: Part) -> Part:
+def _with_reason(reasons: Sequence[tuple[int, int, Part]], part: Part) -> Part:
     """The piece with what is said of the memory where it begins."""
-    known = told.outcome.part_at(part.start)
-    if known is None or known.use != part.use:
+    found = span_at(reasons, part.start)
+    if found is None or found[2].use != part.use:
         return part
-    return attrs.evolve(part, severity=known.severity, rule=known.rule, why=known.why)
+    return attrs.evolve(part, severity=found[2].severity, rule=found[2].rule, why=found[2].why)
 
 
 def _stage_of(event: Event) -> str:
@@ -153,8 +176,8 @@ def _decision(stage: str, events: list[Event]) -> Decision:
     return Decision(stage, last.rule, last.function, last.before, last.after, last.start, last.end, tuple(events))
 
 
-def _following(system: System, marked: list[Marked]) -> Iterator[Decision]:
-    """What the next kernel makes of memory, by each system call that loads one."""
+def _following(system: System, marked: list[Marked]) -> Iterator[list[tuple[int, int, Decision]]]:
+    """What the next kernel makes of memory, by each system call that loads one: spans, ascending."""
     stage = system.log.stage
     for call in _CALLS:
         try:
@@ -166,5 +189,5 @@ def _following(system: System, marked: list[Marked]) -> Iterator[Decision]:
             continue
         finally:
             system.log.stage = stage
-        for part in found.parts:
-            yield Decision("kexec", f"after {call}", "", "", part.words, part.start, part.end)
+        rule = f"after {call}"
+        yield [(p.start, p.end, Decision("kexec", rule, "", "", p.words, None, None)) for p in found.parts]

@@ -15,9 +15,7 @@ import attrs
 from softreserve.model.errors import InputError
 from softreserve.model.findings import Finding
 from softreserve.model.outcome import LOSSES, USES
-from softreserve.model.ranges import PhysRange
 from softreserve.model.sizes import human_size
-from softreserve.model.units import U64_MAX
 from softreserve.model.visible import clean
 from softreserve.views.picture import svg
 from softreserve.views.picture.axis import Axis
@@ -169,7 +167,7 @@ class _Words:
 
 
 def _system_data(one: Shown, words: _Words) -> dict[str, Any]:
-    events = [*told_by_firmware(one.system, PhysRange(0, U64_MAX + 1)), *one.system.log]
+    events = [*told_by_firmware(one.system), *one.system.log]
     return {
         "title": clean(one.title),
         "lanes": [

@@ -65,11 +65,13 @@ class Place(NamedTuple):
     """A subject on a booted machine, and what lies around it.
 
     :param pieces: the subject's memory as pieces with one fate each, the largest first; a few.
+    :param map_known: whether the firmware's map is known; else something stands in for it.
     """
 
     system: System
     subject: Subject
     pieces: tuple[Part, ...]
+    map_known: bool = True
 
     @property
     def machine(self) -> Machine:

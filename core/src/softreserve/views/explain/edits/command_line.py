@@ -7,6 +7,7 @@ from typing import Final
 
 import attrs
 
+from softreserve.config.changes import EFI_WORDS
 from softreserve.model.cmdline import CommandLine, next_arg
 from softreserve.model.e820 import RAM, SOFT_RESERVED
 from softreserve.views.explain.edits.change import Change, Place
@@ -38,26 +39,39 @@ _SWITCHED: Final = ("1", "0")
 
 
 def changes(place: Place) -> Iterator[Change]:
-    """Each word left out, then each word that may matter, then those that name the subject's memory."""
+    """Each word left out, then each word that may matter, then those that name the subject's memory.
+
+    What words do that the EFI code reads cannot be known without the firmware's map.
+    """
+    for word, change in _all(place):
+        if place.map_known or CommandLine(word).parameters[0].name not in EFI_WORDS:
+            yield change
+
+
+def _all(place: Place) -> Iterator[tuple[str, Change]]:
+    """Changes, each with the word that it is about."""
     cmdline = place.machine.cmdline
     spans = list(_spans(cmdline.text))
     for start, end in spans:
         word = cmdline.text[start:end]
-        yield _whole(place, f"without {word}", _replaced(cmdline.text, start, end, ""))
+        yield word, _whole(place, f"without {word}", _replaced(cmdline.text, start, end, ""))
         if word.startswith("efi=") and "," in word:
             for part in word.removeprefix("efi=").split(","):
                 rest = ",".join(other for other in word.removeprefix("efi=").split(",") if other != part)
-                yield _whole(place, f"efi= without {part}", _replaced(cmdline.text, start, end, f"efi={rest}"))
+                yield word, _whole(place, f"efi= without {part}", _replaced(cmdline.text, start, end, f"efi={rest}"))
     given = {cmdline.text[start:end] for start, end in spans}
     efi = next(((start, end) for start, end in reversed(spans) if cmdline.text[start:end].startswith("efi=")), None)
     for name in _EFI:
         if efi is None:
-            yield _one_more(place, f"efi={name}")
+            yield "efi", _one_more(place, f"efi={name}")
         elif name not in (word := cmdline.text[slice(*efi)]).removeprefix("efi=").split(","):
-            yield _whole(place, f"{word},{name} in place of {word}", _replaced(cmdline.text, *efi, f"{word},{name}"))
+            yield (
+                word,
+                _whole(place, f"{word},{name} in place of {word}", _replaced(cmdline.text, *efi, f"{word},{name}")),
+            )
     for word in (*_WORDS, *_of_modules(place), *_of_places(place)):
         if word not in given:
-            yield _one_more(place, word)
+            yield word, _one_more(place, word)
 
 
 def _of_modules(place: Place) -> Iterator[str]:

@@ -26,6 +26,8 @@ _E820_TYPES: Final = (e820.RAM, e820.SOFT_RESERVED, e820.RESERVED)
 def changes(place: Place) -> Iterator[Change]:
     """One bit, then one type, then borders: what a firmware could say otherwise of the subject's memory."""
     yield from _loader_entries(place)
+    if not place.map_known:
+        return
     descriptors = list(place.machine.efi_map or ())
     near = _near(place, descriptors)
     for number in near:
