@@ -13,7 +13,7 @@ import click
 
 from softreserve.cli.options import in_bytes, on_behalf, plugin_option
 from softreserve.cli.terminal import Styled, say
-from softreserve.config.new_machine import SPEEDS, Kind, Plan, machine_text, shared
+from softreserve.config.new_machine import SCHEMA_FILE, SPEEDS, Kind, Plan, machine_text, shared
 from softreserve.model.errors import InputError, MachineError, nearest, shown
 from softreserve.model.names import name_problem
 from softreserve.model.sizes import human_size
@@ -315,3 +315,6 @@ def _print(file: str, plan: Plan, told: Report) -> None:
     quoted = shlex.quote(file)
     say(f"softreserve lint {quoted} has ", *found)
     say(f"see it: softreserve boot {quoted}")
+    schema = os.path.join(os.path.dirname(file), SCHEMA_FILE)
+    if not os.path.exists(schema):
+        say(f"for an editor that knows TOML: softreserve schema machine > {shlex.quote(schema)}")

@@ -19,9 +19,12 @@ from softreserve.model.machine import CPUS_MAX
 from softreserve.model.sizes import human_size
 from softreserve.plugins.architectures import arch_info
 
-__all__ = ["SPEEDS", "Kind", "Plan", "Speed", "machine_text", "shared"]
+__all__ = ["SCHEMA_FILE", "SPEEDS", "Kind", "Plan", "Speed", "machine_text", "shared"]
 
 _KIB, _MIB, _GIB, _TIB = 1 << 10, 1 << 20, 1 << 30, 1 << 40
+
+#: Where editors look for the schema of machine files, beside them.
+SCHEMA_FILE: Final = "softreserve.schema.json"
 
 #: More than any server has; a node has room for what firmware and kernel take of the first one.
 _SOCKETS_MAX: Final = 16
@@ -54,6 +57,8 @@ _SERVICES: Final = (
 _FAR_LATENCY: Final = 80
 _FAR_BANDWIDTH: Final = 96_000
 _ASIDE_LATENCY: Final = 15
+#: MB/s; memory that has less is none.
+_LEAST_BANDWIDTH: Final = 100
 #: SLIT: what is added to the 10 of a node's own memory.
 _FAR_DISTANCE, _ASIDE_DISTANCE = 11, 2
 
@@ -137,7 +142,7 @@ class Plan:
         _divided("--cxl", self.cxl, 1, block, why)
         for name, speed in self.speeds.items():
             _within(f"--{name}-latency", speed.latency, 1, 10_000)
-            _within(f"--{name}-bandwidth", speed.bandwidth, 1, 10_000_000)
+            _within(f"--{name}-bandwidth", speed.bandwidth, 10 * _LEAST_BANDWIDTH, 10_000_000)
 
 
 def shared(size: int, nodes: int) -> int:
@@ -253,6 +258,8 @@ def _nodes_shift(info: ArchInfo) -> int:
 
 def _head(plan: Plan, layout: _Layout, domains: Sequence[_Memory], command: str) -> str:
     lines = [
+        f"#:schema ./{SCHEMA_FILE}",
+        f"# Editors read the line above: softreserve schema machine > {SCHEMA_FILE}",
         f"# Made by: {command}",
         '# Sizes and addresses: bytes, or strings such as "0x1000", "512M", "4G"; units are powers of 1024.',
         f"name = {toml_string(plan.name)}",
@@ -382,8 +389,8 @@ def _latency(plan: Plan, cpus: _Memory, memory: _Memory) -> int:
 
 def _bandwidth(plan: Plan, cpus: _Memory, memory: _Memory) -> int:
     of_socket = plan.speeds[memory.kind].bandwidth
-    near = of_socket if memory.kind == "cxl" else max(of_socket // plan.clusters, 1)
-    return min(max(near // 2, 1), _FAR_BANDWIDTH) if cpus.socket != memory.socket else near
+    near = of_socket if memory.kind == "cxl" else of_socket // plan.clusters
+    return max(min(near // 2, _FAR_BANDWIDTH) if cpus.socket != memory.socket else near, _LEAST_BANDWIDTH)
 
 
 def _representable(rows: list[list[int]]) -> list[list[int]]:
