@@ -275,7 +275,13 @@ def test_cells_below_the_others_say_which_ones_they_are(monkeypatch: pytest.Monk
     ]
 
 
-def test_a_sentence_is_broken_between_machinesonly(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_heading_without_words_takes_no_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [("a long name of a row", "a value that does not fit")]
+    wanted = ["a long name of a row", "    value: a value that does not fit"]
+    assert shown(monkeypatch, 40, lambda: print_table(("", "value"), rows, prose=False)) == wanted
+
+
+def test_a_sentence_is_broken_between_words_only(monkeypatch: pytest.MonkeyPatch) -> None:
     words = ": 0x1000ff000-0x1400fefff: no dax device, all 1024 MiB are lost"
     assert shown(monkeypatch, 80, lambda: say(Styled("error", "error"), words)) == [f"error{words}"]
     assert shown(monkeypatch, 30, lambda: say(Styled("error", "error"), words)) == [

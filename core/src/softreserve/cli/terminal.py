@@ -225,7 +225,8 @@ def print_table(
             first, *others = _filled([row[-1]], limit, used, " " * used)
             _print_all([[*line, *first], *others])
             continue
-        _print(line)
+        if row is not heads or any(part.text.strip() for part in line):
+            _print(line)
         below = [number for number in range(beside, len(row)) if row[number].text and number != sentences]
         if row is not heads:
             _print_below([(Styled(f"{clean(headings[number])}: ", "aside"), row[number]) for number in below], limit)
