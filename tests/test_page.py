@@ -287,3 +287,14 @@ def test_a_kernel_that_does_not_come_up_is_said_to_beside_those_that_do(
     read = Read(capsys.readouterr().out)
     assert "dead: Linux 6.12Kernel panic - not syncing" in read.text
     assert len(read.data["systems"]) == 1
+
+
+def test_a_page_of_several_is_named_after_each_machine_once_and_not_after_many() -> None:
+    need(X86)
+    one = shown("two-node: Linux 6.1", settled(machine()))
+    titles = ("two-node: Linux 6.12", "two-node, generation 2: Linux 6.12", "other: Linux 6.1")
+    others = [attrs.evolve(one, title=title) for title in titles]
+    name = "two-node: Linux 6.1 | Linux 6.12 | generation 2: Linux 6.12 | other: Linux 6.1"
+    assert f"<title>{name} - softreserve</title>" in page([one, *others])
+    last = attrs.evolve(one, title="last: Linux 6.1")
+    assert f"<h1>{name} | and 1 more</h1>" in page([one, *others, last])

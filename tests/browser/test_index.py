@@ -68,7 +68,7 @@ def test_the_index_can_be_read_on_a_phone(open_report: Browsing, index: Path) ->
     assert page.evaluate("document.documentElement.scrollWidth") <= 400
 
 
-@pytest.mark.parametrize(("processors", "hbm", "slow"), [(1, 0, 0), (8, 8, 0), (16, 16, 32)])
+@pytest.mark.parametrize(("processors", "hbm", "slow"), [(1, 0, 0), (16, 16, 32)])
 def test_all_words_of_a_node_stand_in_its_box(
     open_report: Browsing, tmp_path: Path, processors: int, hbm: int, slow: int
 ) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -46,6 +48,8 @@ _ROWS: Final = 1500
 _FINDINGS: Final = 200
 #: Ranges of specific purpose memory that stand beside the verdict.
 _PARTS: Final = 12
+#: Machines and kernels that a page has in its name.
+_NAMED: Final = 4
 
 
 @attrs.frozen
@@ -109,7 +113,7 @@ def page(systems: Sequence[Shown], version: str = "", dead: Sequence[Dead] = ())
         environment()
         .get_template("report.html")
         .render(
-            title=" | ".join(dict.fromkeys(titles)),
+            title=_heading(titles),
             version=version,
             systems=systems,
             dead=dead,
@@ -242,6 +246,17 @@ def environment() -> Environment:
     found.filters.update(size=human_size, clean=clean, json=Markup, first_part=_first_part)
     found.tests["loss"] = lambda use: use in LOSSES
     return found
+
+
+def _heading(titles: Sequence[str]) -> str:
+    """What the page is called: all that stands on it, a machine's name once, or how many there are."""
+    named = [*dict.fromkeys(titles)]
+    found = named[:1]
+    for before, title in pairwise(named):
+        machine = re.split(r": |, ", before)[0]
+        found.append(re.sub(rf"^{re.escape(machine)}(?:: |, )", "", title))
+    more = [f"and {len(named) - _NAMED} more"] if len(named) > _NAMED else []
+    return " | ".join([*found[:_NAMED], *more])
 
 
 def _first_part(verdict: str) -> str:
