@@ -48,8 +48,6 @@ def take(browser: Browser, shot: Shot, page: Path) -> None:
         seen.wait_for_timeout(_SETTLED)
         if shot.from_top:
             seen.evaluate("scrollTo(0, 0)")
-        else:  # the last machine's lanes
-            seen.evaluate("document.querySelector('.scroll').scrollLeft = 1e6")
         seen.screenshot(path=PICTURES / f"{shot.name}-{scheme}.png")
         seen.close()
 
