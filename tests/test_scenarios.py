@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from functools import cache
 from importlib.util import module_from_spec, spec_from_file_location
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
@@ -113,7 +114,7 @@ def test_the_list_is_there_for_programs_too(run: Run) -> None:
     assert [one["name"] for one in json.loads(out)["scenarios"]] == list(NAMES)
 
 
-@pytest.mark.parametrize("spec", ["S12", "s12", "s12-less-than-a-block"])
+@pytest.mark.parametrize("spec", ["S12", "s12", "s12-less-than-a-block", "less-than-a-block"])
 def test_one_is_found_by_its_name_and_by_its_number(spec: str, run: Run) -> None:
     status, out, _ = run("show", spec)
     assert status == 0
@@ -122,12 +123,26 @@ def test_one_is_found_by_its_name_and_by_its_number(spec: str, run: Run) -> None
     assert "dax0.0 > /sys/bus/dax/drivers/kmem/bind -> -EINVAL" in out
 
 
+def test_a_number_needs_no_zero(run: Run) -> None:
+    assert run("show", "S1")[1].startswith("s01-no-room-for-a-region (S01): ")
+
+
+def test_one_can_come_from_a_pipe(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = scenario("s16-no-target-node").document.text
+    monkeypatch.setattr("sys.stdin", TextIOWrapper(BytesIO(text.encode())))
+    assert run("show", "-")[1].startswith("standard input (S16): kmem refuses")
+
+
+def test_an_unknown_command_is_a_line_with_the_nearest(run: Run) -> None:
+    assert run("lst")[::2] == (2, "softreserve: No such command 'lst'; did you mean 'list'?\n")
+
+
 def test_an_unknown_one_is_a_line_with_the_nearest(run: Run) -> None:
     status, _, err = run("run", "no-target-nod")
     assert status == 2
     assert err == (
         "softreserve: no-target-nod: no such scenario; `softreserve scenario list` has all;"
-        " did you mean 's16-no-target-node'?\n"
+        " did you mean 'no-target-node'?\n"
     )
 
 

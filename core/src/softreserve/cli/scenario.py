@@ -13,6 +13,7 @@ from softreserve.cli.consent import run_programs_option
 from softreserve.cli.options import on_behalf, plain_option, plugin_option
 from softreserve.cli.progress import progress
 from softreserve.cli.terminal import Styled, print_table, say
+from softreserve.model.errors import nearest, shown
 from softreserve.model.trouble import TOLD, Trouble
 
 if TYPE_CHECKING:
@@ -25,7 +26,14 @@ _STYLES = {_AS_TOLD: "good", _OTHERWISE: "loss", _NOT_RUN: "warning", _LEFT_OUT:
 
 
 class _Subcommands(click.Group):
-    """Commands of a command, with help like that of the others."""
+    """Commands of a command, with help and hints like those of the others."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in self.commands and not args[0].startswith("-"):
+            ctx.fail(f"No such command {shown(args[0])}{nearest(args[0], self.commands)}")
+        return super().resolve_command(ctx, args)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         command = super().get_command(ctx, cmd_name)
@@ -125,7 +133,7 @@ class PlayedScenarios:
 def scenario_command(ctx: click.Context) -> None:
     """Play troubles that people had again: known reports as machines, steps, and what came of them.
 
-    NAME is that of a scenario of the library, its number (S12), or a file of your own.
+    NAME is that of a scenario of the library, its number (S12), a file of your own, or - for standard input.
     """
     if ctx.invoked_subcommand is None:
         print(ctx.get_help())

@@ -30,6 +30,7 @@ __all__ = ["ScenarioFile", "find_scenario", "library_names"]
 
 _LIBRARY: Final = os.path.join(os.path.dirname(__file__), "scenarios")
 _SUFFIX: Final = ".toml"
+_STDIN: Final = "-"
 _EXAMPLE: Final = "example:"
 _EXPECT: Final = "expect"
 #: What is done on a machine.
@@ -46,18 +47,18 @@ def library_names() -> tuple[str, ...]:
 
 
 def find_scenario(spec: str) -> ScenarioFile:
-    """A scenario by what a person calls it: its name, its number, or the path of a file.
+    """A scenario by what a person calls it: its name or a half of it, the path of a file, ``-``: standard input.
 
     :raises InputError: there is none.
     :raises ConfigError: everything that is wrong with the file.
     """
     names = library_names()
-    number = spec.casefold()
-    found = [name for name in names if number in (name, name.partition("-")[0])]
+    asked = re.sub(r"^([a-z]+)([0-9])$", r"\g<1>0\2", spec.casefold())  # S1 is S01
+    found = [name for name in names if asked in (name, *name.split("-", 1))]
     if found:
         return ScenarioFile(os.path.join(_LIBRARY, found[0] + _SUFFIX))
-    if not spec.endswith(_SUFFIX) and not os.path.exists(spec):
-        hint = nearest(spec, names) or nearest(spec, [name.partition("-")[2] for name in names])
+    if spec != _STDIN and not spec.endswith(_SUFFIX) and not os.path.exists(spec):
+        hint = nearest(spec, [*names, *(name.partition("-")[2] for name in names)])
         raise InputError(f"no such scenario; `softreserve scenario list` has all{hint}", path=spec)
     return ScenarioFile(spec)
 
@@ -132,7 +133,7 @@ class ScenarioFile:
     # --- what is told
 
     def _trouble(self, top: Table) -> Trouble:
-        name = os.path.basename(self.path).removesuffix(_SUFFIX)
+        name = "standard input" if self.path == _STDIN else os.path.basename(self.path).removesuffix(_SUFFIX)
         id_ = top.get("id", str, "") or ""
         if id_ and not _ID.fullmatch(id_):
             top.problem("id", f"wanted letters and a number, such as S12, not {shown(id_)}")

@@ -192,8 +192,7 @@ class Found:
     def words(self) -> str:
         """For people."""
         where = f" of {_range(self.at)}" if self.at is not None else ""
-        what = f"the {self.severity or 'finding'} [{self.finding}]"
-        return f"lint has {'not ' if self.absent else ''}{what}{where}"
+        return f"lint has {'no' if self.absent else 'the'} {self.severity or 'finding'} [{self.finding}]{where}"
 
 
 @attrs.frozen
