@@ -404,9 +404,14 @@ def test_the_page_of_commands_is_what_they_say_of_themselves(reference: ModuleTy
     assert reference.page() == reference.PAGE.read_text(), "run: python docs/commands.py"
 
 
+def test_links_have_words_also_where_nobody_fills_them_in() -> None:
+    assert [page for page in pages.PAGES if "[](" in (wheels.ROOT / page).read_text()] == []
+
+
 def test_every_page_of_the_site_is_in_its_list() -> None:
     listed = {word for piece in pages.pieces("docs/index.md") for word in piece.text.split()}
-    assert {path.stem for path in (wheels.ROOT / "docs").glob("*.md")} - {"index"} <= listed
+    named = {target.removesuffix(".md") for _, target in pages.links("docs/index.md")}
+    assert {path.stem for path in (wheels.ROOT / "docs").glob("*.md")} - {"index"} == listed & named
 
 
 def test_addresses_of_other_sites_can_be_right() -> None:
