@@ -21,7 +21,10 @@ from softreserve.testing.machines import descriptor
 
 pytest.importorskip("jinja2", reason="needs jinja2: pip install 'softreserve[report]'")
 
+from softreserve.model.ranges import PhysRange
+from softreserve.views.explain.trail import trails
 from softreserve.views.page.page import Shown, is_page, page, shown
+from softreserve.views.report import report
 
 if {"x86", "hmem"} - set(installed()):
     pytest.skip("not installed here: softreserve-x86, softreserve-hmem", allow_module_level=True)
@@ -96,6 +99,27 @@ def test_the_verdict_comes_first_and_the_data_are_those_of_the_lanes() -> None:
     events = {words[rule] for _, rule, *_ in read.data["systems"][0]["events"]}
     assert "handed over as soft reserved" in events
     assert "EFI descriptor 0" in events
+
+
+def test_the_way_of_a_range_is_told_as_explain_tells_it() -> None:
+    need(X86)
+    system = settled(machine(above=[RAM, sp(6 * GIB + 4096, 8 * GIB)], tables={"HMAT": None}))
+    one = shown("one", system)
+    data = Read(page([one])).data
+    words = data["words"]
+    at = 7 * GIB
+    told = [
+        (words[stage], words[rule], words[function], int(start, 16), int(end, 16), words[before], words[after])
+        for stage, rule, function, start, end, before, after in data["systems"][0]["events"]
+        if int(start, 16) <= at < int(end, 16)
+    ]
+    (way,) = trails(system, report(system), [PhysRange(at, at + 1)])
+    assert told == [
+        (decision.stage, event.rule, event.function, event.start, event.end, event.before, event.after)
+        for decision in way.decisions
+        for event in decision.events
+    ]
+    assert len({stage for stage, *_ in told}) > 3
 
 
 def test_nothing_is_fetched_and_nothing_but_the_pages_own_script_may_run() -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from softreserve.kernel.system import System
     from softreserve.views.report import Report
 
-__all__ = ["STAGES", "Decision", "Trail", "decided", "firmware_log", "trails"]
+__all__ = ["STAGES", "Decision", "Trail", "decided", "firmware_log", "stage_of", "trails"]
 
 #: Stages of the way, in order: their names, and what decisions of them begin with in the kernel's sources. An empty
 #: prefix: by the stage of the boot.
@@ -141,7 +141,7 @@ def _by_stage(system: System, firmware: EventLog, where: PhysRange) -> dict[str,
     """Decisions about memory; of those about less than it, too."""
     found: dict[str, list[Event]] = {}
     for event in [*firmware.over(where), *system.log.over(where)]:
-        found.setdefault(_stage_of(event), []).append(event)
+        found.setdefault(stage_of(event), []).append(event)
     return {stage: found[stage] for stage in STAGES if stage in found}
 
 
@@ -165,7 +165,8 @@ def _with_reason(reasons: Sequence[tuple[int, int, Part]], part: Part) -> Part:
     return attrs.evolve(part, severity=found[2].severity, rule=found[2].rule, why=found[2].why)
 
 
-def _stage_of(event: Event) -> str:
+def stage_of(event: Event) -> str:
+    """The stage of the way that a decision belongs to."""
     by_source = next((stage for prefix, stage in _SOURCES if event.function.startswith(prefix)), None)
     return by_source or _OF_THE_BOOT.get(event.stage, "dax")
 

@@ -19,6 +19,7 @@ from softreserve.model.findings import Finding
 from softreserve.model.outcome import LOSSES, USES
 from softreserve.model.sizes import human_size
 from softreserve.model.visible import clean
+from softreserve.views.explain.trail import STAGES, stage_of
 from softreserve.views.picture import svg
 from softreserve.views.picture.axis import Axis
 from softreserve.views.picture.lanes import KINDS, Stage, cuts, lanes, spans
@@ -172,6 +173,8 @@ class _Words:
 
 def _system_data(one: Shown, words: _Words) -> dict[str, Any]:
     events = [*told_by_firmware(one.system), *one.system.log]
+    # as explain tells them: by the stages of the way
+    events.sort(key=lambda event: STAGES.index(stage_of(event)))
     return {
         "title": clean(one.title),
         "lanes": [
@@ -191,7 +194,7 @@ def _system_data(one: Shown, words: _Words) -> dict[str, Any]:
 
 
 def _event(event: Event, words: _Words) -> list[Any]:
-    texts = [words(text) for text in (event.stage, event.rule, event.function)]
+    texts = [words(text) for text in (stage_of(event), event.rule, event.function)]
     return [*texts, *_place(event.start, event.end), words(event.before), words(event.after)]
 
 
