@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from softreserve import config
 from softreserve.cli import main
 from softreserve.config.new_machine import Plan, Speed, machine_text
+from softreserve.live.whole import new_file
 from softreserve.machine.boot import boot
 from softreserve.model.errors import InputError
 from softreserve.plugins.hooks import installed
@@ -171,6 +172,19 @@ def test_a_machine_that_cannot_be_written_whole_is_not_there(
     assert run("new", "none/m.toml", "--hbm", "8G")[2] == (
         "softreserve: none/m.toml: cannot be written: No such file or directory\n"
     )
+
+
+def test_a_file_system_without_second_names_will_do(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("os.link", refused)
+    (tmp_path / "mine.toml").write_text("precious")
+    assert run("new", "m.toml", "--hbm", "8G")[0] == 0
+    with pytest.raises(InputError, match="is there already"):
+        new_file(tmp_path / "mine.toml", b"other")
+    assert (tmp_path / "mine.toml").read_text() == "precious"
+    assert sorted(os.listdir(tmp_path)) == ["m.toml", "mine.toml"]
 
 
 BAD = [

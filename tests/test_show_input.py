@@ -101,6 +101,18 @@ def test_of_tables_it_is_known_which_the_kernel_takes(tmp_path: Path, capsys: py
         "words": "36 B; it says nothing that decides about memory",
     }
     assert "2 cpu affinity" in found["SRAT"]["words"]
+    srat = bytearray((tables / "SRAT.bin").read_bytes())
+    srat[49 + 16] = 0  # the length of the second entry
+    (tables / "SRAT.bin").write_bytes(srat)
+    (tables / "HMAT.bin").write_bytes((tables / "HMAT.bin").read_bytes()[:39])
+    slit[36] = 200  # more localities than it has room for
+    (tables / "SLIT.bin").write_bytes(slit)
+    assert main(["show-input", str(case)]) == 2  # a file that is cut off is no table
+    assert "HMAT cut off" in capsys.readouterr().err
+    (tables / "HMAT.bin").unlink()
+    found = {part["name"]: part for part in shown(capsys, case)["tables"]}
+    assert found["SLIT"]["state"] == "broken"
+    assert "1 cpu affinity; its last 176 bytes are no whole entry" in found["SRAT"]["words"]
 
 
 def test_of_a_capture_it_is_known_which_files_were_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,6 +16,7 @@ from softreserve.cli.options import (
     tell_gaps,
 )
 from softreserve.cli.terminal import Styled, print_table, say
+from softreserve.config.reader import path_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -67,7 +68,7 @@ def _found(scenario: Scenario) -> Iterable[Finding]:
 
 
 def _print(told: Understood, scenario: Scenario, *, everything: bool) -> None:
-    say(Styled(f"{told.input}: {told.kind}", "heading"))
+    say(Styled(f"{path_words(told.input)}: {told.kind}", "heading"))
     for fact in told.facts:
         say(f"  {fact.name}: {fact.value}")
     _print_parts("ACPI tables", told.tables, len(told.tables))

@@ -32,7 +32,9 @@ Stays = Callable[[str], str | None]
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _AT_FDCWD = -100
-_RENAME_EXCHANGE = 2
+_RENAME_NOREPLACE, _RENAME_EXCHANGE = 1, 2
+#: What file systems say that have no second names.
+_WITHOUT_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 
 @contextlib.contextmanager
@@ -75,11 +77,24 @@ def new_file(
                 raise InputError(why, path=target)
             _write_beside(path, data, os.rename)
         else:
-            _write_beside(path, data, os.link)  # unlike renaming, this fails where somebody has the name
+            _write_beside(path, data, _give_name)
     except FileExistsError:
         raise InputError(f"is there already, and stays as it is{hint}", path=target) from None
     except (OSError, ValueError) as error:  # ValueError: a zero byte in its name
         raise InputError(f"cannot be written: {getattr(error, 'strerror', None) or error}", path=target) from None
+
+
+def _give_name(file: str, name: str) -> None:
+    """Give a file a name that nobody has: unlike renaming, this fails where somebody has it."""
+    try:
+        os.link(file, name)
+    except OSError as error:
+        libc = ctypes.CDLL(None, use_errno=True)
+        if error.errno not in _WITHOUT_LINKS or not hasattr(libc, "renameat2"):
+            raise
+        if libc.renameat2(_AT_FDCWD, os.fsencode(file), _AT_FDCWD, os.fsencode(name), _RENAME_NOREPLACE):
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), name) from None
 
 
 def _file_stays(path: str, replaces: Callable[[bytes], bool]) -> str | None:

@@ -241,7 +241,7 @@ def _tables(machine: Machine, made: Collection[str], refused: Mapping[str, str])
         else:
             yield Part(signature, "used", words)
     for signature in sorted(machine.unknown):
-        yield Part(signature, "missing", "the machine has it, or may have it: --acpi DIR brings it to a log")
+        yield Part(signature, "missing", "the machine has it, or may have it")
 
 
 def _entries(table: Table | Slit) -> str:
@@ -249,7 +249,8 @@ def _entries(table: Table | Slit) -> str:
     if isinstance(table, Slit):
         return f"{len(table.rows)} localities"
     counts = Counter("of an unknown kind" if isinstance(one, UnknownEntry) else _name(one) for one in table.entries)
-    return ", ".join(f"{count} {name}" for name, count in counts.items()) or "no entries"
+    told = ", ".join(f"{count} {name}" for name, count in counts.items()) or "no entries"
+    return f"{told}; its last {len(table.rest)} bytes are no whole entry, and are not read" if table.rest else told
 
 
 def _name(entry: object) -> str:
