@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from softreserve.kernel.state import StashKey
@@ -18,6 +18,7 @@ E820_LISTING: Final = Rule("e820-listing", "e820 table")
 #: Linux: ``e820_table_kexec``.
 E820_TABLE_KEXEC: Final[StashKey[tuple[E820Entry, ...]]] = StashKey("e820_table_kexec")
 
-#: The tables as ``/proc/iomem`` is made of them, by name: "firmware" and "kexec", which keep what was handed over, and
-#: "kernel", which it works with. Linux: ``e820_table_firmware``, ``e820_table_kexec``, ``e820_table``.
-E820_TABLES: Final[StashKey[Mapping[str, tuple[E820Entry, ...]]]] = StashKey("e820_tables")
+#: The tables as ``/proc/iomem`` is made of them, by name, each made when it is asked for: "firmware" and "kexec", which
+#: keep what was handed over, and "kernel", which it works with. Linux: ``e820_table_firmware``, ``e820_table_kexec``,
+#: ``e820_table``.
+E820_TABLES: Final[StashKey[Mapping[str, Callable[[], tuple[E820Entry, ...]]]]] = StashKey("e820_tables")

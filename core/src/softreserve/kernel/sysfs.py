@@ -44,7 +44,7 @@ def is_file_name(name: object) -> bool:
     """Whether something can be the name of a file here: one part of a path that can be shown, and no way out of it."""
     if not isinstance(name, str) or name in ("", ".", "..") or "/" in name or not name.isprintable():
         return False
-    return len(name) <= _NAME_MAX and len(os.fsencode(name)) <= _NAME_MAX
+    return len(name) <= _NAME_MAX and (name.isascii() or len(os.fsencode(name)) <= _NAME_MAX)
 
 
 def c_text(data: bytes) -> str:

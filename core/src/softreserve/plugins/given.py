@@ -1,7 +1,8 @@
 """What plugins are given to look at is frozen; whether it still is what it was, after a plugin had it.
 
 ``object.__setattr__`` gets behind what is frozen. Here is a look at what every boot stands on: parts of the
-machine, numbers of its descriptors, and which objects a system consists of. The contract kit looks at all of it.
+machine, numbers of its descriptors, and which objects a system consists of. The descriptors are many: they are looked
+at when a function has them for the first time in a process. The contract kit looks at all of it, every time.
 """
 
 from __future__ import annotations
@@ -29,6 +30,14 @@ _of_machine: Final = attrgetter(*_OF_MACHINE)
 _of_system: Final = itemgetter(*_OF_SYSTEM)
 _of_descriptor: Final = attrgetter("type", "start", "pages", "attribute")
 
+#: Functions that left the descriptors as they were, by their ``id``.
+_harmless: dict[int, object] = {}
+_MOST: Final = 1024
+
+
+def _is_harmless(function: object) -> bool:
+    return _harmless.get(id(function)) is function
+
 
 class Given:
     """A machine or a system, as it was.
@@ -44,10 +53,15 @@ class Given:
         self._of_machine = _of_machine(machine)
         self._of_system = _of_system(vars(value)) if machine is not value and hasattr(value, "handoff") else ()
         self._map = None if machine.efi_map is None else machine.efi_map.descriptors
-        self._descriptors = [*map(_of_descriptor, self._map or ())]
+        self._descriptors: list[tuple[Any, ...]] | None = None
 
-    def change(self) -> str | None:
-        """What was done to it, in words, or ``None``."""
+    def before(self, function: object) -> None:
+        """See it as it is before a function has it."""
+        if self._descriptors is None and not _is_harmless(function):
+            self._descriptors = [*map(_of_descriptor, self._map or ())]
+
+    def change(self, function: object) -> str | None:
+        """What a function did to it, in words, or ``None``."""
         value = self.value
         if self._of_system:
             now = _of_system(vars(value))
@@ -61,8 +75,14 @@ class Given:
             return None
         if machine.efi_map.descriptors is not self._map:
             return _CHANGED.format("machine.efi_map")
-        same = [*map(_of_descriptor, self._map)] == self._descriptors
-        return None if same else _CHANGED.format("a descriptor of machine.efi_map")
+        if self._descriptors is None or _is_harmless(function):
+            return None
+        if [*map(_of_descriptor, self._map)] != self._descriptors:
+            return _CHANGED.format("a descriptor of machine.efi_map")
+        if len(_harmless) >= _MOST:
+            _harmless.clear()
+        _harmless[id(function)] = function
+        return None
 
 
 def _different(names: tuple[str, ...], now: tuple[Any, ...], then: tuple[Any, ...]) -> str:

@@ -135,12 +135,13 @@ def guarded_policy(plugin: str, policy: KexecPolicy) -> KexecPolicy:
     def called(what: str, function: Any, wanted: type[Any], system: System, given: Any) -> tuple[str, Any]:
         where = f"softreserve_kexec_policies: policy {policy.name} {what}"
         before, running = attrs.evolve(given), Given(system)
+        running.before(function)
         found = border.call(where, function, system, given, plugin=plugin)
         if not isinstance(found, wanted):
             raise border.wrong(plugin, where, found, wanted.__name__)
         if given != before:
             raise border.refused(plugin, where, "changed what it was given: return a copy")
-        changed = running.change()
+        changed = running.change(function)
         if changed is not None:
             raise border.refused(plugin, where, changed)
         return where, found

@@ -562,6 +562,8 @@ class Hooks:
         before = self._given
         if given is not None and (before is None or before.value is not given):
             before = self._given = Given(given)
+        if given is not None and before is not None:
+            before.before(impl.function)
         answer = border.call(
             hook,
             impl.function,
@@ -569,7 +571,7 @@ class Hooks:
             plugin=impl.plugin_name,
             passes=_PASSES.get(hook, ()),
         )
-        changed = None if given is None or before is None else before.change()
+        changed = None if given is None or before is None else before.change(impl.function)
         if changed is not None:
             self._given = None
             raise border.refused(impl.plugin_name, hook, changed)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel.e820 import E820_LISTING, E820_TABLE_KEXEC, E820_TABLES
@@ -449,8 +450,12 @@ def reserve_resources(system: System) -> Callable[[], None]:
     soft_reserved = system.soft_reserved.root if own_tree else system.iomem.root
     resources = e820_resources.E820Resources(setup.table, system.iomem.root, soft_reserved, system.log)
     resources.reserve_resources()
-    tables = {"firmware": setup.table_firmware, "kexec": setup.table_kexec, "kernel": setup.table}
-    system.stash[E820_TABLES] = {name: _entries(table) for name, table in tables.items()}
+    tables: dict[str, Callable[[], tuple[E820Entry, ...]]] = {
+        "firmware": partial(_entries, setup.table_firmware),
+        "kexec": partial(_entries, setup.table_kexec),
+        "kernel": partial(_entries, setup.table),
+    }
+    system.stash[E820_TABLES] = tables
     if system.kernel.config.get("FIRMWARE_MEMMAP", "y") != "n":
         e820_resources.firmware_map_add(setup.table_firmware, system.firmware_memmap)
     if system.kernel.config.get("HIBERNATION", "y") != "n":

@@ -7,7 +7,7 @@ are looked at, as the kernel left them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Final
 
@@ -201,9 +201,9 @@ _E820_KINDS: Final = {
 def _e820(system: System) -> Iterator[Stage]:
     """The tables, those that are alike as one."""
     groups: dict[tuple[E820Entry, ...], list[str]] = {}
-    tables: Mapping[str, tuple[E820Entry, ...]] = system.stash.get(E820_TABLES) or {}
-    for name, entries in tables.items():
-        groups.setdefault(entries, []).append(name)
+    tables: Mapping[str, Callable[[], tuple[E820Entry, ...]]] = system.stash.get(E820_TABLES) or {}
+    for name, table in tables.items():
+        groups.setdefault(table(), []).append(name)
     for entries, names in groups.items():
         words = "all three tables" if len(names) == len(tables) else f"for {' and '.join(names)}"
         title = "e820" if len(groups) == 1 else f"e820 {', '.join(names)}"
