@@ -14,9 +14,10 @@ from softreserve.cli import main
 from softreserve.config.scenario_file import ScenarioFile, find_scenario, library_names
 from softreserve.machine.steps import programs_in
 from softreserve.model.errors import SoftReserveError
-from softreserve.model.expectations import Differs, Same
+from softreserve.model.expectations import Differs, Expectation, Same, Segment
 from softreserve.model.trouble import HAPPENED, TOLD, Course
 from softreserve.plugins.hooks import installed
+from softreserve.views.scenarios import courses
 from softreserve.views.scenarios.checks import Moment, unmet
 from softreserve.views.scenarios.courses import play, play_all
 
@@ -69,6 +70,29 @@ def test_what_happened_is_not_met_where_it_does_not_happen_nor_the_other_way_rou
     assert all(others.values())
     unnoticed = [c.name for c in courses if all(would_pass(file, c, o, ends[o.name]) for o in others[c.name])]
     assert unnoticed == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+@ALL_WHEELS
+def test_what_is_to_be_absent_is_there_somewhere_else_in_the_scenario(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name that is misspelt is absent everywhere."""
+    file = scenario(name)
+    stages = [stage for course in file.trouble.courses for stage in course.stages]
+    expected = [one for stage in stages for group in (stage.booted, *stage.after) for one in group]
+    absent = {one.words: one for one in expected if getattr(one, "absent", False)}
+    there: set[str] = set()
+
+    def looking(one: Expectation, now: Moment) -> str:
+        new = [(words, e) for words, e in absent.items() if words not in there]
+        there.update(w for w, e in new if not (isinstance(e, Segment) and now.image is None) and unmet(e, now))
+        return unmet(one, now)
+
+    monkeypatch.setattr(courses, "unmet", looking)
+    for _ in play_all(file):
+        pass
+    assert there == set(absent)
 
 
 def test_the_library_has_every_known_trouble_once() -> None:
