@@ -6,6 +6,7 @@ from itertools import combinations
 from pathlib import Path
 from xml.etree import ElementTree
 
+import cases
 import pytest
 import small_machines
 from many_nodes import machine_text
@@ -15,7 +16,7 @@ from softreserve.machine.boot import boot
 from softreserve.model.machine import Machine
 from softreserve.plugins.selection import Selection
 from softreserve.views.picture.node_svg import node_svg
-from softreserve.views.picture.nodes import NodePicture, NodeView, Table, node_tables, node_view
+from softreserve.views.picture.nodes import NodePicture, NodeView, Table, node_tables, node_view, speed
 from softreserve.views.report import report
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -80,6 +81,34 @@ def test_memory_in_a_cxl_window_is_cxl_and_other_slow_memory_is_unknown() -> Non
     assert view(silent).nodes[1].memory[0].why == "no faster than DRAM: reads 100 GB/s, DRAM 100 GB/s"
     partly = small_machines.machine(tables={"CEDT": small_machines.cedt(7 * GIB, 8 * GIB)})
     assert memory(view(partly).nodes[1]) == [("cxl", GIB), ("unknown", GIB)]
+
+
+@pytest.mark.parametrize("name", ["x86-7.3-tables", "arm64-6.18-mem-four-nodes", "x86-6.12-cxl-committed"])
+def test_memory_of_a_node_is_its_ram_and_its_specific_purpose_memory(tmp_path: Path, name: str) -> None:
+    """In the first two a dax device without a driver reaches over RAM, and over what is no memory."""
+    for node in view(load(cases.unpack(name, tmp_path)).machine).nodes:
+        assert sum(size for _, size in memory(node)) == node.now.ram + node.now.special
+
+
+def test_a_cxl_table_that_the_kernel_does_not_look_at_may_be_broken() -> None:
+    broken = small_machines.cedt(7 * GIB, 8 * GIB)[:40]
+    found = view(small_machines.machine(release="5.4", tables={"CEDT": broken}))
+    assert [kind for kind, _ in memory(found.nodes[0])] == ["dram"]
+
+
+@pytest.mark.parametrize(
+    ("megabytes", "words"),
+    [
+        (0, ""),
+        (999, "999 MB/s"),
+        (1000, "1 GB/s"),
+        (12800, "12.8 GB/s"),
+        (20480, "20.48 GB/s"),
+        (20_000_000, "20000 GB/s"),
+    ],
+)
+def test_bandwidth_is_told_in_decimal_units(megabytes: int, words: str) -> None:
+    assert speed({"read_bandwidth": megabytes}) == words
 
 
 def test_where_no_table_says_how_fast_memory_is_nobody_guesses(tmp_path: Path) -> None:

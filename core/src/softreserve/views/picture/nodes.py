@@ -6,7 +6,7 @@ HBM where its numbers are better than those of DRAM; of everything else it is sa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -14,6 +14,7 @@ import attrs
 from softreserve.kernel.numa.numa import format_list
 from softreserve.kernel.sysfs import Link, number_in
 from softreserve.model.acpi.cedt import Cedt, FixedMemoryWindow
+from softreserve.model.acpi.tables import TableError
 from softreserve.model.outcome import NodeRow
 from softreserve.model.ranges import merged, uncovered
 from softreserve.model.sizes import human_size
@@ -206,7 +207,7 @@ def _memory(system: System, report: Report, speeds: _Speeds) -> dict[int, tuple[
     """What memory each node has: ordinary RAM, specific purpose memory, and what else has a dax device."""
     windows = _cxl_windows(system)
     sizes: dict[int, dict[tuple[str, str], int]] = {}
-    for start, end, node, special in _pieces(system, report):
+    for start, end, node, special in _pieces(system, report, windows):
         of_node = sizes.setdefault(node, {})
         outside = list(uncovered(start, end, windows))
         in_window = end - start - sum(high - low for low, high in outside)
@@ -228,22 +229,28 @@ def _add(sizes: dict[tuple[str, str], int], kind: tuple[str, str], size: int) ->
     sizes[kind] = sizes.get(kind, 0) + size
 
 
-def _pieces(system: System, report: Report) -> Iterator[tuple[int, int, int, bool]]:
+def _pieces(system: System, report: Report, windows: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int, int, bool]]:
     """Start, end (bytes, half open), node, and whether somebody set it aside: each byte once."""
     parts = list(report.outcome.parts)
     yield from ((part.start, part.end, part.node, True) for part in parts)
     told = merged((part.start, part.end) for part in parts)
-    for start, end, node in ram_ranges(system):
+    ram = list(ram_ranges(system))
+    for start, end, node in ram:
         yield from ((*gap, node, False) for gap in uncovered(start, end, told))
-    # CXL regions that nobody had set aside
+    told = merged([*told, *((start, end) for start, end, _ in ram)])
+    # regions that nobody had set aside; a device that no driver can claim may reach over what is no memory at all
     for start, end, device in dax_ranges(system):
-        yield from ((*gap, device.node, True) for gap in uncovered(start, end, told))
+        if device.driver or not any(uncovered(start, end, windows)):
+            yield from ((*gap, device.node, True) for gap in uncovered(start, end, told))
 
 
 def _cxl_windows(system: System) -> list[tuple[int, int]]:
     """Where the firmware has CXL windows (bytes, half open)."""
     table = system.machine.acpi.get("CEDT")
-    entries = Cedt.parse(table).entries if table is not None else ()
+    try:
+        entries = Cedt.parse(table).entries if table is not None else ()
+    except TableError:  # of a table that this kernel does not look at
+        return []
     return merged(
         (entry.base_hpa, entry.base_hpa + entry.window_size)
         for entry in entries
@@ -255,7 +262,9 @@ def _cxl_windows(system: System) -> list[tuple[int, int]]:
 
 
 def _gigabytes(megabytes: int) -> str:
-    return f"{megabytes / 1000:.4g} GB/s" if megabytes >= 1000 else f"{megabytes} MB/s"
+    if megabytes < 1000:
+        return f"{megabytes} MB/s"
+    return f"{megabytes / 1000:.{4 if megabytes < 1_000_000 else 15}g} GB/s"
 
 
 def speed(performance: Mapping[str, int]) -> str:
