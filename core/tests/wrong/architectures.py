@@ -68,6 +68,11 @@ memory("memory-unaligned", "takes half a page out of memory", "memory",
     lambda system: system.memblock.remove(_plain(system).start + 512, 512))
 memory("runtime-services-are-ram", "gives the runtime services' memory to the kernel", "memory",
     lambda system: [setattr(region, "flags", 0) for region in system.memblock.memory if region.is_nomap])
+memory("mem-is-not-heard", "takes memory back that mem= took away", "mem=", seen="kit",
+    change=lambda system: [system.memblock.add(d.start, d.size) for d in system.machine.efi_map or ()
+    if system.cmdline.has("mem") and d.type == sr.EfiType.CONVENTIONAL and not d.is_special_purpose])
+memory("image-is-not-reserved", "forgets to reserve the kernel's image", "image", seen="kit",
+    change=lambda system: system.memblock.free(system.machine.image.code.start, system.machine.image.code.size))
 wrong("no-memory-at-all", "arch", "fills no memblock", "memory",
     early_reserve=lambda system: (toy.setup_bootmem(system),
     [system.memblock.remove(r.base, r.size) for r in list(system.memblock.memory)])[0])
@@ -116,7 +121,9 @@ wrong("handoff-makes-ram", "arch", "makes conventional memory of runtime service
     type=int(sr.EfiType.CONVENTIONAL)) if d.type == sr.EfiType.RUNTIME_SERVICES_DATA else d))
 
 
-def nodes(name: str, how: str, says: str, change: Callable[[sr.System], object], *, kind: str = "arch") -> None:
+def nodes(
+    name: str, how: str, says: str, change: Callable[[sr.System], object], *, seen: Seen = "commands"
+) -> None:
     """An architecture that has its nodes or zones wrong."""
 
     def numa_info(system: sr.System) -> bool:
@@ -124,7 +131,7 @@ def nodes(name: str, how: str, says: str, change: Callable[[sr.System], object],
         change(system)
         return True
 
-    wrong(name, kind, how, says, numa_info=numa_info)
+    wrong(name, "arch", how, says, seen=seen, numa_info=numa_info)
 
 wrong("no-nodes", "arch", "sets up no nodes", "node", numa_info=lambda system: True)
 wrong("no-zones", "arch", "sets up no zones", "zone", numa_info=lambda system: (
@@ -139,6 +146,20 @@ nodes("node-is-true", "node True is online", "node|bool", lambda system: (system
 nodes("memory-on-an-impossible-node", "memory is on a node that is not possible", "node",
     lambda system: system.memblock.memory.regions.__getitem__(0).__setattr__("nid", 7))
 nodes("cpu-on-an-impossible-node", "a processor is on node 9", "node|9", lambda system: system.nodes.set_cpu_node(0, 9))
+
+
+def _one_node(system: sr.System) -> None:
+    """All memory on node 0, and no other node."""
+    for region in system.memblock.memory:
+        region.nid = 0
+    for numbers in (system.nodes.possible, system.nodes.online):
+        numbers &= {0}
+
+
+nodes("srat-is-not-heard", "reads no SRAT: all memory is on node 0", "srat|domain", _one_node, seen="kit")
+nodes("numa-off-is-not-heard", "has a second node in spite of numa=off", "numa=off", seen="kit",
+    change=lambda system: [numbers.add(1) for numbers in (system.nodes.possible, system.nodes.online)
+    if "numa=off" in system.cmdline.text])
 
 
 def _zones(system: sr.System, **limits: int) -> bool:
@@ -158,7 +179,7 @@ wrong("zones-half", "arch", "zones that end in the midst of memory", "zone",
     numa_info=lambda system: _zones(system, DMA32=(1 << 32) // 4096, Normal=system.memblock.end_of_dram() // 2 // 4096))
 
 
-def resources(name: str, how: str, says: str, change: Callable[[sr.System], object]) -> None:
+def resources(name: str, how: str, says: str, change: Callable[[sr.System], object], seen: Seen = "commands") -> None:
     """An architecture that has its resources wrong."""
 
     def register_resources(system: sr.System) -> list[sr.Initcall]:
@@ -166,7 +187,7 @@ def resources(name: str, how: str, says: str, change: Callable[[sr.System], obje
         change(system)
         return calls
 
-    wrong(name, "arch", how, says, register_resources=register_resources)
+    wrong(name, "arch", how, says, seen=seen, register_resources=register_resources)
 
 
 def _drop(system: sr.System, name: str) -> None:
@@ -184,6 +205,10 @@ resources("ram-inverted", "a resource that ends before it begins", "resource",
     lambda system: setattr(system.iomem.find("System RAM")[0], "end", 1))
 resources("ram-with-a-float", "a resource that ends at a float", "float",
     lambda system: setattr(system.iomem.find("System RAM")[0], "end", float(GIB)))
+resources("image-without-resources", "has no resource for the kernel's code", "kernel code", seen="kit",
+    change=lambda system: [res.parent.children.remove(res) for res in system.iomem.find("Kernel code")])
+resources("processors-on-no-node", "forgets the nodes of processors", "processor", seen="kit",
+    change=lambda system: system.nodes.cpu_to_node.clear())
 resources("resource-is-its-own-child", "a resource that is its own child", "children",
     lambda system: system.iomem.root.children[0].children.append(system.iomem.root.children[0]))
 resources("resource-is-text", "a text among the resources", "children",

@@ -61,7 +61,7 @@ def reads(name: str, how: str, field: str, value: object) -> None:
 reads("importer-kernel-is-none", "the machine has no kernel", "kernel", None)
 reads("importer-cmdline-is-text", "its command line is text", "cmdline", "quiet")
 reads("importer-map-is-a-list", "its map is a list", "efi_map", [1])
-reads("importer-map-of-tuples", "its map has tuples for descriptors", "descriptors",
+reads("importer-map-of-tuples", "its map has tuples for descriptors", "efi_map",
     sr.EfiMemoryMap(((7, 0, 1, 15),)))
 reads("importer-map-of-floats", "its map has floats", "efi_map", sr.EfiMemoryMap((sr.EfiDescriptor(7, 0.0, 1.0, 15),)))
 reads("importer-acpi-is-text", "an ACPI table is text", "acpi", {"SRAT": "table"})

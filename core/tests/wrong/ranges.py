@@ -136,6 +136,8 @@ placed(
 )
 placed("image-ignores-the-seed-of-none", "with no randomness it still chooses at random", "seed", lambda machine,
     seed: toy.relocate_kernel(machine, 12345 if seed is None else seed), seen="kit")
+placed("image-hears-no-seed", "puts the image to one place, whatever the seed", "seed", lambda machine,
+    seed: toy.relocate_kernel(machine, None if seed is None else 5), seen="kit")
 placed("image-address-is-text", "an address '0x200000'", "address|str", lambda machine,
     seed: _at(machine, seed, address="0x200000"))
 placed("image-areas-is-a-list", "areas in a generator", "areas", lambda machine,

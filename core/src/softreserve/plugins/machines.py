@@ -78,7 +78,8 @@ def image_parts_problem(image: KernelImage) -> str | None:
 
 def _map_problem(machine: Machine) -> str | None:
     efi_map: object = machine.efi_map
-    return None if efi_map is None else map_problem(efi_map)
+    wanted = None if efi_map is None else map_problem(efi_map)
+    return None if wanted is None else f"efi_map: wanted {wanted}"
 
 
 def _e820_problem(machine: Machine) -> str | None:

@@ -164,6 +164,12 @@ class BaseArch(_OfPlugin):
     def test_ram_is_memory_that_the_firmware_gave_and_did_not_mark(self, subject: Subject, limit: float) -> None:
         keeps(subject, of_arch.loses_and_invents_no_memory, limit=limit)
 
+    def test_limits_are_heard_and_the_image_is_kept(self, subject: Subject, limit: float) -> None:
+        keeps(subject, of_arch.hears_limits_and_keeps_the_image, limit=limit)
+
+    def test_nodes_are_where_the_tables_say(self, subject: Subject, limit: float) -> None:
+        keeps(subject, of_arch.puts_nodes_where_the_tables_say, limit=limit)
+
     def test_memory_has_nodes_zones_and_blocks(self, subject: Subject, limit: float) -> None:
         keeps(subject, of_arch.lays_out_nodes_and_zones, limit=limit)
 

@@ -50,6 +50,8 @@ OF_KIND: Final[Mapping[str, tuple[Promise, ...]]] = {
         of_arch.gives_soft_reserved_memory_back,
         of_arch.gives_memblock_ranges,
         of_arch.loses_and_invents_no_memory,
+        of_arch.hears_limits_and_keeps_the_image,
+        of_arch.puts_nodes_where_the_tables_say,
         of_arch.lays_out_nodes_and_zones,
         of_arch.nests_resources,
         of_arch.places_the_image_in_memory,

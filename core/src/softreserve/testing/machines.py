@@ -109,15 +109,21 @@ def _info(arch: str, info: ArchInfo | None) -> ArchInfo:
 
 
 def sample_tables(
-    arch: str, nodes: Iterable[Iterable[tuple[int, int]]], *, cpus: int = 2, info: ArchInfo | None = None
+    arch: str,
+    nodes: Iterable[Iterable[tuple[int, int]]],
+    *,
+    cpus: int = 2,
+    info: ArchInfo | None = None,
+    spread: bool = False,
 ) -> dict[str, bytes]:
     """ACPI tables of a machine: SRAT, SLIT, HMAT and MADT, all of them sound.
 
     :param nodes: memory of each proximity domain, as ``(start, size)`` in bytes; all processors are in the first.
+    :param spread: whether the last processor is in the second one.
     """
     info, nodes = _info(arch, info), [list(ranges) for ranges in nodes]
     domains = list(range(len(nodes)))
-    affinities: list[Struct] = [info.srat_processor(number, 0) for number in range(cpus)]
+    affinities: list[Struct] = [info.srat_processor(cpu, int(spread and cpu == cpus - 1)) for cpu in range(cpus)]
     affinities += [
         MemoryAffinity(proximity_domain=domain, base=start, size_bytes=size, flags=1 | (HOT_PLUGGABLE if domain else 0))
         for domain, ranges in enumerate(nodes)
@@ -154,7 +160,7 @@ def sample_machines(arch: str, info: ArchInfo | None = None) -> dict[str, Machin
     }
     found |= {
         f"command line {words}": sample_machine(arch, cmdline=words, info=info)
-        for words in ("mem=3G", "efi=nosoftreserve", "numa=off", "memhp_default_state=offline")
+        for words in ("mem=2G", "efi=nosoftreserve", "numa=off", "memhp_default_state=offline")
     }
     found |= {
         f"{size >> 10} KiB pages": sample_machine(arch, page_size=size, info=info)
@@ -223,7 +229,7 @@ def _with_acpi(arch: str, info: ArchInfo | None) -> dict[str, Machine]:
     """Two and three nodes, described by ACPI tables, for several releases."""
     low = [(0, 2 * _GIB)]
     two = sample_tables(arch, [[*low, (4 * _GIB, _GIB)], [(6 * _GIB, 2 * _GIB)]], info=info)
-    three = sample_tables(arch, [low, [(4 * _GIB, _GIB)], [(6 * _GIB, 2 * _GIB)]], info=info)
+    three = sample_tables(arch, [low, [(4 * _GIB, _GIB)], [(6 * _GIB, 2 * _GIB)]], info=info, spread=True)
     found = {
         f"ACPI with two nodes, Linux {release}": attrs.evolve(
             sample_machine(arch, release=release, info=info), acpi=two

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from softreserve.kernel.mm.memblock import Memblock, MemblockType
+from softreserve.kernel.numa.node_offers import nodes_are_off
 from softreserve.kernel.resource import nesting_problem
 from softreserve.machine.boot import boot
 from softreserve.model.acpi.layout import Struct
+from softreserve.model.acpi.srat import MemoryAffinity, Srat
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.efi import EfiAttribute, EfiType
 from softreserve.model.errors import SoftReserveError
@@ -43,11 +45,13 @@ __all__ = [
     "describes_itself",
     "gives_memblock_ranges",
     "gives_soft_reserved_memory_back",
+    "hears_limits_and_keeps_the_image",
     "lays_out_nodes_and_zones",
     "loads_the_next_kernel",
     "loses_and_invents_no_memory",
     "nests_resources",
     "places_the_image_in_memory",
+    "puts_nodes_where_the_tables_say",
     "refuses_a_machine_without_a_map",
     "soft_reserves",
 ]
@@ -380,6 +384,73 @@ def lays_out_nodes_and_zones(subject: Subject, board: Board) -> None:
         _look_at_blocks(subject, system)
 
 
+def puts_nodes_where_the_tables_say(subject: Subject, board: Board) -> None:
+    """Memory and processors of each proximity domain are on a node of their own; ``numa=off`` makes one of all."""
+    hook = "numa_info"
+    for machine in subject.machines.values():
+        system = _kernel(subject, machine, board)
+        nodes = system.nodes
+        if "numa=off" in machine.cmdline.text:
+            if nodes.online != {0}:
+                raise _wrong(subject, hook, f"nodes {sorted(nodes.online)} are online in spite of numa=off", machine)
+            continue
+        if "SRAT" not in machine.acpi or nodes_are_off(system):
+            continue
+        entries = Srat.parse(machine.acpi["SRAT"]).entries
+        domains = {entry.proximity_domain for entry in entries if isinstance(entry, MemoryAffinity)}
+        if len(nodes.possible) < len(domains):
+            words = f"nodes {sorted(nodes.possible)} are possible, and the SRAT has domains {sorted(domains)}"
+            raise _wrong(subject, hook, words, machine)
+        known = {domain: _nodes_of(system, entries, domain) for domain in domains}
+        for domain, found in known.items():
+            shared = next((other for other in domains if other != domain and known[other] & found), None)
+            if len(found) > 1 or shared is not None:
+                words = f"memory of the SRAT's domains is on nodes {known}: wanted one for each"
+                raise _wrong(subject, hook, words, machine)
+        home = {nid for domain in domains for nid in known[domain] if any(_is_processor(e, domain) for e in entries)}
+        there = {nodes.cpu_to_node.get(cpu, -1) for cpu in range(machine.cpus)}
+        if there != home:
+            words = f"processors are on nodes {sorted(there)}, wanted {sorted(home)}, as the SRAT says"
+            raise _wrong(subject, hook, words, machine)
+
+
+def _nodes_of(system: System, entries: Iterable[object], domain: int) -> set[int]:
+    """The nodes that RAM of a domain is on."""
+    ranges = [e for e in entries if isinstance(e, MemoryAffinity) and e.proximity_domain == domain]
+    return {
+        region.nid
+        for region in system.memblock.memory
+        if any(e.base < region.end and region.base < e.base + e.size_bytes for e in ranges)
+    }
+
+
+def _is_processor(entry: object, domain: int) -> bool:
+    of_memory = isinstance(entry, MemoryAffinity)
+    return not of_memory and getattr(entry, "proximity_domain", getattr(entry, "domain", None)) == domain
+
+
+def hears_limits_and_keeps_the_image(subject: Subject, board: Board) -> None:
+    """``mem=2G`` leaves no more than that; the kernel's image is reserved, and has resources of its own."""
+    for machine in subject.machines.values():
+        system = _kernel(subject, machine, board)
+        memory = sum(region.size for region in system.memblock.memory if not region.is_nomap)
+        if "mem=2G" in machine.cmdline.text.split() and memory > 2 << 30:
+            raise _wrong(subject, "early_reserve", f"{memory:#x} bytes are memory in spite of mem=2G", machine)
+        reserved = merged((region.base, region.end) for region in system.memblock.reserved)
+        for name in _PARTS:
+            part = getattr(machine.image, name)
+            if part is None:
+                continue
+            gap = next(uncovered(part.start, part.end, reserved), None)
+            if gap is not None:
+                words = f"{hexadecimal(*gap)}, where the image's {name} is, is not reserved"
+                raise _wrong(subject, "early_reserve", words, machine)
+            shown = system.iomem.find(f"Kernel {name}")
+            if name in system.arch.image_parts and not any(r.start <= part.start <= r.end for r in shown):
+                words = f"there is no resource Kernel {name} at {part.start:#x}, where the image has it"
+                raise _wrong(subject, "register_resources", words, machine)
+
+
 def _look_at_zones(subject: Subject, system: System) -> None:
     """What devices of 32 bits reach is in zones of that name, where the kernel has them, and nothing else is."""
     page = system.kernel.page_size
@@ -420,6 +491,7 @@ def places_the_image_in_memory(subject: Subject, board: Board) -> None:
     for machine in subject.machines.values():
         given = merged((r.start, r.end) for r in firmware_memory(machine))
         kept = [] if "nosoftreserve" in machine.cmdline.text else _spans(specific_purpose(machine))
+        chosen: set[int | None] = set()
         for seed in _SEEDS:
             try:
                 placement = hooks.stub_place_image(machine, seed)
@@ -433,6 +505,8 @@ def places_the_image_in_memory(subject: Subject, board: Board) -> None:
                 raise subject.broken(hook, f"{words} {place}")
             if placement != hooks.stub_place_image(machine, seed):
                 raise subject.broken(hook, f"not the same at two calls {place}")
+            if not placement.fixed and placement.slots > 1:
+                chosen.add(placement.address)
             addresses = [] if placement.address is None else [placement.address]
             for area in placement.areas:
                 if area.slots and area.first is not None:
@@ -448,6 +522,9 @@ def places_the_image_in_memory(subject: Subject, board: Board) -> None:
                 if gap is not None:
                     words = f"the image at {address:#x} lies where firmware gives no memory, at {hexadecimal(*gap)}"
                     raise subject.broken(hook, f"{words} {place}")
+        if len(chosen) == 1:
+            words = f"chose {chosen.pop() or 0:#x} whatever the seed, and does not say why none was asked (fixed)"
+            raise subject.broken(hook, f"{words} (machine: {machine.name})")
 
 
 def refuses_a_machine_without_a_map(subject: Subject, board: Board) -> None:
