@@ -12,7 +12,7 @@ import re
 import sys
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -21,8 +21,12 @@ from typing import Any, Final, Literal, Union, get_args, get_origin
 import attrs
 from softreserve import cli
 from softreserve.cli.jsonout import VERSION
+from softreserve.model.findings import SEVERITIES
+from softreserve.model.outcome import USES
 from softreserve.model.plain import told_names
 from softreserve.model.scenario import Gap
+from softreserve.views.explain.trail import STAGES
+from softreserve.views.verify.rows import CLASSES
 
 FOLDER = Path(cli.__file__).with_name("schemas")
 DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -57,6 +61,23 @@ ANSWERS: Final[Mapping[str, tuple[str, ...]]] = {
     "serve": ("softreserve.cli.serve:Served",),
     "show-input": ("softreserve.views.understood:Understood",),
     "verify": ("softreserve.cli.verify:Verified",),
+}
+
+#: Words that attributes of classes can be, or their keys, where neither the type nor a validator says so.
+_WORDS: Final[Mapping[tuple[str, str], Collection[str]]] = {
+    ("Consequence", "severity"): SEVERITIES,
+    ("Decision", "stage"): STAGES,
+    ("Difference", "sort"): tuple(CLASSES),
+    ("Marked", "by"): ("firmware", "kernel", "plugin"),
+    ("Part", "severity"): ("", *SEVERITIES),
+    ("Part", "use"): tuple(USES),
+    ("Shortfall", "severity"): SEVERITIES,
+    ("Shortfall", "use"): tuple(USES),
+    ("SpecificPurpose", "as_devdax"): tuple(USES),
+    ("SpecificPurpose", "as_system_ram"): tuple(USES),
+    ("SpecificPurpose", "totals"): tuple(USES),
+    ("Summary", "findings"): SEVERITIES,
+    ("Verdict", "severity"): ("good", *SEVERITIES),
 }
 
 _SCALARS: Final[Mapping[Any, str]] = {str: "string", int: "integer", float: "number", bool: "boolean"}
@@ -159,7 +180,10 @@ class _Maker:
             attribute = getattr(kind, name, None)
             found = _hints(attribute.fget)["return"] if isinstance(attribute, property) else _hints(kind)[name]
             properties[name] = self.schema(found)
-            properties[name] |= _choice(kind, name)
+            choice = _choice(kind, name)
+            if choice:
+                is_map = properties[name].get("type") == "object"
+                properties[name] |= {"propertyNames": {"enum": choice}} if is_map else {"enum": choice}
             said = params.get(name) or (_readable(attribute.__doc__) if isinstance(attribute, property) else "")
             if said:
                 properties[name]["description"] = said
@@ -184,11 +208,11 @@ def _names(kind: type[Any]) -> tuple[str, ...] | None:
     return tuple(kind.__annotations__) if typing.is_typeddict(kind) else told_names(kind)
 
 
-def _choice(kind: type[Any], name: str) -> dict[str, Any]:
-    """The values that a validator lets an attribute have."""
+def _choice(kind: type[Any], name: str) -> list[str]:
+    """The words that an attribute, or a key of it, can be; empty: any."""
     field = getattr(attrs.fields(kind), name, None) if attrs.has(kind) else None
-    options = getattr(field.validator, "options", None) if field is not None else None
-    return {"enum": [*options]} if options is not None else {}
+    said = next((_WORDS[one.__name__, name] for one in kind.__mro__ if (one.__name__, name) in _WORDS), ())
+    return [*getattr(field and field.validator, "options", said)]
 
 
 def _told(kind: type[Any]) -> tuple[str, dict[str, str]]:

@@ -68,7 +68,8 @@ def print_verdict(verdict: Verdict) -> None:
     """The sentence, and one line for each reason."""
     say(Styled(verdict.text, VERDICT_STYLES[verdict.severity]))
     for shortfall in verdict.shortfalls:
-        say(f"  {_amount(shortfall)}: {shortfall.why} [{shortfall.rule}]", hang="      ")
+        amount = Styled(f"  {_amount(shortfall)}", shortfall.severity)
+        say(amount, f": {shortfall.why} [{shortfall.rule}]", hang="      ")
     if verdict.lost_as_system_ram > verdict.lost + verdict.waiting:
         size = f"{human_size(verdict.lost_as_system_ram)} of {human_size(verdict.total)}"
         say(Styled(f"as system RAM, given to kmem: {size} would be lost", "loss"))
