@@ -184,7 +184,7 @@ class _Reader:
         """Tables that the machine has, or may have, and that are not at hand."""
         tables = says.tables if says is not None else None
         if tables is None:
-            return machine.unknown - machine.acpi.keys()
+            return machine.unknown.difference(machine.acpi)
         self.gaps = {missing: gap for missing, gap in self.gaps.items() if not missing.startswith("the ACPI tables")}
         lacking = [name for name in DECIDING_TABLES if name in tables and name not in machine.acpi]
         if lacking:
