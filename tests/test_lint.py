@@ -29,6 +29,7 @@ from small_machines import (
     sp,
     srat,
 )
+from softreserve.cli import main
 from softreserve.config import load
 from softreserve.machine.boot import boot
 from softreserve.model.acpi.cedt import CXL_1_1, Cedt, FixedMemoryWindow
@@ -477,6 +478,22 @@ def test_a_planted_fault_is_found_where_it_is(case: lint_corpus.Case, tmp_path: 
 @pytest.mark.parametrize("case", lint_corpus.cases("healthy"), ids=lambda case: case.name)
 def test_a_healthy_machine_has_notes_at_most(case: lint_corpus.Case, tmp_path: Path) -> None:
     assert [f for f in linted(case, tmp_path) if f.severity != "note"] == []
+
+
+def test_a_table_that_no_kernel_can_be_asked_about_is_found_and_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A SLIT of five localities with the distances of two: the kernel reads what lies behind it."""
+    need(X86)
+    case = cases.unpack("x86-6.12-two-node-hmat", tmp_path)
+    path = case / "input" / "acpi" / "SLIT.bin"
+    data = bytearray(path.read_bytes())
+    data[36] = 5
+    path.write_bytes(bytes(data))
+    assert main(["lint", str(case)]) == 1
+    out = capsys.readouterr().out
+    assert "SLIT cut off: 5 localities need 69 bytes" in out
+    assert "[acpi-malformed]" in out
 
 
 def test_the_corpus_is_large() -> None:

@@ -63,9 +63,13 @@ def lint_command(
     """
     kernels = several(choices)
     if not kernels:
-        system = booted(machine, choices, recording=True).system
+        from softreserve.views.lint_rules.tables import without_unreadable
+
+        scenario = described(machine, choices)
+        readable, unreadable = without_unreadable(scenario.machine)
+        system = booted(attrs.evolve(scenario, machine=readable), choices, recording=True).system
         told = report(system)
-        return _tell(system.kernel, told.verdict, told.findings, None, as_json=as_json)
+        return _tell(system.kernel, told.verdict, [*unreadable, *told.findings], None, as_json=as_json)
     from softreserve.views.upgrade.kinds import FINDING_RULE
 
     scenario = described(machine, choices)

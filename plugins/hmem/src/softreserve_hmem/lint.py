@@ -313,6 +313,20 @@ def _cpu_nodes(system: System, devices: list[DevDax]) -> Iterator[Finding]:
             )
             start, last = members[0].ranges[0]
             yield Finding("warning", "sp-in-cpu-node", message, start, last + 1)
+        elif node >= 0 and (ram := _ram_of(system, node)):
+            message = (
+                f"{members[0].name} belongs to node {node}, which has {human_size(ram)} of RAM from boot on: as system "
+                "RAM it cannot be told from that; give it a proximity domain of its own"
+            )
+            start, last = members[0].ranges[0]
+            yield Finding("note", "sp-in-ram-node", message, start, last + 1)
+
+
+def _ram_of(system: System, node: int) -> int:
+    """Bytes of RAM that a node has from boot on."""
+    spans = [(r.start, r.end + 1) for depth, r in system.iomem.walk() if not depth and r.name == "System RAM"]
+    regions = [(r.base, r.end) for r in system.memblock.memory if r.nid == node]
+    return sum(max(0, min(a[1], b[1]) - max(a[0], b[0])) for a in spans for b in regions)
 
 
 def _brought(system: System, start: int) -> DaxOffer | None:

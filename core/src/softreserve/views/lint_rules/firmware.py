@@ -63,6 +63,7 @@ def check(system: System, outcome: Outcome, onlined: Outcome) -> Iterator[Findin
     yield from _disagreement(system, efi)
     yield from _not_write_back(marked)
     yield from _contradicting(marked)
+    yield from _of_other_types(marked, outcome)
     yield from _off_pages(system, marked)
     yield from _image(system, marked)
     yield from _touching(system, marked, outcome)
@@ -138,6 +139,18 @@ def _contradicting(marked: list[EfiDescriptor]) -> Iterator[Finding]:
                 "drivers that write to it; clear the other attributes, or SP"
             )
             yield Finding("warning", "sp-attributes", message, d.start, d.start + d.size)
+
+
+def _of_other_types(marked: list[EfiDescriptor], outcome: Outcome) -> Iterator[Finding]:
+    """Memory that is set aside though its type says that it is no memory for everybody."""
+    for d in marked:
+        part = outcome.part_at(d.start)
+        if d.type not in _RAM_TYPES and part is not None and part.use not in ("lost", "ram"):
+            message = (
+                f"specific purpose memory of the type {type_words(d.type)}: this kernel sets it aside all the same, "
+                "others do not, and what the firmware keeps there is overwritten; retype it, or clear SP"
+            )
+            yield Finding("warning", "sp-type", message, d.start, d.start + d.size)
 
 
 def _off_pages(system: System, marked: list[EfiDescriptor]) -> Iterator[Finding]:

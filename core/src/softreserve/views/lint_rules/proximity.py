@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from itertools import product
+from itertools import pairwise, product
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from softreserve.kernel.numa.numa import NODE_FAKED
@@ -16,6 +16,8 @@ from softreserve.model.acpi.hmat_tables import (
     MemorySideCache,
     Proximity,
 )
+from softreserve.model.acpi.madt import ENABLED as CPU_ENABLED
+from softreserve.model.acpi.madt import GenericInterrupt, LocalApic, LocalX2apic, Madt
 from softreserve.model.acpi.slit import Slit, slit_valid
 from softreserve.model.acpi.srat import (
     ENABLED,
@@ -171,7 +173,18 @@ def _entries(system: System, domains: _Domains) -> Iterator[Finding]:
                 )
                 where = entry.base, entry.base + entry.size_bytes
                 yield Finding("warning", "srat-revision", message, *where)
-    yield from _processors(domains)
+    yield from _twice(domains)
+    yield from _processors(system, domains)
+
+
+def _twice(domains: _Domains) -> Iterator[Finding]:
+    """Entries of one domain that overlap; those of several are told of where the kernel refuses them."""
+    for domain in sorted(domains.with_memory):
+        mine = sorted((e.base, e.base + e.size_bytes) for e in domains.memory if e.proximity_domain == domain)
+        for low, high in pairwise(mine):
+            if high[0] < low[1]:
+                message = f"two SRAT entries of domain {domain} overlap; let each byte have one entry"
+                yield Finding("warning", "srat-entries-overlap", message, high[0], min(low[1], high[1]))
 
 
 def _boot_ram(system: System) -> list[tuple[int, int]]:
@@ -208,7 +221,16 @@ def _hot_pluggable(system: System, entry: MemoryAffinity) -> Iterator[Finding]:
     yield Finding("warning" if movable else "note", "srat-hot-pluggable-ram", message, start, end)
 
 
-def _processors(domains: _Domains) -> Iterator[Finding]:
+def _processors(system: System, domains: _Domains) -> Iterator[Finding]:
+    known = {processor for _, processor in domains.processors}
+    missing = [name for name in _enabled(system) if name not in known]
+    if missing and domains.memory:
+        kind, number = missing[0]
+        message = (
+            f"the SRAT says of {len(missing)} processors not where they are, the first has {kind} {number}: they land "
+            "on a node of the kernel's choice; name them"
+        )
+        yield Finding("warning", "srat-processor-missing", message)
     places = defaultdict(set)
     for domain, processor in domains.processors:
         places[processor].add(domain)
@@ -216,6 +238,15 @@ def _processors(domains: _Domains) -> Iterator[Finding]:
         if len(found) > 1:
             message = f"the SRAT puts the processor with {kind} {number} into {_listed(found)}; let it be in one"
             yield Finding("warning", "srat-processor-twice", message)
+
+
+def _enabled(system: System) -> Iterator[tuple[str, int]]:
+    """Processors that the MADT has, by the names that the SRAT calls them."""
+    for entry in getattr(_parsed(Madt, system.machine.acpi.get("APIC")), "entries", ()):
+        if isinstance(entry, LocalApic | LocalX2apic) and entry.flags & CPU_ENABLED:
+            yield "APIC", entry.apic_id
+        elif isinstance(entry, GenericInterrupt) and entry.flags & CPU_ENABLED:
+            yield "ACPI UID", entry.uid
 
 
 def _gaps(system: System, domains: _Domains) -> Iterator[Finding]:

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
+import attrs
+
 from softreserve.model.acpi.cedt import Cedt
 from softreserve.model.acpi.hmat_tables import Hmat
+from softreserve.model.acpi.slit import Slit
 from softreserve.model.acpi.srat import Srat
 from softreserve.model.acpi.tables import Header, Table, TableError, UnknownEntry
 from softreserve.model.findings import Finding
 
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
+    from softreserve.model.machine import Machine
     from softreserve.model.outcome import Outcome
 
-__all__ = ["check"]
+__all__ = ["check", "without_unreadable"]
 
 _WITH_ENTRIES: Final[Mapping[str, type[Table]]] = {"SRAT": Srat, "HMAT": Hmat, "CEDT": Cedt}
 
@@ -33,6 +37,18 @@ def check(system: System, outcome: Outcome, onlined: Outcome) -> Iterator[Findin
             yield Finding("warning", "acpi-checksum", message)
         if name in _WITH_ENTRIES:
             yield from _entries(name, _WITH_ENTRIES[name], data)
+
+
+def without_unreadable(machine: Machine) -> tuple[Machine, list[Finding]]:
+    """A machine without the tables of which nobody knows what a kernel reads there, and what is wrong with those."""
+    try:
+        if "SLIT" in machine.acpi:
+            Slit.parse(machine.acpi["SLIT"])
+    except TableError as error:
+        message = f"{error}: the kernel reads what lies behind it; what follows is of the machine without the table"
+        tables = {name: data for name, data in machine.acpi.items() if name != "SLIT"}
+        return attrs.evolve(machine, acpi=tables), [Finding("error", "acpi-malformed", message)]
+    return machine, []
 
 
 def _entries(name: str, kind: type[Table], data: bytes) -> Iterator[Finding]:
