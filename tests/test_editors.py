@@ -12,7 +12,10 @@ import pytest
 from jsonschema import Draft7Validator
 from softreserve import config
 from softreserve.cli import main
+from softreserve.config.account import accounting
 from softreserve.config.new_machine import SCHEMA_FILE, Plan, machine_text
+from softreserve.config.reader import Document
+from softreserve.config.schema_tables import DEFINITIONS, TABLES
 from softreserve.plugins.selection import Selection
 
 pytestmark = pytest.mark.skipif(not Selection().arches, reason="needs a plugin that boots: pip install ./plugins/x86")
@@ -52,6 +55,80 @@ def test_what_new_writes_is_right_and_says_where_the_schema_is(arch: str, wrong:
     assert wrong(text) == []
 
 
+#: Every table of CXL and of steps.
+DEEP = (
+    MAP
+    + """
+[[step]]
+run = "true"
+[[step]]
+writes = [["/sys/kernel/mm/numa/demotion_enabled", "1"]]
+[cxl]
+[[cxl.host_bridge]]
+uid = 1
+bus = 1
+[[cxl.host_bridge.committed]]
+start = "4G"
+size = "1G"
+targets = [0]
+[[cxl.host_bridge.root_port]]
+number = 0
+[[cxl.host_bridge.root_port.memdev]]
+volatile = "1G"
+persistent = "1G"
+link = { speed = 32, width = 16 }
+[cxl.host_bridge.root_port.memdev.cdat]
+volatile = { read_latency = 1, write_latency = 1, read_bandwidth = 1, write_bandwidth = 1 }
+[[cxl.host_bridge.root_port]]
+number = 1
+[[cxl.host_bridge.root_port.switch]]
+[[cxl.host_bridge.root_port.switch.port]]
+number = 0
+"""
+)
+
+
+def test_the_keys_of_what_is_read_key_by_key_are_those_that_are_asked_for(tmp_path: Path, wrong: Any) -> None:
+    assert wrong(DEEP) == []
+    (tmp_path / "m.toml").write_text(DEEP)
+    with accounting() as account:
+        config.load(tmp_path / "m.toml")
+    (document,) = account.documents
+    assert isinstance(document, Document)
+    seen = set()
+    for table in document._tables:
+        names = [name for name in table.key if isinstance(name, str)]
+        if names[:1] not in (["cxl"], ["step"]):
+            continue
+        *_, name = ["", *names]
+        known = DEFINED.get((*names[-2:-1], name), DEFINED.get((name,)))
+        assert known is not None, names
+        properties = (TABLES if known == "cxl" else DEFINITIONS)[known]["properties"]
+        if known == "Step":  # which has writes or words
+            assert set(table.asked) <= set(properties)
+        elif names[-2:] == ["memdev", "cdat"]:
+            assert set(table.asked) == {"volatile", "persistent"}
+        else:
+            assert set(table.asked) == set(properties), names
+        seen.add(known)
+    assert seen == {"cxl", *DEFINITIONS}
+
+
+#: What describes a table, by the end of its key.
+DEFINED = {
+    ("cxl",): "cxl",
+    ("host_bridge",): "CxlHostBridge",
+    ("committed",): "CxlDecoder",
+    ("root_port",): "CxlPort",
+    ("port",): "CxlPort",
+    ("memdev",): "CxlMemdev",
+    ("cdat",): "CxlMemdev",
+    ("cdat", "volatile"): "CxlSpeed",
+    ("switch",): "CxlSwitch",
+    ("link",): "CxlLink",
+    ("step",): "Step",
+}
+
 FAULTS = {
     "no map": "cpus = 4",
     "two maps": MAP + 'efi_map_file = "map.txt"',
@@ -72,6 +149,10 @@ FAULTS = {
     "a word for a number": MAP + "[acpi.slit]\ndistances = [['near']]",
     "no such part of the image": MAP + "[image]\ntext = { start = 0, size = 4096 }",
     "steps that are a table": MAP + "[step]\nrun = 'true'",
+    "an unknown key of a device": DEEP.replace("persistent =", "persistant ="),
+    "a link that nobody has": DEEP.replace("width = 16", "width = 3"),
+    "a host bridge without a number": MAP + "[[cxl.host_bridge]]\nbus = 1",
+    "an unknown key of a step": MAP + "[[step]]\nrum = 'true'",
     "bits beyond any processor": MAP + "phys_bits = 64",
 }
 

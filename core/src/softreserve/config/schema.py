@@ -1,7 +1,7 @@
 """The JSON Schema of machine files, made of the classes that their tables become.
 
-Editors read it. It says what :func:`softreserve.config.structure.structure` takes: what is read key by key (steps,
-kexec, CXL) is a table or an array there, and no more; what validators compare with other fields is not in it.
+Editors read it. It says what :func:`softreserve.config.structure.structure` takes, and of what is read key by key
+(:mod:`softreserve.config.schema_tables`) the keys; what validators compare with other fields is not in it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import attrs
 
 from softreserve.config.acpi_schema import Size
 from softreserve.config.machine_file import E820_TYPES, Attributes, E820Type, MachineFile, MemoryType
+from softreserve.config.schema_tables import DEFINITIONS, SIZE, TABLES
 from softreserve.config.structure import Number, OneOf, fields_of
 from softreserve.model.efi import EfiAttribute, EfiType, type_words
 from softreserve.model.units import U32_MAX, U64_MAX
@@ -26,25 +27,7 @@ _Schema = dict[str, Any]
 
 #: Editors know this draft best.
 _DRAFT: Final = "http://json-schema.org/draft-07/schema#"
-#: What is read key by key, with the page that tells of it.
-_OTHERS: Final[Mapping[str, _Schema]] = {
-    "step": {
-        "type": "array",
-        "items": {"type": "object"},
-        "description": "What is done on the machine: docs/captures.md",
-    },
-    "kexec": {"type": "object", "description": "The kernel that is started after the steps: docs/captures.md"},
-    "cxl": {"type": "object", "description": "CXL host bridges and what is behind them: docs/machines.md"},
-}
 _MAPS: Final = ("efi_map", "efi_map_file", "e820")
-
-_SIZE: Final[_Schema] = {
-    "description": 'Bytes: 4096, "0x1000", "4G" or "4GiB".',
-    "anyOf": [
-        {"type": "integer", "minimum": 0, "maximum": U64_MAX},
-        {"type": "string", "pattern": r"^\s*(0[xX][0-9a-fA-F_]+|[0-9][0-9_]*)\s*([KMGTPEkmgtpe](iB)?)?\s*$"},
-    ],
-}
 
 
 def machine_file_schema(sections: Iterable[MachineSection] = ()) -> _Schema:
@@ -54,7 +37,7 @@ def machine_file_schema(sections: Iterable[MachineSection] = ()) -> _Schema:
     """
     maker = _Maker(_CORE)
     top = maker.table(MachineFile)
-    top["properties"] |= _OTHERS
+    top["properties"] |= TABLES
     for section in sections:
         of_plugin = _Maker(_PLUGIN, f"{section.name}.", maker.defs)
         made = of_plugin.schema(section.kind)
@@ -65,7 +48,7 @@ def machine_file_schema(sections: Iterable[MachineSection] = ()) -> _Schema:
         **top,
         "anyOf": [{"required": [name]} for name in _MAPS],
         "not": {"required": list(_MAPS[:2])},
-        "definitions": dict(sorted(maker.defs.items())),
+        "definitions": dict(sorted({**DEFINITIONS, **maker.defs}.items())),
     }
 
 
@@ -184,14 +167,14 @@ _PLAIN: Final[Mapping[Any, _Schema]] = {
 }
 _CORE: Final[Mapping[Any, _Schema]] = {
     **_PLAIN,
-    Size: _SIZE,
+    Size: SIZE,
     MemoryType: _named(map(type_words, EfiType), U32_MAX),
     E820Type: _named(E820_TYPES, U32_MAX),
     Attributes: _flags(EfiAttribute.__members__),
 }
 _PLUGIN: Final[Mapping[Any, _Schema]] = {
     **_PLAIN,
-    int: {"anyOf": [{"type": "integer"}, _SIZE["anyOf"][1]], "description": _SIZE["description"]},
+    int: {"anyOf": [{"type": "integer"}, SIZE["anyOf"][1]], "description": SIZE["description"]},
     float: {"type": "number"},
     Any: {},
     object: {},
