@@ -125,6 +125,7 @@ def test_an_answer_of_a_step_that_is_otherwise_is_told(tmp_path: Path) -> None:
     path.write_text(f"{HEAD}[[run]]\n{step}")
     (played,) = play_all(ScenarioFile(path))
     (one,) = played.wrong
+    assert one.words == "'wrong' written to /sys/devices/system/memory/auto_online_blocks gives 0"
     assert one.found.endswith("auto_online_blocks <- wrong : -EINVAL, expected 0")
 
 

@@ -185,7 +185,9 @@ def _step_words(step: Step) -> str:
         from softreserve.machine.snapshot import answer_words
 
         answers = ", ".join(answer_words(result, 0) for result in step.results or ())
-        return f"writing gives {answers}"
+        if len(step.writes) > 1:
+            return f"{len(step.writes)} writes give {answers}"
+        return "".join(f"{value!r} written to {path} gives {answers}" for path, value in step.writes)
     told = [f"ends with {step.status}"] if step.status is not None else []
     told += ["prints what is told"] if step.output is not None else []
     return f"{step.run!r} {' and '.join(told)}"
