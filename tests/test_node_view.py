@@ -169,5 +169,14 @@ def test_demotion_is_an_arrow_and_words(tmp_path: Path) -> None:
     assert [f"cold pages to {node}<" in picture for node in range(8)] == [True] * 8
 
 
+def test_memory_that_is_not_online_says_what_it_will_be() -> None:
+    found = view(small_machines.machine())
+    assert (found.nodes[1].now.tier, found.nodes[1].then.tier) == (None, 4)
+    assert ">tier 4 once online<" in node_svg(found)
+    row = dict(zip(table(found, "Nodes").headings, table(found, "Nodes").rows[1], strict=True))
+    assert row["tier"] == "none; 4 once all dax memory is online"
+    assert row["memory"].startswith("2 GiB of unknown kind (")
+
+
 def test_of_no_node_the_picture_says_so() -> None:
     assert "no node is known" in node_svg(NodeView((), False, {}))

@@ -166,6 +166,8 @@ def _lines(found: NodePicture) -> list[str]:
         lines.append(fast)
     if found.now.demotes_to:
         lines.append(f"cold pages to {_numbers(found.now.demotes_to)}")
+    elif found.now.tier is None and found.then.tier is not None:
+        lines.append(f"tier {found.then.tier} once online")
     elif found.memory and not found.now.online:
         lines.append("not online")
     return lines
@@ -185,9 +187,7 @@ def _spoken(found: NodePicture) -> str:
     """All of a box, and what there was no room for, as a sentence."""
     words = [found.name]
     words.append(f"CPUs {found.now.cpus}" if found.now.cpus else "no CPUs")
-    words += [f"{human_size(memory.size)} {KINDS[memory.kind]}: {memory.why}" for memory in found.memory] or [
-        "no memory"
-    ]
+    words += [f"{memory.words}: {memory.why}" for memory in found.memory] or ["no memory"]
     words += [f"{name} {said}" for name, said in _named(found) if said]
     return "; ".join(words)
 

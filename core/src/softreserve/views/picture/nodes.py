@@ -53,6 +53,11 @@ class NodeMemory:
     size: int
     why: str
 
+    @property
+    def words(self) -> str:
+        """How much of what."""
+        return f"{human_size(self.size)} {'of unknown kind' if self.kind == 'unknown' else KINDS[self.kind]}"
+
 
 @attrs.frozen
 class NodeAccess:
@@ -318,7 +323,7 @@ def _row(found: NodePicture) -> tuple[str, ...]:
     return (
         str(found.node) if found.node >= 0 else "none",
         found.now.cpus or "-",
-        "; ".join(f"{human_size(memory.size)} {KINDS[memory.kind]} ({memory.why})" for memory in found.memory) or "-",
+        "; ".join(f"{memory.words} ({memory.why})" for memory in found.memory) or "-",
         tier_words(found) or "-",
         demotion_words(found) or "-",
         speed(found.performance) or "-",
