@@ -39,7 +39,7 @@ def report(folder: Path, out: Path, *options: str) -> int:
 def rows(out: Path) -> list[list[str]]:
     """Cells of the index as text."""
     text = (out / "index.html").read_text("utf-8")
-    body = text[text.index('<table id="machines">') : text.index("</table>")]
+    body = text[text.index('<table id="machines"') : text.index("</table>")]
     return [
         [re.sub(r"<[^>]*>", "", cell).strip() for cell in re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", row, re.DOTALL)]
         for row in re.findall(r"<tr[^>]*>(.*?)</tr>", body, re.DOTALL)[1:]

@@ -85,3 +85,14 @@ def test_no_words_stick_out_of_their_bar(open_report: Browsing, pair: Path) -> N
         }).map((text) => text.textContent)"""
     )
     assert sticking_out == []
+
+
+def test_whoever_hears_the_page_is_told_what_each_table_and_picture_is(open_report: Browsing, pair: Path) -> None:
+    page = open_report(pair)
+    nameless = page.evaluate(
+        """() => [...document.querySelectorAll("main table, main svg[role], main [role=region], main section")].filter(
+            (e) => !e.getAttribute("aria-label")).map((e) => e.outerHTML.slice(0, 80))"""
+    )
+    assert nameless == []
+    assert page.get_by_role("table", name="what became of each range").count() == 2
+    assert page.get_by_role("img", name="node 0; CPUs 0-1").count() == 2
