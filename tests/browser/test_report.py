@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import attrs
 import pytest
 from browsing import Browsing
 from small_machines import GIB, MIB, X86, machine, need, settled, sp
@@ -323,6 +324,41 @@ def test_a_range_is_looked_at_closer(open_report: Browsing, made: Made) -> None:
     page.press("#address", "Enter")
     assert page.locator("svg.lane g.bar").count() == every
     assert page.locator("#whole").is_hidden()
+
+
+def test_markup_in_names_is_text_wherever_it_is_shown(open_report: Browsing) -> None:
+    need(X86)
+    markup = "</script><img src=x onerror=alert(1)>\u202e\x07"
+    one = shown(markup, settled(machine(cmdline=f"quiet {markup}")))
+    stage, finding = one.stages[0], attrs.evolve(one.findings[0], message=markup, start=6 * GIB, end=7 * GIB)
+    stretch = attrs.evolve(stage.stretches[0], label=markup, note=markup)
+    stage = attrs.evolve(stage, title=markup, words=markup, stretches=(stretch, *stage.stretches[1:]))
+    page = open_report(page_of([attrs.evolve(one, stages=(stage, *one.stages[1:]), findings=(finding,))]))
+    seen = r"</script><img src=x onerror=alert(1)>\u202e\x07"
+    page.locator("#b0-0-0").click()
+    told = page.locator("#details").inner_text()
+    assert told.count(seen) >= 4  # the bar, its lane, its note, the finding
+    assert page.locator("h1").inner_text() == seen
+    page.check("#only")
+    page.locator("table.every th button").first.click()
+    assert seen in page.locator("table.every tbody").inner_text()
+    assert page.locator("img").count() == 0
+
+
+def test_a_machine_with_nothing_to_show_has_a_page_that_says_so(open_report: Browsing) -> None:
+    need(X86)
+    one = shown("bare", settled(machine()))
+    page = open_report(page_of([attrs.evolve(one, stages=(), findings=())]))
+    assert "There is no memory to show." in page.locator("#picture").inner_text()
+    assert "no findings" in page.locator("#findings").inner_text()
+    page.fill("#address", "4G")
+    page.press("#address", "Enter")
+    assert page.locator("#said").inner_text() == "nothing is at 0x100000000 (4 GiB)"
+    page.check("#only")
+    page.uncheck("#only")
+    page.fill("#address", "4G-5G")
+    page.press("#address", "Enter")
+    assert "nothing is at" in page.locator("#said").inner_text()
 
 
 def _busy(measure: CDPSession) -> float:
