@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import os
 import random
 import select
@@ -328,3 +329,29 @@ def test_an_architecture_that_changes_what_it_is_is_told() -> None:
 
     subject = Subject(Changing(MINE._replace(page_sizes=sizes)), "mine")
     assert "(ArchInfo)" in str(problem(subject, traces.changes_nothing_it_is_given))
+
+
+UNSTEADY = """
+import softreserve as sr
+from softreserve.kernel.sysfs import Attribute
+
+
+class Unsteady:
+    @sr.hookimpl
+    def softreserve_sysfs(self, system):
+        system.sysfs.add("/sys/kernel/toy", Attribute(0o444, lambda: f"{hash('toy')}\\n"))
+
+
+plugin = Unsteady()
+"""
+
+
+def test_an_object_that_a_module_knows_is_tried_under_other_hash_seeds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "unsteady_mine.py").write_text(UNSTEADY)
+    monkeypatch.syspath_prepend(tmp_path)
+    module = importlib.import_module("unsteady_mine")
+    found = problem(Subject(module.plugin), steady.gives_the_same_in_another_process)
+    assert found is not None
+    assert found.startswith("plugin Unsteady: softreserve_sysfs: show of /sys/kernel/toy: not the same")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from softreserve.machine.boot import boot
 from softreserve.plugins.hooks import load
@@ -17,10 +19,12 @@ if TYPE_CHECKING:
     from softreserve.model.machine import Machine
     from softreserve.plugins.hooks import Hooks
 
-__all__ = ["PluginLike", "boot_with", "hooks_alone", "hooks_with", "plugin_name", "selection_of"]
+__all__ = ["PluginLike", "boot_with", "hooks_alone", "hooks_with", "plugin_name", "selection_of", "word_of"]
 
 #: A plugin: its name, where it is installed, or code as ``-p`` takes it; or a module or an object with hooks.
 PluginLike = object
+#: What no name of code has.
+_NO_NAME: Final = re.compile(r"[^\w-]")
 
 
 def selection_of(plugin: PluginLike) -> Selection:
@@ -38,6 +42,24 @@ def plugin_name(plugin: PluginLike) -> str:
     if isinstance(plugin, ModuleType):
         return plugin.__name__
     return getattr(plugin, "name", None) or type(plugin).__name__
+
+
+def word_of(plugin: PluginLike) -> str | None:
+    """How another process is told which plugin is meant: a name, or code as ``-p`` takes it; ``None``: it cannot be.
+
+    A module has a file, and so has an object that a module knows under some name.
+    """
+    if isinstance(plugin, str):
+        return plugin
+    module = plugin if isinstance(plugin, ModuleType) else sys.modules.get(type(plugin).__module__)
+    file = getattr(module, "__file__", None)
+    if module is None or not isinstance(file, str) or not file.endswith(".py"):
+        return None
+    word = f"{_NO_NAME.sub('-', plugin_name(plugin))}:{file}"
+    if module is plugin:
+        return word
+    known = next((name for name, value in vars(module).items() if value is plugin and name.isidentifier()), None)
+    return None if known is None else f"{word}:{known}"
 
 
 def hooks_alone(plugin: PluginLike) -> Hooks:
