@@ -17,6 +17,8 @@ from softreserve.cli.terminal import guarded_streams, say, tell
 
 #: How long the tests wait for what is shown or not: rich is imported meanwhile.
 LONG = 10.0
+#: The cursor is there again, the line is not.
+GONE = "\x1b[?25h\r\x1b[1A\x1b[2K"
 
 
 Screen = Callable[[], AbstractContextManager[int]]
@@ -60,7 +62,7 @@ def test_who_waits_sees_what_is_done_and_how_far_it_is(screen: Screen) -> None:
             assert "counting" in seen(terminal, "counting")
         assert "drawing" in seen(terminal, "1,500 of 4,000")
     with screen() as terminal:
-        assert seen(terminal, "\x1b[?25h").endswith("\x1b[2K")  # the cursor is there again, the line is not
+        assert GONE in seen(terminal, GONE)
 
 
 def test_what_is_quick_is_done_in_silence(screen: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,12 +77,12 @@ def test_what_is_printed_takes_its_place(screen: Screen, capsys: pytest.CaptureF
         seen(terminal, "waiting")
         tell("first")
         before, _, _ = seen(terminal, "first").partition("softreserve: first")
-        assert before.endswith("\x1b[2K")
+        assert GONE in before
         seen(terminal, "waiting")
         say("second")  # on standard output
-        assert seen(terminal, "\x1b[2K").endswith("\x1b[2K")
+        assert GONE in seen(terminal, GONE)
         with no_progress():
-            seen(terminal, "", 0)
+            seen(terminal, GONE, 0.1)
             assert "waiting" not in seen(terminal, "waiting", 0.1)
 
 
@@ -105,7 +107,7 @@ def test_it_goes_away_when_the_command_is_interrupted(screen: Screen) -> None:
     with screen() as terminal:
         with pytest.raises(KeyboardInterrupt):
             interrupted(terminal)
-        assert seen(terminal, "\x1b[?25h").endswith("\x1b[2K")
+        assert GONE in seen(terminal, GONE)
     with screen() as terminal, progress("again"):
         assert "again" in seen(terminal, "again")
 

@@ -149,6 +149,7 @@ CALLS = {
     "kexec": ["{case}", "--policy", "{hostile}"],
     "lint": ["{case}"],
     "observe": ["{machine}", "--out", "{folder}"],
+    "man": ["{hostile}"],
     "new": ["{folder}/{hostile}.toml"],
     "new-plugin": ["lint", "{hostile}"],
     "plugins": [],

@@ -317,7 +317,9 @@ def _print(line: Iterable[Styled]) -> None:
 
 def tell(message: str) -> None:
     """One line about what the program does, or failed to do, on standard error."""
-    print("softreserve:", clean(" ".join(message.split("\n"))), file=sys.stderr, flush=True)
+    line = clean(message.replace("\n", " "))
+    sys.stderr.write(f"softreserve: {line}\n")  # in one piece: progress makes room for each
+    sys.stderr.flush()
 
 
 def print_kernel_file(lines: Iterable[str]) -> None:
