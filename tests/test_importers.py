@@ -130,6 +130,16 @@ def test_a_supportconfig_is_a_machine(tmp_path: Path) -> None:
     assert machine.cmdline.text == "root=*** crashkernel=256M"
 
 
+def test_a_report_without_tables_is_looked_at_as_other_machines_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    need(X86)
+    path = str(packed(tmp_path / "sosreport-db01.tar.xz", {"sosreport-db01/sos_commands/kernel/dmesg": LOG}))
+
+    assert [main([command, path]) for command in ("boot", "lint", "kexec")] == [0, 1, 1]
+    assert capsys.readouterr().err.count("partial answer, without the ACPI tables SRAT, SLIT, HMAT, CEDT") == 3
+
+
 def test_what_hwloc_gathers_is_no_machine_and_says_so(tmp_path: Path) -> None:
     files: dict[str, bytes | str] = {
         "box/proc/cpuinfo": CPUINFO,
