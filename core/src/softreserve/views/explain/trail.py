@@ -181,11 +181,13 @@ def _following(system: System, marked: list[Marked]) -> Iterator[list[tuple[int,
     """What the next kernel makes of memory, by each system call that loads one: spans, ascending."""
     stage = system.log.stage
     for call in _CALLS:
+        hooks = hooks_of(system)
         try:
-            image = load(system, KexecRequest(call))
-            if image.status:
-                continue
-            found = outcome(boot(image.machine, hooks_of(system), recording=False), marked)
+            with hooks.untraced():  # nobody asked for this kexec
+                image = load(system, KexecRequest(call))
+                if image.status:
+                    continue
+                found = outcome(boot(image.machine, hooks, recording=False), marked)
         except SoftReserveError:
             continue
         finally:
