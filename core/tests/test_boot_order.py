@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 from softreserve.kernel.dax import DaxRegionMade, DaxRegionRequest
 from softreserve.kernel.driver_core.bus import Device
 from softreserve.kernel.efi.efi import EFI, Efi
@@ -19,7 +20,7 @@ from softreserve.model.arch import ArchInfo
 from softreserve.model.dax import DaxCapacity
 from softreserve.model.findings import Finding
 from softreserve.model.handoff import Handoff
-from softreserve.model.kexec import KexecImage, KexecRequest
+from softreserve.model.kexec import KexecImage, KexecRequest, KexecSegment
 from softreserve.model.machine import Machine
 from softreserve.model.outcome import Outcome
 from softreserve.model.placement import Placement
@@ -121,7 +122,8 @@ class EveryHook:
 
     @hookimpl
     def softreserve_kexec_load(self, system: System) -> KexecImage:
-        return KexecImage(system.machine)
+        next_machine = attrs.evolve(system.machine, boot="kexec")
+        return KexecImage(next_machine, (KexecSegment(PhysRange(16 << 20, 17 << 20), "kernel"),))
 
     @hookimpl
     def softreserve_lint(self, system: System) -> list[Finding]:

@@ -11,7 +11,8 @@ import pytest
 from softreserve.model.events import STAGES
 from softreserve.model.kernel import Kernel
 from softreserve.model.machine import Machine
-from softreserve.model.placement import Placement
+from softreserve.model.placement import Placement, SlotArea
+from softreserve.model.ranges import PhysRange
 from softreserve.plugins import hookspecs
 from softreserve.plugins.arches import for_arch
 from softreserve.plugins.hooks import Hooks, load
@@ -77,9 +78,11 @@ def test_a_hook_for_an_architecture_answers_for_no_other_and_keeps_its_arguments
     @hookspecs.hookimpl
     @for_arch("riscv64")
     def softreserve_stub_place_image(machine: Machine, seed: int | None) -> Placement:
-        return Placement((), machine.cpus, 4096, seed)
+        return Placement((SlotArea(PhysRange(0, 1 << 16), 16, 0, ""),), machine.cpus, 4096, 4096 * (seed or 0))
 
     hooks = load([], extra=[("one", SimpleNamespace(softreserve_stub_place_image=softreserve_stub_place_image))])
     own, other = (Machine("m", Kernel("6.12", arch), cpus=3) for arch in ("riscv64", "arm64"))
-    assert hooks.stub_place_image(own, 7) == Placement((), 3, 4096, 7)
+    placed = hooks.stub_place_image(own, 7)
+    assert placed is not None
+    assert (placed.size, placed.address) == (3, 7 * 4096)
     assert hooks.stub_place_image(other, 7) is None

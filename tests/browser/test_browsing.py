@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from browsing import Browsing
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 def test_a_page_is_opened_and_shows_its_text(open_report: Browsing) -> None:

@@ -10,7 +10,7 @@ from browsing import Browsing
 from many_nodes import machine_text
 from softreserve.cli import main
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

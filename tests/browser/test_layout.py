@@ -10,7 +10,7 @@ from browsing import Browsing
 from softreserve.cli import main
 
 pytest.importorskip("jinja2", reason="needs jinja2: pip install 'softreserve[report]'")
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ pytest.importorskip("jinja2", reason="needs jinja2: pip install 'softreserve[rep
 from softreserve.views.page.page import page as page_of
 from softreserve.views.page.page import shown
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 if {"x86", "hmem", "kexec"} - set(installed()):
     pytest.skip("not installed here: softreserve-x86, softreserve-hmem, softreserve-kexec", allow_module_level=True)
