@@ -152,15 +152,15 @@ def acpi_parse_entries_array(
     the table is not seen. After a handler failed none is called any more; older kernels still walk on, and may so
     find an entry of length 0.
     """
-    header = _ENTRY_HEADERS.get(table.signature, CommonEntryHeader)
+    header = _ENTRY_HEADERS.get(table.signature, CommonEntryHeader).FORMAT
     handlers = dict(reversed(procs))
     stops = kernel.has(behaviours.ACPI_WALK_IN_FW_TABLE)
     prefix = "" if stops else "ACPI: "
     offset = table_size
     count = errors = 0
-    while offset + header.size() < table.length:
-        entry = header.read(table.data, offset)
-        handler = handlers.get(entry.type)
+    while offset + header.size < table.length:
+        kind, *_, length = header.unpack_from(table.data, offset)  # the first and the last field of each header
+        handler = handlers.get(kind)
         if handler is not None:
             if not errors and handler(table, offset) == 0:
                 count += 1
@@ -168,13 +168,13 @@ def acpi_parse_entries_array(
                 return -errno.EINVAL
             else:
                 errors += 1
-        if entry.length == 0:
+        if length == 0:
             log.printk(
                 f"{prefix}[{table.signature}:0x{procs[0][0]:02x}] Invalid zero length",
                 "drivers/acpi/tables.c: acpi_parse_entries_array",
             )
             return -errno.EINVAL
-        offset += entry.length
+        offset += length
     return -errno.EINVAL if errors else count
 
 
