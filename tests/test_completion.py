@@ -19,6 +19,7 @@ from pathlib import Path
 
 import click
 import pytest
+from small_machines import X86, need
 from softreserve import config
 from softreserve.cli import COMMANDS, main
 from softreserve.cli.completion import SHELLS, Files, Word, answers, completer
@@ -77,9 +78,13 @@ def test_values_are_completed_by_what_they_are() -> None:
     assert words("softreserve completion f") == ["fish"]
     assert set(words("softreserve boot -p ")) >= set(installed())
     assert set(words("softreserve -p ")) >= set(installed())
-    assert words("softreserve boot --config DEV_DAX_HM") == ["DEV_DAX_HMEM=", "DEV_DAX_HMEM_DEVICES="]
     assert words("softreserve scenario s") == ["show"]
     assert words("softreserve scenario show ")
+
+
+def test_options_of_kernels_are_completed_where_an_architecture_brings_some() -> None:
+    need(X86)
+    assert words("softreserve boot --config DEV_DAX_HM") == ["DEV_DAX_HMEM=", "DEV_DAX_HMEM_DEVICES="]
 
 
 def parameters() -> Iterator[tuple[str, click.Parameter]]:

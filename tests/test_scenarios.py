@@ -10,6 +10,7 @@ from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
+from small_machines import X86, need
 from softreserve.cli import main
 from softreserve.config.scenario_file import ScenarioFile, find_scenario, library_names
 from softreserve.machine.steps import programs_in
@@ -253,6 +254,7 @@ def test_a_strangers_words_cannot_steer_a_terminal(tmp_path: Path, run: Run) -> 
     ],
 )
 def test_a_mistake_is_a_line_with_its_place(text: str, told: str, tmp_path: Path, run: Run) -> None:
+    need(X86)
     own = tmp_path / "mine.toml"
     own.write_text(text)
     status, _, err = run("run", own)

@@ -148,6 +148,8 @@ def late(system: System) -> None:
         answer: object = border.call(where, call.call, plugin=call.owner, passes=(MachineError,))
         if answer is not None and call.owner:
             raise border.wrong(call.owner, where, answer, "None: nobody asks an initcall how it went")
+    if booted_by is not None:  # there is no driver
+        accounts.check_set_aside(system, booted_by)
     system.log.stage = "running"
     system.firmware_memmap.publish(system.sysfs)
     hooks.sysfs(system)

@@ -430,11 +430,16 @@ def _is_processor(entry: object, domain: int) -> bool:
 
 
 def hears_limits_and_keeps_the_image(subject: Subject, board: Board) -> None:
-    """``mem=2G`` leaves no more than that; the kernel's image is reserved, and has resources of its own."""
+    """``mem=2G`` leaves no more than that; the kernel's image is reserved, and has resources of its own.
+
+    x86 takes all memory back from the EFI map where that has specific purpose memory, after it has read the command
+    line (``efi_memblock_x86_reserve_range``): nothing is said of what boots from e820.
+    """
     for machine in subject.machines.values():
         system = _kernel(subject, machine, board)
         memory = sum(region.size for region in system.memblock.memory if not region.is_nomap)
-        if "mem=2G" in machine.cmdline.text.split() and memory > 2 << 30:
+        limited = "mem=2G" in machine.cmdline.text.split() and not system.arch.boots_from_e820
+        if limited and memory > 2 << 30:
             raise _wrong(subject, "early_reserve", f"{memory:#x} bytes are memory in spite of mem=2G", machine)
         reserved = merged((region.base, region.end) for region in system.memblock.reserved)
         for name in _PARTS:
