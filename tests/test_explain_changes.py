@@ -121,6 +121,7 @@ def few_of_each_effect(found: tuple[Found, ...], before: Answer) -> Iterator[Fou
             yield one
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "target"), RANGES, ids=[f"{name}-{target}" for name, target in RANGES])
 def test_each_change_that_is_told_does_what_is_told(name: str, target: str, tmp_path: Path) -> None:
     path = cases.unpack(name, tmp_path)
