@@ -11,7 +11,6 @@ import os
 import re
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -284,7 +283,7 @@ class Reader:
             aside.replace(there)
 
     def serve(self, words: list[str]) -> tuple[int, str]:
-        """Serve a machine until its files are there, and interrupt it."""
+        """Serve a machine until its files are there, and end it."""
         files = self.folder / words[3] / "sys"
         files.parent.mkdir(exist_ok=True)
         with subprocess.Popen(
@@ -294,7 +293,7 @@ class Reader:
             while not files.exists() and server.poll() is None and time.monotonic() < end:
                 time.sleep(0.05)
             served = files.exists()
-            server.send_signal(signal.SIGINT)
+            server.terminate()  # what is started in the background ignores SIGINT
             printed, _ = server.communicate(timeout=_SECONDS)
         return (0 if served else server.returncode or 1), printed
 
