@@ -367,6 +367,7 @@ def wrong_words(words: str) -> str | None:
     return f"no such options: {unknown}" if unknown else None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", pages.PAGES)
 def test_a_page_does_what_it_says(page: str, shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = shutil.copytree(shelf, tmp_path / "session", symlinks=True)
