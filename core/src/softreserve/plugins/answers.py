@@ -139,15 +139,17 @@ _sound: dict[tuple[type, ...], set[tuple[object, ...]]] = {}
 _MOST: Final = 1024
 
 
-def _is_known(constants: tuple[object, ...]) -> bool:
-    """Whether these very constants were found to be sound: equal ones of other types were not."""
-    return constants in _sound.get((*map(type, constants),), ())
-
-
-def _remember(constants: tuple[object, ...]) -> None:
-    if sum(map(len, _sound.values())) >= _MOST:
-        _sound.clear()
-    _sound.setdefault((*map(type, constants),), set()).add(constants)
+def _once(constants: tuple[object, ...], problem: Callable[[], str | None]) -> str | None:
+    """What is wrong with constants; the very same ones, not equal ones of other types, are looked at once."""
+    kinds = (*map(type, constants),)
+    if constants in _sound.get(kinds, ()):
+        return None
+    found = problem()
+    if found is None:
+        if sum(map(len, _sound.values())) >= _MOST:
+            _sound.clear()
+        _sound.setdefault(kinds, set()).add(constants)
+    return found
 
 
 # --- architectures
@@ -358,17 +360,14 @@ def _is_slot(placement: Placement, address: int) -> bool:
 
 def initcall_problem(initcall: Initcall) -> str | None:
     """What runs later."""
-    constants = initcall.level, initcall.source, initcall.name
-    if not _is_known(constants):
-        problem = (
+    return _once(
+        (initcall.level, initcall.source, initcall.name),
+        lambda: (
             _level_problem(initcall.level)
             or _source_problem(initcall.source)
             or _words_problem("a name", initcall.name, empty=False)
-        )
-        if problem is not None:
-            return problem
-        _remember(constants)
-    return _callable_problem("call", initcall.call)
+        ),
+    ) or _callable_problem("call", initcall.call)
 
 
 def _is_source(text: str) -> bool:
@@ -392,19 +391,18 @@ def _source_problem(source: object) -> str | None:
 
 def module_problem(module: Module) -> str | None:
     """A module."""
-    constants = module.name, module.option, module.source, module.level
-    if not _is_known(constants):
-        problem = (
+    constants = _once(
+        (module.name, module.option, module.source, module.level),
+        lambda: (
             _name_problem("a name", module.name, _MODULE)
             or _option_problem(module.option)
             or _source_problem(module.source)
             or _level_problem(module.level)
-        )
-        if problem is not None:
-            return problem
-        _remember(constants)
+        ),
+    )
     return (
-        _callable_problem("init", module.init)
+        constants
+        or _callable_problem("init", module.init)
         or _callable_problem("exit", module.exit)
         or _tuple_problem("depends", module.depends, str)
         or _tuple_problem("soft_depends", module.soft_depends, str)
@@ -475,13 +473,9 @@ def driver_problem(driver: DaxDriver) -> str | None:
         return f"a DaxDriver; this has no {lacks[0]}"
     match = getattr(driver, "match", None)
     constants = driver.name, driver.module, driver.option, driver.source, driver.type, driver.match_always
-    if not _is_known(constants):
-        problem = _driver_constants_problem(driver)
-        if problem is not None:
-            return problem
-        _remember(constants)
     return (
-        _callable_problem("probe", driver.probe)
+        _once(constants, lambda: _driver_constants_problem(driver))
+        or _callable_problem("probe", driver.probe)
         or _callable_problem("remove", driver.remove)
         or (None if match is None else _callable_problem("match", match))
     )
