@@ -20,7 +20,7 @@ from softreserve.model.machine import KernelImage, Machine
 from softreserve.model.ranges import PhysRange, merged, uncovered
 from softreserve.model.units import U64_MAX
 from softreserve.plugins.answers import is_number, is_text
-from softreserve.plugins.machines import image_parts_problem, machine_problem
+from softreserve.plugins.machines import image_parts_problem, is_range, machine_problem
 
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
@@ -48,7 +48,7 @@ def request_problem(request: KexecRequest) -> str | None:
             return f"{name} is {shown(getattr(request, name))}: {words} is wanted"
     if request.image is not None and (words := image_parts_problem(request.image)) is not None:
         return words
-    if not all(isinstance(range_, PhysRange) for range_ in request.setup_data):
+    if not all(map(is_range, request.setup_data)):
         return f"setup_data is {shown(request.setup_data)}: a tuple of PhysRange is wanted"
     for name in ("mem_min", "mem_max"):
         if not is_number(getattr(request, name)) or not 0 <= getattr(request, name) <= U64_MAX:
@@ -170,9 +170,9 @@ def _lost(given: Machine, machine: Machine) -> str | None:
     """Addresses that are in no descriptor any more: kernels that boot from an EFI map hand the firmware's own on."""
     if given.efi_map is None or machine.e820 is not None or machine.efi_map is given.efi_map:
         return None
-    left = merged((d.start, d.end) for d in _map(machine) if d.start < d.end)
-    for d in given.efi_map:
-        gap = next(uncovered(d.start, d.end, left), None) if d.start < d.end else None
+    left = merged((d.start, d.end) for d in _map(machine))
+    for d in _map(given):
+        gap = next(uncovered(d.start, d.end, left), None)
         if gap is not None:
             return f"the next kernel's map has lost the memory at {gap[0]:#x}-{gap[1] - 1:#x}"
     return None

@@ -14,7 +14,7 @@ from softreserve.model.machine import CPUS_MAX, E820Entry, FirmwareMarks, Kernel
 from softreserve.model.ranges import PhysRange
 from softreserve.plugins.answers import is_number, is_text, map_problem
 
-__all__ = ["image_parts_problem", "machine_problem"]
+__all__ = ["image_parts_problem", "is_range", "machine_problem"]
 
 #: What fields of a machine are, where it is a class that looks at its own values.
 _KINDS: Final[Mapping[str, type[Any]]] = {
@@ -58,12 +58,13 @@ def _problems(machine: Machine) -> Iterator[str]:
             yield f"acpi has {shown(table)} as {shown(signature)}: wanted whole tables as bytes, by signature"
     for name in _RANGES:
         ranges = getattr(machine, name)
-        if not isinstance(ranges, tuple) or not all(map(_is_range, ranges)):
+        if not isinstance(ranges, tuple) or not all(map(is_range, ranges)):
             yield f"{name} is {shown(ranges)}: wanted a tuple of PhysRange"
     yield from filter(None, (image_parts_problem(machine.image), _map_problem(machine), _e820_problem(machine)))
 
 
-def _is_range(value: object) -> bool:
+def is_range(value: object) -> bool:
+    """Whether it is a range with numbers of bytes: one that was changed behind its back is none."""
     return isinstance(value, PhysRange) and is_number(value.start) and is_number(value.end)
 
 
@@ -71,7 +72,7 @@ def image_parts_problem(image: KernelImage) -> str | None:
     """What is wrong with the parts of a kernel image."""
     for field in fields(KernelImage):
         part = getattr(image, field.name)
-        if part is not None and not _is_range(part):
+        if part is not None and not is_range(part):
             return f"image has {shown(part)} as {field.name}: wanted a PhysRange or None"
     return None
 
