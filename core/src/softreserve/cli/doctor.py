@@ -10,7 +10,7 @@ import attrs
 import click
 
 from softreserve import __version__
-from softreserve.cli.options import plain_option, plugin_option
+from softreserve.cli.options import given_plugins, plain_option, plugin_option
 from softreserve.cli.terminal import Styled, say
 
 if TYPE_CHECKING:
@@ -44,9 +44,8 @@ def doctor_command(plugin: tuple[str, ...], as_json: bool) -> int:
     from softreserve.cli.progress import progress
     from softreserve.live.probes import probes
 
-    everywhere: tuple[str, ...] = click.get_current_context().find_root().params.get("plugin", ())
     with progress("trying out what works here"):
-        found = tuple(probes((*everywhere, *plugin)))
+        found = tuple(probes(given_plugins(plugin)))
     if as_json:
         from softreserve.cli.jsonout import print_json
 

@@ -35,6 +35,7 @@ __all__ = [
     "asked",
     "booted",
     "described",
+    "given_plugins",
     "machine_argument",
     "machine_options",
     "on_behalf",
@@ -117,7 +118,7 @@ def on_behalf(plugin: Sequence[str], trace: str | None = None) -> Iterator[None]
     :param plugin: as given behind the command.
     :param trace: how much of each call of a hook is told; ``None``: nothing.
     """
-    with asking(personal(Layer(OPTION, _given(plugin)))):
+    with asking(personal(Layer(OPTION, given_plugins(plugin)))):
         if trace is None:
             yield
             return
@@ -127,7 +128,7 @@ def on_behalf(plugin: Sequence[str], trace: str | None = None) -> Iterator[None]
             yield
 
 
-def _given(plugin: Sequence[str]) -> tuple[str, ...]:
+def given_plugins(plugin: Sequence[str]) -> tuple[str, ...]:
     """What ``-p`` says before the command, and behind it."""
     everywhere: tuple[str, ...] = click.get_current_context().find_root().params.get("plugin", ())
     return (*everywhere, *plugin)
@@ -346,7 +347,7 @@ def asked(
     else:
         scenario = _mapped(machine, choices)
     selection = Selection(exactly=scenario.plugins)
-    if _given(choices.plugin):
+    if given_plugins(choices.plugin):
         from softreserve.cli.brought import check_names
 
         check_names(selection, click.get_current_context())
