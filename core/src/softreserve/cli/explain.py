@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
@@ -22,6 +23,7 @@ from softreserve.cli.output import VERDICT_STYLES, print_kernel, print_partial
 from softreserve.cli.progress import progress
 from softreserve.cli.terminal import Styled, say
 from softreserve.model.scenario import EFI_MAP
+from softreserve.model.sizes import human_size
 
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
@@ -241,7 +243,7 @@ def _print(system: System, answered: _Answered) -> None:
     if subject.kind == "address":
         _print_address(system, answered)
     else:
-        size = f", {_size(subject.size)}" if subject.ranges and subject.kind != "block" else ""
+        size = f", {human_size(subject.size)}" if subject.ranges and subject.kind != "block" else ""
         places = f" in {len(subject.ranges)} ranges" if len(subject.ranges) > 1 else ""
         say(Styled(f"{subject.name}{size}{places}", "heading"), f" is {answered.answer.words or 'without memory'}")
         pieces = len(answered.answer.parts)
@@ -251,12 +253,6 @@ def _print(system: System, answered: _Answered) -> None:
             say(Styled(f"  and {pieces - _PIECES} pieces more (--json has all)", "aside"))
     if answered.search is not None:
         _print_search(answered.search, subject, in_files=answered.in_files)
-
-
-def _size(size: int) -> str:
-    from softreserve.model.sizes import human_size
-
-    return human_size(size)
 
 
 def _print_address(system: System, answered: _Answered) -> None:
@@ -279,7 +275,9 @@ def _print_trail(trail: Trail, *, alone: bool) -> None:
     part = trail.part
     indent = "  "
     if not alone:
-        say(Styled(f"  {part.start:012x}-{part.end - 1:012x}", "heading"), f" ({_size(part.size)}): {_fate(trail)}")
+        say(
+            Styled(f"  {part.start:012x}-{part.end - 1:012x}", "heading"), f" ({human_size(part.size)}): {_fate(trail)}"
+        )
         indent = "    "
     if not trail.decisions:
         say(f"{indent}neither the firmware's map nor anything later names it")
@@ -345,7 +343,7 @@ def _print_change(found: Found, *, in_files: bool) -> None:
     kind = "" if change.kind in change.words else f"{change.kind}: "
     say(f"      {kind}{change.words}", stage, hang="        ")
     if change.options:
-        say(Styled(f"        {' '.join(_quoted(change.options))}", "aside"), hang="          ")
+        say(Styled(f"        {shlex.join(change.options)}", "aside"), hang="          ")
     for edit in change.edits:
         if edit.file.endswith(".txt"):
             where, how = edit.file if in_files else "--efi-map FILE", edit.after or f"without {edit.before}"
@@ -360,9 +358,3 @@ def _bytes(before: str, after: str) -> str:
     if not before:
         return f"add {after}"
     return f"{before} -> {after}" if after else f"take {len(before) // 2} bytes out"
-
-
-def _quoted(options: Iterable[str]) -> Iterator[str]:
-    import shlex
-
-    return map(shlex.quote, options)
