@@ -24,6 +24,7 @@ from softreserve.model.acpi.srat import Srat
 from softreserve.model.acpi.tables import Table, UnknownEntry, checksum
 from softreserve.model.efi import EfiAttribute
 from softreserve.model.errors import InputError, SoftReserveError
+from softreserve.model.ranges import merged
 from softreserve.model.sizes import human_size
 from softreserve.plugins.architectures import arch_info
 
@@ -171,7 +172,7 @@ def _facts(scenario: Scenario) -> Iterator[Fact]:
     if machine.efi_map is not None:
         special = [d for d in machine.efi_map if d.attribute & EfiAttribute.SP]
         marked = f"{len(special)} of them specific purpose memory, {human_size(sum(d.size for d in special))}"
-        number = sum(1 for _ in machine.efi_map)
+        number = len(machine.efi_map)
         yield Fact("EFI memory map", f"{number} descriptors, {marked if special else 'none specific purpose memory'}")
     if machine.e820:
         yield Fact("e820 table", f"{len(machine.e820)} entries")
@@ -269,20 +270,6 @@ def _log_lines(log: LogFile) -> LogLines:
         log.boots,
         len(log.said),
         len(log.said) - len(unused),
-        tuple(_runs(sorted(log.used))),
+        tuple((first, end - 1) for first, end in merged((number, number + 1) for number in log.used)),
         tuple((line.number, line.message) for line in of_memory),
     )
-
-
-def _runs(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
-    """Numbers that follow each other, as first and last."""
-    first = last = None
-    for number in numbers:
-        if last is not None and number == last + 1:
-            last = number
-            continue
-        if first is not None and last is not None:
-            yield first, last
-        first = last = number
-    if first is not None and last is not None:
-        yield first, last
