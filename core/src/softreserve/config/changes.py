@@ -45,15 +45,16 @@ class Changes(NamedTuple):
         return attrs.evolve(scenario, machine=attrs.evolve(machine, kernel=kernel, cmdline=cmdline))
 
     def _kernel(self, kernel: Kernel, selection: Selection) -> Kernel:
-        if (self.arch, self.kernel, self.page_size, self.config) == (None, None, None, None):
-            return kernel
-        from softreserve.config.builds import rebuilt, with_options
+        if (self.arch, self.kernel, self.page_size) != (None, None, None):
+            from softreserve.config.builds import rebuilt
 
+            arch = selection.arch(self.arch) if self.arch is not None else None
+            kernel = rebuilt(kernel, release=self.kernel, arch=arch, page_size=self._page_size())
         if self.config is not None:
-            changed = self._replace(config=None)._kernel(kernel, selection)
-            return with_options(changed, dict(map(_option, self.config)))
-        arch = selection.arch(self.arch) if self.arch is not None else None
-        return rebuilt(kernel, release=self.kernel, arch=arch, page_size=self._page_size())
+            from softreserve.config.builds import with_options
+
+            kernel = with_options(kernel, dict(map(_option, self.config)))
+        return kernel
 
     def _page_size(self) -> int | None:
         from softreserve.config.kernel_toml import PAGE_SIZES
