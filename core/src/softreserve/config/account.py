@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -61,20 +60,21 @@ class Account:
         self.defaults: dict[str, Any] = {}
 
 
-_ACCOUNT: ContextVar[Account | None] = ContextVar("account", default=None)
+_current: Account | None = None
 
 
 @contextmanager
 def accounting() -> Iterator[Account]:
     """Have readers tell what they take."""
+    global _current
     account = Account()
-    token = _ACCOUNT.set(account)
+    before, _current = _current, account
     try:
         yield account
     finally:
-        _ACCOUNT.reset(token)
+        _current = before
 
 
 def told() -> Account | None:
     """Where a reader tells what it takes; ``None``: nobody wants to know."""
-    return _ACCOUNT.get()
+    return _current
