@@ -12,9 +12,10 @@ from typing import Any, Final
 
 import attrs
 
+from softreserve.config import EXAMPLE, STDIN, load
 from softreserve.config.changes import Changes
 from softreserve.config.machine_file import machine_of
-from softreserve.config.reader import Document, Problems, StrPath, Table, check_inside, parse_size
+from softreserve.config.reader import Document, Problems, StrPath, Table, check_inside, parse_size, path_words
 from softreserve.config.steps import scenario_steps
 from softreserve.config.structure import exactly, structure
 from softreserve.config.toml_lines import Key
@@ -30,8 +31,6 @@ __all__ = ["ScenarioFile", "find_scenario", "library_names"]
 
 _LIBRARY: Final = os.path.join(os.path.dirname(__file__), "scenarios")
 _SUFFIX: Final = ".toml"
-_STDIN: Final = "-"
-_EXAMPLE: Final = "example:"
 _EXPECT: Final = "expect"
 #: What is done on a machine.
 _TODO: Final = ("step", "kexec")
@@ -57,7 +56,7 @@ def find_scenario(spec: str) -> ScenarioFile:
     found = [name for name in names if asked in (name, *name.split("-", 1))]
     if found:
         return ScenarioFile(os.path.join(_LIBRARY, found[0] + _SUFFIX))
-    if spec != _STDIN and not spec.endswith(_SUFFIX) and not os.path.exists(spec):
+    if spec != STDIN and not spec.endswith(_SUFFIX) and not os.path.exists(spec):
         hint = nearest(spec, [*names, *(name.partition("-")[2] for name in names)])
         raise InputError(f"no such scenario; `softreserve scenario list` has all{hint}", path=spec)
     return ScenarioFile(spec)
@@ -116,12 +115,10 @@ class ScenarioFile:
 
     def _described(self, document: Document, number: int, run: Mapping[str, Any]) -> Scenario:
         """The machine of a run, before its changes."""
-        from softreserve.config import load
-
         own = run.get("machine")
         given = self._machine if own is None else own
         if isinstance(given, str):
-            if given.startswith(_EXAMPLE):
+            if given.startswith(EXAMPLE):
                 return load(given)
             path = os.path.join(os.path.dirname(self.path), given)
             check_inside(path, os.path.dirname(self.path) or os.curdir)
@@ -133,7 +130,7 @@ class ScenarioFile:
     # --- what is told
 
     def _trouble(self, top: Table) -> Trouble:
-        name = "standard input" if self.path == _STDIN else os.path.basename(self.path).removesuffix(_SUFFIX)
+        name = os.path.basename(path_words(self.path)).removesuffix(_SUFFIX)
         id_ = top.get("id", str, "") or ""
         if id_ and not _ID.fullmatch(id_):
             top.problem("id", f"wanted letters and a number, such as S12, not {shown(id_)}")
