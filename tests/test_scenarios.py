@@ -239,6 +239,7 @@ def test_a_strangers_words_cannot_steer_a_terminal(tmp_path: Path, run: Run) -> 
         (OWN, "run[0]: expects nothing"),
         (OWN + "expect = 3", "run[0].expect: wanted an array, not 3"),
         (OWN + "wrong = 1\n[[run.expect]]\nverdict = 'x'", "run[0].wrong: unknown key; known: told, "),
+        (OWN + "config = 'DEV_DAX=n'\n[[run.expect]]\nverdict = 'x'", "run[0].config: unknown key; known: told, "),
         (OWN + "[[run.expect]]\ndax = '4G'", "run[0].expect[0].dax: wanted a range such as"),
         (OWN + "[[run.expect]]\nuse = 'devdx'\nsize = 0", "run[0].expect[0].use: "),
         (OWN + "[[run.expect]]\nsegment = '0x0-0x1'", "run[0].expect[0].segment: goes with a kexec"),

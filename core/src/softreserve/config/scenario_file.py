@@ -35,7 +35,7 @@ _EXPECT: Final = "expect"
 #: What is done on a machine.
 _TODO: Final = ("step", "kexec")
 #: Keys of a run that change the machine, as the options of the commands do.
-_CHANGES: Final = Changes._fields
+_CHANGES: Final = ("arch", "kernel", "cmdline", "page_size")
 _ID: Final = re.compile(r"[A-Z]+[0-9]+")
 
 
