@@ -12,8 +12,8 @@ from typing import Final, Literal, NamedTuple
 
 import attrs
 
+from softreserve.config.builds import built
 from softreserve.config.toml_text import toml_string
-from softreserve.model.arch import ArchInfo
 from softreserve.model.errors import InputError
 from softreserve.model.machine import CPUS_MAX
 from softreserve.model.sizes import human_size
@@ -229,14 +229,16 @@ def machine_text(plan: Plan, *, command: str) -> str:
 
     :param command: what made it, for the first line.
     :raises InputError: there can be no such machine.
+    :raises MachineError: there is no such kernel.
     """
     plan.check()
     info = arch_info(plan.arch)
     layout = _PC if info.boots_from_e820 else _OTHERS
     domains = _domains(plan, layout)
-    if 1 << _nodes_shift(info) < len(domains):
-        most = 1 << _nodes_shift(info)
-        raise InputError(f"{len(domains)} nodes; Debian's kernels for {plan.arch} know {most} (CONFIG_NODES_SHIFT)")
+    kernel = built(plan.kernel, plan.arch)
+    if kernel.max_numnodes < len(domains):
+        words = f"{kernel.options_of}'s kernels for {plan.arch} know {kernel.max_numnodes} (CONFIG_NODES_SHIFT)"
+        raise InputError(f"{len(domains)} nodes; {words}")
     sections = [
         _head(plan, layout, domains, command),
         *_efi_map(plan, layout, domains),
@@ -247,13 +249,6 @@ def machine_text(plan: Plan, *, command: str) -> str:
         *(_image() if info.boots_from_e820 else ()),
     ]
     return "\n\n".join(sections) + "\n"
-
-
-def _nodes_shift(info: ArchInfo) -> int:
-    for options in info.options.values():
-        if "NODES_SHIFT" in options:
-            return int(options["NODES_SHIFT"])
-    return info.nodes_shift
 
 
 def _head(plan: Plan, layout: _Layout, domains: Sequence[_Memory], command: str) -> str:
