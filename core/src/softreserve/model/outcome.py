@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from operator import attrgetter
+from typing import Final, TypeVar
 
 import attrs
 
@@ -123,7 +125,8 @@ class Outcome:
 
     def part_at(self, address: int) -> Part | None:
         """The part that holds an address; ``None``: that is no specific purpose memory."""
-        return next((part for part in self.parts if part.start <= address < part.end), None)
+        marked = _holding(self.ranges, address)
+        return _holding(marked.parts, address) if marked is not None else None
 
     @property
     def total(self) -> int:
@@ -141,3 +144,13 @@ class Outcome:
         for part in self.parts:
             found[part.use] += part.size
         return found
+
+
+_start = attrgetter("start")
+T = TypeVar("T", Marked, Part)
+
+
+def _holding(spans: Sequence[T], address: int) -> T | None:
+    """The one that holds an address, of some that are disjoint and ascending."""
+    found = bisect_right(spans, address, key=_start) - 1
+    return spans[found] if found >= 0 and address < spans[found].end else None

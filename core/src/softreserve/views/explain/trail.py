@@ -17,8 +17,8 @@ from softreserve.machine.kexec import load
 from softreserve.model.errors import SoftReserveError
 from softreserve.model.events import Event, EventLog, Rule
 from softreserve.model.kexec import KexecRequest
-from softreserve.model.outcome import Marked, Part
-from softreserve.model.ranges import PhysRange, span_at
+from softreserve.model.outcome import Marked, Outcome, Part
+from softreserve.model.ranges import PhysRange
 from softreserve.plugins.hooks import hooks_of
 from softreserve.views.outcome import outcome
 from softreserve.views.summary import told_by_firmware
@@ -111,12 +111,11 @@ def trails(system: System, told: Report, ranges: Iterable[PhysRange], *, kexec: 
     marked = [Marked(where.start, where.end, "") for where in ranges]
     following = list(_following(system, marked)) if kexec else []
     firmware = firmware_log(system)
-    reasons = [(part.start, part.end, part) for part in told.outcome.parts]
     for part in outcome(system, marked).parts:
         found = _by_stage(system, firmware, PhysRange(part.start, part.end))
         decisions = [_decision(stage, events) for stage, events in found.items()]
         nexts = [one for spans in following for one in _nexts(part, spans)]
-        yield Trail(_with_reason(reasons, part), (*decisions, *nexts) if decisions else ())
+        yield Trail(_with_reason(told.outcome, part), (*decisions, *nexts) if decisions else ())
 
 
 def firmware_log(system: System) -> EventLog:
@@ -157,12 +156,12 @@ def _nexts(part: Part, spans: Sequence[tuple[int, int, Decision]]) -> Iterator[D
             return
 
 
-def _with_reason(reasons: Sequence[tuple[int, int, Part]], part: Part) -> Part:
+def _with_reason(told: Outcome, part: Part) -> Part:
     """The piece with what is said of the memory where it begins."""
-    found = span_at(reasons, part.start)
-    if found is None or found[2].use != part.use:
+    found = told.part_at(part.start)
+    if found is None or found.use != part.use:
         return part
-    return attrs.evolve(part, severity=found[2].severity, rule=found[2].rule, why=found[2].why)
+    return attrs.evolve(part, severity=found.severity, rule=found.rule, why=found.why)
 
 
 def stage_of(event: Event) -> str:

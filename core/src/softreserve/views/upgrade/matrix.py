@@ -93,10 +93,8 @@ def matrix(trials: Mapping[str, Trial]) -> Matrix:
 
 def _memory(trial: Trial, wholes: Sequence[Marked]) -> Iterator[tuple[int, int, str]]:
     """What memory is, and why nobody has anything of it where that is so."""
-    said = [(part.start, part.end, part) for part in trial.report.outcome.parts]
     for part in outcome(trial.system, wholes).parts:
-        found = span_at(said, part.start)
-        told = found[2] if found is not None else None
+        told = trial.report.outcome.part_at(part.start)
         reason = f" [{told.rule}]" if told is not None and told.rule and told.use == part.use else ""
         yield part.start, part.end, part.words + reason + (f", node {part.node}" if part.node >= 0 else "")
 
