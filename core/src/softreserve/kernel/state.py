@@ -110,6 +110,10 @@ class KernelState:
         name = self.soft_reserved.root.name or ""
         return sorted([*self.iomem.find(name), *self.soft_reserved.find(name)], key=lambda res: res.start)
 
+    def find_boot_ram(self) -> list[Resource]:
+        """RAM that was there from boot on, ascending; RAM that is added later lies in the resource of its device."""
+        return [res for res in self.iomem.root.children if res.name == "System RAM"]
+
     def printk(self, text: str, function: str = "") -> None:
         """Print a line into the kernel log."""
         self.log.printk(text, function)

@@ -249,9 +249,8 @@ def _performance(system: System, node: int) -> dict[str, int]:
 def ram_ranges(system: System) -> Iterator[tuple[int, int, int]]:
     """Start, end (bytes, half open) and node of the System RAM that is there from boot on; ascending."""
     where = NodeMap(system)
-    for depth, res in system.iomem.walk():
-        if not depth and res.name == _RAM:
-            yield from where.split(res.start, res.end + 1)
+    for res in system.find_boot_ram():
+        yield from where.split(res.start, res.end + 1)
 
 
 def _sizes(found: Iterable[tuple[int, int]]) -> dict[int, int]:

@@ -324,7 +324,7 @@ def _cpu_nodes(system: System, devices: list[DevDax]) -> Iterator[Finding]:
 
 def _ram_of(system: System, node: int) -> int:
     """Bytes of RAM that a node has from boot on."""
-    spans = [(r.start, r.end + 1) for depth, r in system.iomem.walk() if not depth and r.name == "System RAM"]
+    spans = [(r.start, r.end + 1) for r in system.find_boot_ram()]
     regions = [(r.base, r.end) for r in system.memblock.memory if r.nid == node]
     return sum(max(0, min(a[1], b[1]) - max(a[0], b[0])) for a in spans for b in regions)
 

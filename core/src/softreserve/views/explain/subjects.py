@@ -148,8 +148,7 @@ def _device(system: System, match: re.Match[str]) -> Subject:
 def _node(system: System, match: re.Match[str]) -> Subject:
     number = int(match[1])
     where = NodeMap(system, ((start, end, device.node) for start, end, device in dax_ranges(system)))
-    spans = [(r.start, r.end + 1) for depth, r in system.iomem.walk() if not depth and r.name == "System RAM"]
-    spans += [(r.start, r.end + 1) for r in system.find_soft_reserved()]
+    spans = [(r.start, r.end + 1) for r in (*system.find_boot_ram(), *system.find_soft_reserved())]
     spans += [(start, end) for start, end, _ in dax_ranges(system)]
     shares = [share for span in merged(spans) for share in where.split(*span)]
     ranges = merged((start, end) for start, end, node in shares if node == number)

@@ -189,7 +189,7 @@ def _twice(domains: _Domains) -> Iterator[Finding]:
 
 def _boot_ram(system: System) -> list[tuple[int, int]]:
     """RAM that was there from boot on (bytes, half open), ascending."""
-    return [(r.start, r.end + 1) for depth, r in system.iomem.walk() if not depth and r.name == "System RAM"]
+    return [(r.start, r.end + 1) for r in system.find_boot_ram()]
 
 
 def _shared(spans: Iterable[tuple[int, int]], start: int, end: int) -> int:

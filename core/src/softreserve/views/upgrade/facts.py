@@ -145,7 +145,7 @@ def other_lines(trial: Trial) -> Mapping[str, str]:
 def ram(trial: Trial) -> Spans:
     """RAM from boot on, as ``/proc/iomem`` has it, but for specific purpose memory."""
     marked = merged((one.start, one.end) for one in trial.outcome.ranges)
-    lines = [res for depth, res in trial.system.iomem.walk() if depth == 0 and res.name == _RAM]
+    lines = trial.system.find_boot_ram()
     return [(*gap, _RAM) for res in lines for gap in uncovered(res.start, res.end + 1, marked)]
 
 
