@@ -253,6 +253,14 @@ class Table:
         )
 
     @classmethod
+    def found_in(cls, tables: Mapping[str, bytes]) -> Self | None:
+        """The one of some tables, by signature; ``None``: it is not there, or cannot be read, which lint tells."""
+        try:
+            return cls.parse(tables[cls.SIGNATURE]) if cls.SIGNATURE in tables else None
+        except TableError:
+            return None
+
+    @classmethod
     def _entries(cls, data: bytes, offset: int) -> tuple[list[Struct | UnknownEntry], int]:
         found: list[Struct | UnknownEntry] = []
         header_size = cls.ENTRY_HEADER.size()

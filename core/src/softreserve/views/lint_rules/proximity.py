@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise, product
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel.numa.numa import NODE_FAKED
 from softreserve.model.acpi.hmat_tables import (
@@ -31,7 +31,7 @@ from softreserve.model.acpi.srat import (
     Srat,
     X2apicAffinity,
 )
-from softreserve.model.acpi.tables import Table, TableError
+from softreserve.model.acpi.tables import TableError
 from softreserve.model.findings import Finding
 from softreserve.model.ranges import merged, uncovered
 from softreserve.model.sizes import human_size
@@ -58,13 +58,11 @@ _NO_ENTRY: Final = 0xFFFF
 #: Bits of a locality's flags that name a level of memory-side cache; 0: the memory itself.
 _HIERARCHY: Final = 0x0F
 
-T = TypeVar("T")
-
 
 def check(system: System, outcome: Outcome, onlined: Outcome) -> Iterator[Finding]:
     """Look at the tables as they are, used or not."""
     acpi = system.machine.acpi
-    domains = _Domains(_parsed(Srat, acpi.get("SRAT")))
+    domains = _Domains(Srat.found_in(acpi))
     if "SRAT" in acpi:
         yield from _entries(system, domains)
         yield from _gaps(system, domains)
@@ -72,30 +70,23 @@ def check(system: System, outcome: Outcome, onlined: Outcome) -> Iterator[Findin
     slit = _slit(acpi.get("SLIT"))
     if slit is not None:
         yield from _distances(slit, domains)
-    hmat = _parsed(Hmat, acpi.get("HMAT"))
+    hmat = Hmat.found_in(acpi)
     if hmat is not None and "SRAT" in acpi:
         yield from _Performance(hmat, domains, slit).check(system)
-
-
-def _parsed(kind: type[Table], data: bytes | None) -> Table | None:
-    try:
-        return kind.parse(data) if data is not None else None
-    except TableError:
-        return None  # there is another finding about it
 
 
 def _slit(data: bytes | None) -> Slit | None:
     try:
         found = Slit.parse(data) if data is not None else None
     except TableError:
-        return None
+        return None  # there is another finding about it
     return found if found is not None and slit_valid(found) else None
 
 
 class _Domains:
     """What the SRAT says."""
 
-    def __init__(self, srat: Table | None) -> None:
+    def __init__(self, srat: Srat | None) -> None:
         entries = srat.entries if srat is not None else ()
         self.revision = srat.header.revision if srat is not None else 0
         self.all_memory = [entry for entry in entries if isinstance(entry, MemoryAffinity)]
@@ -242,7 +233,8 @@ def _processors(system: System, domains: _Domains) -> Iterator[Finding]:
 
 def _enabled(system: System) -> Iterator[tuple[str, int]]:
     """Processors that the MADT has, by the names that the SRAT calls them."""
-    for entry in getattr(_parsed(Madt, system.machine.acpi.get("APIC")), "entries", ()):
+    madt = Madt.found_in(system.machine.acpi)
+    for entry in madt.entries if madt is not None else ():
         if isinstance(entry, LocalApic | LocalX2apic) and entry.flags & CPU_ENABLED:
             yield "APIC", entry.apic_id
         elif isinstance(entry, GenericInterrupt) and entry.flags & CPU_ENABLED:
@@ -314,7 +306,7 @@ def _distances(slit: Slit, domains: _Domains) -> Iterator[Finding]:
 class _Performance:
     """What the HMAT says of domains, as numbers."""
 
-    def __init__(self, hmat: Table, domains: _Domains, slit: Slit | None) -> None:
+    def __init__(self, hmat: Hmat, domains: _Domains, slit: Slit | None) -> None:
         self._domains, self._slit = domains, slit
         self._near = [entry for entry in hmat.entries if isinstance(entry, Proximity)]
         self._caches = [entry for entry in hmat.entries if isinstance(entry, MemorySideCache)]

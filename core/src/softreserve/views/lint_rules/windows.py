@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from softreserve.model.acpi.cedt import WINDOW_ALIGN, Cedt, FixedMemoryWindow, HostBridge
 from softreserve.model.acpi.srat import ENABLED, MemoryAffinity, Srat
-from softreserve.model.acpi.tables import TableError
 from softreserve.model.cxl import eiw_to_ways
 from softreserve.model.findings import Finding
 from softreserve.model.sizes import human_size
@@ -23,11 +22,8 @@ __all__ = ["check"]
 
 def check(system: System, outcome: Outcome, onlined: Outcome) -> Iterator[Finding]:
     """Look at every window."""
-    data = system.machine.acpi.get("CEDT")
-    try:
-        entries = Cedt.parse(data).entries if data is not None else ()
-    except TableError:
-        return  # there is another finding about it
+    cedt = Cedt.found_in(system.machine.acpi)
+    entries = cedt.entries if cedt is not None else ()
     windows = sorted((e for e in entries if isinstance(e, FixedMemoryWindow)), key=lambda e: e.base_hpa)
     bridges = {e.uid for e in entries if isinstance(e, HostBridge)}
     for window in windows:
@@ -67,11 +63,8 @@ def _targets(window: FixedMemoryWindow) -> tuple[int, ...]:
 
 def _domains(system: System, windows: list[FixedMemoryWindow]) -> Iterator[Finding]:
     """What the SRAT makes of windows: one domain for each, and none that goes on beyond it."""
-    data = system.machine.acpi.get("SRAT")
-    try:
-        entries = Srat.parse(data).entries if data is not None else ()
-    except TableError:
-        return
+    srat = Srat.found_in(system.machine.acpi)
+    entries = srat.entries if srat is not None else ()
     memory = [e for e in entries if isinstance(e, MemoryAffinity) and e.flags & ENABLED and e.size_bytes]
     for window in windows:
         start, end = window.base_hpa, _end(window)

@@ -14,7 +14,6 @@ import attrs
 from softreserve.kernel.numa.numa import format_list
 from softreserve.kernel.sysfs import Link, number_in
 from softreserve.model.acpi.cedt import Cedt, FixedMemoryWindow
-from softreserve.model.acpi.tables import TableError
 from softreserve.model.outcome import NodeRow
 from softreserve.model.ranges import merged, uncovered
 from softreserve.model.sizes import human_size
@@ -251,11 +250,8 @@ def _pieces(system: System, report: Report, windows: Sequence[tuple[int, int]]) 
 
 def _cxl_windows(system: System) -> list[tuple[int, int]]:
     """Where the firmware has CXL windows (bytes, half open)."""
-    table = system.machine.acpi.get("CEDT")
-    try:
-        entries = Cedt.parse(table).entries if table is not None else ()
-    except TableError:  # of a table that this kernel does not look at
-        return []
+    cedt = Cedt.found_in(system.machine.acpi)
+    entries = cedt.entries if cedt is not None else ()
     return merged(
         (entry.base_hpa, entry.base_hpa + entry.window_size)
         for entry in entries

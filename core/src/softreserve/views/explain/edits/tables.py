@@ -6,14 +6,14 @@ Bytes are changed in place, and the checksum with them: nothing else of a table 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple
 
 import attrs
 
 from softreserve.model.acpi.hmat_tables import Hmat, Locality, Proximity
 from softreserve.model.acpi.layout import Struct
 from softreserve.model.acpi.srat import ENABLED, HOT_PLUGGABLE, MemoryAffinity, Srat
-from softreserve.model.acpi.tables import Header, Table, TableError, checksum
+from softreserve.model.acpi.tables import Header, Table, checksum
 from softreserve.views.explain.edits.change import Change, Edit, Place
 
 __all__ = ["hmat_changes", "srat_changes", "whole_tables"]
@@ -21,7 +21,6 @@ __all__ = ["hmat_changes", "srat_changes", "whole_tables"]
 #: Entries that are changed, and domains that are tried for one.
 _MANY: Final = 4
 _LENGTH, _CHECKSUM = Header.offset_of("length"), Header.offset_of("checksum")
-T = TypeVar("T", bound=Struct)
 
 
 class _Entry(NamedTuple):
@@ -32,13 +31,10 @@ class _Entry(NamedTuple):
     entry: Any
 
 
-def _entries(table: type[Table], data: bytes, kind: type[Struct]) -> list[_Entry]:
+def _entries(place: Place, table: type[Table], kind: type[Struct]) -> list[_Entry]:
     """All entries of a kind; none where it is no such table."""
-    try:
-        parsed = table.parse(data)
-    except TableError:
-        return []
-    placed = enumerate(parsed.placed())
+    parsed = table.found_in(place.machine.acpi)
+    placed = enumerate(parsed.placed() if parsed is not None else ())
     return [_Entry(number, offset, entry) for number, (offset, entry) in placed if isinstance(entry, kind)]
 
 
@@ -50,7 +46,7 @@ def srat_changes(place: Place) -> Iterator[Change]:
     data = place.machine.acpi.get("SRAT")
     if data is None:
         return
-    entries = _entries(Srat, data, MemoryAffinity)
+    entries = _entries(place, Srat, MemoryAffinity)
     near = [one for one in entries if any(_meets(one.entry, piece.start, piece.end) for piece in place.pieces)][:_MANY]
     domains = sorted({one.entry.proximity_domain for one in entries})
     others = [*domains[:_MANY], max(domains, default=-1) + 1]
@@ -100,7 +96,7 @@ def hmat_changes(place: Place) -> Iterator[Change]:
     if data is None:
         return
     domains = _domains(place)
-    proximities = _entries(Hmat, data, Proximity)
+    proximities = _entries(place, Hmat, Proximity)
     for one in proximities:
         if one.entry.memory_pd in domains:
             yield _removed(place, "HMAT", data, one)
@@ -109,7 +105,7 @@ def hmat_changes(place: Place) -> Iterator[Change]:
     for domain in sorted(domains - described):
         added = Proximity(flags=3, processor_pd=first, memory_pd=domain)
         yield _added(place, "HMAT", data, added, f"proximity of memory domain {domain} to domain {first}")
-    localities = _entries(Hmat, data, Locality)
+    localities = _entries(place, Hmat, Locality)
     for one in localities:
         yield _removed(place, "HMAT", data, one)
     for domain in sorted(domains):
@@ -118,10 +114,9 @@ def hmat_changes(place: Place) -> Iterator[Change]:
 
 def _domains(place: Place) -> set[int]:
     """The domains that the SRAT gives the subject's memory."""
-    data = place.machine.acpi.get("SRAT", b"")
     found = {
         one.entry.proximity_domain
-        for one in _entries(Srat, data, MemoryAffinity)
+        for one in _entries(place, Srat, MemoryAffinity)
         if any(_meets(one.entry, piece.start, piece.end) for piece in place.pieces)
     }
     return set(sorted(found)[:_MANY])
