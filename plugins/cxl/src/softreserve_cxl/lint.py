@@ -83,7 +83,7 @@ def _window(system: System, window: RootDecoder) -> Iterator[Finding]:
                 "can hold all of it; let windows and soft reserved ranges end at the same places"
             )
             yield Finding("warning", "cxl-window-smaller", message, first, last)
-    if not any(entry.base < end and start < entry.base + entry.size_bytes for entry in _srat(system)):
+    if not any(entry.base < end and start < entry.end for entry in _srat(system)):
         nid = system.nodes.phys_to_target_node(start)
         message = (
             f"no SRAT entry describes the window of {window.name}: its memory is node {nid}, which has the default "

@@ -62,6 +62,11 @@ class FixedMemoryWindow(Struct):
     restrictions: U16 = 0
     qtg_id: U16 = 0
 
+    @property
+    def end(self) -> int:
+        """First byte behind the window; beyond 64 bits where the table is wrong."""
+        return self.base_hpa + self.window_size
+
 
 class XorMaps(Struct):
     """How XOR interleaving chooses host bridges; ``tail`` holds the maps, 64 bits each."""

@@ -79,6 +79,11 @@ class MemoryAffinity(Struct):
     flags: U32 = ENABLED
     reserved2: U64 = 0
 
+    @property
+    def end(self) -> int:
+        """First byte behind the range; beyond 64 bits where the table is wrong."""
+        return self.base + self.size_bytes
+
 
 class X2apicAffinity(Struct):
     """A processor by x2APIC id."""

@@ -420,7 +420,7 @@ def _nodes_of(system: System, entries: Iterable[object], domain: int) -> set[int
     return {
         region.nid
         for region in system.memblock.memory
-        if any(e.base < region.end and region.base < e.base + e.size_bytes for e in ranges)
+        if any(e.base < region.end and region.base < e.end for e in ranges)
     }
 
 

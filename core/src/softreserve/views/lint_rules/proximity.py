@@ -108,7 +108,7 @@ class _Domains:
         found = [entry for entry in self.memory if entry.proximity_domain == domain]
         if not found:
             return None, None
-        return min(entry.base for entry in found), max(entry.base + entry.size_bytes for entry in found)
+        return min(entry.base for entry in found), max(entry.end for entry in found)
 
     def size(self, domain: int) -> int:
         """Bytes of a domain's memory."""
@@ -135,7 +135,7 @@ def _entries(system: System, domains: _Domains) -> Iterator[Finding]:
     described = merged((d.start, d.start + d.size) for d in system.machine.efi_map or () if d.size)
     windows = [(r.start, r.end + 1) for _, r in system.iomem.walk() if (r.name or "").startswith("CXL Window")]
     for entry in domains.all_memory:
-        start, end, domain = entry.base, entry.base + entry.size_bytes, entry.proximity_domain
+        start, end, domain = entry.base, entry.end, entry.proximity_domain
         if not entry.flags & ENABLED:
             held = entry.size_bytes and _memory_in(system, start, end)
             if held:
@@ -162,7 +162,7 @@ def _entries(system: System, domains: _Domains) -> Iterator[Finding]:
                     f"domain {entry.proximity_domain} in an SRAT of revision 1, of which the kernel reads 8 bits: it "
                     f"takes it for {entry.proximity_domain % _DOMAINS_OF_REVISION_1}; make it revision 2 or later"
                 )
-                where = entry.base, entry.base + entry.size_bytes
+                where = entry.base, entry.end
                 yield Finding("warning", "srat-revision", message, *where)
     yield from _twice(domains)
     yield from _processors(system, domains)
@@ -171,7 +171,7 @@ def _entries(system: System, domains: _Domains) -> Iterator[Finding]:
 def _twice(domains: _Domains) -> Iterator[Finding]:
     """Entries of one domain that overlap; those of several are told of where the kernel refuses them."""
     for domain in sorted(domains.with_memory):
-        mine = sorted((e.base, e.base + e.size_bytes) for e in domains.memory if e.proximity_domain == domain)
+        mine = sorted((e.base, e.end) for e in domains.memory if e.proximity_domain == domain)
         for low, high in pairwise(mine):
             if high[0] < low[1]:
                 message = f"two SRAT entries of domain {domain} overlap; let each byte have one entry"
@@ -199,7 +199,7 @@ def _meets(spans: Iterable[tuple[int, int]], start: int, end: int) -> bool:
 
 
 def _hot_pluggable(system: System, entry: MemoryAffinity) -> Iterator[Finding]:
-    start, end = entry.base, entry.base + entry.size_bytes
+    start, end = entry.base, entry.end
     ram = _shared(_boot_ram(system), start, end)
     if not ram:
         return
@@ -243,7 +243,7 @@ def _enabled(system: System) -> Iterator[tuple[str, int]]:
 
 def _gaps(system: System, domains: _Domains) -> Iterator[Finding]:
     """RAM that no entry names, where the kernel uses the table all the same: it fills gaps between a node's ranges."""
-    named = merged((entry.base, entry.base + entry.size_bytes) for entry in domains.memory)
+    named = merged((entry.base, entry.end) for entry in domains.memory)
     if not named or system.log.of(NODE_FAKED):
         return  # the kernel does not go by it
     for start, end in (gap for span in _boot_ram(system) for gap in uncovered(*span, named)):

@@ -27,7 +27,7 @@ def check(system: System, outcome: Outcome, onlined: Outcome) -> Iterator[Findin
     windows = sorted((e for e in entries if isinstance(e, FixedMemoryWindow)), key=lambda e: e.base_hpa)
     bridges = {e.uid for e in entries if isinstance(e, HostBridge)}
     for window in windows:
-        start, end = window.base_hpa, window.base_hpa + window.window_size
+        start, end = window.base_hpa, window.end
         if start % WINDOW_ALIGN or not window.window_size or window.window_size % WINDOW_ALIGN:
             message = (
                 f"a CXL window of {human_size(window.window_size)} at {start:#x}: start and size have to be multiples "
@@ -42,15 +42,10 @@ def check(system: System, outcome: Outcome, onlined: Outcome) -> Iterator[Findin
             )
             yield Finding("warning", "cxl-bridge-missing", message, start, end)
     for low, high in pairwise(windows):
-        end = low.base_hpa + low.window_size
-        if high.base_hpa < end:
+        if high.base_hpa < low.end:
             message = "two CXL windows overlap: which host bridges decode these addresses is not said; correct the CEDT"
-            yield Finding("error", "cxl-windows-overlap", message, high.base_hpa, min(end, _end(high)))
+            yield Finding("error", "cxl-windows-overlap", message, high.base_hpa, min(low.end, high.end))
     yield from _domains(system, windows)
-
-
-def _end(window: FixedMemoryWindow) -> int:
-    return window.base_hpa + window.window_size
 
 
 def _targets(window: FixedMemoryWindow) -> tuple[int, ...]:
@@ -67,8 +62,8 @@ def _domains(system: System, windows: list[FixedMemoryWindow]) -> Iterator[Findi
     entries = srat.entries if srat is not None else ()
     memory = [e for e in entries if isinstance(e, MemoryAffinity) and e.flags & ENABLED and e.size_bytes]
     for window in windows:
-        start, end = window.base_hpa, _end(window)
-        inside = [e for e in memory if e.base < end and start < e.base + e.size_bytes]
+        start, end = window.base_hpa, window.end
+        inside = [e for e in memory if e.base < end and start < e.end]
         numbers = sorted({e.proximity_domain for e in inside})
         if len(numbers) > 1:
             message = (
@@ -77,10 +72,9 @@ def _domains(system: System, windows: list[FixedMemoryWindow]) -> Iterator[Findi
             )
             yield Finding("warning", "cxl-window-domains", message, start, end)
         for entry in inside:
-            first, last = entry.base, entry.base + entry.size_bytes
-            if first < start or end < last:
+            if entry.base < start or end < entry.end:
                 message = (
-                    f"the SRAT entry {first:#x}-{last - 1:#x} of domain {entry.proximity_domain} goes on beyond the "
+                    f"the SRAT entry {entry.base:#x}-{entry.end - 1:#x} of domain {entry.proximity_domain} goes on beyond the "
                     "CXL window: memory of both kinds is on one node; let it end where the window does"
                 )
                 yield Finding("warning", "cxl-window-domains", message, start, end)

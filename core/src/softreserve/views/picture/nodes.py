@@ -252,11 +252,7 @@ def _cxl_windows(system: System) -> list[tuple[int, int]]:
     """Where the firmware has CXL windows (bytes, half open)."""
     cedt = Cedt.found_in(system.machine.acpi)
     entries = cedt.entries if cedt is not None else ()
-    return merged(
-        (entry.base_hpa, entry.base_hpa + entry.window_size)
-        for entry in entries
-        if isinstance(entry, FixedMemoryWindow)
-    )
+    return merged((entry.base_hpa, entry.end) for entry in entries if isinstance(entry, FixedMemoryWindow))
 
 
 # --- words and tables

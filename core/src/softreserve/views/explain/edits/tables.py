@@ -73,14 +73,14 @@ def srat_changes(place: Place) -> Iterator[Change]:
 
 
 def _meets(entry: MemoryAffinity, start: int, end: int) -> bool:
-    return entry.base < end and start < entry.base + entry.size_bytes
+    return entry.base < end and start < entry.end
 
 
 def _stretched(place: Place, data: bytes, one: _Entry, start: int, end: int) -> Iterator[Change]:
     """An entry that names part of a piece, as one that names all of it."""
     entry = one.entry
-    low, high = min(entry.base, start), max(entry.base + entry.size_bytes, end)
-    if (low, high) == (entry.base, entry.base + entry.size_bytes):
+    low, high = min(entry.base, start), max(entry.end, end)
+    if (low, high) == (entry.base, entry.end):
         return
     at = one.offset + MemoryAffinity.offset_of("base")
     patched = _patched(data, {at: low.to_bytes(8, "little") + (high - low).to_bytes(8, "little")})
@@ -160,7 +160,7 @@ def whole_tables(place: Place) -> Iterator[Change]:
 def _called(name: str, one: _Entry) -> str:
     entry = one.entry
     if isinstance(entry, MemoryAffinity):
-        where = f"{entry.base:#x}-{entry.base + entry.size_bytes - 1:#x}"
+        where = f"{entry.base:#x}-{entry.end - 1:#x}"
         return f"{name} entry {one.number} (memory of domain {entry.proximity_domain}, {where})"
     if isinstance(entry, Proximity):
         return f"{name} structure {one.number} (proximity of memory domain {entry.memory_pd})"
