@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
+from contextlib import chdir
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
@@ -298,17 +298,14 @@ def runs_or_refuses_in_words(subject: Subject, board: Board) -> None:
 
     from softreserve.cli.brought import commands_of
 
-    here = os.getcwd()
     for name, command in commands_of(subject.alone()).items():
         where = board.doing = f"softreserve_cli: command {name!r}"
         for arguments in ([], ["no-such-file"]):
             board.tick()
-            with TemporaryDirectory() as folder:
-                os.chdir(folder)
+            with TemporaryDirectory() as folder, chdir(folder):
                 run: Any = CliRunner().invoke(
                     command, arguments, prog_name=f"softreserve {name}", standalone_mode=False
                 )
-                os.chdir(here)
             problem = _run_problem(run.return_value, run.exception, run.output)
             if problem:
                 given = " ".join(arguments) or "nothing"
