@@ -43,4 +43,5 @@ KIT: Final = """
     raises-machine-error raises-no-words raises-soft-reserve-error raises-stop-iteration raises-str-exits
     raises-system-exit ram-with-a-float resources-elsewhere resources-raise section-kind-can-be-changed
     section-kind-is-a-dict section-kind-is-an-instance srat-is-not-heard status-is-no-status
+    writes-files
     """.split()  # noqa: SIM905 - names

@@ -223,5 +223,11 @@ wrong("sleeps-a-second", "sysfs", "takes a second at every boot", "slow|ms|secon
 wrong("reads-the-network", "sysfs", "opens a connection", "socket|network|connect", seen="kit",
     sysfs=lambda: __import__("socket").create_server(("127.0.0.1", 0)) and None)
 wrong("writes-files", "sysfs", "writes a file where the program was started", "file|writes", seen="kit",
-    sysfs=lambda: open("toy-was-here", "w").close())
+    sysfs=lambda: _written(Path("toy-was-here")))
+
+
+def _written(file: Path) -> None:
+    file.write_text("")
+    file.unlink()  # whoever tries it somewhere keeps nothing of it
+
 _ = attrs
