@@ -109,7 +109,7 @@ def index(
         environment()
         .get_template("index.html")
         .render(
-            folder=folder,
+            title=folder,
             version=version,
             rows=rows,
             machines=machines,

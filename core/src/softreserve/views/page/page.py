@@ -110,6 +110,7 @@ def page(systems: Sequence[Shown], version: str = "", dead: Sequence[Dead] = ())
     axis = Axis.over(cuts(stages), spans(stages), least=18, step=1.4, most=_PIECES)
     titles = [one.title for one in systems] + [one.title for one in dead]
     folded = sum(piece.folded for piece in axis.pieces)
+    kinds = {stretch.kind for stage in stages for stretch in stage.stretches}
     return (
         environment()
         .get_template("report.html")
@@ -121,13 +122,8 @@ def page(systems: Sequence[Shown], version: str = "", dead: Sequence[Dead] = ())
             same=[_same(systems[0], one) if number else {} for number, one in enumerate(systems)],
             axis=axis,
             folded=folded,
-            kinds={
-                kind: words
-                for kind, words in KINDS.items()
-                if any(kind == s.kind for st in stages for s in st.stretches)
-            },
+            kinds={kind: words for kind, words in KINDS.items() if kind in kinds},
             data=_in_script(_data(systems)),
-            svg=svg,
             large=sum(one.rows for one in systems) > _ROWS,
             rows_most=_ROWS,
             findings_most=_FINDINGS,
@@ -229,14 +225,11 @@ def environment() -> Environment:
     everywhere, *colours = NODE_STYLE
     light, dark = map("".join, zip(svg.STYLE, colours, strict=True))
     style = _source("page.css").replace("/*LIGHT*/", light).replace("/*DARK*/", dark) + everywhere
-    script, index_script = (_source("theme.js") + _source(name) for name in ("page.js", "index.js"))
+    page_script, index_script = (Markup(_source("theme.js") + _source(name)) for name in ("page.js", "index.js"))
     found.globals.update(
         style=Markup(style),
-        script=Markup(script),
-        index_script=Markup(index_script),
-        style_hash=_hash(style),
-        script_hash=_hash(script),
-        index_script_hash=_hash(index_script),
+        page_script=page_script,
+        index_script=index_script,
         patterns=Markup(svg.PATTERNS),
         address_axis=lambda axis: Markup(svg.address_axis(axis)),
         nodes=lambda view: Markup(node_svg(view)),
@@ -244,9 +237,8 @@ def environment() -> Environment:
         lanes_of=lambda systems: [Markup(lane) for lane in lanes_of([one.stages for one in systems])],
         column=lambda stage, axis, prefix: Markup(svg.column(stage, axis, prefix)),
         uses=USES,
-        losses=LOSSES,
     )
-    found.filters.update(size=human_size, clean=clean, json=Markup, first_part=_first_part)
+    found.filters.update(size=human_size, clean=clean, json=Markup, hash=_hash, first_part=_first_part)
     found.tests["loss"] = lambda use: use in LOSSES
     return found
 

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from softreserve.model.sizes import human_size
 from softreserve.views.picture.nodes import KINDS, NodePicture, NodeView, demotion_words, speed, tier_words
+from softreserve.views.picture.svg import shortened
 
 __all__ = ["NODE_STYLE", "node_svg"]
 
@@ -143,11 +144,11 @@ def _drawn(box: _Box) -> str:
     kinds = {memory.kind for memory in found.memory}
     kind = kinds.pop() if len(kinds) == 1 else "mixed" if kinds else "none"
     lines = [_text(found.name, box.x + 10, box.y + 18, "node-name")]
-    cpus = _cut(f"CPUs {found.now.cpus}", 13) if found.now.cpus else "initiator" if found.initiates else ""
+    cpus = shortened(f"CPUs {found.now.cpus}", 13) if found.now.cpus else "initiator" if found.initiates else ""
     if cpus:
         lines.append(_text(cpus, box.x + _WIDTH - 8, box.y + 18, "node-cpus"))
     for number, words in enumerate(_lines(found)):
-        lines.append(_text(_cut(words, 21), box.x + 10, box.y + 36 + 15 * number, "node-line"))
+        lines.append(_text(shortened(words, 21), box.x + 10, box.y + 36 + 15 * number, "node-line"))
     return (
         f'<g class="node n-{kind}" data-node="{found.node}" role="img" aria-label="{escape(_spoken(found))}">'
         f"<title>{escape(_spoken(found))}</title>"
@@ -198,10 +199,6 @@ def _named(found: NodePicture) -> Iterator[tuple[str, str]]:
     yield "demotes to node", demotion_words(found)
     yield "nearest processors on node", str(found.near) if found.near not in (-1, found.node) else ""
     yield "memory side cache", ", ".join(human_size(cache.size) for cache in found.caches)
-
-
-def _cut(words: str, letters: int) -> str:
-    return words if len(words) <= letters else f"{words[: letters - 1]}…"
 
 
 def _text(words: str, x: float, y: float, kind: str) -> str:
