@@ -74,8 +74,8 @@ def _domains(system: System, windows: list[FixedMemoryWindow]) -> Iterator[Findi
         for entry in inside:
             if entry.base < start or end < entry.end:
                 message = (
-                    f"the SRAT entry {entry.base:#x}-{entry.end - 1:#x} of domain {entry.proximity_domain} goes on beyond the "
-                    "CXL window: memory of both kinds is on one node; let it end where the window does"
+                    f"the SRAT entry {entry.base:#x}-{entry.end - 1:#x} of domain {entry.proximity_domain} goes on "
+                    "beyond the CXL window: memory of both kinds is on one node; let it end where the window does"
                 )
                 yield Finding("warning", "cxl-window-domains", message, start, end)
                 break
