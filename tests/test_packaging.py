@@ -21,6 +21,7 @@ import wheels
 from softreserve.cli.manual import page_names
 
 EVERYTHING = wheels.FOLDERS + wheels.EXAMPLES
+PLUGINS = [folder for folder in EVERYTHING if folder.name not in ("core", wheels.PYTEST.name)]
 
 
 def test_all_wheels_have_the_version_of_the_core() -> None:
@@ -96,7 +97,7 @@ def test_a_plugin_depends_on_the_core_of_its_own_series(folder: Path) -> None:
     assert len(ours) == 1 or folder in wheels.EXAMPLES
 
 
-@pytest.mark.parametrize("folder", [f for f in EVERYTHING if f.name != "core"], ids=lambda folder: folder.name)
+@pytest.mark.parametrize("folder", PLUGINS, ids=lambda folder: folder.name)
 def test_a_plugin_declares_itself_and_what_it_is_for_with_the_same_object(folder: Path) -> None:
     groups = wheels.project(folder)["entry-points"]
     (value,) = groups["softreserve.plugins"].values()
@@ -105,6 +106,12 @@ def test_a_plugin_declares_itself_and_what_it_is_for_with_the_same_object(folder
     purposes = [*groups.get("softreserve.arches", {}).values(), *groups.get("softreserve.defaults", {}).values()]
     assert set(purposes) <= {value}
     assert purposes or folder in wheels.EXAMPLES, "nothing loads it"
+
+
+def test_the_wheel_for_pytest_names_a_module_of_the_core_by_which_it_can_be_asked_for_too() -> None:
+    (group,) = wheels.project(wheels.PYTEST)["entry-points"].values()
+    assert group == {"softreserve.testing.pytest": "softreserve.testing.pytest"}
+    assert find_spec("softreserve.testing.pytest")
 
 
 @pytest.mark.parametrize("folder", wheels.FOLDERS, ids=lambda folder: folder.name)
@@ -130,7 +137,8 @@ def test_the_environment_holds_the_plugins_that_it_is_meant_to_hold() -> None:
     expected = os.environ.get("SOFTRESERVE_EXPECT")
     if expected is None:
         pytest.skip("SOFTRESERVE_EXPECT is not set: this is not an environment of the matrix")
-    assert sorted(entry.name for entry in entry_points(group="softreserve.plugins")) == sorted(expected.split())
+    plugins = {entry.name for entry in entry_points(group="softreserve.plugins")}
+    assert plugins == {*expected.split()} - {wheels.PYTEST.name}
     found = [d for d in distributions() if (d.name or "").lower().startswith("softreserve")]
     names = {"softreserve", *(f"softreserve-{name}" for name in expected.split())}
     assert {d.name.lower() for d in found} == names

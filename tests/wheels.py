@@ -10,7 +10,9 @@ ROOT = Path(__file__).parents[1]
 
 #: Folders with a distribution in them.
 FOLDERS = sorted(path.parent for path in [*ROOT.glob("core/pyproject.toml"), *ROOT.glob("plugins/*/pyproject.toml")])
-EXAMPLES = sorted(path.parent for path in ROOT.glob("examples/*/pyproject.toml"))
+EXAMPLES = sorted(path.parent for path in ROOT.glob("examples/softreserve-*/pyproject.toml"))
+#: Of the former, the one that is a plugin of pytest and none of ours.
+PYTEST = ROOT / "plugins" / "pytest"
 
 
 def table(folder: Path) -> dict[str, Any]:

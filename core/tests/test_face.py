@@ -96,3 +96,55 @@ def test_plugins_and_user_space_are_chosen(host: sr.Session) -> None:
     assert sr.boot(machine, plugins=["no:hmem"]).sysfs.node("/sys/bus/dax") is None
     assert sr.Session(sr.boot(machine, userspace="none")).listdir("/sys/bus/dax/drivers") == []
     assert sorted(host.listdir("/sys/bus/dax/drivers")) == ["device_dax", "kmem"]
+
+
+@pytest.mark.fuse
+def test_a_list_runs_a_program_as_subprocess_does(host: sr.Session, tmp_path: Path) -> None:
+    with host:
+        done = host.run(
+            ["sh", "-c", "cat; echo b > /dev/stderr; echo $TOOL; pwd; exit 3"], input="a\n", env={"TOOL": "t"}
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (3, f"a\nt\n{Path.cwd()}\n", "b\n")
+        assert host.run(["sh", "-c", "kill -9 $$"], cwd=tmp_path).returncode == -9
+        assert len(host.run(["head", "-c", "300000", "/dev/zero"]).stdout) == 300_000  # more than a pipe holds
+        assert host.run(["sh", "-c", "sleep 60 & echo on"]).stdout == "on\n"  # and nobody waits for that
+        with pytest.raises(subprocess.TimeoutExpired) as late:
+            host.run(["sh", "-c", "echo begun; sleep 60"], timeout=0.5)
+        assert late.value.output == "begun\n"
+        with pytest.raises(subprocess.CalledProcessError) as failed:
+            host.run(["cat", "/nothing"], check=True)
+        assert "/nothing" in failed.value.stderr
+        assert "/nothing" in failed.value.__notes__[0]
+        for words, where, missing in ((["nix"], None, "nix"), (["true"], "/nothing", "/nothing")):
+            with pytest.raises(FileNotFoundError) as lost:
+                host.run(words, cwd=where)
+            assert lost.value.filename == missing
+        assert host.run(["cat", "/sys/devices/system/node/possible"]).stdout == "0-1\n"  # it goes on after all that
+        assert host.json(["echo", "[1]"]) == [1]
+        assert host.json(["true"]) == []
+        with pytest.raises(TypeError, match="give a list"):
+            host.run("true", check=True)
+
+
+def test_what_is_done_is_recorded_and_gone_on_with(host: sr.Session, tmp_path: Path) -> None:
+    machine = host.system.machine
+    record = tmp_path / "record.toml"
+    with sr.Session(sr.boot(machine), record=record) as first:
+        assert first.record == record
+        assert first.write("/sys/bus/dax/drivers/kmem/unbind", "dax0.0") == 6
+    assert record.read_text().count("[[step]]") == 1
+    with sr.Session(sr.boot(machine), record=record) as second:
+        assert second.write("/sys/bus/dax/drivers/kmem/unbind", "dax0.0") == -errno.ENODEV
+    with pytest.raises(sr.InputError, match="another machine"):
+        sr.Session(sr.boot(sr.load(machine, cmdline="quiet")), record=record)
+
+
+def test_a_machine_is_loaded_with_all_the_words_of_the_command_line(tmp_path: Path) -> None:
+    machine = sr.load("example:two-node", config=["DEV_DAX=n"])
+    assert sr.Session(sr.boot(machine)).listdir("/sys/bus/dax/drivers") == ["kmem"]
+    changed = sr.load(machine, kernel="7.3", cmdline="+quiet")
+    assert changed.machine.kernel.release == "7.3"
+    assert changed.machine.cmdline.text.endswith(" quiet")
+    efi_map = tmp_path / "map.txt"
+    efi_map.write_text("[    0.0] efi: mem00: [Conventional|   |  |  |] range=[0x0-0x3fffffff] (1024MB)\n")
+    assert [descriptor.size for descriptor in sr.load(machine, efi_map=efi_map).machine.efi_map or []] == [sr.GiB]

@@ -23,6 +23,7 @@ import signal
 import socket
 import stat
 import sys
+import time
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NoReturn
 
@@ -345,44 +346,64 @@ def _reason() -> str:
 def _serve(server: socket.socket, own: Namespace | None) -> None:
     while (heard := hear(server)) is not None:
         request, files = heard
-        child = _start(request, files)
+        child, why_not = _start(request, files)
         for file in files:
             os.close(file)
-        say(server, {"status": _wait(server, child, own)})
+        say(server, {**_wait(server, child, own, request.get("timeout")), **why_not})
 
 
-def _start(request: dict[str, Any], files: list[int]) -> int:
-    """Start ``argv`` in ``cwd`` with ``env``; ``files`` become its standard input, output and error."""
+def _start(request: dict[str, Any], files: list[int]) -> tuple[int, dict[str, Any]]:
+    """Start ``argv`` in ``cwd`` with ``env``; ``files`` become its standard input, output and error.
+
+    With its number comes what kept it from becoming that program, as ``errno`` and ``path``; nothing: it did.
+    """
+    told, telling = os.pipe2(os.O_CLOEXEC)
     child = os.fork()
     if child:
-        return child
+        os.close(telling)
+        with open(told, encoding="utf-8", errors="surrogateescape") as reason:
+            code, _, path = reason.read().partition(" ")
+        return child, {"errno": int(code), "path": path} if code else {}
+    name = request["cwd"]
     try:
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         for number in (*_OURS, signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(number, signal.SIG_DFL)
         for standard, file in enumerate(files):
             os.dup2(file, standard)
-        os.chdir(request["cwd"])
-        os.execvpe(request["argv"][0], request["argv"], request["env"])
+        os.chdir(name)
+        name = request["argv"][0]
+        os.execvpe(name, request["argv"], request["env"])
     except OSError as error:
-        text = f"softreserve: {request['argv'][0]}: {error.strerror}\n"
-        os.write(2, text.encode())
+        text = f"softreserve: {name}: {error.strerror}\n"
+        os.write(2, text.encode("utf-8", "surrogateescape"))
+        os.write(telling, f"{error.errno} {name}".encode("utf-8", "surrogateescape"))
         # As shells do.
         os._exit(127 if isinstance(error, FileNotFoundError) else 126)
 
 
-def _wait(server: socket.socket, child: int, own: Namespace | None) -> int:
-    """The child's exit code, 128 + n for signal n. A server that hangs up ends everything."""
+def _wait(server: socket.socket, child: int, own: Namespace | None, timeout: float | None) -> dict[str, Any]:
+    """The child's ``status``: its exit code, -n for signal n; and whether it was ``late``, and killed for that.
+
+    A server that hangs up ends everything.
+
+    :param timeout: seconds that it has; ``None``: as long as it takes.
+    """
     handle = os.pidfd_open(child)
+    end = None if timeout is None else time.monotonic() + timeout
+    late = False
     while True:
-        ready, _, _ = select.select([handle, server.fileno()], [], [])
+        left = None if end is None or late else max(0.0, end - time.monotonic())
+        ready, _, _ = select.select([handle, server.fileno()], [], [], left)
         if handle in ready:
             break
-        if not server.recv(1, socket.MSG_PEEK):
+        if not ready:
+            late = True
+            os.kill(child, signal.SIGKILL)
+        elif not server.recv(1, socket.MSG_PEEK):
             _end(own, 1)
     os.close(handle)
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    return code if code >= 0 else 128 - code
+    return {"status": os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), "late": late}
 
 
 def kill_all(namespace: Namespace, spare: int) -> None:

@@ -6,11 +6,12 @@ import errno
 import json
 import os
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
-from softreserve import config
+from softreserve.config import load as read_machine
 from softreserve.config.changes import Changes
 from softreserve.config.preferences import further
 from softreserve.kernel.state import Userspace
@@ -22,17 +23,22 @@ from softreserve.model.machine import Machine
 from softreserve.model.scenario import Scenario
 from softreserve.plugins.selection import Layer, Selection, asking
 
+if TYPE_CHECKING:
+    from softreserve.live.record import Recorder
+
 __all__ = ["Session", "boot", "load"]
 
 
 def load(
-    spec: str | os.PathLike[str],
+    spec: str | os.PathLike[str] | Scenario | Machine,
     *,
     kernel: str | None = None,
     cmdline: str | None = None,
     arch: str | None = None,
     page_size: str | None = None,
     acpi: str | os.PathLike[str] | None = None,
+    efi_map: str | os.PathLike[str] | None = None,
+    config: Iterable[str] = (),
     plugins: Iterable[str] = (),
 ) -> Scenario:
     """Read a machine, and change it for a "what if"; the words are those of the command line.
@@ -42,17 +48,25 @@ def load(
     ('6.12', 'console=ttyS0 efi=debug nokaslr efi=nosoftreserve')
 
     :param spec: a capture directory, a machine file, ``example:NAME``, ``dmesg:FILE``, ``-``, or ``PREFIX:PLACE`` where
-        a plugin reads that.
+        a plugin reads that; or what was loaded before, to be changed.
     :param kernel: another release. ``arch``, ``page_size`` (``"64K"``) likewise.
     :param cmdline: another command line; ``"+WORDS"`` are appended to the one it has.
-    :param acpi: a directory with the ACPI tables of a kernel log.
+    :param acpi: a directory with the ACPI tables of a kernel log; ``efi_map``: a file with the firmware's map.
+    :param config: options that the kernel is built with instead: ``["DEV_DAX=n"]``.
     :param plugins: as for :func:`boot`; reading asks the architecture's plugin what the architecture is.
     :returns: the machine, with the plugins and steps that its file names.
     :raises SoftReserveError: there is no such machine, its files are wrong, or a change cannot be made.
     """
     with asking(further(Layer("plugins", tuple(plugins)))):
-        scenario = config.load(spec, acpi=acpi)
-        return Changes(arch, kernel, cmdline, page_size).apply(scenario, Selection())
+        if isinstance(spec, Scenario | Machine):
+            scenario = spec if isinstance(spec, Scenario) else Scenario(spec)
+        else:
+            scenario = read_machine(spec, acpi=acpi, release=kernel)
+        if efi_map is not None:
+            from softreserve.config.firmware_map import with_efi_map
+
+            scenario = with_efi_map(scenario, os.fspath(efi_map))
+        return Changes(arch, kernel, cmdline, page_size, tuple(config) or None).apply(scenario, Selection())
 
 
 def boot(machine: Scenario | Machine, *, plugins: Iterable[str] = (), userspace: Userspace = "udev") -> System:
@@ -81,12 +95,25 @@ class Session:
     >>> with Session(boot(load("example:two-node"))) as host:
     ...     host.read("/sys/devices/system/node/online")
     '0-1'
+
+    :param record: a file for every change, as steps: ``softreserve run MACHINE FILE`` makes them again. Those of an
+        earlier record are done first.
+    :raises InputError: the file is something else, or of another machine.
     """
 
-    def __init__(self, system: System) -> None:
+    #: Where programs find the machine's ``sys`` and ``proc``.
+    root = Path("/")
+
+    def __init__(self, system: System, *, record: str | os.PathLike[str] | None = None) -> None:
         self.system = system
-        self._files = LiveSystem(system)
+        self._recorder = None if record is None else _recorder(record, system)
+        self._files = LiveSystem(system, recorder=self._recorder)
         self._programs: Programs | None = None
+
+    @property
+    def record(self) -> Path | None:
+        """The file that changes are recorded in."""
+        return None if self._recorder is None else self._recorder.path
 
     @property
     def _live(self) -> LiveSystem:
@@ -124,37 +151,108 @@ class Session:
             raise _refused(found, path)
         return [name for name, _ in found]
 
-    def run(self, words: str) -> str:
-        """Run ``sh -c words`` on the machine: both its outputs, in the order they were written.
+    @overload
+    def run(self, words: str) -> str: ...  # type: ignore[overload-overlap]  # of sequences this one is a string
+    @overload
+    def run(
+        self,
+        words: Sequence[str | os.PathLike[str]],
+        *,
+        check: bool = False,
+        input: str | None = None,
+        cwd: str | os.PathLike[str] | None = None,
+        env: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> subprocess.CompletedProcess[str]: ...
+    def run(
+        self, words: str | Sequence[str | os.PathLike[str]], *, check: bool = False, **how: Any
+    ) -> str | subprocess.CompletedProcess[str]:
+        """Run a program on the machine. It has the host's files and environment; what it reads is empty.
 
+        A list is a program and its arguments, and gives what :func:`subprocess.run` gives: ``returncode`` (-n: signal n
+        ended it), ``stdout`` and ``stderr``. A string goes to ``sh -c``, and gives both outputs, in the order they were
+        written; it must end with 0.
+
+        :param check: whether a list, too, must end with 0.
+        :param input: what a list reads instead.
+        :param cwd: where it runs; the current directory otherwise.
+        :param env: what is to be in its environment, too.
+        :param timeout: seconds until it is killed.
         :raises subprocess.CalledProcessError: it ended with something other than 0; ``output`` says what it said.
+        :raises subprocess.TimeoutExpired: it was killed.
+        :raises OSError: there is no such program.
         :raises SoftReserveError: programs cannot be run here; the message says what is missing.
         """
-        if self._programs is None:
-            self._programs = Programs(self.system)
-        status, output = self._programs.run(words)
-        if status:
-            raise subprocess.CalledProcessError(status, words, output)
-        return output
+        if isinstance(words, str):
+            if check or how:
+                raise TypeError("a string takes nothing else: give a list")
+            status, output = self._run_words(words)
+            if status:
+                raise subprocess.CalledProcessError(status, words, output)
+            return output
+        argv = [os.fspath(word) for word in words]
+        if not argv:
+            raise ValueError("an empty list is no program")
+        return self._checked(argv, **how) if check else self._run_program(argv, **how)
 
-    def json(self, words: str) -> Any:
+    def json(self, words: str | Sequence[str | os.PathLike[str]]) -> Any:
         """What a program prints on its standard output, as JSON; ``[]`` where it prints nothing.
 
-        :raises subprocess.CalledProcessError: as :meth:`run`.
+        :param words: as for :meth:`run`.
+        :raises subprocess.CalledProcessError: it ended with something other than 0.
         :raises ValueError: it prints no JSON.
         """
-        output = self.run(f"{{ {words}; }} 2>/dev/null")
-        return json.loads(output) if output.strip() else []
+        if isinstance(words, str):
+            output = self.run(f"{{ {words}; }} 2>/dev/null")
+        else:
+            output = self.run(words, check=True).stdout
+        try:
+            return json.loads(output) if output.strip() else []
+        except ValueError as error:
+            error.add_note(f"printed by {words}:\n{output}")
+            raise
+
+    def _checked(self, argv: list[str], **how: Any) -> subprocess.CompletedProcess[str]:
+        done = self._run_program(argv, **how)
+        if done.returncode:
+            error = subprocess.CalledProcessError(done.returncode, done.args, done.stdout, done.stderr)
+            error.add_note(f"{done.stdout}{done.stderr}".rstrip("\n"))
+            raise error
+        return done
+
+    def _run_words(self, words: str) -> tuple[int, str]:
+        return self._on_it().run(words)
+
+    def _run_program(
+        self,
+        argv: list[str],
+        *,
+        input: str | None = None,
+        cwd: str | os.PathLike[str] | None = None,
+        env: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> subprocess.CompletedProcess[str]:
+        folder = None if cwd is None else os.fspath(cwd)
+        return self._on_it().call(argv, given=input, cwd=folder, env=env, timeout=timeout)
+
+    def _on_it(self) -> Programs:
+        if self._programs is None:
+            self._programs = Programs(self.system, recorder=self._recorder)
+        return self._programs
 
     def _is_there(self, path: str) -> bool:
         with self._live.lock:
             return self._live.rootfs.tree.node(path, follow=True) is not None
 
     def close(self) -> None:
-        """End the programs that still run, and unmount."""
+        """End the programs that still run, unmount, and record no more."""
         programs, self._programs = self._programs, None
         if programs is not None:
             programs.close()
+        recorder, self._recorder = self._recorder, None
+        if recorder is not None:
+            self._files.recorder = None
+            recorder.close()
 
     def __enter__(self) -> Session:
         return self
@@ -163,6 +261,20 @@ class Session:
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _recorder(record: str | os.PathLike[str], system: System) -> Recorder:
+    """Where a system is recorded, which goes on from there."""
+    from softreserve.live.record import Recorder
+    from softreserve.machine.steps import run_step
+
+    recorder = Recorder(record, system)
+    try:
+        recorder.resume(lambda step: run_step(system, step))
+    except BaseException:
+        recorder.close()
+        raise
+    return recorder
 
 
 def _refused(answer: int, path: str) -> OSError:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import selectors
 import shlex
 import signal
 import socket
@@ -18,7 +19,7 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from softreserve.kernel.sysfs import Attribute, Directory, Link, Node
 from softreserve.live import namespace
@@ -93,7 +94,8 @@ class Session:
         try:
             with open(os.devnull, "rb") as nothing:
                 # One open file for both: its offset keeps the order.
-                status = self._run(["/bin/sh", "-c", words], [nothing.fileno(), output, output], "/")
+                self._start(["/bin/sh", "-c", words], [nothing.fileno(), output, output], "/")
+                status = _shells_status(self._heard()[0]["status"])
             with open(output, "rb", closefd=False) as file:
                 file.seek(0)
                 return status, file.read().decode("utf-8", "replace")
@@ -103,7 +105,51 @@ class Session:
     def attach(self, argv: Sequence[str]) -> int:
         """Run a command on our own terminal: its exit code, 128 + n where signal n ended it."""
         with _ignored(signal.SIGINT, signal.SIGQUIT):
-            return self._run(argv, [0, 1, 2], os.getcwd())
+            self._start(argv, [0, 1, 2], os.getcwd())
+            return _shells_status(self._heard()[0]["status"])
+
+    def call(
+        self,
+        argv: Sequence[str],
+        *,
+        given: str | None = None,
+        cwd: str | None = None,
+        env: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a program as :func:`subprocess.run` does, its two outputs apart, its status -n where signal n ended it.
+
+        Whatever it leaves in the background is not waited for.
+
+        :param given: what it reads; nothing otherwise.
+        :param cwd: where; the current directory otherwise.
+        :param env: what is to be in its environment besides :meth:`environment`.
+        :param timeout: seconds until it is killed.
+        :raises OSError: it cannot be started.
+        :raises subprocess.TimeoutExpired: it was killed.
+        :raises SessionError: the namespace was lost.
+        """
+        with contextlib.ExitStack() as opened:
+            reads, writes = zip(*(map(opened.enter_context, _pipe()) for _ in range(2)), strict=True)
+            text = opened.enter_context(open(os.memfd_create("given", os.MFD_CLOEXEC), "w+b"))
+            text.write((given or "").encode())
+            text.seek(0)
+            try:
+                self._start(argv, [file.fileno() for file in (text, *writes)], cwd or os.getcwd(), env, timeout)
+                for file in writes:
+                    file.close()
+                said = _read_until(self._helper, reads)
+                reply = self._heard()[0]
+            except BaseException:
+                self.close()  # what it would tell next is not what one who goes on has asked for
+                raise
+            _read_rest(said)
+        out, err = (data.decode("utf-8", "replace") for data in said.values())
+        if "errno" in reply:
+            raise OSError(reply["errno"], os.strerror(reply["errno"]), reply["path"])
+        if reply["late"] and timeout is not None:
+            raise subprocess.TimeoutExpired(list(argv), timeout, out, err)
+        return subprocess.CompletedProcess(list(argv), reply["status"], out, err)
 
     def environment(self) -> dict[str, str]:
         """What commands see: ours, with the machine's module tools first."""
@@ -128,9 +174,17 @@ class Session:
         """Says where one is. Shells expand it: nothing in it may mean anything to them."""
         return f"({plain_name(self.name)}: {self.live.system.kernel.release}) # "
 
-    def _run(self, argv: Sequence[str], files: list[int], cwd: str) -> int:
-        self._say({"argv": list(argv), "env": self.environment(), "cwd": cwd}, files)
-        return int(self._heard()[0]["status"])
+    def _start(
+        self,
+        argv: Sequence[str],
+        files: list[int],
+        cwd: str,
+        env: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        """Have a command started; the helper tells when it has ended, and how."""
+        environment = {**self.environment(), **(env or {})}
+        self._say({"argv": list(argv), "env": environment, "cwd": cwd, "timeout": timeout}, files)
 
     # --- setting up and ending
 
@@ -230,6 +284,43 @@ class Session:
         else:
             reply = self.live.module_tool(words)
         return f"{reply.status} {2 if reply.status else 1}\n{reply.text}".encode()
+
+
+def _shells_status(code: int) -> int:
+    """An exit code as shells tell it: 128 + n where signal n ended the command."""
+    return code if code >= 0 else 128 - code
+
+
+def _pipe() -> tuple[BinaryIO, BinaryIO]:
+    reading, writing = os.pipe2(os.O_CLOEXEC)
+    os.set_blocking(reading, False)
+    return open(reading, "rb", buffering=0), open(writing, "wb", buffering=0)
+
+
+def _read_until(news: socket.socket, files: Sequence[BinaryIO]) -> dict[BinaryIO, bytearray]:
+    """What is said in ``files`` until there is news."""
+    said = {file: bytearray() for file in files}
+    with selectors.DefaultSelector() as selector:
+        selector.register(news, selectors.EVENT_READ)
+        for file in files:
+            selector.register(file, selectors.EVENT_READ)
+        while True:
+            ready = [key.fileobj for key, _ in selector.select()]
+            for file in files:
+                if file in ready:
+                    data = file.read(1 << 16)
+                    said[file] += data or b""
+                    if not data:
+                        selector.unregister(file)
+            if news in ready:
+                return said
+
+
+def _read_rest(said: Mapping[BinaryIO, bytearray]) -> None:
+    """What has been said, without waiting for who has not closed the file."""
+    for file, data in said.items():
+        while more := file.read(1 << 16):
+            data += more
 
 
 @contextlib.contextmanager

@@ -1,0 +1,115 @@
+"""A machine as an exported tree, for programs that take another root than ``/``: nothing is mounted or changed."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shlex
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from softreserve.live.export import export
+from softreserve.live.session import Session
+from softreserve.model.names import plain_name
+
+if TYPE_CHECKING:
+    from softreserve.kernel.system import System
+
+__all__ = ["Exported"]
+
+#: Programs that are told of another root by an option.
+_TOLD: Final = ("lsmem", "lscpu")
+#: Programs that know no other root: they would show this host, or change it.
+_UNTOLD: Final = (
+    *("daxctl", "ndctl", "cxl", "chmem", "numactl", "numastat", "kexec", "dmesg", "free"),
+    *("modprobe", "insmod", "rmmod", "lsmod"),
+)
+_SBIN: Final = "/usr/sbin:/sbin"
+
+
+class Exported(Session):
+    """A session with a tree of files in the place of a namespace.
+
+    Programs run on this host. ``lsmem`` and ``lscpu`` (by ``-s``) and what uses hwloc (by ``HWLOC_FSROOT``) read the
+    tree; :attr:`root` is for others that can be told. Those that know no other root are refused, with status 126.
+
+    :param directory: an empty one, or one to make: for the tree, and for what stands before these programs.
+    :raises InputError: the tree cannot be written.
+    """
+
+    def __init__(self, system: System, directory: str | os.PathLike[str]) -> None:
+        super().__init__(system)
+        top = Path(directory).absolute()
+        top.mkdir(parents=True, exist_ok=True)
+        self.root = top / "root"
+        self._tools = top / "bin"
+        export(system, self.root)
+        self._tools.mkdir()
+        for name in _TOLD:
+            if (program := shutil.which(name, path=self._path())) is not None:
+                self._write_tool(name, f'exec {shlex.quote(program)} -s {shlex.quote(str(self.root))} "$@"')
+        for name in _UNTOLD:
+            self._write_tool(name, f"echo 'softreserve: {name} reads no exported tree' >&2; exit 126")
+
+    def write(self, path: str, value: str) -> int:
+        """Nothing can be written: ``-EROFS``, or ``-ENOENT`` where there is no such file."""
+        return -errno.EROFS if self._is_there(path) else -errno.ENOENT
+
+    def environment(self) -> dict[str, str]:
+        """What programs see: ours, and where the tree is."""
+        return {
+            **os.environ,
+            "PATH": f"{self._tools}:{self._path()}",
+            "HWLOC_FSROOT": str(self.root),
+            # no other component asks the machine that we run on
+            "HWLOC_COMPONENTS": "linux,stop",
+            "HWLOC_THISSYSTEM": "0",
+            "SOFTRESERVE_MACHINE": plain_name(self.system.machine.name),
+        }
+
+    def _path(self) -> str:
+        return f"{os.environ.get('PATH', os.defpath)}:{_SBIN}"
+
+    def _write_tool(self, name: str, words: str) -> None:
+        tool = self._tools / name
+        tool.write_text(f"#!/bin/sh\n{words}\n", "utf-8")
+        tool.chmod(0o755)
+
+    def _run_words(self, words: str) -> tuple[int, str]:
+        done = subprocess.run(
+            ["/bin/sh", "-c", words],
+            cwd="/",
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+        )
+        return done.returncode if done.returncode >= 0 else 128 - done.returncode, done.stdout
+
+    def _run_program(
+        self,
+        argv: list[str],
+        *,
+        input: str | None = None,
+        cwd: str | os.PathLike[str] | None = None,
+        env: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> subprocess.CompletedProcess[str]:
+        environment = {**self.environment(), **(env or {})}
+        tool = self._tools / os.path.basename(argv[0])  # also where a program is named by its place
+        return subprocess.run(
+            argv,
+            executable=tool if tool.exists() else None,
+            cwd=cwd,
+            env=environment,
+            input=input or "",
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=timeout,
+        )

@@ -1,0 +1,386 @@
+"""The pytest plugin for authors of tools: machines for programs under test. Nothing is imported until it is asked for.
+
+The fixture ``softreserve_machine`` is a machine, ``softreserve_host`` the running system, and a mark says which::
+
+    @pytest.mark.softreserve("example:xeon-max", kernel=["6.12", "7.3"])
+    def test_my_tool(softreserve_host):
+        assert softreserve_host.run(["my-tool", "list"]).stdout == "dax0.0\\n"
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shlex
+import shutil
+import sys
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+import pytest
+
+if TYPE_CHECKING:
+    from softreserve.live.session import Session
+    from softreserve.model.machine import Machine
+    from softreserve.model.scenario import Scenario
+
+__all__: list[str] = []
+
+_MARK: Final = "softreserve"
+_MACHINE: Final = "machine"
+_MODES: Final = ("live", "export")
+#: Words of a mark as options of the command line; those of lists are given once for each of theirs.
+_OPTIONS: Final = {
+    "kernel": "--kernel",
+    "cmdline": "--cmdline",
+    "arch": "--arch",
+    "page_size": "--page-size",
+    "config": "--config",
+    "acpi": "--acpi",
+    "efi_map": "--efi-map",
+    "userspace": "--userspace",
+    "plugins": "--plugin",
+}
+_WORDS: Final = (*_OPTIONS, "mode")
+#: Words of which several are one choice, and no list of choices.
+_TOGETHER: Final = ("config", "plugins")
+#: Words that are files, or may be.
+_FILES: Final = (_MACHINE, "acpi", "efi_map", "plugins")
+_KEEP, _REQUIRE = "--softreserve-keep", "--softreserve-require"
+#: The private fixture with what the marks of a test say.
+_WANTED: Final = "_softreserve_wanted"
+
+#: What marks say of one run of a test: a machine, and the words.
+Words = dict[str, Any]
+
+
+class _WrongMark(ValueError):
+    """What somebody wrote in a mark or a parameter; the message is for him."""
+
+
+# --- what pytest calls
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options."""
+    group = parser.getgroup("softreserve")
+    group.addoption(_KEEP, metavar="DIR", help="keep what failed tests did to machines here, as steps to be run again")
+    group.addoption(_REQUIRE, action="store_true", help="fail where programs cannot be run on machines, do not skip")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Tell of the mark."""
+    words = ", ".join(f"{word}=" for word in _WORDS)
+    config.addinivalue_line(
+        "markers",
+        f'{_MARK}(machine, ...): which machine softreserve_machine and softreserve_host are, as "example:two-node";'
+        f" {words}; a list runs the test for each",
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test once for each machine that its marks name."""
+    with _in_words(f"{metafunc.definition.name}: "):
+        found = _choices(_levels(metafunc.definition.iter_markers_with_node(_MARK)))
+    if len(found) > 1 and _WANTED in metafunc.fixturenames:
+        metafunc.parametrize(_WANTED, found, indirect=True, ids=_ids(found))
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name what is given for ``softreserve_machine``."""
+    if argname != "softreserve_machine":
+        return None
+    if isinstance(val, Mapping):
+        return "-".join(_id_of(value) for value in val.values()) or None
+    return _id_of(val) if isinstance(val, str | os.PathLike) else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Say how to get a machine into the state in which a test failed."""
+    report = yield
+    wanted = item.stash.get(_OF_ITEM, None)
+    if report.failed and wanted is not None and wanted.host is not None:
+        wanted.failed = True
+        report.sections.append(("softreserve", "\n".join(wanted.told())))
+    return report
+
+
+# --- fixtures
+
+
+@pytest.fixture(name=_WANTED)
+def _wanted(request: pytest.FixtureRequest) -> _Wanted:
+    """What the marks of a test say."""
+    item = request.node
+    given: Sequence[pytest.Mark] = getattr(getattr(item, "callspec", None), "marks", ())
+    said = [(node, mark) for node, mark in item.iter_markers_with_node(_MARK) if mark not in given]
+    own = [(item, mark) for mark in given if mark.name == _MARK]
+    with _in_words():
+        found = [request.param] if hasattr(request, "param") else _choices(_levels(said))
+        found = [{**words, **more} for words in found for more in _choices(_levels(own))]
+        if len(found) > 1:
+            raise _WrongMark("several machines: name the fixture among the arguments of the test, one in a parameter")
+    item.stash[_OF_ITEM] = wanted = _Wanted(item, found[0])
+    return wanted
+
+
+@pytest.fixture
+def softreserve_machine(request: pytest.FixtureRequest, _softreserve_wanted: _Wanted) -> Scenario:
+    """The machine that the mark names, as ``softreserve.load`` gives it. Parameters (indirect) may name it, too."""
+    with _in_words():
+        return _softreserve_wanted.scenario(getattr(request, "param", None))
+
+
+@pytest.fixture
+def softreserve_host(
+    request: pytest.FixtureRequest,
+    softreserve_machine: Scenario | Machine | str,
+    _softreserve_wanted: _Wanted,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Session]:
+    """The machine, booted: a ``softreserve.Session``, to run programs on, with files to read and write."""
+    wanted = _softreserve_wanted
+    if hasattr(request, "param"):
+        _refuse("softreserve_host takes no parameters: give them to softreserve_machine")
+    name = re.sub(r"\W", "_", request.node.name)[:40]
+    folder = tmp_path_factory.mktemp(f"softreserve-{name}")
+    try:
+        with _in_words():
+            if softreserve_machine is not wanted.loaded:  # somebody else's fixture, or a direct parameter
+                wanted.scenario(softreserve_machine)
+            host = wanted.boot(folder)
+        with host:
+            yield host
+    finally:
+        if not wanted.failed:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _refuse(message: str) -> NoReturn:
+    pytest.fail(message, pytrace=False)
+
+
+@contextlib.contextmanager
+def _in_words(where: str = "") -> Iterator[None]:
+    """What a person can mend is told in words, and not by where we found it."""
+    try:
+        yield
+    except Exception as error:
+        from softreserve.model.errors import SoftReserveError
+
+        if not isinstance(error, SoftReserveError | _WrongMark):
+            raise
+        raise pytest.fail.Exception(f"{where}{error}", pytrace=False) from None
+
+
+# --- marks
+
+
+def _levels(marks: Iterable[tuple[Any, pytest.Mark]]) -> list[list[pytest.Mark]]:
+    """Marks by what they stand at, the outermost first: module, class, function."""
+    found: dict[Any, list[pytest.Mark]] = {}
+    for node, mark in marks:
+        found.setdefault(node, []).append(mark)
+    return [*reversed(found.values())]
+
+
+def _choices(levels: Iterable[Sequence[pytest.Mark]]) -> list[Words]:
+    """Every machine that marks name. Those at one place are alternatives; what an inner one says counts before others.
+
+    :raises _WrongMark: a word that no mark has, or a value that it cannot have.
+    """
+    found: list[Words] = [{}]
+    for marks in levels:
+        found = [{**outer, **inner} for outer in found for mark in marks for inner in _choices_of(mark)]
+    return [words for number, words in enumerate(found) if words not in found[:number]]
+
+
+def _choices_of(mark: pytest.Mark) -> list[Words]:
+    machines = [spec for given in mark.args for spec in (given if isinstance(given, list | tuple) else [given])]
+    values = {_MACHINE: machines} if mark.args else {}
+    for word, value in mark.kwargs.items():
+        several = isinstance(value, list | tuple)
+        values[word] = [value] if word in _TOGETHER or not several else [*value]
+    for word, choices in values.items():
+        if not choices:
+            raise _WrongMark(f"@pytest.mark.{_MARK}: {word}: an empty list")
+    return [_checked(dict(zip(values, row, strict=True))) for row in product(*values.values())]
+
+
+def _checked(words: Mapping[str, Any]) -> Words:
+    """What a mark or a parameter says, as it is used: text, or tuples of text. ``None`` takes back what others say.
+
+    :raises _WrongMark: a word that no mark has, or a value that it cannot have.
+    """
+    from softreserve.model.errors import nearest
+
+    found: Words = {}
+    for word, value in words.items():
+        where = f"@pytest.mark.{_MARK}: {word}"
+        if word != _MACHINE and word not in _WORDS:
+            hint = nearest(word, (_MACHINE, *_WORDS))
+            raise _WrongMark(f"{where}: no such word; known: {', '.join(_WORDS)}{hint}")
+        if value is None:
+            found[word] = None
+            continue
+        if word in _TOGETHER:
+            given = [value] if isinstance(value, str) else value
+            if not isinstance(given, list | tuple) or not all(isinstance(one, str) for one in given):
+                raise _WrongMark(f"{where}: wanted text, or a list of it, not {value!r}")
+            found[word] = tuple(given)
+            continue
+        if word == "page_size" and type(value) is int:
+            value = str(value)
+        if not isinstance(value, str | os.PathLike):
+            hint = f': write "{value}"' if isinstance(value, int | float) else ""
+            raise _WrongMark(f"{where}: wanted text, not {value!r}{hint}")
+        found[word] = os.fspath(value)
+        if word == "mode" and value not in _MODES:
+            raise _WrongMark(f"{where}: {value!r} is not one of {', '.join(_MODES)}{nearest(str(value), _MODES)}")
+    return found
+
+
+def _ids(choices: Sequence[Words]) -> list[str]:
+    """What tells machines apart, a name for each."""
+    words = [word for word in (_MACHINE, *_WORDS) if len({repr(choice.get(word)) for choice in choices}) > 1]
+    return ["-".join(_id_of(choice.get(word)) for word in words) for choice in choices]
+
+
+def _id_of(value: object) -> str:
+    if value is None:
+        return "as-is"
+    if isinstance(value, tuple):
+        return "+".join(map(_id_of, value)) or "none"
+    text = str(value).removeprefix("example:").removeprefix("+")
+    return re.sub(r"\s+", "_", Path(text).name if os.path.isabs(text) else text)
+
+
+# --- one test
+
+
+class _Wanted:
+    """What one run of a test wants, and what it got."""
+
+    def __init__(self, item: pytest.Item, words: Words) -> None:
+        self._item = item
+        self.words = words
+        #: What ``softreserve_machine`` gave.
+        self.loaded: Scenario | None = None
+        self.host: Session | None = None
+        self.failed = False
+        #: Whether the words describe all of the machine.
+        self._in_words = True
+
+    def scenario(self, given: object) -> Scenario:
+        """The machine.
+
+        :param given: a name, words, or a machine by itself; ``None``: what marks say.
+        :raises SoftReserveError: there is no such machine, or it cannot be so.
+        """
+        from softreserve.live.session import load
+        from softreserve.model.machine import Machine
+        from softreserve.model.scenario import Scenario
+
+        if isinstance(given, str | os.PathLike):
+            self.words = {**self.words, _MACHINE: os.fspath(given)}
+        elif isinstance(given, Mapping):
+            self.words = {**self.words, **_checked(given)}
+        elif isinstance(given, Scenario | Machine):
+            self._in_words = False
+        elif given is not None:
+            raise _WrongMark(f"softreserve_machine: wanted a name, words or a machine, not {given!r}")
+        self.words = {word: self._located(word, value) for word, value in self.words.items() if value is not None}
+        spec: Any = self.words.get(_MACHINE) if self._in_words else given
+        if spec is None:
+            raise _WrongMark(f'which machine? Name one: @pytest.mark.{_MARK}("example:two-node")')
+        if spec == "-":
+            raise _WrongMark(f"@pytest.mark.{_MARK}: a test has no machine on standard input: name a file")
+        changes = {word: value for word, value in self.words.items() if word not in (_MACHINE, "userspace", "mode")}
+        self.loaded = load(spec, **changes)
+        return self.loaded
+
+    def boot(self, folder: Path) -> Session:
+        """The machine, running.
+
+        :param folder: an empty one, for what belongs to it.
+        :raises SoftReserveError: it does not boot.
+        """
+        from softreserve.live.session import boot
+        from softreserve.testing.host import host
+
+        assert self.loaded is not None
+        how = {word: self.words[word] for word in ("plugins", "userspace") if word in self.words}
+        system = boot(self.loaded, **how)
+        unavailable = self._fail if self._item.config.getoption(_REQUIRE) else pytest.skip
+        self.host = host(system, folder, self.words.get("mode", _MODES[0]), unavailable)
+        return self.host
+
+    def _fail(self, reason: str) -> NoReturn:
+        _refuse(f"{reason} ({_REQUIRE})")
+
+    def _located(self, word: str, value: Any) -> Any:
+        """A file that a word names: beside the test, else where pytest has its root, or was started."""
+        if isinstance(value, tuple):
+            return tuple(self._located(word, one) for one in value)
+        if word not in _FILES:
+            return value
+        before, name, after = "", value, ""
+        if value.startswith("dmesg:"):
+            before, name = "dmesg:", value.removeprefix("dmesg:")
+        elif word == "plugins":
+            name, colon, rest = value.partition(":")
+            after = f"{colon}{rest}"
+            if not name.endswith(".py"):
+                return value
+        config = self._item.config
+        for place in (self._item.path.parent, config.rootpath, config.invocation_params.dir):
+            if (place / name).exists():
+                return f"{before}{place / name}{after}"
+        return value
+
+    # --- what is told of a test that failed
+
+    def told(self) -> Iterator[str]:
+        """Which machine it was, and how to have it as it is now."""
+        assert self.loaded is not None
+        machine = self.loaded.machine
+        yield f"{machine.name}: Linux {machine.kernel.release}, {machine.arch}; {machine.cmdline.text}".rstrip("; ")
+        yield from map(str, self.loaded.gaps)
+        record = self.host.record if self.host is not None else None
+        if record is not None:
+            record = self._kept(record)
+        if not self._in_words:
+            yield "the test made it, so no command does"
+            yield from [] if record is None else [f"what was done to it: {record}"]
+        elif record is None:
+            yield f"a tree like that which programs read: {self._command('export', 'DIR')}"
+        elif b"[[step]]" not in record.read_bytes():
+            yield f"nothing was changed: {self._command('shell')}"
+        else:
+            yield f"to do again what was done to it: {self._command('run', str(record))}"
+            yield f"to go on from there: {self._command('shell', '--record', str(record))}"
+
+    def _kept(self, record: Path) -> Path:
+        folder = self._item.config.getoption(_KEEP)
+        if folder is None:
+            return record
+        place = self._item.config.invocation_params.dir / folder
+        place.mkdir(parents=True, exist_ok=True)
+        name = re.sub(r"[^\w.=+-]+", "-", self._item.nodeid.replace("::", "-").replace("/", "-")).strip("-")
+        return Path(shutil.copyfile(record, place / f"{name[-200:]}.toml"))
+
+    def _command(self, name: str, *rest: str) -> str:
+        program = ["softreserve"] if shutil.which("softreserve") else [sys.executable, "-m", "softreserve"]
+        words = [*program, name, self.words[_MACHINE], *rest]
+        for word, option in _OPTIONS.items():
+            value = self.words.get(word, ())
+            for one in value if isinstance(value, tuple) else (value,):
+                words += [f"{option}={one}"] if one.startswith("-") else [option, one]
+        return shlex.join(words)
+
+
+_OF_ITEM: Final = pytest.StashKey[_Wanted]()

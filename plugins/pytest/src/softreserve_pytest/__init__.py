@@ -1,0 +1,1 @@
+"""Names ``softreserve.testing.pytest`` to pytest; there is nothing in here."""
