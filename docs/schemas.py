@@ -42,7 +42,7 @@ ANSWERS: Final[Mapping[str, tuple[str, ...]]] = {
     "capture": ("softreserve.cli.capture:Captured",),
     "diff": ("softreserve.cli.diff:Compared", "softreserve.cli.diff:Upgrades", "softreserve.cli.diff:WhatIfs"),
     "doctor": ("softreserve.cli.doctor:Checkup",),
-    "emit": ("softreserve.cli.boot:Emitted",),
+    "emit": ("softreserve.cli.jsonout:Emitted",),
     "examples": ("softreserve.cli.examples:Examples",),
     "explain": ("softreserve.cli.explain:Explained", "softreserve.cli.explain:ExplainedAddress"),
     "export": ("softreserve.cli.export:Exported",),

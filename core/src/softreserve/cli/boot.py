@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import attrs
 import click
 
 from softreserve.cli.emitters import emit_option
@@ -10,15 +9,7 @@ from softreserve.cli.options import Choices, MachineCommand, booted, machine_arg
 from softreserve.cli.terminal import print_kernel_file
 from softreserve.views.emit import emit
 
-__all__ = ["Emitted", "boot_command"]
-
-
-@attrs.frozen
-class Emitted:
-    """A file of the kernel, or what a plugin prints, by the name that ``--emit`` takes; lines without newlines."""
-
-    what: str
-    lines: list[str]
+__all__ = ["boot_command"]
 
 
 @click.command("boot", cls=MachineCommand)
@@ -43,7 +34,7 @@ def boot_command(
     if what is not None:
         lines = emit(system, what)
         if as_json:
-            from softreserve.cli.jsonout import print_json
+            from softreserve.cli.jsonout import Emitted, print_json
 
             print_json("emit", Emitted(what, list(lines)))
         else:

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
 from softreserve.cli.options import GAPS
 from softreserve.model.plain import plain
 
-__all__ = ["VERSION", "print_json"]
+__all__ = ["VERSION", "Emitted", "print_json"]
 
 #: What all answers say as ``version``: a name that goes, or means something else, makes it another one.
 VERSION = 1
+
+
+class Emitted(NamedTuple):
+    """A file of the kernel, or what a plugin prints, by the name that ``--emit`` takes; lines without newlines."""
+
+    what: str
+    lines: list[str]
 
 
 def print_json(what: str, values: Any) -> None:

@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-import attrs
-
 from softreserve.config.profiles import profile_of
 from softreserve.model.errors import MachineError
 from softreserve.model.kernel import Kernel
@@ -158,6 +156,8 @@ def with_options(kernel: Kernel, options: Mapping[str, str | int]) -> Kernel:
         wrong = arch.option_problem(name, value)
         if wrong is not None:
             raise MachineError(f"CONFIG_{name}: {wrong}")
+    import attrs
+
     return attrs.evolve(kernel, config={**kernel.config, **options})
 
 

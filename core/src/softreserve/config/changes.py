@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-import attrs
-
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.errors import MachineError, shown
 from softreserve.model.kernel import Kernel
@@ -36,6 +34,10 @@ class Changes(NamedTuple):
 
         :raises SoftReserveError: a change that cannot be made.
         """
+        if not self:
+            return scenario
+        import attrs
+
         machine = scenario.machine
         kernel = self._kernel(machine.kernel, selection)
         cmdline = machine.cmdline

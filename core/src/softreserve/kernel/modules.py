@@ -8,12 +8,11 @@ from errno import EBUSY, EINVAL, ENOENT
 from functools import partial
 from typing import TYPE_CHECKING
 
-import attrs
-
 from softreserve.kernel import border
 from softreserve.kernel.initcalls import Initcall, Level
 from softreserve.kernel.sysfs import Attribute, Directory, Node, c_text
 from softreserve.model.errors import MachineError
+from softreserve.model.value import define
 
 if TYPE_CHECKING:
     from softreserve.kernel.state import KernelState
@@ -54,7 +53,7 @@ def _nothing() -> int:
     return 0
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class Module:
     """A module. ``option`` decides: ``y`` built in, ``m`` loadable, anything else: not there.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import attrs
+from softreserve.model import value
 
 __all__ = ["CommandLine", "Parameter", "next_arg"]
 
@@ -59,12 +59,12 @@ def next_arg(text: str) -> tuple[Parameter, str]:
 COMMAND_LINE_MAX = 2047
 
 
-@attrs.frozen
+@value.frozen
 class CommandLine:
     """The text, and its words in order. Words after ``--`` are for init and are left out."""
 
     text: str = ""
-    parameters: tuple[Parameter, ...] = attrs.field(init=False)
+    parameters: tuple[Parameter, ...] = value.field(init=False)
 
     @parameters.default
     def _split(self) -> tuple[Parameter, ...]:

@@ -9,8 +9,7 @@ from collections.abc import Iterable, Iterator
 from enum import IntEnum, IntFlag
 from typing import Final
 
-import attrs
-
+from softreserve.model import value
 from softreserve.model.units import EFI_PAGE_SIZE, U64_MAX
 
 __all__ = ["EfiAttribute", "EfiDescriptor", "EfiMemoryMap", "EfiType", "type_words"]
@@ -65,7 +64,7 @@ class EfiAttribute(IntFlag):
     RUNTIME = 1 << 63
 
 
-@attrs.frozen
+@value.frozen
 class EfiDescriptor:
     """One descriptor: ``start`` in bytes, ``pages`` in EFI pages of 4096 bytes on every architecture.
 
@@ -73,10 +72,18 @@ class EfiDescriptor:
     """
 
     type: int
-    start: int = attrs.field(repr=hex)
-    pages: int = attrs.field(repr=hex)
-    attribute: int = attrs.field(repr=hex)
-    virt: int = attrs.field(default=0, repr=hex)
+    start: int = value.field(repr=hex)
+    pages: int = value.field(repr=hex)
+    attribute: int = value.field(repr=hex)
+    virt: int = value.field(default=0, repr=hex)
+
+    def __init__(self, type: int, start: int, pages: int, attribute: int, virt: int = 0) -> None:
+        put = value.put
+        put(self, "type", type)
+        put(self, "start", start)
+        put(self, "pages", pages)
+        put(self, "attribute", attribute)
+        put(self, "virt", virt)
 
     @property
     def size(self) -> int:
@@ -106,11 +113,11 @@ def _as_tuple(descriptors: Iterable[EfiDescriptor]) -> tuple[EfiDescriptor, ...]
     return tuple(descriptors)
 
 
-@attrs.frozen
+@value.frozen
 class EfiMemoryMap:
     """Descriptors in the firmware's order. ``desc_size`` is the stride in bytes of the binary form."""
 
-    descriptors: tuple[EfiDescriptor, ...] = attrs.field(converter=_as_tuple)
+    descriptors: tuple[EfiDescriptor, ...] = value.field(converter=_as_tuple)
     desc_size: int = 48
 
     def __iter__(self) -> Iterator[EfiDescriptor]:
@@ -121,4 +128,4 @@ class EfiMemoryMap:
 
     def replaced(self, descriptors: Iterable[EfiDescriptor]) -> EfiMemoryMap:
         """The same map with other descriptors."""
-        return attrs.evolve(self, descriptors=tuple(descriptors))
+        return EfiMemoryMap(descriptors, self.desc_size)

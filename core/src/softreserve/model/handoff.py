@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import attrs
-
+from softreserve.model import value
 from softreserve.model.efi import EfiMemoryMap
 from softreserve.model.machine import E820Entry
 
 __all__ = ["Handoff"]
 
 
-@attrs.frozen
+@value.frozen
 class Handoff:
     """What the kernel proper is handed by stub or loader.
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypedDict
 
-import attrs
-
+from softreserve.model import value
 from softreserve.model.behaviours import KSTRTOBOOL_KNOWS_ENABLED, MEMPARSE_SATURATES
 from softreserve.model.errors import MachineError
 from softreserve.model.frozen import frozen
@@ -42,7 +41,7 @@ class Origin(TypedDict):
     known: Known
 
 
-@attrs.frozen
+@value.frozen
 class Kernel:
     """A kernel as built.
 
@@ -55,16 +54,16 @@ class Kernel:
     :raises MachineError: ``release`` does not begin with a version, or has characters that no release has.
     """
 
-    release: str = attrs.field()
+    release: str = value.field()
     arch: str
     page_size: int = 4096
-    config: Mapping[str, str | int] = attrs.field(factory=dict, converter=_options, hash=False)
+    config: Mapping[str, str | int] = value.field(factory=dict, converter=_options, hash=False)
     turned: frozenset[Behaviour] = frozenset()
-    profile: Profile = attrs.field(default=MAINLINE, eq=False)
-    options_of: str = attrs.field(default="", eq=False)
+    profile: Profile = value.field(default=MAINLINE, eq=False)
+    options_of: str = value.field(default="", eq=False)
     level: int | None = None
-    version: Release = attrs.field(init=False, eq=False, repr=False)
-    _known: dict[Behaviour, bool] = attrs.field(init=False, factory=dict, eq=False, repr=False)
+    version: Release = value.field(init=False, eq=False, repr=False)
+    _known: dict[Behaviour, bool] = value.field(init=False, factory=dict, eq=False, repr=False)
 
     @version.default
     def _version(self) -> Release:

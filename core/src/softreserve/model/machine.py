@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-import attrs
-
+from softreserve.model import value
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.efi import EfiDescriptor, EfiMemoryMap
 from softreserve.model.errors import MachineError
@@ -26,16 +25,21 @@ CPUS_MAX = 8192
 PHYS_BITS_MIN, PHYS_BITS_MAX = 32, 52
 
 
-@attrs.frozen
+@value.frozen
 class E820Entry:
     """One e820 entry: ``start`` and ``size`` in bytes; ``type`` is any 32-bit number. Anything a loader can say."""
 
-    start: int = attrs.field(repr=hex)
-    size: int = attrs.field(repr=hex)
+    start: int = value.field(repr=hex)
+    size: int = value.field(repr=hex)
     type: int
 
+    def __init__(self, start: int, size: int, type: int) -> None:
+        value.put(self, "start", start)
+        value.put(self, "size", size)
+        value.put(self, "type", type)
 
-@attrs.frozen
+
+@value.frozen
 class KernelImage:
     """Where the parts of the kernel image lie, as physical ranges; ``None``: unknown or not there."""
 
@@ -52,7 +56,7 @@ class KernelImage:
         return PhysRange(min(part.start for part in parts), max(part.end for part in parts)) if parts else None
 
 
-@attrs.frozen
+@value.frozen
 class FirmwareMarks:
     """What firmware makes an x86 kernel do to its e820 table, where nothing but the kernel's log tells of it.
 
@@ -82,7 +86,7 @@ def _sections(sections: Mapping[str, Any]) -> Mapping[str, Any]:
     return frozen(sections)
 
 
-@attrs.frozen
+@value.frozen
 class Machine:
     """A machine, its firmware, its command line and the kernel that it boots.
 
@@ -110,12 +114,12 @@ class Machine:
     :raises MachineError: the name has characters that no name has.
     """
 
-    name: str = attrs.field()
+    name: str = value.field()
     kernel: Kernel
     cmdline: CommandLine = CommandLine()
     efi_map: EfiMemoryMap | None = None
     e820: tuple[E820Entry, ...] | None = None
-    acpi: Mapping[str, bytes] = attrs.field(factory=dict, converter=_tables, hash=False, repr=lambda v: repr(sorted(v)))
+    acpi: Mapping[str, bytes] = value.field(factory=dict, converter=_tables, hash=False, repr=lambda v: repr(sorted(v)))
     cpus: int = 1
     image: KernelImage = KernelImage()
     boot: str = "stub"
@@ -133,7 +137,7 @@ class Machine:
     unknown: frozenset[str] = frozenset()
     cxl: tuple[CxlHostBridge, ...] = ()
     cxl_root: CxlRoot | None = None
-    sections: Mapping[str, Any] = attrs.field(factory=dict, converter=_sections, hash=False)
+    sections: Mapping[str, Any] = value.field(factory=dict, converter=_sections, hash=False)
 
     @name.validator
     def _has_its_alphabet(self, _: object, name: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import itemgetter
 from typing import Any, TypeVar
 
-import attrs
+from softreserve.model import value
 
 __all__ = ["PhysRange", "joined", "merged", "span_at", "uncovered"]
 
@@ -57,16 +57,18 @@ def joined(items: Iterable[T], join: Callable[[T, T], T | None]) -> Iterator[T]:
         yield last
 
 
-@attrs.frozen(order=True)
+@value.frozen(order=True)
 class PhysRange:
     """Physical memory in bytes, half open: ``start <= addr < end``; never empty."""
 
-    start: int = attrs.field(repr=hex)
-    end: int = attrs.field(repr=hex)
+    start: int = value.field(repr=hex)
+    end: int = value.field(repr=hex)
 
-    def __attrs_post_init__(self) -> None:
-        if not 0 <= self.start < self.end:
-            raise ValueError(f"not a range: start {self.start:#x}, end {self.end:#x}")
+    def __init__(self, start: int, end: int) -> None:
+        value.put(self, "start", start)
+        value.put(self, "end", end)
+        if not 0 <= start < end:
+            raise ValueError(f"not a range: start {start:#x}, end {end:#x}")
 
     @classmethod
     def from_resource(cls, start: int, end_inclusive: int) -> PhysRange:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import attrs
-
+from softreserve.model import value
 from softreserve.model.machine import Machine
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ class Gap(NamedTuple):
         return f"partial answer, without {self.missing}: {self.so}"
 
 
-@attrs.frozen
+@value.frozen
 class Scenario:
     """A machine and what is to happen to it.
 

@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import IntEnum, IntFlag, StrEnum
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
-from attrs import fields
-
 from softreserve.kernel.border import status_problem
 from softreserve.model.arch import Bounds
 from softreserve.model.errors import shown
@@ -204,7 +202,7 @@ def _truth_problem(what: str, value: object) -> str | None:
 def _parts_problem(parts: Iterable[str]) -> str | None:
     from softreserve.model.machine import KernelImage
 
-    known = [field.name for field in fields(KernelImage)]
+    known = KernelImage.__match_args__
     wanted = f"parts of an image ({', '.join(known)}) as image_parts"
     return _first(f"{wanted}, not {shown(part)}" for part in parts if part not in known)
 

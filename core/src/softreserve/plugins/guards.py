@@ -10,8 +10,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-import attrs
-
 from softreserve.kernel import border
 from softreserve.model.errors import MachineError
 from softreserve.model.frozen import frozen
@@ -128,6 +126,8 @@ def _loaded(plugin: str, where: str, loader: Any, system: System, request: Kexec
 
 def guarded_policy(plugin: str, policy: KexecPolicy) -> KexecPolicy:
     """A policy whose functions are guarded."""
+    import attrs
+
     from softreserve.model.kexec import KexecRequest
     from softreserve.model.machine import Machine
     from softreserve.plugins.kexec_answers import next_problem, request_problem

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-import attrs
 import pluggy
 
 from softreserve.kernel import border
@@ -522,6 +521,8 @@ class Hooks:
 
     def _owned(self, hook: str, wanted: type[T], /, **arguments: Any) -> list[T]:
         """As :meth:`_all`, and each item knows its plugin."""
+        import attrs
+
         return [attrs.evolve(item, plugin=plugin) for plugin, item in self._all(hook, wanted, **arguments)]  # type: ignore[misc]
 
     @staticmethod

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import attrs
+from softreserve.model import value
 from softreserve.model.units import U64_MAX
 
 from softreserve_arm64 import behaviours
@@ -27,7 +27,7 @@ _CALLER: Final = "arm64_memblock_init"
 _INITRD_WARNING: Final = "initrd not fully accessible via the linear mapping -- please check your bootloader ..."
 
 
-@attrs.frozen
+@value.frozen
 class Layout:
     """Where the kernel lies: ``text`` is its very first byte, ``end`` the byte after its last.
 
@@ -47,7 +47,7 @@ class Layout:
         return cls(image.code.start - head, image.code.start, image.data.end)
 
 
-@attrs.frozen
+@value.frozen
 class LinearMap:
     """The physical memory that the linear map can reach: ``size`` bytes from ``start`` on.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import attrs
 from softreserve.model.efi import EfiAttribute, EfiDescriptor, EfiType
 from softreserve.model.events import EventLog, Rule
 from softreserve.model.units import U64_MAX
@@ -32,6 +31,7 @@ __all__ = [
 
 IMPORTED: Final = Rule("efi-imported", "specific purpose memory is imported from the EFI map")
 _WB: Final = int(EfiAttribute.WB)
+_RUNTIME: Final = int(EfiAttribute.RUNTIME)
 #: MMIO descriptors of at least this many bytes are taken out of e820.
 _LARGE_MMIO: Final = 256 << 10
 
@@ -146,7 +146,7 @@ def reserve_boot_services(efi: Efi, memblock: Memblock, table: e820.E820Table, k
                 memblock.reserve(start, size, "efi_reserve_boot_services")
             in_kernel = kernel is not None and start + size > kernel.start and start <= kernel.end
             if not ours or in_kernel or not table.mapped_all(start, start + size, e820.RAM):
-                attribute = descriptor.attribute | EfiAttribute.RUNTIME
-                descriptor = attrs.evolve(descriptor, attribute=int(attribute))
+                attribute = descriptor.attribute | _RUNTIME
+                descriptor = EfiDescriptor(descriptor.type, start, descriptor.pages, attribute, descriptor.virt)
         found.append(descriptor)
     efi.memmap = efi.memmap.replaced(found)
