@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from softreserve.kernel.denied import Denied
 from softreserve.kernel.modules import Module, Parameter
 from softreserve.kernel.system import System
 from softreserve.machine import kmod
+from softreserve.model.cmdline import CommandLine
 from softreserve.model.kernel import Kernel
 from softreserve.model.machine import Machine
 from softreserve.plugins.hooks import load
@@ -123,3 +125,99 @@ def test_modinfo_tells_a_module_from_what_is_built_in(system: System) -> None:
     assert "parm:           region_idle:bool\n" in shown
     assert "depends:        \n" in ask(system, "modinfo device_dax")[1]
     assert "filename:       (builtin)" in ask(system, "modinfo dax")[1]
+
+
+def denying(cmdline: str, **config: str) -> System:
+    kernel = Kernel("6.12", "x86_64", config={"DAX": "m", "DEV_DAX": "m", **config})
+    system = System(Machine("toy", kernel, CommandLine(cmdline)), load([]))
+    dax = Module("dax", "DAX", "drivers/dax/super.c", init_name="dax_core_init")
+    system.modules.add([dax, Module("device_dax", "DEV_DAX", "drivers/dax/device.c", depends=("dax",))])
+    return system
+
+
+NOT_PERMITTED = "modprobe: ERROR: could not insert 'device_dax': Operation not permitted\n"
+
+
+def test_the_kernel_refuses_a_module_of_its_list_whoever_asks() -> None:
+    """Lines and status as of 6.12.117."""
+    system = denying("module_blacklist=nix,device_dax")
+    assert ask(system, "modprobe device_dax") == (1, NOT_PERMITTED)
+    assert ask(system, "modprobe -b device_dax") == (1, NOT_PERMITTED)
+    insmod = "insmod: ERROR: could not insert module device_dax.ko: Operation not permitted\n"
+    assert ask(system, "insmod device_dax.ko") == (1, insmod)
+    assert system.log.lines == ["Module device_dax is blacklisted"] * 3
+    assert system.modules.live() == ["dax"]
+
+
+def test_a_module_without_what_it_needs_is_not_tried() -> None:
+    """As 6.1.192 of arm64, where DAX is a module."""
+    system = denying("module_blacklist=dax")
+    assert ask(system, "modprobe device_dax") == (1, NOT_PERMITTED)
+    missing = "insmod: ERROR: could not insert module device_dax.ko: Unknown symbol in module\n"
+    assert ask(system, "insmod device_dax.ko") == (1, missing)
+    assert system.log.lines == ["Module dax is blacklisted"]
+    assert system.modules.live() == []
+
+
+def test_a_module_whose_function_is_not_called_is_not_there() -> None:
+    system = denying("initcall_blacklist=dax_core_init initcall_blacklist=nix")
+    assert ask(system, "modprobe device_dax") == (1, NOT_PERMITTED)
+    assert system.log.lines == ["initcall dax_core_init blacklisted"]
+    assert system.modules.live() == []
+    assert ask(denying("initcall_blacklist=dax_core_init", KALLSYMS="n"), "modprobe device_dax") == (0, "")
+
+
+def test_modprobe_passes_over_its_own_list_only_where_it_is_asked_to() -> None:
+    system = denying("modprobe.blacklist=device_dax,dax")
+    assert ask(system, "modprobe -b device_dax") == (0, "")
+    assert ask(system, "modprobe -a --use-blacklist device_dax") == (0, "")
+    system.modules.coldplug()
+    assert system.modules.live() == []
+    assert ask(system, "modprobe device_dax") == (0, "")
+    assert system.modules.live() == ["dax", "device_dax"]
+
+
+def test_what_another_module_needs_is_loaded_whatever_modprobe_was_told() -> None:
+    system = denying("modprobe.blacklist=dax")
+    system.modules.coldplug()
+    assert system.modules.live() == ["dax", "device_dax"]
+
+
+def test_what_is_built_in_is_kept_back_by_its_function_alone() -> None:
+    words = {"module_blacklist=dax": "", "modprobe.blacklist=dax": "", "initcall_blacklist=dax_core_init": "dax"}
+    for word, kept in words.items():
+        assert denying(word, DAX="y").modules.kept_back("dax") == (word if kept else "")
+    assert denying("module_blacklist=dax").modules.kept_back("dax") == "module_blacklist=dax"
+
+
+@pytest.mark.parametrize(
+    ("cmdline", "names"),
+    [
+        ("a modprobe.blacklist=dax_hmem,kmem b", ("dax_hmem", "kmem")),
+        ('modprobe.blacklist="dax_hmem,kmem" x', ('"dax_hmem', 'kmem"')),
+        ('"modprobe.blacklist=dax_hmem,kmem"', ('"dax_hmem', 'kmem"')),
+        ("x -- modprobe.blacklist=zz1", ("zz1",)),
+        ("modprobe.black-list=zz2 modprobe.blacklist", ()),
+        ("modprobe.blacklist=a-b,,c_d modprobe.blacklist=e", ("a-b", "", "c_d", "e")),
+        ('"x y" modprobe.blacklist=zz3', ("zz3",)),
+        ('x="a b" modprobe.blacklist=zz4', ("zz4",)),
+        ("modprobe.blacklist=a=b.c,d", ("a=b.c", "d")),
+    ],
+)
+def test_the_list_of_modprobe_is_read_as_kmod_reads_it(cmdline: str, names: tuple[str, ...]) -> None:
+    """Expected: ``modprobe -c`` of kmod 30 with that /proc/cmdline."""
+    assert Denied.of(CommandLine(cmdline), Kernel("6.12", "x86_64")).by_alias == names
+
+
+@pytest.mark.parametrize(
+    ("cmdline", "names"),
+    [
+        ("module_blacklist=a,b module-blacklist=c", ("c",)),
+        ("module_blacklist=a module_blacklist", ("a",)),
+        ("module_blacklist=a module_blacklist=" + 1025 * "b", ("a",)),
+        ("module_blacklist=a -- module_blacklist=b", ("a",)),
+    ],
+)
+def test_the_last_list_of_the_kernel_counts(cmdline: str, names: tuple[str, ...]) -> None:
+    """Linux: ``kernel/params.c: param_set_charp``; the last one, as 6.12.117 did."""
+    assert Denied.of(CommandLine(cmdline), Kernel("6.12", "x86_64")).modules == names

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from errno import ENOMEM
+from errno import EINVAL, ENOMEM
 
 import pytest
 from softreserve.kernel.dax import DaxRegionRequest
@@ -15,6 +15,7 @@ from softreserve.model.acpi.hmat_tables import Hmat, Proximity
 from softreserve.model.acpi.srat import CpuAffinity, MemoryAffinity, Srat
 from softreserve.model.acpi.tables import Header
 from softreserve.model.dax import DaxOffer
+from softreserve.model.errors import MachineError
 from softreserve.model.ranges import PhysRange
 from softreserve.plugins.hooks import hooks_of
 from softreserve.plugins.hookspecs import hookimpl
@@ -236,6 +237,52 @@ def test_built_in_modules_start_in_the_order_in_which_they_are_linked(boot_hmem:
     assert above_ram(old)[-1] == f"    {SP} : dax0.0"
     assert above_ram(new)[-1] == f"    {SP} : System RAM (kmem)"
     assert old.modules.unload("device_dax") < 0
+
+
+# --- what the command line keeps from running
+
+
+@pytest.mark.parametrize(
+    ("release", "module", "function"),
+    [
+        ("6.1", "dax_hmem", "dax_hmem_driver_init"),
+        ("6.12", "dax_hmem", "dax_hmem_init"),
+        ("6.12", "device_dax", "dax_init"),
+        ("7.3", "kmem", "dax_kmem_init"),
+        ("7.3", "dax", "dax_core_init"),
+        ("7.3", "device_hmem", "hmem_init"),
+    ],
+)
+def test_modules_start_by_the_function_that_the_kernel_has(
+    boot_hmem: Boot, release: str, module: str, function: str
+) -> None:
+    """Expected: symbols at the address of ``init_module`` in Debian's modules, and the files of what is built in."""
+    found = boot_hmem(release).modules.get(module)
+    assert found is not None
+    assert found.starts_by == function
+
+
+def test_without_the_function_that_offers_ranges_only_those_of_the_hmat_get_a_device(boot_hmem: Boot) -> None:
+    """As 6.12.117 did, with an HMAT."""
+    without = boot_hmem("6.12", cmdline="initcall_blacklist=hmem_init", modules=ALL)
+    assert without.sysfs.listdir("/sys/bus/dax/devices") == []
+    assert "initcall hmem_init blacklisted" in without.log.lines
+
+
+def test_without_the_bus_drivers_are_refused_and_a_device_is_the_end(boot_hmem: Boot) -> None:
+    """6.12.117 crashed in ``alloc_dax`` when dax_hmem was loaded."""
+    system = boot_hmem("6.12", cmdline="initcall_blacklist=dax_core_init")
+    assert system.modules.load("kmem") == -EINVAL
+    assert system.modules.live() == []
+    with pytest.raises(MachineError, match=r"the kernel crashes where it makes dax0\.0"):
+        system.modules.load("dax_hmem")
+    refused = "Driver 'kmem' was unable to register with bus_type 'dax' because the bus was not initialized."
+    assert refused in system.log.lines
+
+
+def test_without_the_function_that_sets_tiers_up_there_are_none(boot_hmem: Boot) -> None:
+    """As 7.3.4 did: nothing below ``/sys/devices/virtual/memory_tiering``."""
+    assert boot_hmem("7.3", cmdline="initcall_blacklist=memory_tier_init").nodes.tiering is None
 
 
 # --- windows of CXL

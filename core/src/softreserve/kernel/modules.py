@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from errno import EBUSY, EINVAL, ENOENT
+from errno import EBUSY, EEXIST, EINVAL, ENOENT, EPERM
 from functools import partial
 from typing import TYPE_CHECKING
 
 from softreserve.kernel import border
+from softreserve.kernel.denied import MODULE_DENIED
 from softreserve.kernel.initcalls import Initcall, Level
 from softreserve.kernel.sysfs import Attribute, Directory, Node, c_text
 from softreserve.model.errors import MachineError
@@ -77,6 +78,13 @@ class Module:
     live: bool = False
     #: The plugin that brought it.
     owner: str = ""
+    #: The kernel's function that starts it, where that is not ``NAME_init``. Linux: what ``module_init()`` is given.
+    init_name: str = ""
+
+    @property
+    def starts_by(self) -> str:
+        """The name of the function that starts it."""
+        return self.init_name or f"{self.name}_init"
 
 
 class Modules:
@@ -109,7 +117,7 @@ class Modules:
     def initcalls(self) -> list[Initcall]:
         """Initcalls of what is built in."""
         return [
-            Initcall(module.level, module.source, f"{module.name}_init", partial(self._start_builtin, module))
+            Initcall(module.level, module.source, module.starts_by, partial(self._start_builtin, module))
             for module in self._modules.values()
             if self._builtin(module)
         ]
@@ -119,15 +127,22 @@ class Modules:
         return self._modules.get(name.replace("-", "_"))
 
     def load(self, name: str, parameters: dict[str, str | None] | None = None) -> int:
-        """``modprobe NAME``: dependencies first; 0 or ``-errno``; already there is success, unknown is -ENOENT."""
+        """``modprobe NAME``: dependencies first; 0 or ``-errno``; already there is success, unknown is -ENOENT.
+
+        What a module needs must come, what is only loaded before need not. kmod: ``kmod_module_probe_insert_module``.
+        """
         module = self.get(name)
         if module is None:
             return -ENOENT
-        if module.live:
+        if module.live or self._builtin(module):
             return 0
         with self.system_call:
-            for needed in (*module.soft_depends, *module.depends):
-                self.load(needed)
+            for wanted in module.soft_depends:
+                self.load(wanted)
+            for needed in module.depends:
+                status = self.load(needed) if self.get(needed) is not None else 0
+                if status:
+                    return status
             return self._load(module, parameters or {})
 
     def insert(self, name: str, parameters: dict[str, str | None] | None = None) -> int:
@@ -136,7 +151,11 @@ class Modules:
         Linux: ``kernel/module/main.c: load_module``.
         """
         module = self.get(name)
-        if module is None or not all(map(self._has_symbols, module.depends)):
+        if module is None:
+            return -ENOENT
+        if module.live or self._builtin(module):
+            return -EEXIST
+        if module.name not in self._state.denied.modules and not all(map(self._has_symbols, module.depends)):
             return -ENOENT
         with self.system_call:
             return self._load(module, parameters or {})
@@ -147,7 +166,11 @@ class Modules:
         return module is None or module.live or self._builtin(module)
 
     def _load(self, module: Module, parameters: Mapping[str, str | None]) -> int:
-        """Start a module whose dependencies are there: 0 or ``-errno``."""
+        """Start a module whose dependencies are there: 0 or ``-errno``, -EPERM where the command line is against it."""
+        if module.name in self._state.denied.modules:
+            said = f"Module {module.name} is blacklisted"
+            self._state.log.printk(said, "kernel/module/main.c: load_module", MODULE_DENIED, module.name)
+            return -EPERM
         self._set_from_cmdline(module)
         for parameter in module.parameters:
             if parameter.name in parameters:
@@ -170,10 +193,26 @@ class Modules:
                 self._state.printk(f"{module.name}: unknown parameter '{name}' ignored", "kernel/module/main.c")
 
     def coldplug(self) -> None:
-        """Load every loadable module that has a device, as udev does; one without would change nothing."""
+        """Load every loadable module that has a device, as udev does; one without would change nothing.
+
+        udev passes over those of ``modprobe.blacklist=``; where another needs one, it comes all the same.
+        """
         for name in self.names():
-            if self._modules[name].has_device:
+            if self._modules[name].has_device and name not in self._state.denied.by_alias:
                 self.load(name)
+
+    def kept_back(self, name: str) -> str:
+        """The word of the command line that keeps udev from loading a module, or the kernel from starting it.
+
+        Empty: none does. Of what is built in only a function can be named.
+        """
+        module = self.get(name)
+        if module is None:
+            return ""
+        denied = self._state.denied
+        if self._builtin(module):
+            denied = denied._replace(modules=(), by_alias=())
+        return denied.word(module.name, module.starts_by)
 
     def unload(self, name: str) -> int:
         """``rmmod NAME``: 0, -ENOENT where it is not loaded, -EBUSY where it is built in or another needs it."""
@@ -202,6 +241,8 @@ class Modules:
         self._start(module)
 
     def _start(self, module: Module) -> int:
+        if not self._builtin(module) and self._state.denied.skips(module.starts_by, self._state.log):
+            return -EPERM
         module.live = True
         self._started.append(module)
         where = f"softreserve_modules: module {module.name} init"

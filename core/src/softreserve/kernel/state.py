@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar, get_args
 
+from softreserve.kernel.denied import Denied
 from softreserve.kernel.firmware_memmap import FirmwareMemmap
 from softreserve.kernel.mm.memblock import Memblock
 from softreserve.kernel.resource import IORES_DESC_SOFT_RESERVED, Resource, ResourceTree
@@ -86,6 +87,8 @@ class KernelState:
         #: ``/sys/firmware/memmap``. Linux: ``drivers/firmware/memmap.c``.
         self.firmware_memmap = FirmwareMemmap()
         self.initcalls: list[Initcall] = []
+        #: What the command line keeps from running.
+        self.denied = Denied.of(self.cmdline, self.kernel)
         #: What stub or loader handed over; set by the first stage.
         self.handoff: Handoff
         #: True until user space runs. Linux: ``system_state < SYSTEM_RUNNING``.

@@ -129,6 +129,7 @@ def late(system: System) -> None:
     if booted_by is not None:
         accounts.check_zones(system, booted_by)
     memory_sysfs.parse_parameters(system)
+    system.denied.say(system.cmdline, system.log)
     system.memory.zones.build_all_zonelists()
     system.nodes.smp_init()
     system.modules.add(hooks.modules(system))
@@ -144,6 +145,8 @@ def late(system: System) -> None:
             accounts.check_set_aside(system, booted_by)
             booted_by = None
         system.log.stage = "dax bus" if call.level >= Level.DEVICE else "resources"
+        if system.denied.skips(call.name, system.log):
+            continue
         where = f"softreserve_register_resources: initcall {call.name}"
         answer: object = border.call(where, call.call, plugin=call.owner, passes=(MachineError,))
         if answer is not None and call.owner:

@@ -75,11 +75,14 @@ def _modprobe(system: System, arguments: Sequence[str]) -> Reply:
     names = words if "a" in letters else words[:1]
     parameters = {} if "a" in letters else _parameters(words[1:])
     for name in names:
+        module = system.modules.get(name)
+        if "b" in letters and module is not None and module.name in system.denied.by_alias:
+            continue
         if "n" in letters:
-            status = 0 if system.modules.get(name) else -ENOENT
+            status = 0 if module else -ENOENT
         else:
             status = system.modules.load(name, parameters)
-        if status == -ENOENT and system.modules.get(name) is None:
+        if module is None:
             text = f"modprobe: FATAL: Module {name} not found in directory {_directory(system)}\n"
             return Reply(1, "" if "q" in letters else text, changes=True)
         if status:
@@ -108,8 +111,6 @@ def _insmod(system: System, arguments: Sequence[str]) -> Reply:
     module = system.modules.get(name)
     if module is None:
         return Reply(1, f"insmod: ERROR: could not load module {words[0]}: No such file or directory\n")
-    if module.live:
-        return Reply(1, f"insmod: ERROR: could not insert module {words[0]}: File exists\n", changes=True)
     status = system.modules.insert(name, _parameters(words[1:]))
     if status:
         error = "Unknown symbol in module" if status == -ENOENT else _error(status)
@@ -205,7 +206,7 @@ def _error(status: int) -> str:
 
 #: A loaded module's size in bytes is not modelled; lsmod shows this one.
 _SIZE = 16384
-_LONG = {"remove": "r", "all": "a", "quiet": "q", "dry-run": "n", "show": "n", "force": "f"}
+_LONG = {"remove": "r", "all": "a", "quiet": "q", "dry-run": "n", "show": "n", "force": "f", "use-blacklist": "b"}
 _CHANGING = ("modprobe", "insmod", "rmmod")
 _KMOD_COMMANDS = {"list": "lsmod", "insert": "modprobe", "remove": "rmmod"}
 TOOLS = {

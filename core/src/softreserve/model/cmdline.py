@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from softreserve.model import value
 
-__all__ = ["CommandLine", "Parameter", "next_arg"]
+__all__ = ["CommandLine", "Parameter", "next_arg", "words"]
 
 _SPACE = " \t\n\v\f\r\xa0"
 
@@ -55,6 +55,15 @@ def next_arg(text: str) -> tuple[Parameter, str]:
     return Parameter(name, value), args[at + 1 :].lstrip(_SPACE)
 
 
+def words(text: str) -> Iterator[tuple[Parameter, str]]:
+    """Each word in order, and how it is written, quotes included; those after ``--`` too."""
+    rest = text.lstrip(_SPACE)
+    while rest:
+        parameter, following = next_arg(rest)
+        yield parameter, rest[: len(rest) - len(following)].rstrip(_SPACE)
+        rest = following
+
+
 #: Bytes of a command line without the final zero. Linux: ``COMMAND_LINE_SIZE`` in ``asm/setup.h`` of x86 and arm64.
 COMMAND_LINE_MAX = 2047
 
@@ -69,9 +78,7 @@ class CommandLine:
     @parameters.default
     def _split(self) -> tuple[Parameter, ...]:
         found: list[Parameter] = []
-        rest = self.text.lstrip(_SPACE)
-        while rest:
-            parameter, rest = next_arg(rest)
+        for parameter, _ in words(self.text):
             if parameter.name == "--" and parameter.value is None:
                 break
             found.append(parameter)

@@ -64,7 +64,8 @@ class DaxDriver(Protocol):
     A driver may have two more methods. ``match(device) -> bool`` says which devices are its own, in place of ``type``
     and ``match_always``; no driver of Linux can do that, see
     :func:`~softreserve.plugins.hookspecs.softreserve_dax_drivers`. ``device_attributes(device)`` gives files, by name,
-    that a device shows while it is bound to the driver (:class:`~softreserve.kernel.sysfs.Attribute`).
+    that a device shows while it is bound to the driver (:class:`~softreserve.kernel.sysfs.Attribute`). ``init_name`` is
+    the function that starts the module, where that is not ``MODULE_init``: ``initcall_blacklist=`` goes by it.
     """
 
     name: str

@@ -143,7 +143,11 @@ def _without_dax(system: System, region: Region, where: PhysRange) -> Iterator[F
     if device is None or device.driver is not None or CxlDaxRegionDriver.name in region.bus.drivers:
         return
     what = f"{region.name} has the memory, and makes no dax device of it"
-    if option(system.kernel, "DEV_DAX_CXL"):
+    kept = system.modules.kept_back("dax_cxl")
+    if kept:
+        message = f"{what}: {kept} keeps dax_cxl away; take that off the command line"
+        severity = "note"
+    elif option(system.kernel, "DEV_DAX_CXL"):
         message = f"{what}: the module dax_cxl is not loaded; udev loads it, or modprobe"
         severity = "note"
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from errno import EINVAL
 from typing import TYPE_CHECKING
 
 from softreserve.kernel.initcalls import Level
@@ -27,7 +28,9 @@ def modules(system: System) -> list[Module]:
     ram_regions = kernel.has(behaviours.CXL_RAM_REGIONS)
     nothing: _Pair = (_nothing, _nothing)
     acpi = pci = mem = dax = port = nothing
-    if "CEDT" in system.machine.acpi:
+    if "cxl_core_init" in system.denied.initcalls:  # there is no bus: no root, and no driver of CXL's own
+        mem = dax = (_without_bus, _nothing)
+    elif "CEDT" in system.machine.acpi:
         acpi, pci, mem, dax, port = _drivers(system, assembles=ram_regions)
     level = Level.SUBSYS if kernel.has(behaviours.CXL_ACPI_EARLY) else Level.DEVICE
     mem_first = kernel.has(behaviours.CXL_PCI_NEEDS_MEM)
@@ -35,12 +38,21 @@ def modules(system: System) -> list[Module]:
     found = [
         Module("cxl_core", "CXL_BUS", "drivers/cxl/core/port.c", *port, level=Level.SUBSYS),
         Module("cxl_acpi", "CXL_ACPI", "drivers/cxl/acpi.c", *acpi, level=level, depends=needs),
-        Module("cxl_mem", "CXL_MEM", "drivers/cxl/mem.c", *mem, depends=needs),
-        Module("cxl_pci", "CXL_PCI", "drivers/cxl/pci.c", *pci, depends=(*needs, *("cxl_mem",) * mem_first)),
+        Module("cxl_mem", "CXL_MEM", "drivers/cxl/mem.c", *mem, depends=needs, init_name="cxl_mem_driver_init"),
+        Module(
+            "cxl_pci",
+            "CXL_PCI",
+            "drivers/cxl/pci.c",
+            *pci,
+            depends=(*needs, *("cxl_mem",) * mem_first),
+            init_name="cxl_pci_driver_init",
+        ),
     ]
     if ram_regions:
-        hmem = ("dax_hmem",) * kernel.has(behaviours.DAX_CXL_WAITS_FOR_HMEM)
-        found.append(Module("dax_cxl", "DEV_DAX_CXL", "drivers/dax/cxl.c", *dax, depends=(*hmem, *needs)))
+        waits = kernel.has(behaviours.DAX_CXL_WAITS_FOR_HMEM)
+        depends = (*("dax_hmem",) * waits, *needs)
+        init_name = "cxl_dax_region_init" if waits else "cxl_dax_region_driver_init"
+        found.append(Module("dax_cxl", "DEV_DAX_CXL", "drivers/dax/cxl.c", *dax, depends=depends, init_name=init_name))
     for module in found:
         module.has_device = "CEDT" in system.machine.acpi
     return found
@@ -48,6 +60,11 @@ def modules(system: System) -> list[Module]:
 
 def _nothing() -> int:
     return 0
+
+
+def _without_bus() -> int:
+    """What ``driver_register`` answers for a bus that was not set up."""
+    return -EINVAL
 
 
 def _drivers(system: System, *, assembles: bool) -> list[_Pair]:

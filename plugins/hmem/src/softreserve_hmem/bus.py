@@ -15,6 +15,7 @@ from softreserve.kernel.driver_core.ida import Ida
 from softreserve.kernel.state import StashKey
 from softreserve.kernel.sysfs import Attribute, Link, Node, c_text
 from softreserve.model.behaviours import PWM_CHARACTER_DEVICES
+from softreserve.model.errors import MachineError
 from softreserve.model.events import Rule
 
 from softreserve_hmem import behaviours
@@ -24,9 +25,11 @@ if TYPE_CHECKING:
     from softreserve.kernel.system import System
     from softreserve.model.dax import DaxDriver
 
-__all__ = ["DAX_BUS", "DaxBus"]
+__all__ = ["DAX_BUS", "DAX_CORE_INIT", "DaxBus"]
 
 BOUND: Final = Rule("dax-bound", "bound to a driver")
+#: What sets the bus up, and the file system that devices need. Linux: ``drivers/dax/super.c``.
+DAX_CORE_INIT: Final = "dax_core_init"
 #: Whoever asks for any major number gets the highest free one, from 254 down; before dax ask GPIO chips and TPMs.
 _MAJOR: Final = 252
 _INT_LIMIT: Final = 1 << 31
@@ -48,9 +51,20 @@ class DaxBus(Bus["DevDax", "DaxDriver"], RegionOwner):
         self._warned: set[str] = set()
         self.matches_by_type = system.kernel.has(behaviours.DAX_MATCH_BY_TYPE)
 
+        self._initialized = DAX_CORE_INIT not in system.denied.initcalls
+
     def publish(self) -> None:
         """Show the bus in sysfs. Linux: ``dax_bus_init``."""
         self.system.sysfs.add(self.path, self.directory())
+
+    def driver_register(self, driver: DaxDriver) -> int:
+        """Add a driver: 0, -EBUSY where one of that name is there, -EINVAL where the bus was never set up."""
+        if not self._initialized:
+            what = f"Driver '{driver.name}' was unable to register with bus_type '{self.name}'"
+            why = "because the bus was not initialized."
+            self.system.printk(f"{what} {why}", "drivers/base/driver.c: driver_register")
+            return -EINVAL
+        return super().driver_register(driver)
 
     # --- matching
 
@@ -152,7 +166,13 @@ class DaxBus(Bus["DevDax", "DaxDriver"], RegionOwner):
     # --- devices of regions
 
     def device_add(self, device: DevDax) -> None:
-        """Give a device its number, and look for a driver."""
+        """Give a device its number, and look for a driver.
+
+        :raises MachineError: the kernel never made the file system that devices need (``alloc_dax``).
+        """
+        if not self._initialized:
+            message = f"the kernel crashes where it makes {device.name}: initcall_blacklist= names {DAX_CORE_INIT}"
+            raise MachineError(message)
         device.minor = self._minors.alloc()
         self.system.sysfs.add(f"/sys/dev/char/{self.major}:{device.minor}", Link(device.path))
         super().device_add(device)

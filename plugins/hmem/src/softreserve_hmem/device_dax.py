@@ -41,6 +41,7 @@ class DeviceDaxDriver:
     module = "device_dax"
     option = "DEV_DAX"
     source = _FILE
+    init_name = "dax_init"
     type = "device"
     match_always = True
     _forgets_late = True

@@ -64,6 +64,7 @@ class KmemDriver:
     module = "kmem"
     option = "DEV_DAX_KMEM"
     source = _FILE
+    init_name = "dax_kmem_init"
     type = "kmem"
     match_always = False
 

@@ -95,6 +95,18 @@ def _is_loaded(system: System, name: str) -> bool:
     return module is not None and module.live
 
 
+def _kept_back(system: System, *names: str) -> str:
+    """What keeps modules that are not there from being loaded, and what to do; empty: nothing does."""
+    words = {name: system.modules.kept_back(name) for name in names if not _is_loaded(system, name)}
+    found = list(dict.fromkeys(filter(None, words.values())))
+    if not found:
+        return ""
+    by_name = all(word.startswith("modprobe.") for word in found)
+    hint = "; modprobe by name loads it all the same" if by_name and len(found) == 1 else ""
+    away = " and ".join(name for name, word in words.items() if word)
+    return f"{' and '.join(found)} keep{'s' * (len(found) == 1)} {away} away; take that off the command line{hint}"
+
+
 def _numbers(system: System) -> Iterator[Finding]:
     """Who else draws numbers from hmem devices' counter, whenever its driver comes. Linux: ``lib/memregion.c``."""
     names = (res.name or "" for _, res in system.iomem.walk())
@@ -141,6 +153,11 @@ def _without_device(system: System, outcome: Outcome) -> Iterator[Finding]:
         yield Finding("error", "hmem-finds-nothing", _LOOKS_ELSEWHERE, part.start, part.end, explains=_NO_DEVICE)
         without.remove(part)
     if without and not _is_loaded(system, "dax_hmem"):
+        kept = _kept_back(system, "dax_hmem")
+        if kept:
+            message = f"no dax device: {kept}"
+            yield Finding("note", "driver-blacklisted", message, explains=_NO_DEVICE)
+            return
         message = "no dax device yet: the module dax_hmem, which makes them, is not loaded; udev loads it, or modprobe"
         yield Finding("note", "module-not-loaded", message, explains=_NO_DEVICE)
         return
@@ -183,6 +200,9 @@ def _why_no_device(system: System, offers: _Offers, part: Part) -> Iterator[Find
     elif REGION_MADE.code in decided:
         message = "free in a dax region, as dax_hmem.region_idle asks; daxctl create-device makes a device of it"
         yield Finding("note", "dax-region-free", message, start, end, explains=_NO_DEVICE)
+    elif offers.around(part) is None and (kept := system.modules.kept_back("device_hmem")):
+        message = f"no dax device: {kept} keeps the kernel from offering what is soft reserved; take that off"
+        yield Finding("note", "driver-blacklisted", message, start, end, explains=_NO_DEVICE)
     elif offers.around(part) is None and not system.kernel.has(behaviours.HMEM_PER_SOFT_RESERVED_RANGE):
         message = (
             "no dax device: this release makes one only of memory that SRAT and HMAT describe, and they do not "
@@ -238,7 +258,8 @@ def _devices(system: System, outcome: Outcome) -> Iterator[Finding]:
     if not any(device.driver is None for device in devices):
         return
     waiting = [name for name, option in _DRIVERS.items() if system.kernel.enabled(option)]
-    if waiting and not any(_is_loaded(system, name) for name in waiting):
+    kept = _kept_back(system, *waiting)
+    if not kept and waiting and not any(_is_loaded(system, name) for name in waiting):
         message = (
             f"dax devices have no driver yet: {' and '.join(waiting)} are not loaded; udev loads them, or modprobe"
         )
@@ -249,7 +270,11 @@ def _devices(system: System, outcome: Outcome) -> Iterator[Finding]:
     for event in system.log.of(KMEM_SAYS, RANGE_TAKEN, NOT_RESERVED, LEFT_BEHIND):
         said[event.after].append(event)
     for device in devices:
-        if device.driver is None:
+        if device.driver is None and kept and not said[device.name]:
+            start, end = device.ranges[0][0], device.ranges[0][1] + 1
+            message = f"{device.name} has no driver: {kept}"
+            yield Finding("note", "driver-blacklisted", message, start, end, explains=_UNUSED)
+        elif device.driver is None:
             yield from _without_driver(device, said[device.name], offers)
 
 

@@ -132,6 +132,8 @@ def _ignored(system: System) -> tuple[str, str]:
     """How bad it is that the table is not used, and why it is not, with what to change."""
     if not system.kernel.builtin("ACPI_HMAT"):
         return "warning", "this kernel is built without CONFIG_ACPI_HMAT; build it"
+    if "hmat_init" in system.denied.initcalls:
+        return "note", "initcall_blacklist=hmat_init is on the command line"
     if "SRAT" not in system.machine.acpi:
         return "warning", "there is no SRAT, which says where its domains are; add one"
     if system.nodes.hmat_disabled:

@@ -344,17 +344,19 @@ def setup(system: System) -> list[Initcall]:
     kernel = system.kernel
     if not kernel.has(behaviours.MEMORY_TIERS) or not kernel.builtin("NUMA"):
         return []
-    source = "mm/memory-tiers.c"
+    source, early = "mm/memory-tiers.c", "memory_tier_init"
+    if early in system.denied.initcalls:  # without its bus no tier can be made
+        return [Initcall(Level.SUBSYS, source, early, lambda: None)]
     in_two_steps = kernel.has(behaviours.MEMORY_TIERS_IN_TWO_STEPS)
     if in_two_steps or kernel.has(behaviours.MEMORY_TIERS_LATE):
         kind = TwoStepMemoryTiers if in_two_steps else LateMemoryTiers
         late = system.nodes.tiering = system.stash[MEMORY_TIERS] = kind(system)
         return [
-            Initcall(Level.SUBSYS, source, "memory_tier_init", late.init),
+            Initcall(Level.SUBSYS, source, early, late.init),
             Initcall(Level.LATE, source, "memory_tier_late_init", late.late_init),
         ]
     tiers = system.nodes.tiering = system.stash[MEMORY_TIERS] = MemoryTiers(system)
-    return [Initcall(Level.SUBSYS, source, "memory_tier_init", tiers.init)]
+    return [Initcall(Level.SUBSYS, source, early, tiers.init)]
 
 
 def publish(system: System) -> None:

@@ -12,7 +12,7 @@ from softreserve.model.behaviours import CXL_UPDATES_NODES
 from softreserve.plugins.hooks import hooks_of
 
 from softreserve_hmem import behaviours
-from softreserve_hmem.bus import DAX_BUS, DaxBus
+from softreserve_hmem.bus import DAX_BUS, DAX_CORE_INIT, DaxBus
 from softreserve_hmem.hmem import DaxHmem
 from softreserve_hmem.hmem_device import (
     HMEM_DEVICE_FILE,
@@ -71,13 +71,29 @@ def modules(system: System) -> list[Module]:
     """All modules: the bus, hmem devices, dax_hmem, and one for every driver that a plugin brings."""
     bus, devices = system.stash[DAX_BUS], system.stash[HMEM_DEVICES]
     found = [
-        Module("dax", "DAX", "drivers/dax/super.c", init=lambda: _publish(bus), level=Level.SUBSYS),
+        Module(
+            "dax",
+            "DAX",
+            "drivers/dax/super.c",
+            init=lambda: _publish(bus),
+            level=Level.SUBSYS,
+            init_name=DAX_CORE_INIT,
+        ),
         _dax_hmem(system, bus, devices),
         *_driver_modules(bus, hooks_of(system).dax_drivers(system)),
     ]
     if has_hmem_devices(system.kernel):
-        source, level, parameters = HMEM_DEVICE_FILE, devices.init_level, (devices.disable,)
-        found.append(Module("device_hmem", "DAX", source, devices.hmem_init, level=level, parameters=parameters))
+        found.append(
+            Module(
+                "device_hmem",
+                "DAX",
+                HMEM_DEVICE_FILE,
+                devices.hmem_init,
+                level=devices.init_level,
+                parameters=(devices.disable,),
+                init_name="hmem_init",
+            )
+        )
     return found
 
 
@@ -99,6 +115,7 @@ def _dax_hmem(system: System, bus: DaxBus, devices: HmemDevices) -> Module:
         parameters=(dax_hmem.region_idle,),
         depends=("dax",),
         soft_depends=("cxl_acpi",) if waits else (),
+        init_name="" if devices.waits_for_module else "dax_hmem_driver_init",
     )
 
 
@@ -117,4 +134,5 @@ def _driver_modules(bus: DaxBus, drivers: Sequence[DaxDriver]) -> Iterator[Modul
             partial(bus.driver_unregister, driver),
             depends=("dax",),
             soft_depends=() if driver.module in choosing else choosing,
+            init_name=getattr(driver, "init_name", ""),
         )

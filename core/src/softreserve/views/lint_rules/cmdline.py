@@ -29,11 +29,13 @@ _PARAMETERS: Final[dict[str, tuple[str, ...]]] = {
     "efi_fake_mem": (),
     "hugepages": (),
     "hugepagesz": (),
+    "initcall_blacklist": (),
     "kernelcore": (),
     "mem": (),
     "memblock": ("debug",),
     "memhp_default_state": ("offline", "online", "online_kernel", "online_movable"),
     "memmap": (),
+    "module_blacklist": (),
     "movable_node": (),
     "movablecore": (),
     "noefi": (),
@@ -65,6 +67,7 @@ def check(system: System, outcome: Outcome, onlined: Outcome) -> Iterator[Findin
             yield from _value(parameter)
         else:
             yield from _name(parameter)
+    yield from _blacklists(system)
     yield from _crash_kernel(system)
     for event in system.log.of(MALFORMED):
         message = f"{event.after}= has a value that this kernel cannot use, and says so only in its log; correct it"
@@ -72,6 +75,71 @@ def check(system: System, outcome: Outcome, onlined: Outcome) -> Iterator[Findin
     for event in system.log.of(REFUSED):
         message = f"the command line asks for what is not to be had; the log: {event.text}; correct {event.after}="
         yield Finding("warning", "parameter-refused", message)
+
+
+#: Words that only the initramfs reads. dracut: ``modules.d/00systemd/dracut-lib.sh``.
+_IN_INITRAMFS: Final = ("rd.driver.blacklist", "rdblacklist")
+
+
+def _blacklists(system: System) -> Iterator[Finding]:
+    """What the command line keeps from running, and words that were to do that and do not."""
+    modules, denied = system.modules, system.denied
+    for name in modules.names():
+        word, module = modules.kept_back(name), modules.get(name)
+        if word and module is not None:
+            what = f"the kernel refuses {name}, whoever asks for it"
+            if word.startswith("initcall"):
+                what = f"the function that starts {name} is not called"
+            elif word.startswith("modprobe"):
+                what = f"udev leaves {name} alone; who names it gets it"
+                what += ", and another module needed it here" if module.live else ""
+            yield Finding("note", "module-blacklisted", f"{word}: {what}")
+    calls = {call.name for call in system.initcalls}
+    calls.update(module.starts_by for name in modules.names() if (module := modules.get(name)) is not None)
+    for name in denied.initcalls:
+        if name not in calls:
+            message = f"initcall_blacklist={name}: what this function does is not modelled; here it is as if it ran"
+            yield Finding("note", "parameter-not-modelled", message)
+    yield from _idle_blacklists(system)
+
+
+def _idle_blacklists(system: System) -> Iterator[Finding]:
+    modules, denied = system.modules, system.denied
+    given = [
+        *(("module_blacklist", name) for name in denied.modules),
+        *(("modprobe.blacklist", name) for name in denied.by_alias),
+    ]
+    for option, name in given:
+        module = modules.get(name.strip('"'))
+        if module is None:
+            continue
+        if name != module.name:
+            message = f"{option}={name} keeps nothing away: it is compared letter by letter; write {module.name}"
+            yield Finding("warning", "blacklist-idle", message)
+        elif system.kernel.builtin(module.option):
+            message = (
+                f"{option}={name} keeps nothing away: {name} is part of this kernel; "
+                f"initcall_blacklist={module.starts_by} keeps it from starting"
+            )
+            yield Finding("warning", "blacklist-idle", message)
+    lists = [value for value in system.cmdline.all("module_blacklist") if value is not None]
+    for earlier in lists[:-1]:
+        lost = [name for name in earlier.split(",") if name not in denied.modules and modules.get(name) is not None]
+        if lost:
+            message = f"module_blacklist={earlier} is overruled by the one after it; name {', '.join(lost)} there too"
+            yield Finding("warning", "blacklist-idle", message)
+    if not denied.initcalls and any(system.cmdline.all("initcall_blacklist")):
+        message = "initcall_blacklist= needs CONFIG_KALLSYMS, which this kernel does not have"
+        yield Finding("warning", "blacklist-idle", message)
+    for option in _IN_INITRAMFS:
+        for name in (name for value in system.cmdline.all(option) if value for name in value.split(",")):
+            module = modules.get(name)
+            if module is not None and not system.kernel.builtin(module.option):
+                message = (
+                    f"{option}={name} holds in the initramfs of dracut; afterwards udev loads {module.name}, "
+                    "as here; modprobe.blacklist= holds for both"
+                )
+                yield Finding("note", "blacklist-idle", message)
 
 
 def _crash_kernel(system: System) -> Iterator[Finding]:

@@ -16,6 +16,8 @@ __all__ = ["changes"]
 
 #: Words of ``efi=`` that say something of memory.
 _EFI: Final = ("nosoftreserve", "noruntime")
+#: Words whose value is a list, each part of which may go by itself.
+_LISTS: Final = ("efi", "initcall_blacklist", "modprobe.blacklist", "module_blacklist")
 #: Words that may change what memory is. What a kernel does not know makes no difference, and is not told.
 _WORDS: Final = (
     "memhp_default_state=offline",
@@ -55,10 +57,11 @@ def _all(place: Place) -> Iterator[tuple[str, Change]]:
     for start, end in spans:
         word = cmdline.text[start:end]
         yield word, _whole(place, f"without {word}", _replaced(cmdline.text, start, end, ""))
-        if word.startswith("efi=") and "," in word:
-            for part in word.removeprefix("efi=").split(","):
-                rest = ",".join(other for other in word.removeprefix("efi=").split(",") if other != part)
-                yield word, _whole(place, f"efi= without {part}", _replaced(cmdline.text, start, end, f"efi={rest}"))
+        name, _, value = word.partition("=")
+        if name in _LISTS and "," in value:
+            for part in value.split(","):
+                shorter = f"{name}=" + ",".join(other for other in value.split(",") if other != part)
+                yield word, _whole(place, f"{name}= without {part}", _replaced(cmdline.text, start, end, shorter))
     given = {cmdline.text[start:end] for start, end in spans}
     efi = next(((start, end) for start, end in reversed(spans) if cmdline.text[start:end].startswith("efi=")), None)
     for name in _EFI:
