@@ -56,6 +56,8 @@ SOURCE = """
 0444 drivers/base/memory.c          /sys/devices/system/memory/memoryN/removable
 0444 drivers/base/memory.c          /sys/devices/system/memory/memoryN/valid_zones
 0200 mm/vmscan.c                   /sys/devices/system/node/nodeN/reclaim
+0200 mm/compaction.c               /sys/devices/system/node/nodeN/compact
+0444 mm/hugetlb.c,less-writing     */hugepages-NkB/*
 0444 drivers/base/node.c            /sys/devices/system/node/*
 0444 mm/memory-tiers.c              /sys/devices/virtual/memory_tiering/memory_tierN/nodelist
 0644 mm/memory-tiers.c              /sys/kernel/mm/numa/demotion_enabled
@@ -70,6 +72,7 @@ SOURCE = """
 0400 arch/x86/platform/efi/runtime-map.c /sys/firmware/efi/runtime-map/N/*
 0444 arch/x86/kernel/ksysfs.c       /sys/kernel/boot_params/*
 0444 kernel/module/sysfs.c          /sys/module/*/initstate
+0200 kernel/module/main.c           /sys/module/*/uevent
 0644 drivers/dax/hmem/hmem.c        /sys/module/dax_hmem/parameters/region_idle
 0444 drivers/dax/hmem/device.c      /sys/module/device_hmem/parameters/disable
 0644 mm/memory_hotplug.c            /sys/module/memory_hotplug/parameters/auto_movable_*

@@ -122,7 +122,7 @@ def test_initiators_and_targets_are_linked_to_each_other() -> None:
     assert nodes.register_memory_node_under_compute_node(1, 0, 0) == 0
     assert system.sysfs.readlink(f"{ROOT}/node1/access0/initiators/node0") == "../../../node0"
     assert system.sysfs.readlink(f"{ROOT}/node0/access0/targets/node1") == "../../../node1"
-    assert system.sysfs.listdir(f"{ROOT}/node1/access0") == ["initiators", "targets"]
+    assert system.sysfs.listdir(f"{ROOT}/node1/access0") == ["initiators", "targets", "uevent"]
     assert nodes.register_memory_node_under_compute_node(1, 0, 0) == -17
     assert nodes.register_memory_node_under_compute_node(2, 0, 0) == -19
 

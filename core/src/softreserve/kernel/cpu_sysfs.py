@@ -5,8 +5,10 @@ The topology is not part of a machine's description: every node with CPUs is one
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
+from softreserve.kernel.driver_core.uevent import subsystem_files, uevent_file
 from softreserve.kernel.numa.numa import format_bitmap, format_list
 from softreserve.kernel.sysfs import Attribute, Directory, Link, Node
 
@@ -30,6 +32,8 @@ def publish(system: System) -> None:
     """Make ``/sys/devices/system/cpu``, and the directories that programs open to find nothing in them."""
     for path in _DIRECTORIES:
         system.sysfs.directory(path)
+    for name, node in subsystem_files(system, "/sys/bus/cpu").items():
+        system.sysfs.add(f"/sys/bus/cpu/{name}", node)
     count = system.machine.cpus
     up = online(system)
     groups = {
@@ -41,6 +45,7 @@ def publish(system: System) -> None:
     }
     for name, cpus in groups.items():
         system.sysfs.add(f"{_CPU}/{name}", _text(format_list(cpus)))
+    system.sysfs.add(f"{_CPU}/uevent", uevent_file(system, _CPU, lambda: "", lambda: " cpu"))
     system.sysfs.add(f"{_CPU}/kernel_max", _text(str(system.kernel.number("NR_CPUS", 8192) - 1)))
     members: dict[int, list[int]] = {}
     for cpu in range(count):
@@ -48,7 +53,11 @@ def publish(system: System) -> None:
     packages = {nid: _Group(cpus, count) for nid, cpus in members.items()}
     for cpu in range(count):
         nid = _package(system, cpu)
-        system.sysfs.add(f"{_CPU}/cpu{cpu}", _cpu(cpu, nid, _Group([cpu], count), packages[nid]))
+        directory = _cpu(cpu, nid, _Group([cpu], count), packages[nid])
+        # features, which are in its alias, are not part of a machine's description either
+        said = partial("cpu cpu{}".format, cpu)
+        directory.children["uevent"] = uevent_file(system, f"{_CPU}/cpu{cpu}", lambda: "", said)
+        system.sysfs.add(f"{_CPU}/cpu{cpu}", directory)
         system.sysfs.add(f"/sys/bus/cpu/devices/cpu{cpu}", Link(f"{_CPU}/cpu{cpu}"))
 
 

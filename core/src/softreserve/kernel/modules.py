@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from softreserve.kernel import border
 from softreserve.kernel.denied import MODULE_DENIED
+from softreserve.kernel.driver_core.uevent import uevent_file
 from softreserve.kernel.initcalls import Initcall, Level
 from softreserve.kernel.sysfs import Attribute, Directory, Node, c_text
 from softreserve.model.errors import MachineError
@@ -261,13 +262,17 @@ class Modules:
     # --- /sys/module
 
     def _names(self) -> list[str]:
-        return [m.name for m in self._modules.values() if m.live]
+        return [m.name for m in self._modules.values() if self._is_shown(m)]
+
+    def _is_shown(self, module: Module) -> bool:
+        """What is built in only shows where it has parameters. Linux: ``kernel/params.c: param_sysfs_builtin``."""
+        return module.live and (bool(module.parameters) or not self._builtin(module))
 
     def _lookup(self, name: str) -> Node | None:
         module = self._modules.get(name)
-        if module is None or not module.live:
+        if module is None or not self._is_shown(module):
             return None
-        children: dict[str, Node] = {}
+        children: dict[str, Node] = {"uevent": uevent_file(self._state, f"/sys/module/{name}")}
         if not self._builtin(module):
             children["initstate"] = Attribute(0o444, lambda: "live\n")
         if module.parameters:

@@ -6,8 +6,9 @@ Everything that is present counts as free: what a kernel allocates is not modell
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from softreserve.kernel.numa.node import vmstat
 from softreserve.kernel.sysfs import Attribute, Show
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def files(system: System) -> Iterator[tuple[str, Attribute]]:
         "sys/kernel/osrelease": lambda: f"{system.kernel.release}\n",
         "sys/kernel/version": lambda: f"{BUILD}\n",
         "version": lambda: f"{version(system)}\n",
+        "vmstat": lambda: _vmstat(system),
         "zoneinfo": lambda: _zoneinfo(system),
     }
     for name, show in shows.items():
@@ -56,11 +58,20 @@ def _meminfo(system: System) -> str:
     rows = {"MemTotal": total, "MemFree": free, "MemAvailable": free}
     rows |= dict.fromkeys(("Buffers", "Cached", "SwapCached", "Active", "Inactive", "SwapTotal", "SwapFree"), 0)
     lines = [f"{name + ':':15} {value:8} kB" for name, value in rows.items()]
-    pages = sum(count for (size, _), count in nodes.huge_pages.items() if size == nodes.default_huge_page)
+    pages = nodes.huge_page_count(nodes.default_huge_page)
     counts = {"HugePages_Total": pages, "HugePages_Free": pages, "HugePages_Rsvd": 0, "HugePages_Surp": 0}
     lines += [f"{name + ':':16}{count:8}" for name, count in counts.items()]
     lines += [f"{'Hugepagesize:':15} {nodes.default_huge_page >> 10:8} kB", f"{'Hugetlb:':15} {huge:8} kB"]
     return "\n".join([*lines, ""])
+
+
+#: What is counted since the start, as far as all kernels have it: nothing has happened.
+_EVENTS: Final = ("pgpgin", "pgpgout", "pswpin", "pswpout", "pgfree", "pgfault", "pgmajfault")
+
+
+def _vmstat(system: System) -> str:
+    nodes = system.nodes
+    return vmstat(sum(map(nodes.free_pages, nodes.online))) + "".join(f"{name} 0\n" for name in _EVENTS)
 
 
 def _zoneinfo(system: System) -> str:

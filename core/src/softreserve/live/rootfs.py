@@ -75,6 +75,9 @@ class RootFs:
         self.system = system
         cpu_sysfs.publish(system)
         kexec_sysfs.publish(system)
+        if system.machine.acpi:
+            for name in ("data", "dynamic"):  # of what is in there no description of a machine tells
+                system.sysfs.directory(f"/sys/firmware/acpi/tables/{name}")
         for name, table in system.machine.acpi.items():
             system.sysfs.add(f"/sys/firmware/acpi/tables/{name}", BinaryFile(0o400, table))
         sys = system.sysfs.node("/sys")

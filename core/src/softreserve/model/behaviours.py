@@ -564,6 +564,18 @@ BIND_REPORTS_PROBE_ERRORS: Final = Behaviour(
     ),
 )
 
+SYNTHETIC_UEVENT_ERRNO: Final = Behaviour(
+    "synthetic-uevent-errno",
+    "the message about a wrong word written to `uevent` of a device ends with the error",
+    since=Boundary(
+        "6.1",
+        "drivers: base: Print error code on synthetic uevent failure",
+        "source read 5.10.13",
+        "source read 6.1.192",
+        after="5.10",
+    ),
+)
+
 PROBE_FAILURE_AS_DEVICE_MESSAGE: Final = Behaviour(
     "probe-failure-as-device-message",
     "a failed probe is printed as `DRIVER DEVICE: probe with driver DRIVER failed`; before, `DRIVER: probe of ..`",

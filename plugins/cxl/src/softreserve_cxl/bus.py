@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar, Final, Protocol
 
-from softreserve.kernel.driver_core.bus import Bus, Device, Registration, uevent_store
+from softreserve.kernel.driver_core.bus import Bus, Device, Registration
 from softreserve.kernel.driver_core.ida import Ida
 from softreserve.kernel.state import StashKey
 from softreserve.kernel.sysfs import Attribute, Directory, Link, Node
@@ -51,7 +51,7 @@ class CxlDevice(Device):
             "devtype": shown(self.devtype),
             "modalias": shown(f"cxl:t{self.number}"),
             "subsystem": Link(self.bus.path),
-            "uevent": Attribute(0o644, self._uevent, uevent_store),
+            "uevent": self.bus.uevent(self, self._uevent),
         }
         if self.driver is not None:
             found["driver"] = Link(f"{self.bus.path}/drivers/{self.driver.name}")
@@ -61,9 +61,9 @@ class CxlDevice(Device):
         """What ``uevent`` shows before the driver."""
         return [f"DEVTYPE={self.devtype}"]
 
-    def _uevent(self) -> str:
+    def _uevent(self) -> list[str]:
         driver = [f"DRIVER={self.driver.name}"] if self.driver is not None else []
-        return "".join(f"{word}\n" for word in (*self.uevent_words(), *driver, f"MODALIAS=cxl:t{self.number}"))
+        return [*self.uevent_words(), *driver, f"MODALIAS=cxl:t{self.number}"]
 
     def directory(self) -> Directory:
         """Its directory; what is in it is made when somebody looks."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from errno import ENXIO
 from functools import partial
 
-from softreserve.kernel.driver_core.bus import uevent_store
+from softreserve.kernel.driver_core.uevent import uevent_file
 from softreserve.kernel.sysfs import Attribute, Directory, Link, Node
 
 from softreserve_hmem import behaviours
@@ -59,12 +59,12 @@ def _device_directory(bus: DaxBus, device: DevDax) -> Directory:
         "resource": Attribute(0o400, lambda: f"{device.resource:#x}\n"),
         "size": Attribute(0o644 if subdivides else 0o444, lambda: f"{device.size}\n", device.size_store),
         "subsystem": Link(bus.path),
-        "uevent": Attribute(0o644, lambda: _uevent(bus, device), uevent_store),
+        "uevent": bus.uevent(device, lambda: _uevent(bus, device)),
     }
     if subdivides:
         children["align"] = Attribute(0o644, lambda: f"{device.align}\n", device.align_store)
         children["mapping"] = Attribute(0o200, store=device.mapping_store)
-        children |= {f"mapping{span.mapping}": _mapping_directory(device, span) for span in device.spans}
+        children |= {f"mapping{span.mapping}": _mapping_directory(bus, device, span) for span in device.spans}
     if device.target_node >= 0:
         children["target_node"] = Attribute(0o444, lambda: f"{device.target_node}\n")
     if bus.system.kernel.builtin("NUMA"):
@@ -81,19 +81,21 @@ def _device_directory(bus: DaxBus, device: DevDax) -> Directory:
     return Directory(children)
 
 
-def _uevent(bus: DaxBus, device: DevDax) -> str:
-    driver = f"DRIVER={device.driver.name}\n" if device.driver is not None else ""
-    return f"MAJOR={bus.major}\nMINOR={device.minor}\nDEVNAME={device.name}\n{driver}MODALIAS=dax:t0\n"
+def _uevent(bus: DaxBus, device: DevDax) -> list[str]:
+    driver = [f"DRIVER={device.driver.name}"] if device.driver is not None else []
+    return [f"MAJOR={bus.major}", f"MINOR={device.minor}", f"DEVNAME={device.name}", *driver, "MODALIAS=dax:t0"]
 
 
-def _mapping_directory(device: DevDax, span: DaxRange) -> Directory:
+def _mapping_directory(bus: DaxBus, device: DevDax, span: DaxRange) -> Directory:
     show = partial(_show_span, device, span)
+    name = f"mapping{span.mapping}"
     return Directory(
         {
             "start": Attribute(0o400, partial(show, "start")),
             "end": Attribute(0o400, partial(show, "end")),
             "page_offset": Attribute(0o400, partial(show, "pgoff")),
-            "uevent": Attribute(0o644, lambda: "", uevent_store),
+            # without a bus: the name of what drives it is empty
+            "uevent": uevent_file(bus.state, f"{device.path}/{name}", lambda: "", lambda: f" {name}"),
         }
     )
 

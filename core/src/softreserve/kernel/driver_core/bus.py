@@ -7,26 +7,17 @@ the bus: subclasses of :class:`Bus` say so.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from errno import EBUSY, EINVAL, ENODEV, ENXIO
+from errno import EBUSY, ENODEV, ENXIO
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
+from softreserve.kernel.driver_core.uevent import uevent_file
 from softreserve.kernel.sysfs import Attribute, Directory, Link, Node, c_text
 from softreserve.model.behaviours import BIND_REPORTS_PROBE_ERRORS, PROBE_FAILURE_AS_DEVICE_MESSAGE
 
 if TYPE_CHECKING:
     from softreserve.kernel.state import KernelState
 
-__all__ = ["Bus", "Device", "Driver", "Registration", "uevent_store"]
-
-
-#: Linux: ``lib/kobject_uevent.c: kobject_actions``.
-_ACTIONS = frozenset({"add", "remove", "change", "move", "online", "offline", "bind", "unbind"})
-
-
-def uevent_store(data: bytes) -> int:
-    """Write to ``uevent``: the name of an event, perhaps with arguments. Linux: ``kobject_synth_uevent``."""
-    return len(data) if c_text(data).removesuffix("\n").split(" ", 1)[0] in _ACTIONS else -EINVAL
-
+__all__ = ["Bus", "Device", "Driver", "Registration"]
 
 D = TypeVar("D", bound="Device")
 R = TypeVar("R", bound="Driver")
@@ -107,6 +98,15 @@ class Bus(Generic[D, R]):
     def driver_attributes(self, registration: Registration[D, R]) -> dict[str, Node]:
         """Further files in the directory of a driver. Linux: ``struct bus_type: drv_groups``."""
         return {}
+
+    def uevent(self, device: D, words: Callable[[], Iterable[str]]) -> Attribute:
+        """The file ``uevent`` of a device; ``words`` are its lines. Linux: ``drivers/base/core.c: uevent_show``."""
+        return uevent_file(
+            self.state,
+            device.path,
+            lambda: "".join(f"{word}\n" for word in words()),
+            lambda: f"{device.driver_string(self.name)} {device.name}",
+        )
 
     # --- devices come and go
 
@@ -246,7 +246,7 @@ class Bus(Generic[D, R]):
                     0o644, lambda: f"{int(self.drivers_autoprobe)}\n", self._autoprobe_store
                 ),
                 "drivers_probe": Attribute(0o200, store=self.drivers_probe_store),
-                "uevent": Attribute(0o200, store=uevent_store),
+                "uevent": uevent_file(self.state, self.path),
             }
         )
 
@@ -260,7 +260,7 @@ class Bus(Generic[D, R]):
             return None
         bound = registration.bound
         children: dict[str, Node] = {
-            "uevent": Attribute(0o200, store=uevent_store),
+            "uevent": uevent_file(self.state, f"{self.path}/drivers/{name}"),
             "module": Link(f"/sys/module/{registration.driver.module}"),
         }
         # Linux: struct device_driver: suppress_bind_attrs; few drivers have it

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
-from softreserve.kernel.driver_core.bus import Bus, Device, Registration, uevent_store
+from softreserve.kernel.driver_core.bus import Bus, Device, Registration
 from softreserve.kernel.resource import Resource, insert_resource, release_resource
 from softreserve.kernel.state import StashKey
 from softreserve.kernel.sysfs import Attribute, Directory, Link, Node, c_text
@@ -129,7 +129,7 @@ class PlatformBus(Bus["PlatformDevice", "PlatformDriver"]):
             ),
             "modalias": Attribute(0o444, lambda: f"platform:{device.kind}\n"),
             "subsystem": Link(self.path),
-            "uevent": Attribute(0o644, lambda: _uevent(device), uevent_store),
+            "uevent": self.uevent(device, lambda: _uevent(device)),
         }
         if device.numa_node >= 0:
             found["numa_node"] = Attribute(0o444, lambda: f"{device.numa_node}\n")
@@ -138,9 +138,9 @@ class PlatformBus(Bus["PlatformDevice", "PlatformDriver"]):
         return found
 
 
-def _uevent(device: PlatformDevice) -> str:
-    driver = f"DRIVER={device.driver.name}\n" if device.driver is not None else ""
-    return f"{driver}MODALIAS=platform:{device.kind}\n"
+def _uevent(device: PlatformDevice) -> list[str]:
+    driver = [f"DRIVER={device.driver.name}"] if device.driver is not None else []
+    return [*driver, f"MODALIAS=platform:{device.kind}"]
 
 
 def _override_store(device: PlatformDevice, data: bytes) -> int:

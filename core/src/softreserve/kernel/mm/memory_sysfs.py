@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from errno import EINVAL
 from typing import TYPE_CHECKING, Final
 
+from softreserve.kernel.driver_core.uevent import subsystem_files, uevent_file
 from softreserve.kernel.mm.memory_hotplug import online_type_from_str
 from softreserve.kernel.mm.zone_policy import POLICIES
 from softreserve.kernel.sysfs import Attribute, Directory, Link, Node, c_text, number_in
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from softreserve.kernel.mm.memory_block import BlockRange
     from softreserve.kernel.mm.memory_hotplug import MemoryHotplug
     from softreserve.kernel.system import System
-    from softreserve.model.kernel import Kernel
 
 __all__ = ["parse_parameters", "publish"]
 
@@ -36,7 +36,7 @@ def publish(system: System) -> None:
     if not system.kernel.builtin("MEMORY_HOTPLUG"):
         return
     memory, tree = system.memory, system.sysfs
-    blocks = _Blocks(memory, system.kernel)
+    blocks = _Blocks(system)
     root = Directory(names=blocks.names, lookup=blocks.lookup, in_order=True)
     root.children["block_size_bytes"] = Attribute(0o444, lambda: f"{memory.block_size:x}\n")
     root.children["auto_online_blocks"] = Attribute(
@@ -45,6 +45,9 @@ def publish(system: System) -> None:
     if system.kernel.builtin("ARCH_MEMORY_PROBE"):
         root.children["probe"] = Attribute(0o200, None, lambda data: _store_probe(system, data))
     tree.add(_ROOT, root)
+    root.children["uevent"] = uevent_file(system, _ROOT, lambda: "", lambda: " memory")
+    for name, node in subsystem_files(system, _BUS).items():
+        tree.add(f"{_BUS}/{name}", node)
     tree.add(f"{_BUS}/devices", Directory(names=blocks.names, lookup=blocks.link, in_order=True))
     for name, (mode, show, store) in _parameters(system).items():
         tree.add(f"{_PARAMETERS}/{name}", _parameter(mode, show, store))
@@ -72,10 +75,11 @@ def _store_probe(system: System, data: bytes) -> int:
 class _Blocks:
     """Directories ``memoryN``."""
 
-    def __init__(self, memory: MemoryHotplug, kernel: Kernel) -> None:
-        self._memory = memory
-        self._kernel = kernel
-        self._hotremove = kernel.builtin("MEMORY_HOTREMOVE")
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self._memory = system.memory
+        self._kernel = system.kernel
+        self._hotremove = system.kernel.builtin("MEMORY_HOTREMOVE")
 
     def names(self) -> Iterator[str]:
         """All names, by number."""
@@ -105,6 +109,7 @@ class _Blocks:
             "phys_device": Attribute(0o444, lambda: "0\n"),
             "removable": Attribute(0o444, lambda: f"{int(self._hotremove)}\n"),
             "subsystem": Link(_BUS),
+            "uevent": uevent_file(self._system, f"{_ROOT}/{name}", lambda: "", lambda: f"memory {name}"),
         }
         if self._hotremove:
             children["valid_zones"] = Attribute(0o444, lambda: self._valid_zones(block))

@@ -11,6 +11,7 @@ from errno import EAGAIN, EEXIST, EINVAL, ENODEV
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
+from softreserve.kernel.driver_core.uevent import subsystem_files, uevent_file
 from softreserve.kernel.numa.numa import NumaState, format_bitmap, format_list
 from softreserve.kernel.sysfs import Attribute, Directory, Link, Node, c_text, number_in
 from softreserve.model import behaviours
@@ -29,9 +30,11 @@ __all__ = [
     "NodeCache",
     "NodeDevice",
     "Nodes",
+    "vmstat",
 ]
 
 _ROOT: Final = "/sys/devices/system/node"
+_BUS: Final = "/sys/bus/node"
 #: The rank whose initiators have CPUs. Linux: ``ACCESS_COORDINATE_CPU``.
 _ACCESS_OF_CPUS: Final = 1
 #: Masks of :class:`NumaState` that have a file of the same name.
@@ -134,7 +137,11 @@ class NodeDevice:
                 "distance": Attribute(0o444, lambda: nodes.distance_row(nid) + "\n"),
                 "meminfo": Attribute(0o444, lambda: _meminfo(nodes, nid)),
                 "numastat": Attribute(0o444, lambda: "".join(f"{name} 0\n" for name in _NUMASTAT)),
+                "vmstat": Attribute(0o444, lambda: vmstat(nodes.free_pages(nid))),
                 "hugepages": Directory(names=nodes.huge_page_names, lookup=partial(_huge_pages, nodes, nid)),
+                "compact": Attribute(0o200, store=len),
+                "subsystem": Link(_BUS),
+                "uevent": uevent_file(nodes.state, self.path, lambda: "", lambda: f"node node{nid}"),
             },
             names=self._link_names,
             lookup=self._link,
@@ -166,8 +173,10 @@ class NodeDevice:
         """The access class of that number, made where missing. Linux: ``node_init_node_access``."""
         found = self.access.get(access)
         if found is None:
-            found = self.access[access] = _AccessClass()
-            self.directory.children[f"access{access}"] = found.directory
+            name = f"access{access}"
+            uevent = uevent_file(self._nodes.state, f"{self.path}/{name}", lambda: "", lambda: f" {name}")
+            found = self.access[access] = _AccessClass(uevent)
+            self.directory.children[name] = found.directory
         return found
 
     def add_cache(self, cache: NodeCache) -> None:
@@ -201,17 +210,39 @@ def _reclaim_store(kernel: Kernel, data: bytes) -> int:
     return -EAGAIN if size // kernel.page_size else len(data)
 
 
+#: Rows of ``vmstat`` that stay 0 here, as far as all kernels have them. Linux: ``mm/vmstat.c: vmstat_text``.
+_VMSTAT: Final = (
+    *("nr_zone_inactive_anon", "nr_zone_active_anon", "nr_zone_inactive_file", "nr_zone_active_file"),
+    *("nr_zone_unevictable", "nr_zone_write_pending", "nr_mlock"),
+    *("numa_hit", "numa_miss", "numa_foreign", "numa_interleave", "numa_local", "numa_other"),
+    *("nr_inactive_anon", "nr_active_anon", "nr_inactive_file", "nr_active_file", "nr_unevictable"),
+    *("nr_slab_reclaimable", "nr_slab_unreclaimable", "nr_isolated_anon", "nr_isolated_file"),
+    *("nr_anon_pages", "nr_mapped", "nr_file_pages", "nr_dirty", "nr_writeback", "nr_shmem", "nr_shmem_hugepages"),
+    *("nr_shmem_pmdmapped", "nr_file_hugepages", "nr_file_pmdmapped", "nr_anon_transparent_hugepages"),
+    *("nr_vmscan_write", "nr_vmscan_immediate_reclaim", "nr_dirtied", "nr_written", "nr_kernel_misc_reclaimable"),
+)
+
+
+def vmstat(free_pages: int) -> str:
+    """What ``vmstat`` says of so many pages that are free. Linux: ``drivers/base/node.c: node_read_vmstat``."""
+    return f"nr_free_pages {free_pages}\n" + "".join(f"{name} 0\n" for name in _VMSTAT)
+
+
 _NUMASTAT: Final = ("numa_hit", "numa_miss", "numa_foreign", "interleave_hit", "local_node", "other_node")
 
 
-def _huge_pages(nodes: Nodes, nid: int, name: str) -> Directory | None:
-    """Huge pages of one size, all of them free. Linux: ``mm/hugetlb.c: hugetlb_register_node``."""
+def _huge_pages(nodes: Nodes, nid: int | None, name: str) -> Directory | None:
+    """Huge pages of one size, all of them free, of a node or of all. Linux: ``mm/hugetlb.c: hugetlb_register_node``."""
     size = (number_in(name.removesuffix("kB"), "hugepages-") or 0) << 10
     if name not in nodes.huge_page_names():
         return None
-    count = Attribute(0o444, lambda: f"{nodes.huge_pages.get((size, nid), 0)}\n")
+    count = Attribute(0o444, lambda: f"{nodes.huge_page_count(size, nid)}\n")
     none = Attribute(0o444, lambda: "0\n")
-    return Directory({"free_hugepages": count, "nr_hugepages": count, "surplus_hugepages": none})
+    # there are those of the command line only: nothing can be written
+    files: dict[str, Node] = {"free_hugepages": count, "nr_hugepages": count, "surplus_hugepages": none}
+    if nid is None:
+        files |= {"nr_hugepages_mempolicy": count, "nr_overcommit_hugepages": none, "resv_hugepages": none}
+    return Directory(files)
 
 
 #: Rows of a node's ``meminfo`` that stay 0 here.
@@ -259,7 +290,7 @@ def _meminfo(nodes: Nodes, nid: int) -> str:
     if kernel.has(behaviours.NODE_MEMINFO_GPU):
         rows |= {"GPUActive": 0, "GPUReclaim": 0}
     lines = [f"Node {nid} {name + ':':15} {value:8} kB" for name, value in rows.items()]
-    pages = nodes.huge_pages.get((nodes.default_huge_page, nid), 0)
+    pages = nodes.huge_page_count(nodes.default_huge_page, nid)
     counts = {"HugePages_Total": pages, "HugePages_Free": pages, "HugePages_Surp": 0}
     lines += [f"Node {nid} {name + ':':16} {count:5}" for name, count in counts.items()]
     return "".join(f"{line}\n" for line in lines)
@@ -270,11 +301,11 @@ class _AccessClass:
 
     __slots__ = ("coordinate", "directory", "initiators", "targets")
 
-    def __init__(self) -> None:
+    def __init__(self, uevent: Attribute) -> None:
         self.coordinate: AccessCoordinate | None = None
         self.initiators = Directory()
         self.targets = Directory()
-        self.directory = Directory({"initiators": self.initiators, "targets": self.targets})
+        self.directory = Directory({"initiators": self.initiators, "targets": self.targets, "uevent": uevent})
 
     def show(self, coordinate: AccessCoordinate) -> bool:
         """Set the values; False where their files were there already (and now show the new values)."""
@@ -296,7 +327,7 @@ class Nodes(NumaState):
 
     def __init__(self, state: KernelState, present_kilobytes: Callable[[int], int]) -> None:
         super().__init__(state.log, state.kernel)
-        self._state = state
+        self.state = state
         self.present_kilobytes = present_kilobytes
         self._devices: dict[int, NodeDevice] = {}
         self._cpumask: dict[int, set[int]] = {}
@@ -319,10 +350,19 @@ class Nodes(NumaState):
 
         return WeightedInterleave(self)
 
+    def free_pages(self, nid: int) -> int:
+        """Pages of a node that are free: all, but for huge ones."""
+        return (self.present_kilobytes(nid) - self.huge_kilobytes(nid) << 10) // self.kernel.page_size
+
     def huge_kilobytes(self, nid: int | None = None) -> int:
         """What huge pages take of a node, or of all, in units of 1024 bytes."""
         pages = self.huge_pages.items()
         return sum(count * size >> 10 for (size, node), count in pages if nid is None or node == nid)
+
+    def huge_page_count(self, size: int, nid: int | None = None) -> int:
+        """How many huge pages of that size (bytes) a node has, or all have."""
+        pages = self.huge_pages.items()
+        return sum(count for (of, node), count in pages if of == size and nid in (None, node))
 
     def huge_page_names(self) -> list[str]:
         """Directories of huge pages, one for each size."""
@@ -352,8 +392,8 @@ class Nodes(NumaState):
 
     def _cpus_to_bring_up(self) -> int:
         """All that the machine has, unless ``nosmp``, ``maxcpus=`` or ``nr_cpus=`` say less."""
-        cmdline = self._state.cmdline
-        cpus = self._state.machine.cpus
+        cmdline = self.state.cmdline
+        cpus = self.state.machine.cpus
         if cmdline.has("nosmp"):
             return 1
         for name in ("nr_cpus", "maxcpus"):
@@ -368,15 +408,15 @@ class Nodes(NumaState):
 
     def present_cpus(self, nid: int) -> list[int]:
         """CPUs whose own node this is."""
-        return [cpu for cpu in range(self._state.machine.cpus) if self.cpu_node(cpu) == nid]
+        return [cpu for cpu in range(self.state.machine.cpus) if self.cpu_node(cpu) == nid]
 
     def is_present(self, cpu: int) -> bool:
         """Whether the machine has a CPU of that number."""
-        return cpu < self._state.machine.cpus
+        return cpu < self.state.machine.cpus
 
     def cpumap(self, nid: int) -> str:
         """The CPUs of a node as hexadecimal words of 32 bits."""
-        return format_bitmap(self.cpumask(nid), self._state.machine.cpus)
+        return format_bitmap(self.cpumask(nid), self.state.machine.cpus)
 
     def distance_row(self, nid: int) -> str:
         """Distances from a node to all nodes that are online. Linux: ``node_read_distance``."""
@@ -389,10 +429,15 @@ class Nodes(NumaState):
         """Make the directory, and a device for every node that is online."""
         self._subsystem = True
         attributes: dict[str, Node] = {name: Attribute(0o444, partial(self._show_mask, name)) for name in _STATES}
-        self._state.sysfs.add(_ROOT, Directory(attributes))
+        attributes["uevent"] = uevent_file(self.state, _ROOT, lambda: "", lambda: " node")
+        self.state.sysfs.add(_ROOT, Directory(attributes))
+        for name, node in subsystem_files(self.state, _BUS).items():
+            self.state.sysfs.add(f"{_BUS}/{name}", node)
+        huge = Directory(names=self.huge_page_names, lookup=partial(_huge_pages, self, None))
+        self.state.sysfs.add("/sys/kernel/mm/hugepages", huge)
         if self.kernel.has(behaviours.WEIGHTED_INTERLEAVE):
             directory = Directory(names=lambda: self.interleave.names(), lookup=lambda name: self.interleave.file(name))
-            self._state.sysfs.add("/sys/kernel/mm/mempolicy/weighted_interleave", directory)
+            self.state.sysfs.add("/sys/kernel/mm/mempolicy/weighted_interleave", directory)
         for nid in sorted(self.online):
             self.register_one_node(nid)
 
@@ -414,8 +459,8 @@ class Nodes(NumaState):
         if not self._subsystem or nid in self._devices:
             return
         device = self._devices[nid] = NodeDevice(self, nid)
-        self._state.sysfs.add(device.path, device.directory)
-        self._state.sysfs.add(f"/sys/bus/node/devices/node{nid}", Link(device.path))
+        self.state.sysfs.add(device.path, device.directory)
+        self.state.sysfs.add(f"{_BUS}/devices/node{nid}", Link(device.path))
 
     def unregister_one_node(self, nid: int) -> None:
         """Take the device of a node away, with its access classes and caches.
@@ -424,8 +469,8 @@ class Nodes(NumaState):
         """
         device = self._devices.pop(nid, None)
         if device is not None:
-            self._state.sysfs.remove(device.path)
-            self._state.sysfs.remove(f"/sys/bus/node/devices/node{nid}")
+            self.state.sysfs.remove(device.path)
+            self.state.sysfs.remove(f"{_BUS}/devices/node{nid}")
 
     def device(self, nid: int) -> NodeDevice | None:
         """The device of a node; ``None`` where it has none. Linux: ``node_devices[]``."""
