@@ -13,7 +13,7 @@ import sys
 import types
 import typing
 from collections.abc import Collection, Mapping
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, Literal, Union, get_args, get_origin
@@ -46,6 +46,8 @@ ANSWERS: Final[Mapping[str, tuple[str, ...]]] = {
     "examples": ("softreserve.cli.examples:Examples",),
     "explain": ("softreserve.cli.explain:Explained", "softreserve.cli.explain:ExplainedAddress"),
     "export": ("softreserve.cli.export:Exported",),
+    "fleet": ("softreserve.views.fleet.summary:FleetSummary",),
+    "fleet-row": ("softreserve.views.fleet.row:Row",),
     "kaslr": ("softreserve.cli.kaslr:Places",),
     "kexec": ("softreserve.cli.kexec:Chain",),
     "lint": ("softreserve.cli.lint:Linted",),
@@ -63,6 +65,9 @@ ANSWERS: Final[Mapping[str, tuple[str, ...]]] = {
     "verify": ("softreserve.cli.verify:Verified",),
 }
 
+#: Lines of a file, not answers of their own: they have no head.
+ROWS: Final = ("fleet-row",)
+
 #: Words that attributes of classes can be, or their keys, where neither the type nor a validator says so.
 _WORDS: Final[Mapping[tuple[str, str], Collection[str]]] = {
     ("Consequence", "severity"): SEVERITIES,
@@ -77,6 +82,8 @@ _WORDS: Final[Mapping[tuple[str, str], Collection[str]]] = {
     ("SpecificPurpose", "as_system_ram"): tuple(USES),
     ("SpecificPurpose", "totals"): tuple(USES),
     ("Summary", "findings"): SEVERITIES,
+    ("Told", "severities"): ("good", *SEVERITIES),
+    ("Told", "uses"): tuple(USES),
     ("Verdict", "severity"): ("good", *SEVERITIES),
 }
 
@@ -89,7 +96,8 @@ _ROLE: Final = re.compile(r":\w+:`(?:~[\w.]*?(\w+)|([^`]*))`")
 def schema(name: str) -> dict[str, Any]:
     """The schema of an answer."""
     maker = _Maker()
-    forms = [maker.top(name, _named(place)) for place in ANSWERS[name]]
+    top = maker.bare if name in ROWS else partial(maker.top, name)
+    forms = [top(_named(place)) for place in ANSWERS[name]]
     head = {"$schema": DRAFT, "$id": f"urn:softreserve:{name}:{VERSION}", "title": f"softreserve.{name}"}
     body = forms[0] if len(forms) == 1 else {"anyOf": forms}
     return {**head, **body, "$defs": dict(sorted(maker.defs.items()))}
@@ -125,6 +133,10 @@ class _Maker:
     def __init__(self) -> None:
         self.defs: dict[str, Any] = {}
         self._kinds: dict[str, type[Any]] = {}
+
+    def bare(self, kind: type[Any]) -> dict[str, Any]:
+        """A class by itself."""
+        return self._object(kind)
 
     def top(self, name: str, kind: type[Any]) -> dict[str, Any]:
         """An answer: its class with what all answers have."""

@@ -19,7 +19,7 @@ from softreserve.cli.schema import SCHEMAS
 
 WRITER = Path(__file__).parents[1] / "docs" / "schemas.py"
 #: Answers that have another name than their command.
-OTHERS = {"emit": "boot", "scenario-run": "scenario", "scenarios": "scenario"}
+OTHERS = {"emit": "boot", "fleet-row": "fleet", "scenario-run": "scenario", "scenarios": "scenario"}
 #: Every recorded boot counts; these are of all releases, architectures and kinds of machines.
 SOME = cases.names()[::9]
 
@@ -140,6 +140,7 @@ CALLS = (
     ("explain", "{case}", "dax0.0", "--no-changes"),
     ("explain", "{case}", "why not dax", "--no-changes"),
     ("export", "{case}", "{folder}/export"),
+    ("fleet", "{folder}/fleet", "--kernel", "6.12,7.3", "--kexec", "default", "--jobs", "1"),
     ("kaslr", "{case}"),
     ("kaslr", "{case}", "--seed", "7", "--samples", "10"),
     ("kexec", "{case}", "--chain", "2"),

@@ -145,6 +145,7 @@ CALLS = {
     "examples": [],
     "explain": ["{case}", "4G"],
     "export": ["{case}", "{folder}"],
+    "fleet": ["{folder}", "--jobs", "1"],
     "kaslr": ["{case}"],
     "kexec": ["{case}", "--policy", "{hostile}"],
     "lint": ["{case}"],

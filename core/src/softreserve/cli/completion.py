@@ -322,6 +322,7 @@ _BY_NAME: Final[Mapping[str, Completer]] = {
     "case": _machines,
     "config": _config,
     "directory": _directories,
+    "inventory": _machines,
     "from_dmesg": _files,
     "kernel": _releases,
     "machine": _machines,

@@ -200,6 +200,19 @@ _CMDLINES = click.option(
     metavar="TEXT",
     help='Another command line; "+TEXT" appends to the one it has; given again: compare them all.',
 )
+#: The same where each of them is a question of its own.
+_EACH = (
+    click.option(
+        "--kernel", metavar="RELEASE[,RELEASE...]", help="Boot this kernel release (6.1, 6.12 ...), and each other."
+    ),
+    click.option(
+        "--cmdline",
+        "cmdlines",
+        multiple=True,
+        metavar="TEXT",
+        help='Another command line; "+TEXT" appends to the one that a machine has, "+" is just that; may be repeated.',
+    ),
+)
 _USERSPACE = click.option(
     "--userspace",
     type=Choice(USERSPACES),
@@ -283,7 +296,13 @@ class Booted(NamedTuple):
 
 
 def machine_options(
-    *, changes: bool = True, boots: bool = True, kernels: bool = False, cmdlines: bool = False, own_trace: bool = False
+    *,
+    changes: bool = True,
+    boots: bool = True,
+    kernels: bool = False,
+    cmdlines: bool = False,
+    own_trace: bool = False,
+    one: bool = True,
 ) -> Callable[[F], F]:
     """The options that all commands about a machine share, as one argument ``choices`` (:class:`Choices`).
 
@@ -292,16 +311,18 @@ def machine_options(
     :param kernels: whether ``--kernel`` may name several releases.
     :param cmdlines: whether ``--cmdline`` may be given several times.
     :param own_trace: whether the command has a ``--trace`` of its own.
+    :param one: whether it is about one machine: files of a log can be named, and calls traced. Else each kernel and
+        each command line is a question to all machines.
     """
-    kernel, cmdline = _KERNELS if kernels else _KERNEL, _CMDLINES if cmdlines else _CMDLINE
+    kernel, cmdline = (_KERNELS if kernels else _KERNEL, _CMDLINES if cmdlines else _CMDLINE) if one else _EACH
     of_changes = (_CHANGES[0], kernel, cmdline, *_CHANGES[1:]) if changes else ()
 
     def decorate(function: F) -> F:
         @functools.wraps(function)
-        def command(*, trace_plugins: str | None, **values: Any) -> Any:
+        def command(*, trace_plugins: str | None = None, **values: Any) -> Any:
             changed = {name: values.pop(name) for name in Changes._fields if name in values}
             others = {name: values.pop(name) for name in Choices._fields if name in values}
-            if cmdlines:
+            if cmdlines or not one:
                 changed["cmdline"] = others["cmdlines"][-1] if others["cmdlines"] else None
             choices = Choices(Changes(**changed), **others)
             with on_behalf(choices.plugin, trace_plugins):
@@ -310,9 +331,9 @@ def machine_options(
         options = (
             *of_changes,
             plugin_option,
-            trace_option(taken=own_trace),
+            *((trace_option(taken=own_trace),) if one else ()),
             *((_USERSPACE,) if boots else ()),
-            *_LOGS,
+            *(_LOGS if one else ()),
         )
         for option in reversed(options):
             command = option(command)

@@ -24,8 +24,8 @@ MACHINE: Final = "machine"
 def schema_command(name: str | None, plugin: tuple[str, ...]) -> None:
     """Print the JSON Schema of an answer, or of machine files.
 
-    NAME is a command: what its --json prints; emit, what boot --emit --json prints; or machine, for editors and
-    whoever writes machine files: with the tables of plugins. Without NAME, all names.
+    NAME is a command: what its --json prints; emit, what boot --emit --json prints; fleet-row, a row that fleet writes;
+    or machine, for editors and whoever writes machine files: with the tables of plugins. Without NAME, all names.
     """
     if name is None:
         for known in (*SCHEMAS, MACHINE):

@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 __all__ = [
     "EXAMPLE",
     "LOG",
+    "PREFIXED",
     "PREFIXES",
     "STDIN",
     "NoMachineError",
+    "example_file",
     "example_names",
     "example_path",
     "has_host_files",
@@ -40,7 +42,7 @@ _SUFFIX = ".toml"
 #: Prefixes that are known without plugins.
 PREFIXES: Final = (EXAMPLE.removesuffix(":"), LOG.removesuffix(":"))
 #: What names a machine that a plugin reads.
-_PREFIXED: Final = r"[A-Za-z0-9-]+:"
+PREFIXED: Final = r"[A-Za-z0-9-]+:"
 #: What some line of a TOML file looks like.
 _TOML: Final = rb"(?m)^[ \t]*(?:\[[\w \t\"'.\[\]-]+\]|[\w\"'.-]+[ \t]*=)"
 #: What the map of a UEFI shell begins with.
@@ -84,7 +86,7 @@ def load(
     """
     path = os.fspath(spec)
     if path.startswith(EXAMPLE):
-        path = _example(path)
+        path = example_file(path)
     elif path.startswith(LOG):
         return _log(path.removeprefix(LOG), acpi, release)
     elif path != STDIN and not os.path.isdir(path) and not os.path.exists(path):
@@ -178,7 +180,7 @@ def _recognised(path: str, acpi: StrPath | None, release: str | None) -> Scenari
 def _imported(path: str, acpi: StrPath | None) -> Scenario:
     """What a plugin reads: ``PREFIX:PLACE``."""
     missing = f"no such machine: {_WANTED}"
-    if not re.match(_PREFIXED, path):
+    if not re.match(PREFIXED, path):
         raise InputError(f"{missing}{_near(path)}", path=path)
     from softreserve.config.importers import imported, importer_hint
 
@@ -202,7 +204,8 @@ def _near(path: str) -> str:
     return nearest(path, [*beside, *examples]) or nearest(EXAMPLE + path.removesuffix(_SUFFIX), examples, _TYPING_ERROR)
 
 
-def _example(spec: str) -> str:
+def example_file(spec: str) -> str:
+    """The file of a bundled machine that is named ``example:NAME``; an ``InputError`` where there is none."""
     name = spec.removeprefix(EXAMPLE)
     names = example_names()
     if name not in names:

@@ -83,7 +83,7 @@ _EXTRAS: Final = (
     ("report", "jinja2", "softreserve report"),
     ("fuse", "mfusepy", "softreserve shell, serve, and programs in steps"),
     ("zstd", "zstandard", "logs packed by zstd"),
-    ("fleet", "joblib", "kaslr --samples on several processors"),
+    ("fleet", "joblib", "softreserve fleet on several cores; pyarrow, duckdb and distributed for the rest of it"),
 )
 
 

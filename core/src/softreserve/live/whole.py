@@ -18,11 +18,12 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
+from typing import IO
 
 from softreserve.live.claims import located, mounts
 from softreserve.model.errors import InputError, shown
 
-__all__ = ["UNFINISHED", "new_file", "sync_directory", "whole_directory"]
+__all__ = ["UNFINISHED", "new_file", "sync_directory", "whole_directory", "whole_file"]
 
 #: What the name of a directory begins with that is still being written, or was when its writer was killed.
 UNFINISHED = ".softreserve-unfinished-"
@@ -64,6 +65,24 @@ def new_file(
 ) -> None:
     """Write a file, which appears with all of its content; its directory is there.
 
+    :param replaces: see :func:`whole_file`; ``hint`` likewise.
+    :raises InputError: there is something of that name that stays, or it cannot be written.
+    """
+    # so little is to be done that a signal can wait for it
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    try:
+        with whole_file(target, replaces=replaces, hint=hint) as file:
+            file.write(data)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
+def whole_file(
+    target: str | os.PathLike[str], *, replaces: Callable[[bytes], bool] | None = None, hint: str = ""
+) -> Iterator[IO[bytes]]:
+    """A file to write into, which becomes ``target`` at the end of the block; its directory is there.
+
     :param replaces: looks at the first kilobyte of a file of that name, and says whether its place may be taken;
         without it nobody's is.
     :param hint: what to do about a file that is there.
@@ -71,13 +90,16 @@ def new_file(
     """
     try:
         path = located(os.fspath(target))
+        put: Callable[[str, str], None] = _give_name
         if replaces is not None and os.path.lexists(path):
             why = _file_stays(path, replaces)
             if why is not None:
                 raise InputError(why, path=target)
-            _write_beside(path, data, os.rename)
-        else:
-            _write_beside(path, data, _give_name)
+            put = os.rename
+        elif os.path.lexists(path):
+            raise FileExistsError
+        with _beside(path, put) as file:
+            yield file
     except FileExistsError:
         raise InputError(f"is there already, and stays as it is{hint}", path=target) from None
     except (OSError, ValueError) as error:  # ValueError: a zero byte in its name
@@ -107,14 +129,13 @@ def _file_stays(path: str, replaces: Callable[[bytes], bool]) -> str | None:
         return None if replaces(file.read(1024)) else "is there already, was written by something else, and stays"
 
 
-def _write_beside(path: str, data: bytes, put: Callable[[str, str], None]) -> None:
-    """Write an unfinished file beside ``path``, and put it there."""
+@contextlib.contextmanager
+def _beside(path: str, put: Callable[[str, str], None]) -> Iterator[IO[bytes]]:
+    """An unfinished file beside ``path``, which is put there at the end."""
     unfinished = os.path.join(os.path.dirname(path), UNFINISHED + secrets.token_hex(8))
-    # so little is to be done that a signal can wait for it
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
     try:
         with open(unfinished, "xb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         put(unfinished, path)
@@ -122,7 +143,6 @@ def _write_beside(path: str, data: bytes, put: Callable[[str, str], None]) -> No
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(unfinished)
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 # --- where it goes

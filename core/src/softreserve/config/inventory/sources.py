@@ -1,0 +1,89 @@
+"""Inventories: a folder of machines, at any depth; an archive of one; a list; or a single machine."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from softreserve import config
+from softreserve.config.fleet import is_directory_of_machine
+from softreserve.config.inventory import parcel as parcels
+from softreserve.config.inventory.parcel import Parcel
+from softreserve.model.errors import InputError, SoftReserveError
+
+__all__ = ["Unread", "machines"]
+
+#: How deep folders lie in each other, links that lead back to one above included.
+_DEEPEST: Final = 40
+
+
+class Unread(NamedTuple):
+    """A machine whose files cannot be had: what the inventory calls it, and why, with the exit code of that."""
+
+    name: str
+    why: str
+    status: int = 2
+
+
+def machines(inventory: str) -> Iterator[Parcel | Unread]:
+    """All machines, in the order of the inventory: folders by name, lists line by line; hidden files are left out.
+
+    What is no machine is among them: whoever reads it finds out.
+
+    :raises InputError: there is no such inventory, or it cannot be read as one.
+    """
+    if os.path.isdir(inventory) and not is_directory_of_machine(inventory):
+        yield from _below(inventory, "", _DEEPEST)
+    elif os.path.lexists(inventory) or inventory == config.STDIN or re.match(config.PREFIXED, inventory):
+        yield _one(inventory, inventory)
+    else:
+        raise InputError("no such inventory: wanted a folder of machines, or a machine", path=inventory)
+
+
+def _below(folder: str, above: str, deep: int) -> Iterator[Parcel | Unread]:
+    """Machines in a folder and its folders.
+
+    :param above: what their names begin with.
+    """
+    try:
+        names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
+    except OSError as error:
+        if not above:
+            raise InputError(error.strerror or str(error), path=folder) from None
+        yield Unread(above.removesuffix("/"), error.strerror or str(error))
+        return
+    for name in names:
+        path, called = os.path.join(folder, name), above + name
+        if os.path.isdir(path) and not _is_machine(path):
+            if deep and not os.path.islink(path):
+                yield from _below(path, f"{called}/", deep - 1)
+        elif os.path.isdir(path) or os.path.isfile(path) or os.path.islink(path):
+            yield _one(called, path)
+
+
+def _is_machine(directory: str) -> bool:
+    try:
+        return is_directory_of_machine(directory)
+    except OSError:  # told where it is listed
+        return False
+
+
+def _one(name: str, place: str) -> Parcel | Unread:
+    """A machine as a person names one.
+
+    :param name: what the inventory calls it.
+    """
+    try:
+        if place.startswith(config.EXAMPLE):
+            return parcels.of_file(name, config.example_file(place))
+        if place.startswith(config.LOG):
+            return parcels.of_file(name, place.removeprefix(config.LOG))
+        if os.path.isdir(place):
+            return parcels.of_directory(name, place)
+        if place == config.STDIN or os.path.lexists(place):
+            return parcels.of_file(name, place)
+        return Parcel(name, place)
+    except SoftReserveError as error:
+        return Unread(name, str(error).replace(place, parcels.HERE), error.exit_code)

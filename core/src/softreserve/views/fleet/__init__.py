@@ -1,0 +1,1 @@
+"""Many machines, each with several questions: a row for every answer, made anywhere, and put together."""

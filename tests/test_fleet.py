@@ -1,0 +1,291 @@
+"""``softreserve fleet``: a row for each machine and question, and the same bytes whoever does the work."""
+
+from __future__ import annotations
+
+import json
+import os
+from concurrent.futures import BrokenExecutor, Executor, Future
+from pathlib import Path
+from typing import Any
+
+import pytest
+import small_machines
+from jsonschema import Draft202012Validator
+from many_nodes import machine_text
+from softreserve.cli import main
+from softreserve.cli.fleet.journal import Journal
+from softreserve.cli.fleet.schedulers import Batch, Processes
+from softreserve.cli.fleet.work import Asked, killed
+from softreserve.config.changes import Changes
+from softreserve.config.inventory.parcel import Parcel, described, of_file
+from softreserve.config.inventory.sources import Unread, machines
+from softreserve.model.errors import ConfigError, InputError, MachineError
+from softreserve.plugins.selection import NOTHING
+from softreserve.views.fleet.question import Crossing, Question, crossing
+
+GIB = 1 << 30
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Path:
+    """Four machines, of which two are alike and one is broken, and things that are none."""
+    small_machines.need("x86_64")
+    folder = tmp_path / "fleet"
+    (folder / "rack").mkdir(parents=True)
+    (folder / "b.toml").write_text(machine_text("beta", 1, 1))
+    (folder / "rack" / "again.toml").write_text(machine_text("beta", 1, 1))
+    (folder / "rack" / "broken.toml").write_text("kernel = [\n")
+    (folder / "a.toml").write_text(machine_text("alpha", 1, 0, 2))
+    (folder / "notes.txt").write_text("My machines\n")
+    (folder / ".hidden.toml").write_text("kernel = [\n")
+    os.mkfifo(folder / "pipe")
+    return folder
+
+
+def rows(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_rows_are_in_the_order_of_the_inventory_and_a_broken_machine_is_one_too(
+    fleet: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out.jsonl"
+    assert main(["fleet", str(fleet), "--kernel", "6.12,7.3", "--jobs", "1", "-o", str(out), "--json"]) == 2
+    summary = json.loads(capsys.readouterr().out)
+    found = rows(out)
+    names = ["a.toml", "b.toml", "rack/again.toml", "rack/broken.toml"]
+    questions = ["--kernel 6.12", "--kernel 7.3"]
+    assert [(row["machine"], row["question"]) for row in found] == [(n, q) for n in names for q in questions]
+    assert (summary["machines"], summary["different"], summary["passed_over"]) == (4, 3, ["notes.txt"])
+    assert [told["total"] for told in summary["questions"]] == [64 * GIB] * 2
+    assert [told["failed"] for told in summary["questions"]] == [1, 1]
+    assert summary["errors"] == {"rack/broken.toml: line 1: Invalid value": 2}
+    assert {row["error"] for row in found[:-2]} == {None}
+    assert [(row["status"], row["total"]) for row in found[-2:]] == [(2, None)] * 2
+    assert [row["release"] for row in found[:2]] == ["6.12", "7.3"]
+    one, same = found[2], found[4]
+    assert one["digest"] == same["digest"] != found[0]["digest"]
+    assert {**one, "machine": ""} == {**same, "machine": ""}
+    assert one["firmware"] == {"conventional": 16 * GIB}
+    assert one["total"] == sum(one["uses"].values()) == sum(one["owners"].values()) == 16 * GIB
+    assert one["target_nodes"] == [1]
+
+
+def test_a_row_says_of_a_machine_what_commands_about_it_alone_say(
+    fleet: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out.jsonl"
+    main(["fleet", str(fleet / "b.toml"), "--kexec", "default", "--jobs", "1", "-o", str(out)])
+    (row,) = rows(out)
+    capsys.readouterr()
+    main(["boot", str(fleet / "b.toml"), "--json"])
+    boot = json.loads(capsys.readouterr().out)
+    assert row["verdict"] == boot["verdict"]["text"]
+    assert row["lost_as_system_ram"] == boot["verdict"]["lost_as_system_ram"]
+    assert (row["uses"], row["findings"]) == (boot["specific_purpose"]["totals"], boot["findings"])
+    main(["lint", str(fleet / "b.toml"), "--json"])
+    lint = json.loads(capsys.readouterr().out)
+    assert row["lint"] == sorted({finding["rule"] for finding in lint["findings"]})
+    main(["kexec", str(fleet / "b.toml"), "--json"])
+    last = json.loads(capsys.readouterr().out)["generations"][-1]
+    assert row["kexec_problems"] == last["problems"]
+    assert row["kexec"] == ("changed" if last["problems"] else "kept")
+
+
+def test_rows_are_what_their_schema_says(fleet: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out.jsonl"
+    main(["fleet", str(fleet), "--jobs", "1", "--time", "--kexec", "nobody", "-o", str(out)])
+    capsys.readouterr()
+    main(["schema", "fleet-row"])
+    schema = json.loads(capsys.readouterr().out)
+    found = rows(out)
+    for row in found:
+        Draft202012Validator(schema).validate(row)
+    assert all(row["seconds"] > 0 for row in found if not row["error"])
+    failed = [row for row in found if not row["error"]]
+    assert {row["kexec"] for row in failed} == {"failed"}
+    assert all(row["kexec_problems"][0].startswith("unknown kexec policy 'nobody'; known: ") for row in failed)
+
+
+def test_several_processes_write_the_same_bytes_as_one(fleet: Path, tmp_path: Path) -> None:
+    pytest.importorskip("joblib", reason="needs joblib: pip install 'softreserve[fleet]'")
+    one, two = tmp_path / "one.jsonl", tmp_path / "two.jsonl"
+    assert main(["fleet", str(fleet), "--kernel", "6.12,7.3", "--jobs", "1", "-o", str(one)]) == 2
+    assert main(["fleet", str(fleet), "--kernel", "6.12,7.3", "--jobs", "2", "-o", str(two)]) == 2
+    assert one.read_bytes() == two.read_bytes()
+
+
+class Fragile(Executor):
+    """Does the work at once, in this process, and breaks where a machine of this digest is asked."""
+
+    def __init__(self, deadly: str, ended: list[int]) -> None:
+        self._deadly = deadly
+        self._ended = ended
+        self._broken = False
+
+    def submit(self, call: Any, /, *words: Any, **named: Any) -> Future[Any]:
+        if self._broken:
+            raise BrokenExecutor
+        answer: Future[Any] = Future()
+        (batch,) = words
+        if self._deadly.encode() in batch:
+            self._broken = True
+            answer.set_exception(BrokenExecutor())
+        else:
+            answer.set_result(batch)
+        return answer
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False, kill_workers: bool = False) -> None:
+        self._ended.append(kill_workers)
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 16])
+def test_a_machine_that_ends_a_process_is_found_among_others_and_nobody_is_lost(size: int) -> None:
+    parcels = [Parcel(f"m{number}", f"spec {number}") for number in range(40)]
+    deadly = parcels[23].digest
+    batches = [Batch(tuple((one.digest, one) for one in parcels[start : start + size])) for start in range(0, 40, size)]
+    ended: list[int] = []
+    asked = Asked((Question(),), NOTHING)
+    answers = b"".join(Processes(2, lambda _: Fragile(deadly, ended))(asked, iter(batches)))
+    assert answers.count(killed(deadly, asked)) == 1
+    assert [answers.count(one.digest.encode()) for one in parcels if one.digest != deadly] == [1] * 39
+    assert all(ended)
+
+
+KILLER = """
+import os
+from softreserve import hookimpl
+
+@hookimpl
+def softreserve_lint(system):
+    if system.machine.name == "alpha":
+        os._exit(9)
+    return []
+"""
+
+
+@pytest.mark.slow
+def test_a_machine_that_ends_every_process_is_a_row_and_the_others_have_theirs(fleet: Path, tmp_path: Path) -> None:
+    pytest.importorskip("joblib", reason="needs joblib: pip install 'softreserve[fleet]'")
+    (tmp_path / "killer.py").write_text(KILLER)
+    out = tmp_path / "out.jsonl"
+    assert main(["fleet", str(fleet), "--jobs", "2", "-p", str(tmp_path / "killer.py"), "-o", str(out)]) == 3
+    assert [(row["machine"], row["status"], row["error"]) for row in rows(out)] == [
+        ("a.toml", 3, "every process that asked it was killed"),
+        ("b.toml", 0, None),
+        ("rack/again.toml", 0, None),
+        ("rack/broken.toml", 2, "rack/broken.toml: line 1: Invalid value"),
+    ]
+
+
+def test_a_run_goes_on_where_one_was_interrupted_and_asks_nobody_twice(
+    fleet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole, out = tmp_path / "whole.jsonl", tmp_path / "out.jsonl"
+    main(["fleet", str(fleet), "--jobs", "1", "-o", str(whole)])
+    asked: list[str] = []
+
+    def interrupted(digest: str, parcel: Parcel, questions: Asked) -> bytes:
+        if len(asked) == 2:
+            raise KeyboardInterrupt
+        asked.append(digest)
+        return answer(digest, parcel, questions)
+
+    from softreserve.cli.fleet.work import answered as answer
+
+    monkeypatch.setattr("softreserve.cli.fleet.run.MACHINES", 1)
+    monkeypatch.setattr("softreserve.cli.fleet.work.answered", interrupted)
+    capsys.readouterr()
+    assert main(["fleet", str(fleet), "--jobs", "1", "-o", str(out)]) == 130
+    journal = tmp_path / "out.jsonl.journal"
+    assert capsys.readouterr().err.strip() == (
+        f"softreserve: {journal}: has the answers of 2 machines; --resume goes on with them"
+    )
+    assert not out.exists()
+    journal.write_bytes(journal.read_bytes() + b'{"digest": "was being wri')
+    monkeypatch.setattr("softreserve.cli.fleet.work.answered", answer)
+    assert main(["fleet", str(fleet), "--jobs", "1", "-o", str(out), "--kernel", "7.3", "--resume"]) == 2
+    assert f"{journal}: is no journal of this run: it has other questions" in capsys.readouterr().err
+    before = [*asked]
+
+    def noted(digest: str, parcel: Parcel, questions: Asked) -> bytes:
+        asked.append(digest)
+        return answer(digest, parcel, questions)
+
+    monkeypatch.setattr("softreserve.cli.fleet.work.answered", noted)
+    assert main(["fleet", str(fleet), "--jobs", "1", "-o", str(out), "--resume"]) == 2
+    assert len(set(asked)) == len(asked) > len(before)
+    assert out.read_bytes() == whole.read_bytes()
+    assert not journal.exists()
+
+
+def test_rows_take_the_place_of_nothing_but_rows(
+    fleet: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out.jsonl"
+    command = ["fleet", str(fleet / "b.toml"), "--jobs", "1", "-o", str(out)]
+    assert main(command) == 0
+    assert main(command) == 2
+    assert f"{out}: is there already, and stays as it is; --replace" in capsys.readouterr().err
+    assert main([*command, "--replace"]) == 0
+    out.write_text("a letter\n")
+    assert main([*command, "--replace"]) == 2
+    assert out.read_text() == "a letter\n"
+
+
+def test_a_journal_has_one_writer(tmp_path: Path) -> None:
+    asked = Asked((Question(),), NOTHING)
+    path = str(tmp_path / "journal")
+    with Journal(path, asked), pytest.raises(InputError, match="another run is writing it"):
+        Journal(path, asked)
+
+
+def test_a_machine_file_brings_the_files_that_it_names_and_none_from_elsewhere(tmp_path: Path) -> None:
+    small_machines.need("x86_64")
+    line = "efi: mem00: [Conventional Memory|   |  |  |  |  |  |  |  |  |   |WB|WT|WC|UC] range=[0x{:016x}-0x{:016x}]\n"
+    (tmp_path / "map.txt").write_text(line.format(0, 4 * GIB - 1))
+    path = tmp_path / "m.toml"
+    path.write_text('efi_map_file = "map.txt"\n[kernel]\narch = "x86_64"\n')
+    parcel = of_file("m", str(path))
+    assert [name for name, _ in parcel.files] == ["machine.toml", "map.txt"]
+    assert len(described(parcel).machine.efi_map or ()) == 1
+    (tmp_path / "below").mkdir()
+    path = tmp_path / "below" / "m.toml"
+    path.write_text('efi_map_file = "../map.txt"\n[kernel]\narch = "x86_64"\n')
+    with pytest.raises(ConfigError, match=r"^\.\./map\.txt: leads out of the directory"):
+        described(of_file("m", str(path)))
+
+
+def test_what_a_machine_is_called_is_no_part_of_what_it_is(fleet: Path) -> None:
+    found = {one.name: one.digest for one in machines(str(fleet)) if not isinstance(one, Unread)}
+    assert [*found] == ["a.toml", "b.toml", "notes.txt", "rack/again.toml", "rack/broken.toml"]
+    assert found["b.toml"] == found["rack/again.toml"]
+    assert len(set(found.values())) == 4
+
+
+def test_a_question_survives_the_way_to_a_worker_and_says_its_options() -> None:
+    question = Question(Changes(kernel="7.3", cmdline="+a b", config=("X=n",)), "none", Crossing(to_kernel="6.12"))
+    asked = Asked((question, Question()), NOTHING, timed=True)
+    assert Asked.of_json(json.loads(json.dumps(asked.as_json()))) == asked
+    assert question.words == (
+        "--kernel 7.3 --cmdline '+a b' --config X=n --userspace none --kexec default,to-kernel=6.12"
+    )
+    assert Question().words == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("default", Crossing()),
+        ("keep,to-kernel=7.3", Crossing("keep", to_kernel="7.3")),
+        ("syscall=kexec_file_load", Crossing(syscall="kexec_file_load")),
+    ],
+)
+def test_a_kexec_is_a_policy_and_options(text: str, wanted: Crossing) -> None:
+    assert crossing(text) == wanted
+
+
+@pytest.mark.parametrize("text", ["", "a,b", "to_kernal=7.3", "syscall=reboot", "policy=", "kexec-tools=new"])
+def test_a_kexec_that_cannot_be_is_refused_before_anything_is_asked(text: str) -> None:
+    with pytest.raises(MachineError):
+        crossing(text)
