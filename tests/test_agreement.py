@@ -11,7 +11,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_machines import ARCHES, ARM64, GIB, LOW, MIB, NODE_1, RAM, X86, hmat, machine, memory, sp, srat
-from softreserve.kernel.state import Userspace
 from softreserve.kernel.system import System
 from softreserve.machine.boot import boot
 from softreserve.machine.snapshot import state_lines
@@ -22,6 +21,7 @@ from softreserve.model.kexec import KexecRequest
 from softreserve.model.machine import Machine
 from softreserve.model.outcome import LOSSES, Outcome
 from softreserve.model.steps import Step
+from softreserve.model.userspace import Userspace
 from softreserve.plugins.selection import Selection
 from softreserve.views.crossing import cross
 from softreserve.views.outcome import outcome

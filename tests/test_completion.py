@@ -24,6 +24,7 @@ from softreserve import config
 from softreserve.cli import COMMANDS, main
 from softreserve.cli.completion import SHELLS, Files, Word, answers, completer
 from softreserve.model.release import RELEASES
+from softreserve.model.userspace import USERSPACES
 from softreserve.plugins.hooks import installed
 
 #: Values that are free text or numbers.
@@ -69,7 +70,10 @@ def test_values_are_completed_by_what_they_are() -> None:
     assert words("softreserve diff m --kernel 6.12,7.3")[-1] == "6.12,7.3"
     assert "iomem" in words("softreserve boot --emit io")
     assert words("softreserve boot --emit=io") == ["--emit=iomem"]
-    assert words("softreserve boot --userspace ") == ["none", "udev"]
+    assert words("softreserve boot --userspace ") == [*USERSPACES, "help"]
+    assert answers(["boot", "--userspace", "rhel9"]) == [
+        Word("rhel9", "RHEL 9, CentOS Stream 9: online_movable on bare metal, online in a guest")
+    ]
     assert words("softreserve new-plugin im") == ["importer"]
     assert words("softreserve boot --page-size 1") == ["16K"]
     assert answers(["boot", "example:two-node", "--acpi", ""]) == [Files()]

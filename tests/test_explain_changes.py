@@ -17,9 +17,9 @@ from small_machines import ARM64, X86, need
 from softreserve.cli import main
 from softreserve.config import load
 from softreserve.config.changes import Changes
-from softreserve.kernel.state import Userspace
 from softreserve.machine.boot import boot
 from softreserve.model.outcome import Part
+from softreserve.model.userspace import Userspace
 from softreserve.plugins.selection import Selection
 from softreserve.views.explain.answers import Answer, answer
 from softreserve.views.explain.edits.change import Change

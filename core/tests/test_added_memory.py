@@ -59,7 +59,8 @@ def test_user_space_onlines_what_was_added_as_echo_would(release: str, online_ty
     assert zones(system, 8 * GIB, 4 * BLOCK) == {zone}
     assert system.sysfs.read("/sys/devices/system/node/has_memory") == b"0-1\n"
     (event,) = system.log.of(USER_SPACE_ONLINES)
-    assert (event.start, event.end, online_type in event.rule) == (8 * GIB, 8 * GIB + 4 * BLOCK, True)
+    assert (event.start, event.end) == (8 * GIB, 8 * GIB + 4 * BLOCK)
+    assert (event.before, event.after) == ("plugin agent", online_type)
 
 
 @pytest.mark.parametrize("online_type", [None, "offline"])
@@ -77,6 +78,10 @@ def test_the_policy_of_the_kernel_comes_first_and_user_space_is_told_all_the_sam
     assert agent.told == [(1, 8 * GIB, BLOCK)]
     assert zones(system, 8 * GIB, BLOCK) == {"Normal"}
     assert not system.log.of(USER_SPACE_ONLINES)
+    by_kernel = ("online_kernel", "the kernel (auto_online_blocks)")
+    assert system.memory.added.onlined == {(8 * GIB, BLOCK): by_kernel}
+    assert system.memory.device_offline(8 * GIB // BLOCK) == 0 == system.memory.remove_memory(8 * GIB, BLOCK)
+    assert not system.memory.added.onlined
 
 
 def test_what_could_not_be_added_is_not_told() -> None:

@@ -342,7 +342,7 @@ BAD = [
     (["bot", "{machine}"], "No such command 'bot'; did you mean 'boot'?"),
     (["boot", "{machine}", "--kernl", "6.1"], "--kernel"),
     (["boot", "{machine}", "--emit", "iomen"], "'log'; did you mean 'iomem'?"),
-    (["boot", "{machine}", "--userspace", "udv"], "'udev'; did you mean 'udev'?"),
+    (["boot", "{machine}", "--userspace", "udv"], "'opensuse'; did you mean 'udev'?"),
     (["boot", "{machine}", "-p", "risc"], "did you mean 'riscv'?"),
     (["boot", "{machine}", "--arch", "riscv46"], "did you mean 'riscv64'?"),
     (["boot", "two-node"], "did you mean 'example:two-node'?"),

@@ -304,6 +304,12 @@ def _config(word: str) -> Iterator[Answer]:
     yield from (Word(f"{found}=") for name in sorted(names) if (found := f"{before}{name}").startswith(word))
 
 
+def _userspaces(word: str) -> Iterator[Answer]:
+    from softreserve.cli.userspace import userspaces
+
+    yield from (Word(name, words) for name, words in (*userspaces(), ("help", "list them")) if name.startswith(word))
+
+
 def _names_of_commands(word: str) -> Iterator[Answer]:
     from softreserve.cli import COMMANDS
 
@@ -332,6 +338,7 @@ _BY_NAME: Final[Mapping[str, Completer]] = {
     "plugin": _plugins,
     "steps": _files,
     "to_kernel": _releases,
+    "userspace": _userspaces,
 }
 _OF_COMMANDS: Final[Mapping[str, Completer]] = {
     "man name": _names_of_commands,

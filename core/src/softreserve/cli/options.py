@@ -14,12 +14,12 @@ from softreserve.cli.progress import progress
 from softreserve.cli.terminal import plain_output, tell
 from softreserve.config.changes import Changes
 from softreserve.config.preferences import personal
-from softreserve.kernel.state import USERSPACES, Userspace
 from softreserve.kernel.system import System
 from softreserve.model.errors import nearest, shown
 from softreserve.model.machine import Machine
 from softreserve.model.release import NEWEST, OLDEST
 from softreserve.model.scenario import Gap, Scenario
+from softreserve.model.userspace import USERSPACES, Userspace
 from softreserve.plugins.hooks import Hooks
 from softreserve.plugins.selection import OPTION, Layer, Selection, asking
 
@@ -75,6 +75,19 @@ class Choice(_ClickChoice):
             return super().convert(value, param, ctx)
         except click.BadParameter as error:
             self.fail(error.message.rstrip(".") + nearest(str(value), map(str, self.choices)), param, ctx)
+
+
+class _UserspaceChoice(Choice):
+    """The name of a user space; ``help`` lists them and ends the command, which needs no machine for that."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """As click does it."""
+        if value == "help" and ctx is not None and not ctx.resilient_parsing:
+            from softreserve.cli.userspace import print_userspaces
+
+            print_userspaces()
+            ctx.exit()
+        return super().convert(value, param, ctx)
 
 
 def in_bytes(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
@@ -215,9 +228,12 @@ _EACH = (
 )
 _USERSPACE = click.option(
     "--userspace",
-    type=Choice(USERSPACES),
-    help="What has run after the kernel: none, or udev, which loads modules.  [default: udev; none where a recorded "
-    "boot is reproduced: by observe, by --emit of a capture, by its own steps]",
+    type=_UserspaceChoice(USERSPACES),
+    metavar="NAME",
+    is_eager=True,
+    help="What has run after the kernel: none, udev, which loads modules, or udev with the rules of a distribution for "
+    "added memory: rhel9, sles15 ...; help lists them.  [default: what the machine says, else udev; none where a "
+    "recorded boot is reproduced: by observe, by --emit of a capture, by its own steps]",
 )
 
 
@@ -441,7 +457,8 @@ def booted(
 
     scenario, hooks_for = asked(machine, choices, with_steps=with_steps)
     hooks = hooks_for(scenario.machine)
-    userspace = choices.userspace or ("none" if reproducing and scenario.recorded else "udev")
+    asked_for = choices.userspace or ("none" if reproducing and scenario.recorded else None)
+    userspace = scenario.machine.userspace.wanted(asked_for)
     system = boot(scenario.machine, hooks, recording=recording, userspace=userspace)
     tell_gaps(scenario.gaps)
     return Booted(system, scenario, hooks_for)

@@ -33,7 +33,9 @@ def print_summary(summary: Summary) -> None:
     origin = Styled(f"; {summary.kernel_words}", "aside")
     say(Styled(f"{summary.machine}: Linux {words}, nodes {summary.nodes or '-'}", "heading"), origin)
     loaded = ", ".join(summary.modules) or "no module"
-    say(Styled(f"userspace: {summary.userspace}, {loaded} loaded; plugins: {', '.join(summary.plugins)}", "aside"))
+    onlined = "".join(f"; {human_size(o.size)} {o.online_type} by {o.by}" for o in summary.onlined_by)
+    words = f"userspace: {summary.userspace}, {loaded} loaded; plugins: {', '.join(summary.plugins)}{onlined}"
+    say(Styled(words, "aside"))
     print_partial()
     say()
     print_verdict(summary.verdict)

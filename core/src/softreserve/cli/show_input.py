@@ -64,7 +64,7 @@ def _found(scenario: Scenario) -> Iterable[Finding]:
     from softreserve.views.report import report
 
     hooks = Selection(exactly=scenario.plugins).hooks_for(scenario.machine)
-    return report(boot(scenario.machine, hooks, recording=True, userspace="udev")).findings
+    return report(boot(scenario.machine, hooks, recording=True, userspace=scenario.machine.userspace.wanted())).findings
 
 
 def _print(told: Understood, scenario: Scenario, *, everything: bool) -> None:

@@ -48,7 +48,7 @@ def tried(described: Scenario, steps: Iterable[Choices]) -> list[Trial]:
     found = []
     for choices in steps:
         scenario, hooks_for = asked(described, choices)
-        found.append(Trial(scenario.machine, hooks_for, choices.userspace or "udev"))
+        found.append(Trial(scenario.machine, hooks_for, scenario.machine.userspace.wanted(choices.userspace)))
     tell_gaps(described.gaps)
     return found
 

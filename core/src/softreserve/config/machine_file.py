@@ -29,6 +29,7 @@ from softreserve.model.names import name_problem
 from softreserve.model.ranges import PhysRange
 from softreserve.model.scenario import Scenario
 from softreserve.model.units import EFI_PAGE_SIZE
+from softreserve.model.userspace import UserspaceFacts
 from softreserve.plugins.architectures import arch_info, presumed_arch
 from softreserve.plugins.code import is_code
 from softreserve.plugins.selection import WITHOUT
@@ -147,6 +148,7 @@ class MachineFile:
     la57: bool = False
     cpu_vendor: str = "AuthenticAMD"
     plugins: tuple[str, ...] | None = None
+    userspace: UserspaceFacts = attrs.field(factory=UserspaceFacts)
 
 
 #: Tables that no plugin can bring: keys of :class:`MachineFile`, and what is read key by key.
@@ -290,6 +292,7 @@ def _machine(
         cpu_vendor=found.cpu_vendor,
         cxl=cxl,
         cxl_root=cxl_root,
+        userspace=found.userspace,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import attrs
 
@@ -19,12 +19,12 @@ from softreserve.config.reader import Document, Problems, StrPath, Table, check_
 from softreserve.config.steps import scenario_steps
 from softreserve.config.structure import exactly, structure
 from softreserve.config.toml_lines import Key
-from softreserve.kernel.state import USERSPACES
 from softreserve.model.errors import InputError, SoftReserveError, nearest, shown
 from softreserve.model.expectations import SUBJECTS, Bytes, Differs, Expectation, Found, Same, Segment, VerdictIs
 from softreserve.model.ranges import PhysRange
 from softreserve.model.scenario import Scenario
 from softreserve.model.trouble import TOLD, Course, Stage, Trouble
+from softreserve.model.userspace import USERSPACES, Userspace
 from softreserve.plugins.selection import Selection
 
 __all__ = ["ScenarioFile", "find_scenario", "library_names"]
@@ -172,9 +172,10 @@ class ScenarioFile:
         for key in _CHANGES:
             run.get(key, str)
         run.strings("plugins")
-        userspace = run.get("userspace", str) or USERSPACES[-1]
-        if userspace not in USERSPACES:
-            run.problem("userspace", f"wanted one of {', '.join(USERSPACES)}, not {shown(userspace)}")
+        userspace = run.get("userspace", str)
+        if userspace is not None and userspace not in USERSPACES:
+            hint = nearest(userspace, USERSPACES)
+            run.problem("userspace", f"wanted one of {', '.join(USERSPACES)}, not {shown(userspace)}{hint}")
         machine = run.value("machine")
         if machine is not None and not isinstance(machine, dict | str):
             run.problem("machine", f'wanted a table or "example:NAME", not {shown(machine)}')
@@ -187,7 +188,7 @@ class ScenarioFile:
         stages = tuple(self._stages(run, before))
         if not _expects(run.values):
             self.document.problem(run.key, "expects nothing")
-        return Course(name, told, on, userspace == "udev", stages, needs)
+        return Course(name, told, on, cast("Userspace | None", userspace), stages, needs)
 
     def _on(self, run: Table, own: object) -> str:
         """Which kernel it is, and on what, as far as that is said here."""

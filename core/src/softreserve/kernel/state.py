@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from softreserve.kernel.denied import Denied
 from softreserve.kernel.firmware_memmap import FirmwareMemmap
@@ -20,14 +20,11 @@ if TYPE_CHECKING:
     from softreserve.model.handoff import Handoff
     from softreserve.model.kernel import Kernel
     from softreserve.model.machine import Machine
+    from softreserve.model.userspace import Userspace
 
-__all__ = ["USERSPACES", "KernelState", "Stash", "StashKey", "Userspace"]
+__all__ = ["KernelState", "Stash", "StashKey"]
 
 T = TypeVar("T")
-
-#: What has run after the kernel: nothing yet, or udev, which loads the modules of the devices that are there.
-Userspace = Literal["none", "udev"]
-USERSPACES: Final[tuple[Userspace, ...]] = get_args(Userspace)
 
 
 class StashKey(Generic[T]):
@@ -93,7 +90,7 @@ class KernelState:
         self.handoff: Handoff
         #: True until user space runs. Linux: ``system_state < SYSTEM_RUNNING``.
         self.booting = True
-        #: What has run since: nothing, or udev.
+        #: What has run since: nothing, or udev with somebody's rules.
         self.userspace: Userspace = "none"
         #: How many lines the log had when user space began.
         self.boot_lines = 0

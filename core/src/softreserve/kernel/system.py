@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from softreserve.kernel.mm.added_memory import Written
 from softreserve.kernel.mm.memory_hotplug import MemoryHotplug
 from softreserve.kernel.modules import Modules
 from softreserve.kernel.numa.node import Nodes
@@ -11,6 +12,8 @@ from softreserve.kernel.state import KernelState
 from softreserve.model.arch import ArchInfo
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from softreserve.model.machine import Machine
 
 __all__ = ["Plugins", "System"]
@@ -18,6 +21,11 @@ __all__ = ["Plugins", "System"]
 
 class Plugins(Protocol):
     """What a kernel asks its plugins by itself; :func:`softreserve.plugins.hooks.hooks_of` gives the rest."""
+
+    @property
+    def answered(self) -> Mapping[str, str]:
+        """Which plugin answered a hook last, by the hook's name."""
+        ...
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -58,8 +66,15 @@ class System(KernelState):
             self.nodes,
             ask_block_size=lambda: hooks.memory_block_size(self),
             ask_online_policy=lambda: hooks.online_policy(self),
-            ask_user_space=lambda nid, start, size: hooks.memory_added(self, nid, start, size),
+            ask_user_space=self._ask_user_space,
         )
         #: Loadable and built-in modules with their parameters.
         self.modules = Modules(self)
         self.sysfs.system_call = self.modules.system_call = self.memory.added
+
+    def _ask_user_space(self, nid: int, start: int, size: int) -> Written | None:
+        """What plugins say that user space does with memory that was added (bytes)."""
+        answer = self.hooks.memory_added(self, nid, start, size)
+        if answer is None:
+            return None
+        return Written(answer, f"plugin {self.hooks.answered['softreserve_memory_added']}")

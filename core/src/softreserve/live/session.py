@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, overload
 from softreserve.config import load as read_machine
 from softreserve.config.changes import Changes
 from softreserve.config.preferences import further
-from softreserve.kernel.state import Userspace
 from softreserve.kernel.system import System
 from softreserve.live.server import LiveSystem
 from softreserve.live.shell import Session as Programs
 from softreserve.machine.boot import boot as boot_machine
 from softreserve.model.machine import Machine
 from softreserve.model.scenario import Scenario
+from softreserve.model.userspace import Userspace
 from softreserve.plugins.selection import Layer, Selection, asking
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def load(
         return Changes(arch, kernel, cmdline, page_size, tuple(config) or None).apply(scenario, Selection())
 
 
-def boot(machine: Scenario | Machine, *, plugins: Iterable[str] = (), userspace: Userspace = "udev") -> System:
+def boot(machine: Scenario | Machine, *, plugins: Iterable[str] = (), userspace: Userspace | None = None) -> System:
     """Boot a machine.
 
     >>> boot(load("example:two-node")).sysfs.read("/sys/devices/system/node/online")
@@ -77,13 +77,14 @@ def boot(machine: Scenario | Machine, *, plugins: Iterable[str] = (), userspace:
 
     :param plugins: names to load besides those that the machine asks for, or code (``"package.module:object"``,
         ``"path/to/file.py"``); ``"no:NAME"`` leaves one out. The environment and the user's configuration count, too.
-    :param userspace: ``"udev"`` loads modules as udev does; ``"none"`` stops before.
+    :param userspace: ``"udev"`` loads modules as udev does; ``"none"`` stops before; ``"rhel9"`` and others have the
+        distribution's rules for added memory, too. ``None``: what the machine says, else ``"udev"``.
     :raises SoftReserveError: the machine does not boot, or a plugin failed.
     """
     scenario = machine if isinstance(machine, Scenario) else Scenario(machine)
     with asking(further(Layer("plugins", tuple(plugins)))):
         hooks = Selection(exactly=scenario.plugins).hooks_for(scenario.machine)
-        return boot_machine(scenario.machine, hooks, userspace=userspace)
+        return boot_machine(scenario.machine, hooks, userspace=scenario.machine.userspace.wanted(userspace))
 
 
 class Session:

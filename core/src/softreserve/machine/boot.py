@@ -7,14 +7,15 @@ from typing import Final
 from softreserve.kernel import border
 from softreserve.kernel.initcalls import Initcall, Level, sorted_initcalls
 from softreserve.kernel.mm import memory_sysfs
+from softreserve.kernel.mm.added_memory import Written
 from softreserve.kernel.mm.memblock import NOT_COVERED
 from softreserve.kernel.numa.numa import NO_NUMA
-from softreserve.kernel.state import Userspace
 from softreserve.kernel.system import System
 from softreserve.machine import accounts
 from softreserve.model.errors import MachineError, PluginError, PluginResultError, SoftReserveError
 from softreserve.model.events import STAGES
 from softreserve.model.machine import Machine
+from softreserve.model.userspace import Userspace
 from softreserve.plugins.hooks import Hooks, hooks_of
 
 __all__ = ["ask_for_nodes", "boot", "late"]
@@ -26,9 +27,10 @@ _LAST: Final = "softreserve_numa_info"
 def boot(machine: Machine, hooks: Hooks, *, recording: bool = True, userspace: Userspace = "none") -> System:
     """Boot: run every stage once, in order, and return the running kernel.
 
-    :param userspace: ``"none"``: as the kernel leaves it; ``"udev"``: modules loaded. Of memory that was
-        added before, by what is built in, :func:`~softreserve.plugins.hookspecs.softreserve_memory_added` is asked when
-        udev begins, and never without udev; of memory that is added later it is asked either way.
+    :param userspace: ``"none"``: as the kernel leaves it; ``"udev"``: modules loaded; another: with the udev rules of
+        that distribution for added memory, which decide where no plugin does. Of memory that was added before,
+        by what is built in, :func:`~softreserve.plugins.hookspecs.softreserve_memory_added` is asked when udev begins,
+        and never without udev; of memory that is added later it is asked either way.
     :raises MachineError: no loaded plugin knows the architecture, or the kernel dies; the message says why.
     """
     system = System(machine, hooks, recording=recording)
@@ -48,10 +50,24 @@ def boot(machine: Machine, hooks: Hooks, *, recording: bool = True, userspace: U
             raise
         raise _left_behind(guilty, error) from error
     system.userspace = userspace
-    if userspace == "udev":
+    if userspace != "none":
+        system.memory.added.rule = _online_rule(userspace, machine)
         system.memory.added.user_space_begins()
         system.modules.coldplug()
     return system
+
+
+def _online_rule(userspace: Userspace, machine: Machine) -> Written | None:
+    """What the distribution's udev rule does with memory that was added to this machine; ``None``: nothing."""
+    if userspace in ("none", "udev"):
+        return None
+    from softreserve.model.online_rules import DISTRIBUTIONS
+
+    rule, virt = DISTRIBUTIONS[userspace].rule, machine.virt
+    if rule is None or not (written := rule.written(virt)):
+        return None
+    where = "" if rule.bare == rule.virtual else ", on bare metal" if virt == "none" else ", in a guest"
+    return Written(written, f"{rule.file}, line {rule.line} ({userspace}{where})")
 
 
 def _check_nodes(system: System) -> None:

@@ -13,6 +13,7 @@ from softreserve.model.frozen import frozen
 from softreserve.model.kernel import Kernel
 from softreserve.model.names import name_problem
 from softreserve.model.ranges import PhysRange
+from softreserve.model.userspace import UserspaceFacts, Virt
 
 if TYPE_CHECKING:
     from softreserve.model.cxl import CxlHostBridge, CxlRoot
@@ -106,10 +107,11 @@ class Machine:
     :param crash_kernel: where a kernel was seen to keep memory for a crash kernel, if it was: the places of the image
         and of what firmware left decide on it, too, and are seldom known.
     :param phys_bits: physical address width of the CPU.
-    :param hypervisor: whether the CPU says that it is a virtual one (x86).
+    :param hypervisor: whether the CPU says that it is a virtual one (x86), or user space that the machine is.
     :param kvm: whether its hypervisor is KVM (x86).
     :param la57: whether the CPU can use five-level page tables (x86).
     :param cpu_vendor: who made the CPU, as its ``cpuid`` instruction says (x86).
+    :param userspace: what its user space is, as far as somebody says it.
     :param sections: what plugins read of the description, by the names of their sections.
     :raises MachineError: the name has characters that no name has.
     """
@@ -137,6 +139,7 @@ class Machine:
     unknown: frozenset[str] = frozenset()
     cxl: tuple[CxlHostBridge, ...] = ()
     cxl_root: CxlRoot | None = None
+    userspace: UserspaceFacts = UserspaceFacts()
     sections: Mapping[str, Any] = value.field(factory=dict, converter=_sections, hash=False)
 
     @name.validator
@@ -149,6 +152,11 @@ class Machine:
     def arch(self) -> str:
         """``"x86_64"``, ``"arm64"`` or what a plugin calls its own."""
         return self.kernel.arch
+
+    @property
+    def virt(self) -> Virt:
+        """What user space takes the machine for. systemd: ``src/basic/virt.c: detect_vm``."""
+        return self.userspace.virt or ("kvm" if self.kvm else "vm" if self.hypervisor else "none")
 
     def efi_descriptors_at(self, address: int) -> Iterator[tuple[int, EfiDescriptor]]:
         """The firmware's descriptors that have a byte, with their numbers; one, unless the firmware made a mistake."""

@@ -11,6 +11,7 @@ from typing import Final
 import attrs
 
 from softreserve.model.expectations import Expectation
+from softreserve.model.userspace import Userspace
 
 __all__ = ["HAPPENED", "TOLD", "Course", "Stage", "Trouble"]
 
@@ -44,7 +45,7 @@ class Course:
 
     :param told: what it is to the trouble: one of :data:`TOLD`.
     :param on: the kernel and what else is particular, for people: ``6.12 x86_64``.
-    :param udev: whether modules are loaded as udev does.
+    :param userspace: what has run after the kernel; ``None``: as the machine says.
     :param stages: the kernel that is booted, and each one that is started by kexec after it.
     :param needs: plugins without which it shows nothing.
     """
@@ -52,7 +53,7 @@ class Course:
     name: str
     told: str
     on: str
-    udev: bool = True
+    userspace: Userspace | None = None
     stages: tuple[Stage, ...] = (Stage(),)
     needs: tuple[str, ...] = ()
 

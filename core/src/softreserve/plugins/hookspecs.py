@@ -305,7 +305,7 @@ def softreserve_memory_added(system: System, nid: int, start: int, size: int) ->
 
     Stage: running, after each hot add.
     Calls: once per added range, in the order of adding, never while another one is added. First result wins; ``None``
-    means "leave it as it is".
+    means "leave it as it is", unless a distribution's rules are asked for (``--userspace``): they decide then.
     Kernel: ``drivers/base/memory.c: state_store``, for each block of the range that is still offline, lowest first.
 
     :param system: the kernel that runs.

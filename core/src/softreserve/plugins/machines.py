@@ -12,6 +12,7 @@ from softreserve.model.errors import shown
 from softreserve.model.kernel import Kernel
 from softreserve.model.machine import CPUS_MAX, E820Entry, FirmwareMarks, KernelImage, Machine
 from softreserve.model.ranges import PhysRange
+from softreserve.model.userspace import UserspaceFacts
 from softreserve.plugins.answers import is_number, is_text, map_problem
 
 __all__ = ["image_parts_problem", "is_range", "machine_problem"]
@@ -25,6 +26,7 @@ _KINDS: Final[Mapping[str, type[Any]]] = {
     "acpi": Mapping,
     "sections": Mapping,
     "unknown": frozenset,
+    "userspace": UserspaceFacts,
 }
 _RANGES: Final = ("setup_data", "crash_kernel")
 _TRUTHS: Final = ("devicetree", "pci", "hypervisor", "kvm", "la57")

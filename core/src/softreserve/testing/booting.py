@@ -14,9 +14,9 @@ from softreserve.testing.machines import sample_machine
 from softreserve.testing.toy import TOY, ToyArch, ToyKexec
 
 if TYPE_CHECKING:
-    from softreserve.kernel.state import Userspace
     from softreserve.kernel.system import System
     from softreserve.model.machine import Machine
+    from softreserve.model.userspace import Userspace
     from softreserve.plugins.hooks import Hooks
 
 __all__ = ["PluginLike", "boot_with", "hooks_alone", "hooks_with", "plugin_name", "selection_of", "word_of"]

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from contextlib import AbstractContextManager
 
-    from softreserve.kernel.state import Userspace
     from softreserve.kernel.system import System
     from softreserve.model.machine import Machine
     from softreserve.model.scenario import Scenario
     from softreserve.model.steps import KexecScenario, Step
+    from softreserve.model.userspace import Userspace
     from softreserve.plugins.hooks import Hooks
 
 __all__ = ["observe", "request_of"]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from softreserve.kernel.dax import OFFER_NOT_FREE
+from softreserve.kernel.mm.added_memory import Written
 from softreserve.kernel.numa.node_offers import NODE_RANGE_KNOWN
 from softreserve.model.efi import EfiAttribute, type_words
 from softreserve.model.events import Event
@@ -22,8 +23,8 @@ from softreserve.views.report import Report, Verdict, report
 from softreserve.views.what_if import as_devdax
 
 if TYPE_CHECKING:
-    from softreserve.kernel.state import Userspace
     from softreserve.kernel.system import System
+    from softreserve.model.userspace import Userspace
     from softreserve.plugins.extensions import Lane
 
 __all__ = [
@@ -76,6 +77,15 @@ class RefusedOffer:
 
 
 @attrs.frozen
+class Onlined:
+    """Memory that came online as it was added: bytes, who took it online, and the word that says to which zone."""
+
+    size: int
+    by: str
+    online_type: str
+
+
+@attrs.frozen
 class SpecificPurpose:
     """Specific purpose memory: its ranges, and bytes by use.
 
@@ -95,13 +105,14 @@ class Summary:
     """What ``softreserve boot`` shows.
 
     Numbers are bytes. ``kernel_words`` is ``kernel`` as a line. ``modules`` are those that were loaded, oldest first,
-    ``nodes`` those that are online, as the kernel lists them. ``findings`` counts those of lint by severity.
-    ``refused`` is what plugins bring and this kernel did not take; ``lanes`` are what they show beside all that.
+    ``nodes`` those that are online, as the kernel lists them.
+    ``onlined_by`` says who took added memory online. ``findings`` counts those of lint by severity. ``refused`` is what
+    plugins bring and this kernel did not take; ``lanes`` are what they show beside all that.
     """
 
     JSON = (
         *("machine", "release", "kernel", "arch", "page_size", "plugins", "userspace", "modules", "nodes"),
-        *("memory_block_size", "ranges", "verdict", "findings", "refused", "lanes"),
+        *("onlined_by", "memory_block_size", "ranges", "verdict", "findings", "refused", "lanes"),
         *("specific_purpose", "per_node", "per_node_as_system_ram"),
     )
     machine: str
@@ -122,6 +133,7 @@ class Summary:
     as_devdax: dict[str, int]
     findings: dict[str, int]
     refused: tuple[RefusedOffer, ...] = ()
+    onlined_by: tuple[Onlined, ...] = ()
     lanes: tuple[Lane, ...] = ()
 
     @property
@@ -170,10 +182,18 @@ def summarize(system: System, told: Report | None = None) -> Summary:
         as_devdax=_as_devdax(system, told.outcome),
         findings=dict(Counter(finding.severity for finding in told.findings)),
         lanes=tuple(_lanes(system)),
+        onlined_by=tuple(_onlined_by(system)),
         refused=tuple(
             RefusedOffer(e.start or 0, e.end or 0, e.rule) for e in system.log.of(OFFER_NOT_FREE, NODE_RANGE_KNOWN)
         ),
     )
+
+
+def _onlined_by(system: System) -> Iterator[Onlined]:
+    sizes: Counter[Written] = Counter()
+    for (_, size), written in system.memory.added.onlined.items():
+        sizes[written] += size
+    return (Onlined(size, written.who, written.online_type) for written, size in sizes.items())
 
 
 def _lanes(system: System) -> Iterable[Lane]:

@@ -12,7 +12,7 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel import resource
-from softreserve.kernel.mm.added_memory import AddedMemory
+from softreserve.kernel.mm.added_memory import AddedMemory, Written
 from softreserve.kernel.mm.kernel_pages import KernelPages
 from softreserve.kernel.mm.memblock import MEMBLOCK_DRIVER_MANAGED
 from softreserve.kernel.mm.memory_block import BlockRange, BlockTable, MemoryGroup
@@ -85,7 +85,7 @@ class MemoryHotplug:
         nodes: Nodes,
         ask_block_size: Callable[[], int | None],
         ask_online_policy: Callable[[], str | None],
-        ask_user_space: Callable[[int, int, int], str | None] = lambda nid, start, size: None,
+        ask_user_space: Callable[[int, int, int], Written | None] = lambda nid, start, size: None,
     ) -> None:
         self._state = state
         self._nodes = nodes
@@ -300,7 +300,7 @@ class MemoryHotplug:
         if online_type != "offline":
             first = start // self.block_size
             self._online_blocks(first, first + size // self.block_size, online_type)
-        self.added.note(nid, start, size)
+        self.added.note(nid, start, size, online_type)
         return 0
 
     def _add_blocks(self, nid: int, group: MemoryGroup | None, start: int, size: int, flags: int) -> int:
@@ -386,6 +386,7 @@ class MemoryHotplug:
             self._state.memblock.remove(start, size, "try_remove_memory")
         hands_over = self._state.kernel.has(behaviours.SPLIT_RESOURCE_HANDS_OVER_CHILDREN)
         resource.release_mem_region_adjustable(self._state.iomem.root, start, size, hands_over=hands_over)
+        self.added.gone(start, size)
         self._state.log.record(MEMORY_REMOVED, "mm/memory_hotplug.c: try_remove_memory", start, start + size)
         if nid >= 0:
             self.try_offline_node(nid)

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from softreserve.config.changes import Changes
-from softreserve.kernel.state import Userspace
 from softreserve.model.errors import MachineError, nearest, shown
 from softreserve.model.kexec import KEXEC_TOOLS, KexecTools
+from softreserve.model.userspace import Userspace
 
 __all__ = ["Crossing", "Question", "crossing"]
 

@@ -93,7 +93,7 @@ def row(scenario: Scenario, question: Question, *, machine: str, digest: str) ->
         selection = Selection(exactly=scenario.plugins)
         changed = question.changes.apply(scenario, selection)
         hooks = selection.hooks_for(changed.machine)
-        system = boot(changed.machine, hooks, userspace=question.userspace or "udev")
+        system = boot(changed.machine, hooks, userspace=changed.machine.userspace.wanted(question.userspace))
         told = report(system)
         fate = None if question.kexec is None else _crossed(system, question.kexec, selection)
     except SoftReserveError as error:

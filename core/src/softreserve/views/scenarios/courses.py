@@ -136,7 +136,7 @@ class _Player:
         missing = [name for name in course.needs if name not in hooks.names]
         if missing:
             raise MachineError(f"shows nothing without plugins that are not loaded: {', '.join(missing)}")
-        system = boot(machine, hooks, userspace="udev" if course.udev else "none")
+        system = boot(machine, hooks, userspace=machine.userspace.wanted(course.userspace))
         while True:
             last = self._kernel(system, image, stages.pop(0), steps)
             if then is None or self.not_run:

@@ -13,10 +13,10 @@ from softreserve.views.report import Report, report
 from softreserve.views.what_if import as_devdax, as_system_ram, taken_offline
 
 if TYPE_CHECKING:
-    from softreserve.kernel.state import Userspace
     from softreserve.kernel.system import System
     from softreserve.model.machine import Machine
     from softreserve.model.outcome import Outcome
+    from softreserve.model.userspace import Userspace
     from softreserve.plugins.hooks import Hooks
 
 __all__ = ["Trial", "untraced"]

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import attrs
 
-from softreserve.kernel.state import Userspace
 from softreserve.kernel.system import System
 from softreserve.model.machine import Machine
 from softreserve.model.outcome import Part
+from softreserve.model.userspace import Userspace
 from softreserve.views.explain.subjects import Subject
 
 __all__ = ["Change", "Edit", "Maker", "Place"]
