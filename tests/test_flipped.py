@@ -264,12 +264,12 @@ def test_a_region_over_another_is_refused_from_7_1_on(release: str, devices: lis
     """``drivers/dax/bus.c: alloc_dax_region``; before, nothing was asked."""
     pytest.importorskip("softreserve_hmem", reason="needs the hmem plugin: pip install ./plugins/hmem")
     need(X86)
-    from softreserve_hmem.bus import DAX_BUS
+    from softreserve_hmem.bus import dax_bus
 
     found = machine(release=release, above=[RAM, sp(6 * GIB, 8 * GIB)])
     system = boot(found, Selection().hooks_for(found))
     other = Resource(7 * GIB, 9 * GIB - 1, "region of another driver")
-    assert request_resource(system.stash[DAX_BUS].regions, other) == 0
+    assert request_resource(dax_bus(system).regions, other) == 0
     system.modules.coldplug()
     assert system.sysfs.listdir("/sys/bus/dax/devices") == devices
 

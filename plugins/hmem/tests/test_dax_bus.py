@@ -8,7 +8,7 @@ from errno import EACCES, EBUSY, EINVAL, ENODEV, ENOENT, ENXIO
 import pytest
 from softreserve.kernel.system import System
 from softreserve.plugins.hookspecs import hookimpl
-from softreserve_hmem.bus import DAX_BUS
+from softreserve_hmem.bus import dax_bus
 
 Boot = Callable[..., System]
 GIB = 1 << 30
@@ -177,7 +177,7 @@ def test_binding_clears_the_seed_and_device_dax_claims_every_range(boot_hmem: Bo
 def test_two_devices_with_no_driver_bind_in_the_order_in_which_they_came(boot_hmem: Boot) -> None:
     ranges = [(9 * GIB, 10 * GIB, 1), (12 * GIB, 13 * GIB, 1)]
     system = boot_hmem("6.1", ranges, modules=ALL)
-    names = system.stash[DAX_BUS].drivers["device_dax"].bound
+    names = dax_bus(system).drivers["device_dax"].bound
     assert list(names) == ["dax0.0", "dax1.0"]
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from softreserve.kernel.resource import Resource
 from softreserve.kernel.system import System
-from softreserve_hmem.bus import DAX_BUS
+from softreserve_hmem.bus import dax_bus
 from softreserve_hmem.region import DaxRegion, DevDax
 
 SEQUENCES = int(os.environ.get("SOFTRESERVE_DAX_SEQUENCES", "50"))
@@ -50,7 +50,7 @@ class DaxMachine(RuleBasedStateMachine):
         self.system = type(self).boot(
             type(self).release, [(START, START + SIZE, 1)], modules=["dax_hmem", "device_dax", "kmem"]
         )
-        self.bus = self.system.stash[DAX_BUS]
+        self.bus = dax_bus(self.system)
         self.region: DaxRegion = self.bus.devices["dax0.0"].region
         #: Ranges that were ever left in kmem's hands because their blocks were online at unbinding.
         self.leaks = False

@@ -11,6 +11,7 @@ import re
 import stat
 import sys
 import tomllib
+from codecs import BOM_UTF8
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from os import PathLike
@@ -148,7 +149,7 @@ def text_of(data: bytes, path: StrPath) -> str:
     """
     marked = data.startswith((b"\xff\xfe", b"\xfe\xff"))
     try:
-        text = data.decode("utf-16" if marked and not len(data) % 2 else "utf-8-sig")
+        text = data.decode("utf-16") if marked and not len(data) % 2 else data.removeprefix(BOM_UTF8).decode()
     except UnicodeDecodeError as error:
         raise InputError("not a text file (UTF-8)", path=path_words(path), place=f"byte {error.start}") from None
     if not text.strip():

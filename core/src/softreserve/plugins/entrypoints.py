@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib import import_module
@@ -142,7 +143,7 @@ def _text(directory: str, folder: str) -> str:
             return ""
         data = _unpacked(directory, f"{folder}/{_FILE}")
     try:
-        return data.decode("utf-8-sig")
+        return data.removeprefix(BOM_UTF8).decode()
     except UnicodeDecodeError as error:
         raise ValueError(f"no UTF-8 at byte {error.start}") from None
 

@@ -19,17 +19,16 @@ from softreserve.model.errors import MachineError
 from softreserve.model.events import Rule
 
 from softreserve_hmem import behaviours
+from softreserve_hmem.hmem_device import DAX_CORE_INIT
 from softreserve_hmem.region import DevDax, RegionOwner, dax_regions
 
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
     from softreserve.model.dax import DaxDriver
 
-__all__ = ["DAX_BUS", "DAX_CORE_INIT", "DaxBus"]
+__all__ = ["DaxBus", "dax_bus"]
 
 BOUND: Final = Rule("dax-bound", "bound to a driver")
-#: What sets the bus up, and the file system that devices need. Linux: ``drivers/dax/super.c``.
-DAX_CORE_INIT: Final = "dax_core_init"
 #: Whoever asks for any major number gets the highest free one, from 254 down; before dax ask GPIO chips and TPMs.
 _MAJOR: Final = 252
 _INT_LIMIT: Final = 1 << 31
@@ -52,10 +51,6 @@ class DaxBus(Bus["DevDax", "DaxDriver"], RegionOwner):
         self.matches_by_type = system.kernel.has(behaviours.DAX_MATCH_BY_TYPE)
 
         self._initialized = DAX_CORE_INIT not in system.denied.initcalls
-
-    def publish(self) -> None:
-        """Show the bus in sysfs. Linux: ``dax_bus_init``."""
-        self.system.sysfs.add(self.path, self.directory())
 
     def driver_register(self, driver: DaxDriver) -> int:
         """Add a driver: 0, -EBUSY where one of that name is there, -EINVAL where the bus was never set up."""
@@ -210,4 +205,12 @@ def _is_int(text: str) -> bool:
     return -_INT_LIMIT <= int(text) < _INT_LIMIT
 
 
-DAX_BUS: Final = StashKey[DaxBus]("dax bus")
+_DAX_BUS: Final = StashKey[DaxBus]("dax bus")
+
+
+def dax_bus(system: System) -> DaxBus:
+    """The dax bus; it is there from the first question on, and most boots end before one."""
+    bus = system.stash.get(_DAX_BUS)
+    if bus is None:
+        bus = system.stash[_DAX_BUS] = DaxBus(system)
+    return bus

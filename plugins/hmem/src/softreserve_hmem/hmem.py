@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel.driver_core.ida import memregion_ids
 from softreserve.kernel.driver_core.platform import PlatformDevice, platform_bus
-from softreserve.kernel.modules import Parameter
 from softreserve.kernel.resource import (
     IORES_DESC_CXL,
     IORESOURCE_MEM,
@@ -20,15 +19,15 @@ from softreserve.model.ranges import PhysRange
 from softreserve.plugins.hooks import hooks_of
 
 from softreserve_hmem import behaviours
+from softreserve_hmem.bus import DaxBus, dax_bus
 from softreserve_hmem.dax_sysfs import region_contents
 from softreserve_hmem.hmem_device import HMEM_MADE, NOT_SOFT_RESERVED, NOWHERE_SOFT_RESERVED, HmemDevice, HmemDevices
 from softreserve_hmem.made import drop_region, make_region
 from softreserve_hmem.region import DaxRegion, is_aligned
 
 if TYPE_CHECKING:
+    from softreserve.kernel.modules import Parameter
     from softreserve.kernel.system import System
-
-    from softreserve_hmem.bus import DaxBus
 
 __all__ = ["LEFT_TO_CXL", "NO_REGION", "REGION_MADE", "TAKEN_BY_CXL", "DaxHmem"]
 
@@ -164,12 +163,11 @@ class HmemPlatformDriver:
 
 
 class DaxHmem:
-    """The module: its parameter and both drivers."""
+    """The module: both drivers."""
 
-    def __init__(self, system: System, bus: DaxBus, devices: HmemDevices) -> None:
-        self.region_idle = Parameter("region_idle")
+    def __init__(self, system: System, devices: HmemDevices, region_idle: Parameter) -> None:
         self._platform = platform_bus(system)
-        self._hmem = HmemDriver(system, bus, self.region_idle)
+        self._hmem = HmemDriver(system, dax_bus(system), region_idle)
         self._hmem_platform = HmemPlatformDriver(system, devices)
         self._has_platform = devices.waits_for_module
         #: Modules that it asks for when it is loaded.

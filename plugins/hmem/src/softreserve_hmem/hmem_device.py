@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from softreserve.model.kernel import Kernel
 
 __all__ = [
+    "DAX_CORE_INIT",
     "HMEM_DEVICES",
     "HMEM_DEVICE_FILE",
     "HMEM_MADE",
@@ -52,6 +53,8 @@ __all__ = [
 ]
 
 HMEM_DEVICE_FILE: Final = "drivers/dax/hmem/device.c"
+#: The initcall that sets the dax bus up, and the file system that devices need. Linux: ``drivers/dax/super.c``.
+DAX_CORE_INIT: Final = "dax_core_init"
 
 #: Rules under which the log keeps ranges that were refused without a word of the kernel.
 OVERLAPS_AN_OFFER: Final = Rule("hmem-offered-twice", "offered again, and refused: part of it was taken before")

@@ -17,7 +17,7 @@ from softreserve.model.sizes import human_size
 from softreserve.plugins.hooks import hooks_of
 
 from softreserve_hmem import behaviours
-from softreserve_hmem.bus import DAX_BUS
+from softreserve_hmem.bus import dax_bus
 from softreserve_hmem.device_dax import LEFT_BEHIND, NOT_RESERVED
 from softreserve_hmem.hmem import LEFT_TO_CXL, NO_REGION, REGION_MADE
 from softreserve_hmem.hmem_device import HMEM_DEVICES, HMEM_MADE, NOT_SOFT_RESERVED, OVERLAPS_AN_OFFER
@@ -250,7 +250,7 @@ _COVERS_MORE = (
 def _devices(system: System, outcome: Outcome) -> Iterator[Finding]:
     """Whose memory devices would be, and why some have no driver."""
     mine = {part.device for part in outcome.parts if part.device}
-    devices = [device for device in system.stash[DAX_BUS].devices.values() if device.name in mine]
+    devices = [device for device in dax_bus(system).devices.values() if device.name in mine]
     for device in devices:
         for start, last in device.ranges:
             yield from _target_node(system, device, start, last + 1)

@@ -12,7 +12,7 @@ from softreserve.model.events import Rule
 from softreserve.model.units import mem_text
 
 from softreserve_hmem import behaviours
-from softreserve_hmem.bus import DAX_BUS, DaxBus
+from softreserve_hmem.bus import DaxBus, dax_bus
 from softreserve_hmem.dax_sysfs import region_contents
 from softreserve_hmem.region import DaxRegion, alloc_dax_region
 
@@ -51,11 +51,9 @@ def drop_region(region: DaxRegion) -> None:
         release_resource(region.res)
 
 
-def made_region(system: System, request: DaxRegionRequest) -> DaxRegionMade | None:
+def made_region(system: System, request: DaxRegionRequest) -> DaxRegionMade:
     """A region with one device of all of it, for whoever asks; its memory is for kmem."""
-    bus = system.stash.get(DAX_BUS)
-    if bus is None:
-        return None
+    bus = dax_bus(system)
     kmem = bus.matches_by_type
     span = (request.start, request.end - 1)
     region = make_region(bus, request.parent, request.id, span, request.target_node, kmem=kmem)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel.initcalls import Initcall, Level
-from softreserve.kernel.modules import Module
+from softreserve.kernel.modules import Module, Parameter
+from softreserve.kernel.sysfs import Directory
 from softreserve.model.behaviours import CXL_UPDATES_NODES
 from softreserve.plugins.hooks import hooks_of
 
 from softreserve_hmem import behaviours
-from softreserve_hmem.bus import DAX_BUS, DAX_CORE_INIT, DaxBus
-from softreserve_hmem.hmem import DaxHmem
 from softreserve_hmem.hmem_device import (
+    DAX_CORE_INIT,
     HMEM_DEVICE_FILE,
     HMEM_DEVICES,
     HmemDevices,
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from softreserve.kernel.system import System
     from softreserve.model.dax import DaxDriver
 
+    from softreserve_hmem.bus import DaxBus
+    from softreserve_hmem.hmem import DaxHmem
+
 __all__ = ["modules", "setup"]
 
 #: Linux: ``include/linux/memory.h: HMAT_CALLBACK_PRI``; CXL's is between them.
@@ -35,8 +38,7 @@ _HMAT_CALLBACK_PRIORITY_BEFORE_CXL: Final = 6
 
 
 def setup(system: System) -> list[Initcall]:
-    """Make the dax bus and what is offered to it; returned are the initcalls that fill it."""
-    system.stash[DAX_BUS] = DaxBus(system)
+    """Make what is offered to the dax bus; returned are the initcalls that fill it."""
     devices = system.stash[HMEM_DEVICES] = hmem_devices(system)
     found = []
     if system.kernel.builtin("ACPI_HMAT"):
@@ -69,18 +71,18 @@ def _hmat_init(system: System) -> None:
 
 def modules(system: System) -> list[Module]:
     """All modules: the bus, hmem devices, dax_hmem, and one for every driver that a plugin brings."""
-    bus, devices = system.stash[DAX_BUS], system.stash[HMEM_DEVICES]
+    devices = system.stash[HMEM_DEVICES]
     found = [
         Module(
             "dax",
             "DAX",
             "drivers/dax/super.c",
-            init=lambda: _publish(bus),
+            init=lambda: _publish(system),
             level=Level.SUBSYS,
             init_name=DAX_CORE_INIT,
         ),
-        _dax_hmem(system, bus, devices),
-        *_driver_modules(bus, hooks_of(system).dax_drivers(system)),
+        _dax_hmem(system, devices),
+        *_driver_modules(system, hooks_of(system).dax_drivers(system)),
     ]
     if has_hmem_devices(system.kernel):
         found.append(
@@ -97,29 +99,52 @@ def modules(system: System) -> list[Module]:
     return found
 
 
-def _publish(bus: DaxBus) -> int:
-    bus.publish()
+def _bus(system: System) -> DaxBus:
+    from softreserve_hmem.bus import dax_bus
+
+    return dax_bus(system)
+
+
+def _publish(system: System) -> int:
+    """Show the bus in sysfs; what is in it is made when somebody looks. Linux: ``dax_bus_init``."""
+
+    @cache
+    def contents() -> Directory:
+        return _bus(system).directory()
+
+    system.sysfs.add(
+        "/sys/bus/dax",
+        Directory(names=lambda: contents().listing(), lookup=lambda name: contents().get(name)),
+    )
     return 0
 
 
-def _dax_hmem(system: System, bus: DaxBus, devices: HmemDevices) -> Module:
+def _dax_hmem(system: System, devices: HmemDevices) -> Module:
+    """The module, made when it is loaded."""
     kernel = system.kernel
-    dax_hmem = DaxHmem(system, bus, devices)
+    region_idle = Parameter("region_idle")
+
+    @cache
+    def dax_hmem() -> DaxHmem:
+        from softreserve_hmem.hmem import DaxHmem
+
+        return DaxHmem(system, devices, region_idle)
+
     waits = kernel.has(behaviours.HMEM_DEFERS_TO_CXL) and kernel.config.get("CXL_ACPI") == "m"
     return Module(
         "dax_hmem",
         "DEV_DAX_HMEM",
         "drivers/dax/hmem/hmem.c",
-        dax_hmem.init,
-        dax_hmem.exit,
-        parameters=(dax_hmem.region_idle,),
+        lambda: dax_hmem().init(),
+        lambda: dax_hmem().exit(),
+        parameters=(region_idle,),
         depends=("dax",),
         soft_depends=("cxl_acpi",) if waits else (),
         init_name="" if devices.waits_for_module else "dax_hmem_driver_init",
     )
 
 
-def _driver_modules(bus: DaxBus, drivers: Sequence[DaxDriver]) -> Iterator[Module]:
+def _driver_modules(system: System, drivers: Sequence[DaxDriver]) -> Iterator[Module]:
     """A module for each driver; those that choose their devices are loaded before those that take what comes.
 
     ``modprobe.d`` says that: the package of such a driver has a line ``softdep kmem pre: NAME`` there.
@@ -130,9 +155,17 @@ def _driver_modules(bus: DaxBus, drivers: Sequence[DaxDriver]) -> Iterator[Modul
             driver.module,
             driver.option,
             driver.source,
-            partial(bus.driver_register, driver),
-            partial(bus.driver_unregister, driver),
+            partial(_register, system, driver),
+            partial(_unregister, system, driver),
             depends=("dax",),
             soft_depends=() if driver.module in choosing else choosing,
             init_name=getattr(driver, "init_name", ""),
         )
+
+
+def _register(system: System, driver: DaxDriver) -> int:
+    return _bus(system).driver_register(driver)
+
+
+def _unregister(system: System, driver: DaxDriver) -> None:
+    _bus(system).driver_unregister(driver)

@@ -44,13 +44,6 @@ class FakeRange(NamedTuple):
         return bool(self.attribute & _SP)
 
 
-def why_unknown(kernel: Kernel) -> str | None:
-    """Why the kernel does not know the parameter; ``None``: it does."""
-    if not kernel.has(behaviours.EFI_FAKE_MEM):
-        return "this release does not have it any more"
-    return None if kernel.builtin("EFI_FAKE_MEMMAP") else "CONFIG_EFI_FAKE_MEMMAP is not set"
-
-
 class FakeMem:
     """The ranges of all ``efi_fake_mem=`` parameters, and what is done with them."""
 

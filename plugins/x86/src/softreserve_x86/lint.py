@@ -11,8 +11,8 @@ from softreserve.model.efi import type_words
 from softreserve.model.findings import Finding
 from softreserve.model.ranges import span_at
 
-from softreserve_x86 import e820, fake_mem
-from softreserve_x86.setup import SETUP
+from softreserve_x86 import e820
+from softreserve_x86.setup import SETUP, why_no_fake_mem
 from softreserve_x86.stub import USABLE
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ def _without_effect(setup: Setup) -> Iterator[Finding]:
 def _fake_mem(system: System, setup: Setup) -> Iterator[Finding]:
     if not system.cmdline.has("efi_fake_mem"):
         return
-    why = fake_mem.why_unknown(system.kernel)
+    why = why_no_fake_mem(system.kernel)
     if why is not None:
         message = f"efi_fake_mem= does nothing: {why}; memmap=SIZE%START-1+0xefffffff makes RAM soft reserved"
         yield Finding("warning", "fake-mem-unknown", message)

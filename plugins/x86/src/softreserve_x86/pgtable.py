@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from softreserve_x86 import behaviours
-from softreserve_x86.kaslr_options import cmdline_find_option_bool
 
 if TYPE_CHECKING:
     from softreserve.model.kernel import Kernel
@@ -21,8 +20,11 @@ def builds_five_levels(kernel: Kernel) -> bool:
 
 def _pgtable_l5_enabled(machine: Machine) -> bool:
     """Whether it does: on a CPU that has them. Linux: ``arch/x86/boot/compressed/pgtable_64.c``."""
-    able = machine.la57 and builds_five_levels(machine.kernel)
-    return able and not cmdline_find_option_bool(machine.cmdline.text, "no5lvl")
+    if not (machine.la57 and builds_five_levels(machine.kernel)):
+        return False
+    from softreserve_x86.kaslr_options import cmdline_find_option_bool
+
+    return not cmdline_find_option_bool(machine.cmdline.text, "no5lvl")
 
 
 def max_physmem_bits(machine: Machine) -> int:

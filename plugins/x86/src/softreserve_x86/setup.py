@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel.e820 import E820_LISTING, E820_TABLE_KEXEC, E820_TABLES
@@ -22,9 +22,8 @@ from softreserve.model.machine import E820Entry
 from softreserve.model.ranges import PhysRange
 from softreserve.model.units import U64_MAX, mem_text, round_up
 
-from softreserve_x86 import behaviours, e820, e820_resources, fake_mem
+from softreserve_x86 import behaviours, e820, e820_resources
 from softreserve_x86 import efi as x86_efi
-from softreserve_x86.memmap_param import MemmapParameters
 from softreserve_x86.numa_init import apic_ids, numa_setup, x86_numa_init
 from softreserve_x86.pgtable import builds_five_levels, max_arch_pfn
 
@@ -33,6 +32,8 @@ if TYPE_CHECKING:
     from softreserve.model.efi import EfiMemoryMap
     from softreserve.model.kernel import Kernel
 
+    from softreserve_x86.fake_mem import FakeMem
+    from softreserve_x86.memmap_param import MemmapParameters
 
 __all__ = [
     "SETUP",
@@ -43,6 +44,7 @@ __all__ = [
     "early_reserve",
     "initmem_init",
     "reserve_resources",
+    "why_no_fake_mem",
 ]
 
 HANDED_OVER: Final = Rule("e820-handed-over", "handed over as {}")
@@ -79,11 +81,18 @@ def e820_end_of_low_ram_pfn(kernel: Kernel, table: e820.E820Table, max_arch_pfn:
     return table.end_pfn(_LOW_PFNS, _ram_types(kernel), max_arch_pfn)
 
 
+def why_no_fake_mem(kernel: Kernel) -> str | None:
+    """Why the kernel does not know ``efi_fake_mem=``; ``None``: it does."""
+    if not kernel.has(behaviours.EFI_FAKE_MEM):
+        return "this release does not have it any more"
+    return None if kernel.builtin("EFI_FAKE_MEMMAP") else "CONFIG_EFI_FAKE_MEMMAP is not set"
+
+
 class Setup:
     """The three e820 tables and what the command line says about memory.
 
     ``table`` is what the kernel works with; ``table_kexec`` and ``table_firmware`` keep what it was handed. ``max_pfn``
-    is the first page number above RAM.
+    is the first page number above RAM. Parameters that edit the map are there from the first one on that is read.
     """
 
     def __init__(self, kernel: Kernel, log: EventLog) -> None:
@@ -96,9 +105,21 @@ class Setup:
         self.add_efi_memmap = False
         #: Whether the EFI map was added to the table.
         self.imported = False
-        self.fake_mem = fake_mem.FakeMem(kernel, log)
-        self.memmap = MemmapParameters(self.table, log, kernel)
         self.max_pfn = 0
+
+    @cached_property
+    def fake_mem(self) -> FakeMem:
+        """What ``efi_fake_mem=`` asks for."""
+        from softreserve_x86.fake_mem import FakeMem
+
+        return FakeMem(self.kernel, self.log)
+
+    @cached_property
+    def memmap(self) -> MemmapParameters:
+        """What ``mem=`` and ``memmap=`` ask for."""
+        from softreserve_x86.memmap_param import MemmapParameters
+
+        return MemmapParameters(self.table, self.log, self.kernel)
 
     # --- the table that the kernel is handed
 
@@ -148,12 +169,12 @@ class Setup:
     def early_params(self) -> dict[str, Handler]:
         """Handlers of the early options that edit the memory map, by name."""
         handlers: dict[str, Handler] = {
-            "mem": self.memmap.parse_memopt,
-            "memmap": self.memmap.parse_memmap_opt,
+            "mem": lambda value: self.memmap.parse_memopt(value),
+            "memmap": lambda value: self.memmap.parse_memmap_opt(value),
             "add_efi_memmap": self._setup_add_efi_memmap,
         }
-        if fake_mem.why_unknown(self.kernel) is None:
-            handlers["efi_fake_mem"] = self.fake_mem.setup_fake_mem
+        if why_no_fake_mem(self.kernel) is None:
+            handlers["efi_fake_mem"] = lambda value: self.fake_mem.setup_fake_mem(value)
         return handlers
 
     def _setup_add_efi_memmap(self, value: str | None) -> int:
@@ -169,7 +190,8 @@ class Setup:
         self.imported = self.add_efi_memmap or x86_efi.do_efi_soft_reserve(self.efi)
         if self.imported:
             x86_efi.do_add_efi_memmap(self.efi, self.table, self.log)
-        self.fake_mem.memmap_early(self.efi, self.table)
+        if "fake_mem" in vars(self):
+            self.fake_mem.memmap_early(self.efi, self.table)
         if not self.efi.soft_reserve_enabled:
             self._note_ordinary(efi_map)
         return self.imported
@@ -298,11 +320,14 @@ def early_reserve(system: System) -> None:
     _record_handoff(system.log, system.machine.boot, boot_table)
     setup.e820_memory_setup(boot_table, system.handoff.ext_entries)
     parse_early_param(system.cmdline, _handlers(system, setup), system.log)
-    system.memory.max_mem_size = setup.memmap.max_mem_size
+    edited = "memmap" in vars(setup)
+    if edited:
+        system.memory.max_mem_size = setup.memmap.max_mem_size
     if system.handoff.efi_map is not None:
         setup.efi_memblock_x86_reserve_range(system.handoff.efi_map)
     setup.e820_reserve_setup_data(system.machine.setup_data, from_kexec=system.machine.boot == "kexec")
-    setup.memmap.finish_early_params()
+    if edited:
+        setup.memmap.finish_early_params()
     x86_efi.init(setup.efi, setup.table, setup.kernel, setup.log, system.machine.marks.mmio)
     _settle_table(system, setup)
     _fill_memblock(system, setup)
@@ -352,7 +377,8 @@ def _entries(table: e820.E820Table) -> tuple[E820Entry, ...]:
 def _fill_memblock(system: System, setup: Setup) -> None:
     memblock = system.memblock
     e820_resources.memblock_setup(setup.table, memblock, system.kernel.page_size)
-    setup.fake_mem.memmap(setup.efi)
+    if "fake_mem" in vars(setup):
+        setup.fake_mem.memmap(setup.efi)
     setup.efi.find_mirror(memblock)
     x86_efi.arch_mem_reserve(system.machine.marks.kept, memblock, setup.table)
     for range_ in system.machine.marks.kept_late:  # boot services memory, or it would not be kept

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from heapq import heappop, heappush
 from typing import Final
 
 from softreserve.kernel.state import KernelState, StashKey
@@ -22,12 +21,16 @@ class Ida:
     def alloc(self) -> int:
         """Take the lowest free number."""
         if self._freed:
+            from heapq import heappop
+
             return heappop(self._freed)
         self._next += 1
         return self._next - 1
 
     def free(self, number: int) -> None:
         """Give a number back that was taken."""
+        from heapq import heappush
+
         heappush(self._freed, number)
 
 

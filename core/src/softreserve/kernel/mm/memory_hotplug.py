@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from errno import E2BIG, EBUSY, EEXIST, EINVAL, EPERM
-from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel import resource
@@ -187,6 +186,8 @@ class MemoryHotplug:
         """Make a group for the memory of one device: its number, or -EINVAL. ``max_pages`` is all it may bring."""
         if nid not in self._nodes.possible or max_pages <= 0:
             return -EINVAL
+        from heapq import heappop
+
         mgid = heappop(self._free_groups) if self._free_groups else len(self.groups)
         self.groups[mgid] = MemoryGroup(nid, max_pages)
         return mgid
@@ -199,6 +200,8 @@ class MemoryHotplug:
         if any(blocks.group is group for blocks in self.blocks):
             return -EBUSY
         del self.groups[mgid]
+        from heapq import heappush
+
         heappush(self._free_groups, mgid)
         return 0
 

@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from softreserve.kernel.numa.numa import NUMA_NO_MEMBLK, NUMA_NO_NODE, NumaState
 from softreserve.model import behaviours
-from softreserve.model.acpi.cedt import CFMWS, WINDOW_ALIGN, Cedt, FixedMemoryWindow
 from softreserve.model.acpi.layout import Struct
-from softreserve.model.acpi.slit import Slit, slit_valid
 from softreserve.model.acpi.srat import (
     CPU_AFFINITY,
     ENABLED,
@@ -226,6 +224,8 @@ class _Walk:
         raw = acpi_get_table(self.tables, "SLIT")
         if raw is None:
             return
+        from softreserve.model.acpi.slit import Slit, slit_valid
+
         slit = Slit.from_raw(raw, "ACPI table SLIT")
         if not slit_valid(slit):
             self.log.printk("ACPI: SLIT table looks invalid. Not used.", f"{_FILE}: acpi_parse_slit", SLIT_BAD)
@@ -248,10 +248,14 @@ class _Walk:
         self.state.last_real_pxm = self.state.highest_pxm()
         self.fake_pxm = self.state.last_real_pxm + 1
         if cedt is not None:
+            from softreserve.model.acpi.cedt import CFMWS, Cedt
+
             self._parse(cedt, Cedt.entries_offset(), [(CFMWS, self._cfmws)])
 
     def _cfmws(self, table: RawTable, offset: int) -> int:
         """A CXL window: memory of the node that has part of it, else of a new node. Linux: ``acpi_parse_cfmws``."""
+        from softreserve.model.acpi.cedt import FixedMemoryWindow
+
         window = FixedMemoryWindow.read(table.data, offset)
         start = window.base_hpa
         end = (start + window.window_size) & U64_MAX
@@ -278,6 +282,8 @@ class _Walk:
 
     def _advise_block_size(self, borders: int, function: str) -> None:
         """Memory blocks should not reach over the ends of a window."""
+        from softreserve.model.acpi.cedt import WINDOW_ALIGN
+
         align = borders & -borders
         if align >= WINDOW_ALIGN:
             self.state.memory_block_advise_max_size(align)
