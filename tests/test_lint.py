@@ -252,6 +252,9 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     ("cxl-memory-free", "note", WINDOW | {"cxl": cxl_bridge(CxlMemdev(volatile=2 * GIB))}),
     ("cxl-not-modelled", "note", {"tables": {"CEDT": cedt(6 * GIB, 8 * GIB)}, "plugins": ("no:cxl",)}),
     ("srat-missing", "error", {"tables": {"SRAT": srat(*LOW), "HMAT": None}}),
+    ("hmat-ignored", "note", {"cmdline": NEAR + "acpi=off"}),
+    ("acpi-off", "note", {"cmdline": NEAR + "acpi=off", "cpus": 2}),
+    ("acpi-off", "warning", {"arch": ARM64, "cmdline": NEAR + "acpi=off"}),
     (
         "srat-partial",
         "warning",
@@ -368,6 +371,8 @@ SOUND: list[tuple[str, dict[str, Any]]] = [
     ("cxl-region-without-line", WINDOW | {"cxl": cxl_committed(GIB), "above": [RAM, CUT], "release": "7.3"}),
     ("target-node-guessed", {"arch": ARM64, "release": "6.1"}),
     ("target-node-guessed", {"arch": ARM64, "tables": {"HMAT": None}}),
+    ("acpi-off", {"cmdline": NEAR + "acpi=off acpi=force", "cpus": 2}),
+    ("acpi-off", {"arch": ARM64, "cmdline": NEAR + "acpi=off", "devicetree": True}),
     ("srat-two-domains", {"tables": {"SRAT": srat(*LOW, memory(1, 6 * GIB, 7 * GIB), memory(2, 7 * GIB, 8 * GIB))}}),
     ("dax-without-driver", {"release": "6.1", "tables": {"SRAT": srat(*LOW), "HMAT": None}}),
     ("auto-online", {"above": [RAM], "cmdline": ""}),
@@ -430,6 +435,36 @@ def test_what_is_not_known_is_not_blamed_on_the_firmware() -> None:
     assert unknown["srat-missing"] == known["srat-missing"] + " (as far as is known: the description lacks SRAT)"
     old = findings_with({**lacking, "unknown": frozenset(("HMAT",)), "release": "5.8"})
     assert {f.rule: f.message for f in old}["hmat-necessary"].endswith("lacks HMAT)")
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"cmdline": NEAR + "acpi=off"}, "acpi=off is on the command line, and the SRAT is not used; take it off"),
+        ({"cmdline": NEAR + "numa=off"}, "numa=off is on the command line, and the SRAT is not used; take it off"),
+        (
+            {"cmdline": NEAR + "numa=noacpi"},
+            "numa=noacpi is on the command line, and the SRAT is not used; take it off",
+        ),
+        (
+            {"config": {"ACPI_NUMA": "n", "ACPI_HMAT": "n"}},
+            "this kernel is built without CONFIG_ACPI_NUMA, and reads no SRAT; build it",
+        ),
+        ({"tables": {"SRAT": srat(*LOW), "HMAT": None}}, "the SRAT does not name this range; name it"),
+    ],
+)
+def test_memory_of_no_node_is_blamed_on_who_is_to_blame(changes: dict[str, Any], why: str) -> None:
+    found = {f.rule: f.message for f in findings_with(changes)}
+    assert found["srat-missing"] == f"dax0.0 has target node -1, and kmem refuses it: {why}"
+
+
+@pytest.mark.parametrize("word", ["acpi=off", "numa=off", "numa=noacpi"])
+def test_an_hmat_that_the_command_line_turns_off_is_no_fault_of_the_srat(word: str) -> None:
+    found = next(f for f in findings_with({"cmdline": NEAR + word}) if f.rule == "hmat-ignored")
+    assert (found.severity, found.message.partition(":")[0]) == (
+        "note",
+        f"the HMAT is not used, {word} is on the command line",
+    )
 
 
 @pytest.mark.parametrize(

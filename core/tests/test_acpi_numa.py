@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from softreserve.kernel.mm.memblock import Memblock
-from softreserve.kernel.numa.acpi_numa import AcpiNumaArch, acpi_disabled, acpi_numa_init
+from softreserve.kernel.numa.acpi_numa import AcpiNumaArch, acpi_numa_init
 from softreserve.kernel.numa.numa import NumaState
 from softreserve.model.acpi.cedt import Cedt, FixedMemoryWindow
 from softreserve.model.acpi.layout import Struct
@@ -23,7 +23,7 @@ from softreserve.model.acpi.srat import (
     X2apicAffinity,
 )
 from softreserve.model.acpi.tables import Header, UnknownEntry
-from softreserve.model.cmdline import CommandLine
+from softreserve.model.cmdline import CommandLine, acpi_disabled
 from softreserve.model.events import EventLog
 from softreserve.model.kernel import Kernel
 

@@ -93,7 +93,6 @@ NOT_ABOUT_A_MACHINE = {
     "completion",
     "doctor",
     "examples",
-    "fleet",
     "man",
     "new",
     "new-plugin",

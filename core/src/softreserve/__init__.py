@@ -27,7 +27,6 @@ if TYPE_CHECKING:
         reserved_regions_initcall,
     )
     from softreserve.kernel.modules import Module, Parameter
-    from softreserve.kernel.numa.acpi_numa import acpi_disabled
     from softreserve.kernel.numa.arch_numa import ARCH_NUMA, arch_numa
     from softreserve.kernel.numa.cpus_by_uid import UidCpu, map_cpus_to_nodes
     from softreserve.kernel.resource import (
@@ -49,7 +48,7 @@ if TYPE_CHECKING:
     from softreserve.machine.kexec import load as kexec
     from softreserve.model.acpi.srat import RintcAffinity
     from softreserve.model.arch import ArchInfo
-    from softreserve.model.cmdline import CommandLine
+    from softreserve.model.cmdline import CommandLine, acpi_disabled
     from softreserve.model.dax import DaxCapacity, DaxDevice, DaxDriver, DaxOffer
     from softreserve.model.efi import EfiAttribute, EfiDescriptor, EfiMemoryMap, EfiType
     from softreserve.model.errors import ConfigError, InputError, MachineError, PluginError, SoftReserveError
@@ -94,7 +93,6 @@ _PLACES: Final = {
     "kernel.kexec.image": "image_file_load image_load",
     "kernel.mm.memblock_resources": "kernel_resources request_standard_resources reserved_regions_initcall",
     "kernel.modules": "Module Parameter",
-    "kernel.numa.acpi_numa": "acpi_disabled",
     "kernel.numa.arch_numa": "ARCH_NUMA arch_numa",
     "kernel.numa.cpus_by_uid": "UidCpu map_cpus_to_nodes",
     "kernel.resource": (
@@ -108,7 +106,7 @@ _PLACES: Final = {
     "machine.kexec": "load:kexec",
     "model.acpi.srat": "RintcAffinity",
     "model.arch": "ArchInfo",
-    "model.cmdline": "CommandLine",
+    "model.cmdline": "CommandLine acpi_disabled",
     "model.dax": "DaxCapacity DaxDevice DaxDriver DaxOffer",
     "model.efi": "EfiAttribute EfiDescriptor EfiMemoryMap EfiType",
     "model.errors": "ConfigError InputError MachineError PluginError SoftReserveError",

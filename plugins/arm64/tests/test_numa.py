@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from softreserve.kernel.system import System
 from softreserve.model.acpi.madt import GenericInterrupt, Madt
 from softreserve.model.acpi.srat import GiccAffinity, MemoryAffinity, Srat
@@ -121,9 +122,12 @@ def test_processors_are_found_by_uid_and_unusable_ones_are_passed_over(booted: B
     ]
 
 
-def test_acpi_off_leaves_one_node(booted: Boot) -> None:
-    system = booted(cmdline="acpi=off")
+@pytest.mark.parametrize("cmdline", ["acpi=off", "acpi=off acpi=force"])
+def test_acpi_off_leaves_one_node_and_nothing_takes_it_back(booted: Boot, cmdline: str) -> None:
+    """6.12.117 took the second line as the first."""
+    system = booted(cmdline=cmdline)
     assert system.nodes.online == {0}
+    assert system.acpi == {}
     assert not any("SRAT" in line for line in system.log.lines)
 
 

@@ -34,7 +34,7 @@ def publish(system: System) -> None:
         system.sysfs.directory(path)
     for name, node in subsystem_files(system, "/sys/bus/cpu").items():
         system.sysfs.add(f"/sys/bus/cpu/{name}", node)
-    count = system.machine.cpus
+    count = system.cpus
     up = online(system)
     groups = {
         "possible": range(count),

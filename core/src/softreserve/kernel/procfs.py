@@ -101,7 +101,7 @@ def _buddyinfo(system: System) -> str:
 
 def _cpuinfo(system: System) -> str:
     what = system.arch.cpuinfo(system.machine)
-    return "".join(f"processor\t: {cpu}\n{what}\n" for cpu in range(system.machine.cpus))
+    return "".join(f"processor\t: {cpu}\n{what}\n" for cpu in range(system.cpus))
 
 
 def _modules(system: System) -> str:

@@ -10,9 +10,12 @@ from softreserve.kernel.mm.memblock import Memblock
 from softreserve.kernel.resource import IORES_DESC_SOFT_RESERVED, Resource, ResourceTree
 from softreserve.kernel.sysfs import SysfsTree
 from softreserve.model import behaviours
+from softreserve.model.cmdline import acpi_disabled
 from softreserve.model.events import EventLog
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from softreserve.kernel.initcalls import Initcall
     from softreserve.model.arch import ArchInfo
     from softreserve.model.cmdline import CommandLine
@@ -70,6 +73,10 @@ class KernelState:
         #: What its architecture is.
         self.arch = arch
         self.log = EventLog(recording=recording)
+        #: Nobody reads ACPI tables; an architecture that has rules of its own says it again. Linux: ``acpi_disabled``.
+        self.acpi_disabled = machine.devicetree or acpi_disabled(machine.cmdline)
+        #: How many processors run.
+        self.cpus = machine.cpus
         self.stash = Stash()
         self.sysfs = SysfsTree(machine.kernel.page_size)
         #: ``/proc/iomem``. Linux: ``kernel/resource.c: iomem_resource``.
@@ -104,6 +111,11 @@ class KernelState:
     def cmdline(self) -> CommandLine:
         """Its command line."""
         return self.machine.cmdline
+
+    @property
+    def acpi(self) -> Mapping[str, bytes]:
+        """The ACPI tables that it reads, whole, by signature; none where ACPI is off."""
+        return {} if self.acpi_disabled else self.machine.acpi
 
     def find_soft_reserved(self) -> list[Resource]:
         """What the kernel has set aside, ascending: in ``/proc/iomem``, or in the tree that it keeps for that."""

@@ -78,3 +78,13 @@ class System(KernelState):
         if answer is None:
             return None
         return Written(answer, f"plugin {self.hooks.answered['softreserve_memory_added']}")
+
+    @property
+    def srat_turned_off(self) -> str:
+        """The word of the command line that keeps the kernel from using the SRAT; empty: none does."""
+        if self.acpi_disabled and not self.machine.devicetree:
+            return "acpi=off"
+        values = [value for value in self.cmdline.all("numa") if value is not None]
+        if any(value.startswith("off") for value in values):
+            return "numa=off"
+        return "numa=noacpi" if self.nodes.srat_disabled and "noacpi" in values else ""

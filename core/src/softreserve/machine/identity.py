@@ -68,7 +68,7 @@ def _nproc(system: System, arguments: Sequence[str]) -> Reply:
         if found:
             ignored = int(found[1])
         elif argument == "--all":
-            count = system.machine.cpus
+            count = system.cpus
         else:
             what = "unrecognized option" if argument.startswith("-") else "extra operand"
             return Reply(1, f"nproc: {what} '{argument}'\n")

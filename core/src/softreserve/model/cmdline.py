@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from softreserve.model import value
 
-__all__ = ["CommandLine", "Parameter", "next_arg", "words"]
+__all__ = ["CommandLine", "Parameter", "acpi_disabled", "next_arg", "words"]
 
 _SPACE = " \t\n\v\f\r\xa0"
 
@@ -107,3 +107,15 @@ class CommandLine:
     def appended(self, text: str) -> CommandLine:
         """The same command line with ``text`` after a blank."""
         return CommandLine(f"{self.text} {text}" if self.text else text)
+
+
+def acpi_disabled(cmdline: CommandLine, undone_by: Collection[str] = ("on", "force")) -> bool:
+    """Whether the command line turns ACPI off.
+
+    :param undone_by: values that take an ``acpi=off`` before them back; which these are is up to the architecture.
+    """
+    disabled = False
+    for word in cmdline.all("acpi"):
+        if word == "off" or word in undone_by:
+            disabled = word == "off"
+    return disabled

@@ -22,7 +22,6 @@ from softreserve.kernel.mm.memblock_resources import (
     request_standard_resources,
     reserved_regions_initcall,
 )
-from softreserve.kernel.numa.acpi_numa import acpi_disabled
 from softreserve.kernel.numa.arch_numa import ARCH_NUMA, arch_numa
 from softreserve.kernel.numa.cpus_by_uid import UidCpu, map_cpus_to_nodes
 from softreserve.model.acpi.srat import RintcAffinity
@@ -144,7 +143,7 @@ class ToyArch:
             return None
         kernel = kernel_resources(machine.image, self.info.image_parts)
         standard = request_standard_resources(system.iomem, system.memblock, kernel, _SETUP)
-        cpus = None if acpi_disabled(system.cmdline) else [UidCpu(n, n) for n in range(machine.cpus)]
+        cpus = None if system.acpi_disabled else [UidCpu(n, n) for n in range(machine.cpus)]
         map_cpus_to_nodes(system.nodes, machine, cpus, RintcAffinity, called="CPU", function=_NUMA)
         return [
             enable_runtime_services(system, system.stash[EFI], "drivers/firmware/efi/toy-runtime.c", "toy_runtime"),

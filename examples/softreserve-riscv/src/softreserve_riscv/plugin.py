@@ -130,7 +130,7 @@ def softreserve_register_resources(system: sr.System) -> Sequence[sr.Initcall]:
     """
     kernel = sr.kernel_resources(system.machine.image, system.arch.image_parts, whole=True)
     sr.request_standard_resources(system.iomem, system.memblock, kernel, SETUP, "Reserved")
-    no_acpi = system.machine.devicetree or sr.acpi_disabled(system.cmdline)
+    no_acpi = system.acpi_disabled
     cpus = None if no_acpi else [sr.UidCpu(n, n) for n in range(system.machine.cpus)]
     function = f"{NUMA}: acpi_parse_rintc_pxm"
     sr.map_cpus_to_nodes(system.nodes, system.machine, cpus, sr.RintcAffinity, called="HARTID", function=function)

@@ -21,7 +21,7 @@ _ONLY_X86: Final = ("memmap", "add_efi_memmap", "efi_fake_mem")
 
 def lint(system: System, outcome: Outcome) -> list[Finding]:
     """Ranges that never became a resource, and words that arm64 does not know; each once."""
-    return [*dict.fromkeys((*_unregistered(system, outcome), *_foreign_parameters(system)))]
+    return [*dict.fromkeys((*_unregistered(system, outcome), *_foreign_parameters(system), *_without_acpi(system)))]
 
 
 def _unregistered(system: System, outcome: Outcome) -> Iterator[Finding]:
@@ -55,3 +55,13 @@ def _foreign_parameters(system: System) -> Iterator[Finding]:
         elif parameter.canonical == "numa" and (parameter.value or "").startswith(("nohmat", "noacpi")):
             message = f"numa={parameter.value} does nothing on arm64, where numa= knows off and, from 6.12 on, fake="
             yield Finding("warning", "parameter-foreign", message)
+
+
+def _without_acpi(system: System) -> Iterator[Finding]:
+    """A kernel that is told not to read the tables which describe the machine."""
+    if system.acpi_disabled and not system.machine.devicetree:
+        message = (
+            "acpi=off: without a device tree of the firmware's beside its tables this kernel dies early, as nobody "
+            "names its processors; what is told here holds only where there is one; take it off"
+        )
+        yield Finding("warning", "acpi-off", message)

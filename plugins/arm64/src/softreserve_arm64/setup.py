@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from errno import EINVAL
 from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel.early_param import MemoryLimit, common_handlers, parse_early_param
@@ -13,7 +14,6 @@ from softreserve.kernel.mm.memblock_resources import (
     request_standard_resources,
     reserved_regions_initcall,
 )
-from softreserve.kernel.numa.acpi_numa import acpi_disabled
 from softreserve.kernel.numa.arch_numa import ARCH_NUMA, arch_numa
 from softreserve.kernel.numa.cpus_by_uid import map_cpus_to_nodes
 from softreserve.model.acpi.srat import GiccAffinity
@@ -35,6 +35,8 @@ __all__ = ["bootmem_init", "early_reserve", "register_resources"]
 _MEMORY_REGIONS: Final = 1024
 _RESERVED_REGIONS: Final = 128
 _DEFAULT_NR_CPUS: Final = 256
+#: Values of ``acpi=``; the last is known to newer kernels only.
+_ACPI_WORDS: Final = ("off", "on", "force", "nospcr")
 _ACPI_NUMA: Final = "arch/arm64/kernel/acpi_numa.c"
 
 
@@ -56,7 +58,12 @@ def early_reserve(system: System) -> None:
     efi.memmap = efi_map
     numa = arch_numa(system, system.nodes, GiccAffinity, f"{_ACPI_NUMA}: acpi_numa_gicc_affinity_init")
     system.stash[EFI], system.stash[ARCH_NUMA] = efi, numa
-    handlers = common_handlers(efi, memblock) | {"mem": limit.early_mem, "numa": numa.early_param}
+    system.acpi_disabled = system.machine.devicetree
+    handlers = common_handlers(efi, memblock) | {
+        "acpi": lambda value: _parse_acpi(system, value),
+        "mem": limit.early_mem,
+        "numa": numa.early_param,
+    }
     parse_early_param(system.cmdline, handlers, log)
     if system.machine.boot == "loader":
         log.printk("efi: UEFI not found.", "drivers/firmware/efi/fdtparams.c: efi_get_fdt_params")
@@ -64,6 +71,13 @@ def early_reserve(system: System) -> None:
     linear = arm64_memblock_init(memblock, system.machine.image, limit.limit, log)
     memblock.allow_resize()
     system.memory.mappable_range = linear.mappable
+
+
+def _parse_acpi(system: System, value: str | None) -> int:
+    """``acpi=value``: 0 or -EINVAL; nothing takes ``off`` back. Linux: ``arch/arm64/kernel/acpi.c: parse_acpi``."""
+    if value == "off":
+        system.acpi_disabled = True
+    return 0 if value in _ACPI_WORDS else -EINVAL
 
 
 def bootmem_init(system: System) -> None:
@@ -88,8 +102,7 @@ def register_resources(system: System) -> list[Initcall]:
     source = "arch/arm64/kernel/setup.c"
     kernel = kernel_resources(system.machine.image, system.arch.image_parts)
     standard = request_standard_resources(system.iomem, system.memblock, kernel, source)
-    no_acpi = system.machine.devicetree or acpi_disabled(system.cmdline)
-    cpus = None if no_acpi else acpi_cpus(system.nodes, system.machine)
+    cpus = None if system.acpi_disabled else acpi_cpus(system.nodes, system.machine)
     function = f"{_ACPI_NUMA}: acpi_parse_gicc_pxm"
     map_cpus_to_nodes(system.nodes, system.machine, cpus, GiccAffinity, called="MPIDR", function=function)
     runtime, uefi = "drivers/firmware/efi/arm-runtime.c", system.machine.boot != "loader"

@@ -71,7 +71,7 @@ class CxlAcpi:
         machine = self._system.machine
         if machine.cxl_root is not None and not machine.cxl_root.present:
             return 0
-        cedt = acpi_get_table(machine.acpi, "CEDT")
+        cedt = acpi_get_table(self._system.acpi, "CEDT")
         if cedt is not None and self._probe(cedt):
             self.exit()
         return 0

@@ -230,8 +230,9 @@ def _with_registers(system: System) -> dict[int, bool]:
 
     Linux: ``drivers/cxl/acpi.c: cxl_get_chbs_iter``.
     """
-    table = Cedt.parse(system.machine.acpi["CEDT"])
-    bridges = (entry for entry in table.entries if isinstance(entry, HostBridge) and entry.type == CHBS)
+    table = Cedt.found_in(system.acpi)
+    entries = table.entries if table is not None else ()
+    bridges = (entry for entry in entries if isinstance(entry, HostBridge) and entry.type == CHBS)
     knows_old = system.kernel.has(behaviours.CXL_RESTRICTED_HOSTS)
     found: dict[int, bool] = {}
     for bridge in bridges:

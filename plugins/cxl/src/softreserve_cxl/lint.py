@@ -108,7 +108,7 @@ def _blocks(system: System, windows: list[RootDecoder]) -> Iterator[Finding]:
 
 
 def _srat(system: System) -> list[MemoryAffinity]:
-    table = system.machine.acpi.get("SRAT")
+    table = system.acpi.get("SRAT")
     entries = Srat.parse(table).entries if table is not None else ()
     return [entry for entry in entries if isinstance(entry, MemoryAffinity) and entry.flags & ENABLED]
 

@@ -28,7 +28,7 @@ def softreserve_modules(system: System) -> Sequence[Module]:
 @hookimpl
 def softreserve_dax_claimed(system: System, where: PhysRange) -> str | None:
     """A region that is committed, and holds all of the range."""
-    if "CEDT" not in system.machine.acpi:
+    if "CEDT" not in system.acpi:
         return None
     from softreserve_cxl.region import committed_regions
 
@@ -53,7 +53,7 @@ def softreserve_kexec_hardware(system: System, machine: Machine) -> Machine | No
 @hookimpl
 def softreserve_lint(system: System) -> Sequence[Finding]:
     """Windows, regions and devices that do not fit each other."""
-    if "CEDT" not in system.machine.acpi:
+    if "CEDT" not in system.acpi:
         return []
     from softreserve_cxl import lint
 

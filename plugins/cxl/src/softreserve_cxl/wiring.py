@@ -30,7 +30,7 @@ def modules(system: System) -> list[Module]:
     acpi = pci = mem = dax = port = nothing
     if "cxl_core_init" in system.denied.initcalls:  # there is no bus: no root, and no driver of CXL's own
         mem = dax = (_without_bus, _nothing)
-    elif "CEDT" in system.machine.acpi:
+    elif "CEDT" in system.acpi:
         acpi, pci, mem, dax, port = _drivers(system, assembles=ram_regions)
     level = Level.SUBSYS if kernel.has(behaviours.CXL_ACPI_EARLY) else Level.DEVICE
     mem_first = kernel.has(behaviours.CXL_PCI_NEEDS_MEM)
@@ -54,7 +54,7 @@ def modules(system: System) -> list[Module]:
         init_name = "cxl_dax_region_init" if waits else "cxl_dax_region_driver_init"
         found.append(Module("dax_cxl", "DEV_DAX_CXL", "drivers/dax/cxl.c", *dax, depends=depends, init_name=init_name))
     for module in found:
-        module.has_device = "CEDT" in system.machine.acpi
+        module.has_device = "CEDT" in system.acpi
     return found
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from softreserve.kernel.dax import OFFER_NOT_FREE
 from softreserve.kernel.numa.acpi_numa import SRAT_MEMORY
+from softreserve.kernel.numa.numa import NODE_FAKED
 from softreserve.model.findings import Finding
 from softreserve.model.ranges import PhysRange, span_at
 from softreserve.model.sizes import human_size
@@ -55,7 +56,7 @@ def lint(system: System, outcome: Outcome, onlined: Outcome) -> list[Finding]:
 def _without_cxl(system: System) -> Iterator[Finding]:
     """Windows that nobody knows of here, and the kernel does."""
     names = {"cxl_acpi", "dax_hmem"}.intersection(system.modules.names())
-    if "CEDT" in system.machine.acpi and system.kernel.enabled("CXL_ACPI") and names == {"dax_hmem"}:
+    if "CEDT" in system.acpi and system.kernel.enabled("CXL_ACPI") and names == {"dax_hmem"}:
         message = (
             "the CEDT's CXL windows are left out, as with CONFIG_CXL_ACPI=n: softreserve-cxl is not installed or not "
             "loaded; what lies in them may get no hmem device"
@@ -299,8 +300,7 @@ def _target_node(system: System, device: DevDax, start: int, end: int) -> Iterat
         message = f"{brought.source} names no node for it: {name} has target node -1, and kmem refuses it"
         yield Finding("warning", "dax-offer-without-node", message, start, end, explains=explains)
     elif node < 0:
-        message = f"the SRAT does not name this range: {name} has target node -1, and kmem refuses it; name it"
-        message += _as_far_as_known(system, "SRAT")
+        message = f"{name} has target node -1, and kmem refuses it: {_why_no_node(system)}"
         yield Finding("error", "srat-missing", message, start, end, explains=explains)
     elif node not in system.nodes.possible:
         message = f"target node {node} does not exist on this kernel: kmem refuses {name}; see why the SRAT is not used"
@@ -322,6 +322,18 @@ def _target_node(system: System, device: DevDax, start: int, end: int) -> Iterat
         if first is not None and last is not None and (first > start or last < end):
             message = f"the SRAT names only {first:#x}-{last - 1:#x} of it: all of it is taken for node {node}"
             yield Finding("warning", "srat-partial", f"{message}; let the entry cover the range", start, end)
+
+
+def _why_no_node(system: System) -> str:
+    """Why a range is of no node, and what to change."""
+    word = system.srat_turned_off
+    if word:
+        return f"{word} is on the command line, and the SRAT is not used; take it off"
+    if not system.kernel.builtin("ACPI_NUMA"):
+        return "this kernel is built without CONFIG_ACPI_NUMA, and reads no SRAT; build it"
+    if "SRAT" in system.acpi and system.log.of(NODE_FAKED):
+        return "the SRAT is not used, for which there is a finding of its own"
+    return "the SRAT does not name this range; name it" + _as_far_as_known(system, "SRAT")
 
 
 def _cpu_nodes(system: System, devices: list[DevDax]) -> Iterator[Finding]:

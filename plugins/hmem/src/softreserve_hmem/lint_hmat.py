@@ -134,7 +134,9 @@ def _ignored(system: System) -> tuple[str, str]:
         return "warning", "this kernel is built without CONFIG_ACPI_HMAT; build it"
     if "hmat_init" in system.denied.initcalls:
         return "note", "initcall_blacklist=hmat_init is on the command line"
-    if "SRAT" not in system.machine.acpi:
+    if system.srat_turned_off:
+        return "note", f"{system.srat_turned_off} is on the command line"
+    if "SRAT" not in system.acpi:
         return "warning", "there is no SRAT, which says where its domains are; add one"
     if system.nodes.hmat_disabled:
         return "note", "numa=nohmat is on the command line"

@@ -56,13 +56,13 @@ def _set_offers_aside(devices: HmemDevices) -> None:
 
 def _hmat_init(system: System) -> None:
     # Without SRAT nothing happens, and what reads HMATs need not be imported.
-    if "SRAT" not in system.machine.acpi:
+    if "SRAT" not in system.acpi:
         return
     from softreserve_hmem.hmat import HMAT, HmatState
 
     devices = system.stash[HMEM_DEVICES]
     hmat = HmatState(system.kernel, system.log, system.nodes, devices.register, system.stash.get(MEMORY_TIERS))
-    if hmat.hmat_init(system.machine.acpi):
+    if hmat.hmat_init(system.acpi):
         system.stash[HMAT] = system.nodes.performance = hmat
         before_cxl = system.kernel.has(CXL_UPDATES_NODES)
         priority = _HMAT_CALLBACK_PRIORITY_BEFORE_CXL if before_cxl else _HMAT_CALLBACK_PRIORITY

@@ -40,7 +40,15 @@ def lint(system: System, outcome: Outcome) -> list[Finding]:
         *_undone(setup),
         *_without_effect(setup),
         *_fake_mem(system, setup),
+        *_without_acpi(system),
     ]
+
+
+def _without_acpi(system: System) -> Iterator[Finding]:
+    """Processors that only the tables name."""
+    if system.cpus < system.machine.cpus:
+        message = f"acpi=off: one of {system.machine.cpus} processors runs, as UEFI names the others in the MADT alone"
+        yield Finding("note", "acpi-off", message)
 
 
 # --- specific purpose memory that not everybody can have

@@ -11,7 +11,7 @@ from errno import EINVAL
 from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel.mm.memblock import NOT_COVERED
-from softreserve.kernel.numa.acpi_numa import SRAT_ENTRY_BAD, AcpiNumaArch, acpi_disabled, acpi_numa_init
+from softreserve.kernel.numa.acpi_numa import SRAT_ENTRY_BAD, AcpiNumaArch, acpi_numa_init
 from softreserve.kernel.numa.numa import NO_NUMA, NODE_FAKED, NUMA_NO_NODE, NumaState
 from softreserve.kernel.numa.numa_memblks import NumaMemblks
 from softreserve.model.acpi.madt import ENABLED as CPU_ENABLED
@@ -288,14 +288,16 @@ def x86_numa_init(system: System, max_pfn: int) -> X86Numa:
     :raises TableError: SRAT, SLIT or CEDT cannot be read as a table.
     """
     state, machine = system.nodes, system.machine
+    if system.acpi_disabled and machine.efi_map is not None:
+        system.cpus = 1  # UEFI has no MP tables, which would name the others
     numa = X86Numa(
         state,
         system.memblock,
         max_pfn,
-        cpus=machine.cpus,
-        x2apic=machine.cpus > _MAX_XAPIC_ID or max(apic_ids(system)) > _MAX_XAPIC_ID,
+        cpus=system.cpus,
+        x2apic=system.cpus > _MAX_XAPIC_ID or max(apic_ids(system)) > _MAX_XAPIC_ID,
     )
-    disabled = acpi_disabled(system.cmdline)
+    disabled = system.acpi_disabled
     acpi = (
         (lambda: numa.x86_acpi_numa_init(machine.acpi, disabled=disabled))
         if system.kernel.builtin("ACPI_NUMA")
@@ -312,7 +314,7 @@ def apic_ids(system: System) -> list[int]:
 
     Linux: ``arch/x86/kernel/acpi/boot.c: acpi_parse_madt_lapic_entries``. Without a MADT: 0, 1, 2 ...
     """
-    madt = None if acpi_disabled(system.cmdline) else acpi_get_table(system.machine.acpi, Madt.SIGNATURE)
+    madt = acpi_get_table(system.acpi, Madt.SIGNATURE)
     found: list[int] = []
     if madt is not None:
 
@@ -331,4 +333,4 @@ def apic_ids(system: System) -> list[int]:
 
         handlers = [(LOCAL_APIC, lapic), (LOCAL_X2APIC, x2apic)]
         acpi_parse_entries_array(system.log, system.kernel, madt, Madt.entries_offset(), handlers)
-    return found[: system.machine.cpus] if found else list(range(system.machine.cpus))
+    return found[: system.cpus] if found else list(range(system.cpus))

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from errno import EINVAL
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Final
 
@@ -63,6 +64,8 @@ _MAX_DMA_PFN: Final = 16 << (20 - 12)
 _LOW_PFNS: Final = 1 << (32 - 12)
 #: The table that is made up where the loader's is useless: 636 KiB, and nothing known above 1 MiB.
 _LOWMEM_SIZE: Final = 0x9F000
+#: Values of ``acpi=`` that leave tables alone; the last is known to newer kernels only.
+_ACPI_WORDS: Final = ("strict", "rsdt", "noirq", "copy_dsdt", "nocmcff", "spcr")
 _VENDORS_WITH_NODE_BY_CACHE: Final = ("AuthenticAMD", "HygonGenuine")
 
 
@@ -319,6 +322,7 @@ def early_reserve(system: System) -> None:
     boot_table = system.handoff.e820 or ()
     _record_handoff(system.log, system.machine.boot, boot_table)
     setup.e820_memory_setup(boot_table, system.handoff.ext_entries)
+    system.acpi_disabled = False
     parse_early_param(system.cmdline, _handlers(system, setup), system.log)
     edited = "memmap" in vars(setup)
     if edited:
@@ -337,8 +341,17 @@ def _handlers(system: System, setup: Setup) -> dict[str, Handler]:
     return {
         **common_handlers(setup.efi, system.memblock),
         **setup.early_params(),
+        "acpi": lambda value: _parse_acpi(system, value),
         "numa": lambda value: numa_setup(system.nodes, value, system.kernel),
     }
+
+
+def _parse_acpi(system: System, value: str | None) -> int:
+    """``acpi=value``: 0 or -EINVAL. Linux: ``arch/x86/kernel/acpi/boot.c: parse_acpi``."""
+    if value in ("off", "force"):
+        system.acpi_disabled = value == "off"
+        return 0
+    return 0 if value in _ACPI_WORDS else -EINVAL
 
 
 def _early_reserve_memory(system: System) -> None:

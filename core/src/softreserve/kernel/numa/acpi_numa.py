@@ -38,9 +38,8 @@ from softreserve.model.units import U64_MAX, mem_text
 
 if TYPE_CHECKING:
     from softreserve.kernel.mm.memblock import Memblock
-    from softreserve.model.cmdline import CommandLine
 
-__all__ = ["SLIT_BAD", "SRAT_ENTRY_BAD", "SRAT_MEMORY", "AcpiNumaArch", "acpi_disabled", "acpi_numa_init"]
+__all__ = ["SLIT_BAD", "SRAT_ENTRY_BAD", "SRAT_MEMORY", "AcpiNumaArch", "acpi_numa_init"]
 
 S = TypeVar("S", bound=Struct)
 
@@ -51,15 +50,6 @@ SLIT_BAD: Final = Rule("slit-bad", "the SLIT is not valid")
 #: The rule under which the log keeps what the SRAT says of memory.
 SRAT_MEMORY: Final = Rule("srat-memory", "SRAT memory")
 CXL_WINDOW: Final = Rule("cxl-window", "CXL window")
-
-
-def acpi_disabled(cmdline: CommandLine) -> bool:
-    """Whether the command line turns ACPI off: the last of ``acpi=off``, ``acpi=on``, ``acpi=force`` counts."""
-    disabled = False
-    for value in cmdline.all("acpi"):
-        if value in ("off", "on", "force"):
-            disabled = value == "off"
-    return disabled
 
 
 class AcpiNumaArch(ABC):

@@ -11,7 +11,7 @@ from errno import EINVAL
 from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel.mm.memblock import NOT_COVERED
-from softreserve.kernel.numa.acpi_numa import SRAT_ENTRY_BAD, AcpiNumaArch, acpi_disabled, acpi_numa_init
+from softreserve.kernel.numa.acpi_numa import SRAT_ENTRY_BAD, AcpiNumaArch, acpi_numa_init
 from softreserve.kernel.numa.numa import NO_NUMA, NODE_FAKED, NUMA_NO_NODE
 from softreserve.kernel.numa.numa_memblks import NumaMemblks
 from softreserve.kernel.state import StashKey
@@ -40,6 +40,7 @@ class ArchNuma(AcpiNumaArch):
     def __init__(self, state: KernelState, nodes: NumaState, processors: type[UidAffinity], source: str) -> None:
         super().__init__(nodes)
         self.machine = state.machine
+        self._boot = state
         self.memblock = state.memblock
         self.kernel = state.kernel
         self.log = state.log
@@ -58,8 +59,7 @@ class ArchNuma(AcpiNumaArch):
         """Try ACPI unless ``numa=off``; fall back to one node. A bad SRAT leads straight to the fall-back."""
         self._begin()
         if not self.state.numa_off:
-            disabled = self.machine.devicetree or acpi_disabled(self.machine.cmdline)
-            method = self._of_numa_init if disabled else self._arch_acpi_numa_init
+            method = self._of_numa_init if self._boot.acpi_disabled else self._arch_acpi_numa_init
             if not self._numa_init(method):
                 return
         self._numa_init(self._dummy_numa_init)

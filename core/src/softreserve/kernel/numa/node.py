@@ -393,7 +393,7 @@ class Nodes(NumaState):
     def _cpus_to_bring_up(self) -> int:
         """All that the machine has, unless ``nosmp``, ``maxcpus=`` or ``nr_cpus=`` say less."""
         cmdline = self.state.cmdline
-        cpus = self.state.machine.cpus
+        cpus = self.state.cpus
         if cmdline.has("nosmp"):
             return 1
         for name in ("nr_cpus", "maxcpus"):
@@ -408,15 +408,15 @@ class Nodes(NumaState):
 
     def present_cpus(self, nid: int) -> list[int]:
         """CPUs whose own node this is."""
-        return [cpu for cpu in range(self.state.machine.cpus) if self.cpu_node(cpu) == nid]
+        return [cpu for cpu in range(self.state.cpus) if self.cpu_node(cpu) == nid]
 
     def is_present(self, cpu: int) -> bool:
         """Whether the machine has a CPU of that number."""
-        return cpu < self.state.machine.cpus
+        return cpu < self.state.cpus
 
     def cpumap(self, nid: int) -> str:
         """The CPUs of a node as hexadecimal words of 32 bits."""
-        return format_bitmap(self.cpumask(nid), self.state.machine.cpus)
+        return format_bitmap(self.cpumask(nid), self.state.cpus)
 
     def distance_row(self, nid: int) -> str:
         """Distances from a node to all nodes that are online. Linux: ``node_read_distance``."""

@@ -408,7 +408,7 @@ def puts_nodes_where_the_tables_say(subject: Subject, board: Board) -> None:
                 words = f"memory of the SRAT's domains is on nodes {known}: wanted one for each"
                 raise _wrong(subject, hook, words, machine)
         home = {nid for domain in domains for nid in known[domain] if any(_is_processor(e, domain) for e in entries)}
-        there = {nodes.cpu_to_node.get(cpu, -1) for cpu in range(machine.cpus)}
+        there = {nodes.cpu_to_node.get(cpu, -1) for cpu in range(system.cpus)}
         if there != home:
             words = f"processors are on nodes {sorted(there)}, wanted {sorted(home)}, as the SRAT says"
             raise _wrong(subject, hook, words, machine)

@@ -19,7 +19,7 @@ __all__ = ["check"]
 #: Parameters that have to do with memory, written with ``_``, and the words that their value is made of; an empty
 #: tuple: any value. Linux: ``Documentation/admin-guide/kernel-parameters.txt``.
 _PARAMETERS: Final[dict[str, tuple[str, ...]]] = {
-    "acpi": ("off", "on", "force", "strict", "rsdt", "copy_dsdt", "noirq", "spcr", "nospcr"),
+    "acpi": ("off", "on", "force", "strict", "rsdt", "copy_dsdt", "noirq", "nocmcff", "spcr", "nospcr"),
     "add_efi_memmap": (),
     "cma": (),
     "crashkernel": (),

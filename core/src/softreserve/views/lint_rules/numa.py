@@ -7,7 +7,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Final
 
 from softreserve.kernel.mm.memblock import NOT_COVERED
-from softreserve.kernel.numa.acpi_numa import SLIT_BAD, SRAT_ENTRY_BAD, SRAT_MEMORY, acpi_disabled
+from softreserve.kernel.numa.acpi_numa import SLIT_BAD, SRAT_ENTRY_BAD, SRAT_MEMORY
 from softreserve.kernel.numa.node_offers import NODE_LEFT_OUT, NODE_RANGE_KNOWN
 from softreserve.kernel.numa.numa import NODE_FAKED, NODES_OVERLAP, SRAT_NOT_USED
 from softreserve.model.efi import type_words
@@ -53,8 +53,9 @@ def _rejected(system: System) -> Iterator[Finding]:
         said = (event.text or "").strip()
         yield from _refused(system, rule, f"the SRAT is not used, {result}: {reason} ({said})")
         return
-    if acpi_disabled(system.cmdline) or system.cmdline.has("numa"):
-        yield Finding("note", "srat-off", f"the SRAT is not read, as the command line asks: {result}")
+    word = system.srat_turned_off
+    if word:
+        yield Finding("note", "srat-off", f"the SRAT is not read, as {word} is on the command line: {result}")
     else:
         yield Finding("warning", "srat-empty", f"the SRAT names no memory, {result}; correct it")
 
