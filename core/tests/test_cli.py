@@ -93,6 +93,7 @@ NOT_ABOUT_A_MACHINE = {
     "completion",
     "doctor",
     "examples",
+    "fleet",
     "man",
     "new",
     "new-plugin",

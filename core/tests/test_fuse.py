@@ -69,12 +69,35 @@ def test_a_directory_that_somebody_else_is_about_to_mount_at_is_refused(tmp_path
         raise AssertionError("twice")
 
 
-def test_what_is_said_while_mounting_is_kept_from_standard_error(capfd: pytest.CaptureFixture[str]) -> None:
-    with fuse._MountersWords() as words:
-        inherited = os.dup(2)
-        os.write(2, b"fuse: first\nfusermount3: no permission\n\n")
-        assert words.end() == "fusermount3: no permission"
-        os.write(2, b"heard\n")
-    os.write(inherited, b"not mounted\n")
-    os.close(inherited)
-    assert capfd.readouterr().err == "heard\n"
+def mounter(directory: Path, *lines: str) -> str:
+    """A program in the place of ``fusermount3``."""
+    program = directory / "fusermount3"
+    program.write_text("\n".join(("#!/bin/sh", *lines, "")))
+    program.chmod(0o755)
+    return str(program)
+
+
+def test_what_keeps_from_mounting_is_told_by_its_last_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    said = mounter(tmp_path, "echo fuse: first >&2", "echo 'fusermount3: no permission' >&2", "echo >&2", "exit 1")
+    with (
+        pytest.raises(FuseError, match=r"^cannot mount at /x: fusermount3: no permission$"),
+        fuse._mounted_by(said, "/x"),
+    ):
+        raise AssertionError("mounted")
+    silent = mounter(tmp_path, "exit 1")
+    with pytest.raises(FuseError, match=r"^cannot mount at /x: it is not said why$"), fuse._mounted_by(silent, "/x"):
+        raise AssertionError("mounted")
+    assert capfd.readouterr().err == ""
+
+
+def test_what_the_mounter_says_at_the_end_is_kept_from_standard_error(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It waits for the end of who asked it, and complains where somebody has unmounted before."""
+    send = "import os, socket; s = socket.socket(fileno=int(os.environ['_FUSE_COMMFD']));"
+    send += "socket.send_fds(s, [b'x'], [0]); s.recv(1); os.write(2, b'not mounted')"
+    program = mounter(tmp_path, f'exec {sys.executable} -c "{send}"')
+    with fuse._mounted_by(program, "/x") as connection:
+        assert os.fstat(connection).st_rdev == os.stat(os.devnull).st_rdev  # its standard input
+        os.close(connection)
+    assert capfd.readouterr().err == ""

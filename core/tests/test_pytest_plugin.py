@@ -255,8 +255,15 @@ def test_programs_that_take_another_root_read_an_exported_tree(pytester: pytest.
     pytester.makepyfile(
         f"""
         import errno, pytest
+        ROOTS = set()
+        @pytest.mark.softreserve("example:two-node", mode="export")
+        def test_first(softreserve_host): ROOTS.add(softreserve_host.root)
+        @pytest.mark.softreserve("example:two-node", kernel=["6.12", "7.3"], mode="export")
+        def test_others(softreserve_host): ROOTS.add(softreserve_host.root)
         @pytest.mark.softreserve("example:two-node", mode="export")
         def test_it(softreserve_host):
+            ROOTS.add(softreserve_host.root)
+            assert len(ROOTS) == 3
             host = softreserve_host
             assert [row["size"] for row in host.json(["lsmem", "--json"])["memory"]] == ["2G", "2G"]
             assert host.run("lsmem --bytes --json").count("2147483648") == 2
@@ -270,4 +277,5 @@ def test_programs_that_take_another_root_read_an_exported_tree(pytester: pytest.
                 host.run(["nix"])
         """
     )
-    pytester.runpytest("-q").assert_outcomes(passed=1)
+    pytester.runpytest("-q", "--basetemp=base").assert_outcomes(passed=4)
+    assert list((pytester.path / "base").iterdir()) == []

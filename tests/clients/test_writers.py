@@ -120,6 +120,44 @@ def test_eight_clients_write_at_random(hosts: Callable[..., Host], tmp_path: Pat
         assert state(replayed(record)) == state(host.system)
 
 
+#: Makes a device and takes it away again; each time it must be seen by whoever did it, whoever else looks.
+LOOKS = """
+import os, sys, threading
+region, bus = "/sys/devices/platform/hmem.0", "/sys/bus/dax/devices"
+places = [f"{region}/dax0.1", f"{bus}/dax0.1/size", f"{bus}/dax0.1", "/dev/dax0.1"]
+over = threading.Event()
+
+def look():
+    while not over.is_set():
+        for place in (*places, "/sys/bus/dax/drivers"):
+            os.path.lexists(place), os.path.isdir(bus) and os.listdir(bus)
+
+def write(name, value):
+    with open(f"{region}/{name}", "w", buffering=1) as file:
+        file.write(value)
+
+lookers = [threading.Thread(target=look) for _ in range(4)]
+for looker in lookers:
+    looker.start()
+wrong = []
+write("dax0.0/size", "0")
+for turn in range(int(sys.argv[1])):
+    for there, name, value in ((True, "create", "1"), (False, "delete", "dax0.1")):
+        write(f"dax_region/{name}", value)
+        wrong += [(turn, place) for place in places if os.path.exists(place) != there]
+over.set()
+print(wrong)
+"""
+
+
+def test_who_changes_the_machine_sees_it_changed_whoever_looks(hosts: Callable[..., Host], tmp_path: Path) -> None:
+    """The kernel keeps names for a moment; those that mean something else must be gone before the write returns."""
+    host = hosts(MACHINE, RELEASE, modules="dax_hmem device_dax")
+    (tmp_path / "looks.py").write_text(LOOKS)
+    host.ok("echo dax0.0 > /sys/bus/dax/drivers/device_dax/unbind")
+    assert host.ok(f"timeout 60 {sys.executable} {tmp_path}/looks.py 100") == "[]\n"
+
+
 SHELL = [sys.executable, "-c", "import sys; from softreserve.cli import main; sys.exit(main())", "shell", MACHINE]
 
 

@@ -247,7 +247,10 @@ class Modules:
         module.live = True
         self._started.append(module)
         where = f"softreserve_modules: module {module.name} init"
-        status = border.call(where, module.init, plugin=module.owner, passes=(MachineError,))
+        try:
+            status = border.call(where, module.init, plugin=module.owner, passes=(MachineError,))
+        finally:
+            self._state.sysfs.changes += 1
         problem = border.status_problem(status)
         if problem is not None:
             raise border.unsound(module.owner, where, status, problem)
@@ -258,6 +261,7 @@ class Modules:
     def _stop(self, module: Module) -> None:
         module.live = False
         self._started.remove(module)
+        self._state.sysfs.changes += 1
 
     # --- /sys/module
 

@@ -183,6 +183,8 @@ class SysfsTree:
         self._page_size = page_size
         self.root = Directory({"sys": Directory()})
         self._changed: list[tuple[str, Node | None, Node | None]] | None = None
+        #: Counts what may have changed which files there are: what was found before may be gone.
+        self.changes = 0
         #: What a write() stands in: it notices when that is over.
         self.system_call: AbstractContextManager[None] = nullcontext()
 
@@ -210,6 +212,7 @@ class SysfsTree:
         if self._changed is not None:
             self._changed.append((path, node, children.get(name)))
         children[name] = node
+        self.changes += 1
 
     @contextmanager
     def noting(self) -> Iterator[list[tuple[str, Node | None, Node | None]]]:
@@ -227,6 +230,7 @@ class SysfsTree:
         here = self.node(parent)
         if isinstance(here, Directory):
             gone = here.children.pop(name, None)
+            self.changes += 1
             if self._changed is not None and gone is not None:
                 self._changed.append((path, None, gone))
 
@@ -285,8 +289,11 @@ class SysfsTree:
         found = self._attribute(path)
         if isinstance(found, int):
             return found
-        with self.system_call:
-            return found.write(data[: self._page_size], path)
+        try:
+            with self.system_call:
+                return found.write(data[: self._page_size], path)
+        finally:
+            self.changes += 1
 
     def _attribute(self, path: str) -> Attribute | int:
         """What a path leads to, as open() finds it: a file, or ``-errno``."""

@@ -36,23 +36,27 @@ class Exported(Session):
     Programs run on this host. ``lsmem`` and ``lscpu`` (by ``-s``) and what uses hwloc (by ``HWLOC_FSROOT``) read the
     tree; :attr:`root` is for others that can be told. Those that know no other root are refused, with status 126.
 
-    :param directory: an empty one, or one to make: for the tree, and for what stands before these programs.
+    :param directory: for the tree, and for what stands before these programs; it is there, or made. Where another of
+        the same system has written it, it is taken as it is.
     :raises InputError: the tree cannot be written.
     """
 
     def __init__(self, system: System, directory: str | os.PathLike[str]) -> None:
         super().__init__(system)
         top = Path(directory).absolute()
-        top.mkdir(parents=True, exist_ok=True)
         self.root = top / "root"
         self._tools = top / "bin"
-        export(system, self.root)
-        self._tools.mkdir()
+        if not self.root.exists():
+            self._write()
+
+    def _write(self) -> None:
+        self._tools.mkdir(parents=True, exist_ok=True)
         for name in _TOLD:
             if (program := shutil.which(name, path=self._path())) is not None:
                 self._write_tool(name, f'exec {shlex.quote(program)} -s {shlex.quote(str(self.root))} "$@"')
         for name in _UNTOLD:
             self._write_tool(name, f"echo 'softreserve: {name} reads no exported tree' >&2; exit 126")
+        export(self.system, self.root)  # it appears whole, and last
 
     def write(self, path: str, value: str) -> int:
         """Nothing can be written: ``-EROFS``, or ``-ENOENT`` where there is no such file."""

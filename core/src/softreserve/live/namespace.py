@@ -35,6 +35,7 @@ BELOW_SYS = "/sys/.softreserve"
 _CLONE_NEWNS, _CLONE_NEWUTS, _CLONE_NEWIPC, _CLONE_NEWUSER = 0x20000, 0x4000000, 0x8000000, 0x10000000
 _CLONE_NEWPID, _CLONE_NEWNET = 0x20000000, 0x40000000
 _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_BIND, _MS_REC, _MS_PRIVATE = 2, 4, 8, 4096, 16384, 1 << 18
+_MNT_DETACH = 2
 _SYS_MOUNT_SETATTR, _AT_FDCWD, _AT_RECURSIVE, _MOUNT_ATTR_RDONLY = 442, -100, 0x8000, 1
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_READ, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 4, 23, 24, 38
 #: Loading modules and kernels, rebooting, clearing the log: nothing in here may do that to the host.
@@ -91,7 +92,7 @@ def main() -> NoReturn:
             _seal(server)
             # All others in the process namespace end with us.
             own = None
-        connection = _mount_fuse()
+        connection = mount_fuse("/sys", "softreserve", "allow_other,default_permissions")
         say(server, {"connection": True}, [connection])
         os.close(connection)
         # The first look at the tree waits until the server answers it.
@@ -233,16 +234,28 @@ def _hide(sockets: Sequence[str]) -> None:
                 _bind("/dev/null", path)
 
 
-def _mount_fuse() -> int:
-    """Mount the root of the tree over ``/sys``; nobody serves it yet. The connection is returned."""
+def mount_fuse(where: str, source: str, options: str) -> int:
+    """Mount at ``where`` what nobody serves yet; the connection is returned.
+
+    :raises Refused: this is not allowed.
+    """
     try:
         connection = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
     except OSError as error:
         raise Refused(f"/dev/fuse cannot be opened ({error.strerror}): modprobe fuse, or ask for access") from error
-    options = f"fd={connection},rootmode=40755,user_id=0,group_id=0,allow_other,default_permissions"
-    # nodev: the machine's device numbers mean other devices here.
-    _mount("softreserve", "/sys", "fuse.softreserve", _MS_NOSUID | _MS_NODEV, options)
+    try:
+        # nodev: the machine's device numbers mean other devices here.
+        all_options = f"fd={connection},rootmode=40755,user_id=0,group_id=0,{options}"
+        _mount(source, where, "fuse.softreserve", _MS_NOSUID | _MS_NODEV, all_options)
+    except Refused:
+        os.close(connection)
+        raise
     return connection
+
+
+def unmount(where: str) -> None:
+    """Take a mount away, now or when nobody uses it any more; nothing is mounted there: that is no error."""
+    _libc.umount2(os.fsencode(where), _MNT_DETACH)
 
 
 def _bind_tree(devices: Sequence[str]) -> None:

@@ -81,7 +81,6 @@ _PROGRAMS: Final = (
 #: Modules of the extras, and what they are for.
 _EXTRAS: Final = (
     ("report", "jinja2", "softreserve report"),
-    ("fuse", "mfusepy", "softreserve shell, serve, and programs in steps"),
     ("zstd", "zstandard", "logs packed by zstd"),
     ("fleet", "joblib", "softreserve fleet on several cores; pyarrow, duckdb and distributed for the rest of it"),
 )

@@ -12,6 +12,7 @@ import itertools
 import posixpath
 import stat
 from collections.abc import Callable, Mapping
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 import attrs
@@ -24,7 +25,10 @@ from softreserve.kernel.sysfs import Attribute, Directory, Link, Node, SysfsTree
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
 
-__all__ = ["BinaryFile", "DeviceNode", "RecordFile", "RootFs", "Stat"]
+__all__ = ["BinaryFile", "DeviceNode", "RecordFile", "RootFs", "Stat", "inode_of"]
+
+
+_FOUND_MOST = 1 << 16
 
 
 class DeviceNode(Attribute):
@@ -87,6 +91,9 @@ class RootFs:
         #: Placeholders in ``/dev`` for devices of the host, which stay usable beside the machine's.
         self.host_devices: dict[str, Node] = {}
         self._numbers: dict[str, str] = {}
+        #: What was found by its path since the machine was changed last.
+        self._found: dict[str, Node] = {}
+        self._found_in = -1
         self.tree = SysfsTree(system.kernel.page_size)
         self.tree.system_call = system.sysfs.system_call
         self.tree.root.children = {
@@ -98,9 +105,30 @@ class RootFs:
             self.tree.add(f"/proc/{path}", file)
         self._kmsg = RecordFile(0o644, functools.partial(kmsg.record, system), functools.partial(kmsg.write, system))
 
+    @property
+    def generation(self) -> int:
+        """Another number as soon as anything may be elsewhere, or another file."""
+        return self.system.sysfs.changes + self.tree.changes
+
+    def node(self, path: str) -> Node | None:
+        """The node at ``path``, or ``None``; a link is not followed. The same one until the machine is changed."""
+        if self._found_in != self.generation or len(self._found) > _FOUND_MOST:
+            self._found = {"/": self.tree.root}
+            self._found_in = self.generation
+        node = self._found.get(path)
+        if node is None:
+            above, _, name = path.rpartition("/")
+            parent = self.node(above) if above else self.tree.root
+            node = parent.get(name) if isinstance(parent, Directory) else None
+            if node is None:
+                node = self.tree.node(path)
+            if node is not None:
+                self._found[path] = node
+        return node
+
     def stat(self, path: str) -> Stat | int:
         """``lstat()``, or ``-errno``."""
-        node = self.tree.node(path)
+        node = self.node(path)
         return -errno.ENOENT if node is None else self.stat_node(path, node)
 
     def stat_node(self, path: str, node: Node) -> Stat:
@@ -165,6 +193,11 @@ class RootFs:
         """A directory of devices: ``cxl`` of ``cxl/mem0``."""
         below = [found.removeprefix(f"{name}/") for found in self._numbers if found.startswith(f"{name}/")]
         return Directory(names=lambda: below, lookup=lambda found: self._device(f"{name}/{found}")) if below else None
+
+
+def inode_of(path: str) -> int:
+    """A number that stays with a path and is never 0: readers skip entries whose inode is 0."""
+    return int.from_bytes(blake2b(path.encode(), digest_size=6).digest(), "big") + 2
 
 
 def _devname(link: Link) -> str:

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
+from softreserve.kernel.sysfs import Attribute
 from softreserve.live.rootfs import RootFs
 from softreserve.machine import kmod
 
@@ -48,7 +49,7 @@ class LiveSystem:
             if recorder is not None and not recorder.write(path, data):
                 return -errno.EIO
             # An attribute can go away while it is open. Linux: fs/kernfs/file.c: kernfs_get_active.
-            gone = self.rootfs.tree.node(path) is None
+            gone = self.rootfs.node(path) is None
             result = -errno.ENODEV if gone else guarded(lambda: self.rootfs.tree.write(path, data), path)
             if recorder is not None:
                 # As in the outputs of steps: a write that was taken whole is 0.
@@ -58,8 +59,11 @@ class LiveSystem:
     def read(self, path: str) -> bytes | int:
         """What a read from the beginning gives: bytes, or ``-errno``."""
         with self.lock:
-            if self.rootfs.tree.node(path) is None:
+            node = self.rootfs.node(path)
+            if node is None:
                 return -errno.ENODEV
+            if isinstance(node, Attribute):
+                return guarded(lambda: node.read(path), path)
             return guarded(lambda: self.rootfs.tree.read(path), path)
 
     def module_tool(self, argv: Sequence[str]) -> kmod.Reply:

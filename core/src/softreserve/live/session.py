@@ -91,7 +91,7 @@ class Session:
     """A running system: its files, and programs that run on it. A context manager.
 
     Files need nothing. Programs run in a mount namespace of their own, which is made when the first is asked for: that
-    takes the extra ``fuse``, ``/dev/fuse`` and root or user namespaces.
+    takes ``/dev/fuse`` and root or user namespaces.
 
     >>> with Session(boot(load("example:two-node"))) as host:
     ...     host.read("/sys/devices/system/node/online")

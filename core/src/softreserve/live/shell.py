@@ -18,12 +18,14 @@ import sys
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from softreserve.kernel.sysfs import Attribute, Directory, Link, Node
 from softreserve.live import namespace
-from softreserve.live.fuse import WITHOUT, Conversation, FuseError, LiveFiles, check_fuse, serve_at
+from softreserve.live.device import Server
+from softreserve.live.files import Conversation, LiveFiles
+from softreserve.live.fuse import WITHOUT, check_fuse
 from softreserve.live.namespace import BELOW_SYS
 from softreserve.live.server import LiveSystem
 from softreserve.machine import identity, kmod
@@ -35,8 +37,6 @@ if TYPE_CHECKING:
     from softreserve.live.record import Recorder
 
 __all__ = ["Session", "SessionError", "interactive_command", "runner"]
-
-_ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
 class SessionError(SoftReserveError):
@@ -52,7 +52,7 @@ class Session:
     :param name: what the prompt calls the machine.
     :param sealed: for words of strangers: the host's files can only be read, temporary directories, homes, sockets and
         other processes are out of sight, and there is no network, no terminal, no capability.
-    :raises FuseError: mfusepy, libfuse3 or ``/dev/fuse`` is missing.
+    :raises FuseError: there is no ``/dev/fuse``.
     :raises SessionError: this system gives no mount namespace.
     """
 
@@ -77,6 +77,7 @@ class Session:
         #: the next namespace as soon as it is free. Ending "all in namespace N" must not reach somebody else's.
         self._namespace: int | None = None
         self._server: threading.Thread | None = None
+        self._files: Server | None = None
         try:
             self._set_up()
         except BaseException:
@@ -183,6 +184,8 @@ class Session:
         timeout: float | None = None,
     ) -> None:
         """Have a command started; the helper tells when it has ended, and how."""
+        if self._files is not None:  # something else may have changed the machine in between
+            self._files.refresh()
         environment = {**self.environment(), **(env or {})}
         self._say({"argv": list(argv), "env": environment, "cwd": cwd, "timeout": timeout}, files)
 
@@ -216,24 +219,9 @@ class Session:
 
     def _serve(self, connection: int) -> None:
         """Answer the kernel on a thread, until the last process in the namespace is gone."""
-        started = threading.Event()
-        here = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-
-        def on_start() -> None:
-            # libfuse goes to "/" when it starts, and takes the whole process with it.
-            os.fchdir(here)
-            started.set()
-
-        def serve() -> None:
-            with contextlib.suppress(FuseError):
-                serve_at(LiveFiles(self.live, on_start), f"/dev/fd/{connection}")
-            started.set()
-
-        with _kept_signals():
-            self._server = threading.Thread(target=serve, name="softreserve-fuse", daemon=True)
-            self._server.start()
-            started.wait()
-        os.close(here)
+        self._files = Server(LiveFiles(self.live), connection)
+        self._server = threading.Thread(target=self._files.serve, name="softreserve-fuse", daemon=True)
+        self._server.start()
 
     def close(self) -> None:
         """End every command, and the namespace with all its mounts."""
@@ -332,7 +320,7 @@ def _running(session: Session) -> Iterator[Callable[[str], tuple[int, str]]]:
 def runner(system: System) -> contextlib.AbstractContextManager[Callable[[str], tuple[int, str]]]:
     """Runs shell words out of a file on a system, in a sealed session.
 
-    :raises FuseError: mfusepy, libfuse3 or ``/dev/fuse`` is missing.
+    :raises FuseError: there is no ``/dev/fuse``.
     :raises SessionError: this system gives no sealed namespace.
     """
     return _running(Session(system, sealed=True))
@@ -396,24 +384,3 @@ def _ignored(*numbers: signal.Signals) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-@contextlib.contextmanager
-def _kept_signals() -> Iterator[None]:
-    """Keep libfuse from taking over signals that nobody handles: in a session they must go on to end this process."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def end(number: int, frame: FrameType | None) -> None:
-        signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
-
-    ours = [number for number in _ENDING if signal.getsignal(number) is signal.SIG_DFL]
-    for number in ours:
-        signal.signal(number, end)
-    try:
-        yield
-    finally:
-        for number in ours:
-            signal.signal(number, signal.SIG_DFL)

@@ -40,7 +40,7 @@ def host(
 ) -> Session:
     """A session for a test.
 
-    :param folder: an empty one, for what belongs to it.
+    :param folder: for what belongs to it.
     :param mode: whether programs run on the machine, or read a tree of its files.
     :param unavailable: called with the reason, where programs cannot be run here; raises what ends the test.
     """

@@ -128,6 +128,14 @@ def _wanted(request: pytest.FixtureRequest) -> _Wanted:
     return wanted
 
 
+@pytest.fixture(scope="session")
+def _softreserve_trees(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder for exported trees, which nothing changes: one for each machine, whoever reads it."""
+    folder = tmp_path_factory.mktemp("softreserve-trees")
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 @pytest.fixture
 def softreserve_machine(request: pytest.FixtureRequest, _softreserve_wanted: _Wanted) -> Scenario:
     """The machine that the mark names, as ``softreserve.load`` gives it. Parameters (indirect) may name it, too."""
@@ -152,7 +160,8 @@ def softreserve_host(
         with _in_words():
             if softreserve_machine is not wanted.loaded:  # somebody else's fixture, or a direct parameter
                 wanted.scenario(softreserve_machine)
-            host = wanted.boot(folder)
+            tree = wanted.tree_name
+            host = wanted.boot(folder if tree is None else request.getfixturevalue("_softreserve_trees") / tree)
         with host:
             yield host
     finally:
@@ -303,10 +312,19 @@ class _Wanted:
         self.loaded = load(spec, **changes)
         return self.loaded
 
+    @property
+    def tree_name(self) -> str | None:
+        """What the exported tree of this machine is called among others; ``None``: it is nobody else's, or is none."""
+        if self.words.get("mode") != "export" or not self._in_words:
+            return None
+        import hashlib
+
+        return hashlib.sha256(repr(sorted(self.words.items())).encode()).hexdigest()[:16]
+
     def boot(self, folder: Path) -> Session:
         """The machine, running.
 
-        :param folder: an empty one, for what belongs to it.
+        :param folder: for what belongs to it.
         :raises SoftReserveError: it does not boot.
         """
         from softreserve.live.session import boot

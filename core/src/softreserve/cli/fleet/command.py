@@ -39,7 +39,7 @@ _MOST = 8
     "kexecs",
     multiple=True,
     metavar="POLICY[,KEY=VALUE...]",
-    help="Cross a kexec after the boot; KEYs are options of softreserve kexec (to-kernel=7.3). May be given again.",
+    help="Cross a kexec after the boot; KEYs are options of softreserve kexec. May be given again.",
 )
 @click.option(
     "-o", "--output", metavar="FILE", help="The rows: JSON Lines, or Parquet (.parquet); - is standard output."
