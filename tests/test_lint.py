@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import attrs
 import cases
 import lint_corpus
 import pytest
@@ -38,11 +39,13 @@ from softreserve.model.acpi.srat import Srat, X2apicAffinity
 from softreserve.model.acpi.tables import Header
 from softreserve.model.cxl import CxlHostBridge, CxlLink, CxlMemdev, CxlPerformance
 from softreserve.model.dax import DaxOffer
+from softreserve.model.daxctl_conf import DaxctlSection
 from softreserve.model.efi import EfiAttribute, EfiType
 from softreserve.model.findings import Finding
 from softreserve.model.machine import E820Entry, Machine
 from softreserve.model.nodes import NodeOffer
 from softreserve.model.ranges import PhysRange
+from softreserve.model.userspace import UserspaceFacts
 from softreserve.plugins.hooks import load as load_plugins
 from softreserve.plugins.hookspecs import hookimpl
 from softreserve.plugins.selection import Selection
@@ -82,7 +85,8 @@ def findings_with(changes: dict[str, Any]) -> list[Finding]:
     described = machine(**changes)
     need(described.arch)
     extra = [("card", Card(brought))]
-    system = boot(described, load_plugins(Selection(plugins).names(described.arch), extra=extra))
+    hooks = load_plugins(Selection(plugins).names(described.arch), extra=extra)
+    system = boot(described, hooks, userspace=described.userspace.policy or "none")
     for module in system.modules.names() if modules is None else modules:
         system.modules.load(module)
     return lint(system)
@@ -136,6 +140,12 @@ OFF_64_MIB = [descriptor(4 * GIB, 66 * MIB), sp(4 * GIB + 66 * MIB, 5 * GIB)]
 HIGH = PhysRange(16 * GIB, 18 * GIB)
 
 #: Rule, severity, and what makes a machine break it.
+#: A section of daxctl's configuration without a mistake.
+DAXCTL = DaxctlSection(
+    "reconfigure-device dax0",
+    "dax.conf, line 1",
+    (("nvdimm.uuid", "ed93e918-e165-49d8-921d-383d7b9660c5"), ("mode", "system-ram")),
+)
 BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     # what plugins bring
     ("dax-bus-missing", "warning", {"plugins": ["no:hmem"]}),
@@ -207,6 +217,9 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     ("hmat-ignored", "note", {"cmdline": NEAR + "numa=nohmat"}),
     ("hmat-values-lost", "warning", {"tables": {"HMAT": hmat(base=1 << 40)}}),
     ("hmat-target-overlap", "warning", {"tables": {"SRAT": srat(*LOW, NODE_1, memory(1, 7 * GIB, 8 * GIB))}}),
+    ("udev-online", "note", {"release": "6.3", "cmdline": NEAR, "userspace": UserspaceFacts("rhel9", "none")}),
+    ("daxctl-conf-unused", "warning", {"userspace": UserspaceFacts(daxctl=(DAXCTL,))}),
+    ("daxctl-conf-mistake", "warning", {"userspace": UserspaceFacts(daxctl=(attrs.evolve(DAXCTL, name="dax0.0"),))}),
     # devices and nodes
     ("hmem-missing", "warning", {"config": {"DEV_DAX_HMEM": "n"}}),
     ("hmem-missing", "warning", {"config": {"DAX": "m"}}),

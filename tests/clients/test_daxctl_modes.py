@@ -157,3 +157,9 @@ def test_6_12_hands_the_memory_to_kmem_and_daxctl_takes_it_back(new: Host) -> No
     new.ok(f"daxctl disable-device {DEVICE} && daxctl reconfigure-device -s 1G {DEVICE}")
     new.ok("daxctl create-device -r 0 -s 512M")
     assert set(new.devices("-i")) == {DEVICE, "dax0.1"}
+
+
+def test_the_configuration_of_daxctl_has_no_section_for_soft_reserved_memory(old: Host) -> None:
+    said = old.ok(f"daxctl reconfigure-device --check-config /dev/{DEVICE}")
+    assert f"no UUID match for {DEVICE} found in config files" in said
+    assert mode(old) == "devdax"

@@ -237,6 +237,13 @@ _USERSPACE = click.option(
 )
 
 
+_DAXCTL_CONF = click.option(
+    "--daxctl-conf",
+    metavar="FILE",
+    help="daxctl's configuration on the machine, or its directory: lint says what comes of it.",
+)
+
+
 class MachineCommand(TracedCommand):
     """A command about a machine: the old way to name a log becomes the argument that it stands for.
 
@@ -287,6 +294,7 @@ class Choices(NamedTuple):
     :param plugin: as given with ``-p``.
     :param acpi: a directory, or file, with the tables of a log.
     :param efi_map: a file with the firmware's map, which a log or capture may lack.
+    :param daxctl_conf: a file, or directory, with daxctl's configuration.
     :param cmdlines: all that ``--cmdline`` says, where it may be given several times.
     """
 
@@ -295,6 +303,7 @@ class Choices(NamedTuple):
     acpi: str | None = None
     efi_map: str | None = None
     userspace: Userspace | None = None
+    daxctl_conf: str | None = None
     cmdlines: tuple[str, ...] = ()
 
     @property
@@ -349,6 +358,7 @@ def machine_options(
             plugin_option,
             *((trace_option(taken=own_trace),) if one else ()),
             *((_USERSPACE,) if boots else ()),
+            *((_DAXCTL_CONF,) if boots and one else ()),
             *(_LOGS if one else ()),
         )
         for option in reversed(options):
@@ -364,12 +374,16 @@ def described(machine: str, choices: Choices, *, with_steps: bool = False) -> Sc
 
 
 def _mapped(scenario: Scenario, choices: Choices) -> Scenario:
-    """With the firmware's map that a person named."""
-    if choices.efi_map is None:
-        return scenario
-    from softreserve.config.firmware_map import with_efi_map
+    """With the firmware's map, and daxctl's configuration, that a person named."""
+    if choices.efi_map is not None:
+        from softreserve.config.firmware_map import with_efi_map
 
-    return with_efi_map(scenario, choices.efi_map)
+        scenario = with_efi_map(scenario, choices.efi_map)
+    if choices.daxctl_conf is not None:
+        from softreserve.config.daxctl_conf import with_daxctl_conf
+
+        scenario = with_daxctl_conf(scenario, choices.daxctl_conf)
+    return scenario
 
 
 def asked(

@@ -29,13 +29,14 @@ from softreserve.model.names import name_problem
 from softreserve.model.ranges import PhysRange
 from softreserve.model.scenario import Scenario
 from softreserve.model.units import EFI_PAGE_SIZE
-from softreserve.model.userspace import UserspaceFacts
+from softreserve.model.userspace import Userspace, UserspaceFacts, Virt
 from softreserve.plugins.architectures import arch_info, presumed_arch
 from softreserve.plugins.code import is_code
 from softreserve.plugins.selection import WITHOUT
 
 if TYPE_CHECKING:
     from softreserve.model.cxl import CxlHostBridge, CxlRoot
+    from softreserve.model.daxctl_conf import DaxctlSection
 
 __all__ = [
     "E820_TYPES",
@@ -129,6 +130,15 @@ class Image:
 
 
 @attrs.frozen
+class UserspaceSection:
+    """``[userspace]``; ``daxctl_conf`` is a file, or a directory, relative to this one."""
+
+    policy: Userspace | None = None
+    virt: Virt | None = None
+    daxctl_conf: str | None = None
+
+
+@attrs.frozen
 class MachineFile:
     """A machine file without its steps."""
 
@@ -148,7 +158,7 @@ class MachineFile:
     la57: bool = False
     cpu_vendor: str = "AuthenticAMD"
     plugins: tuple[str, ...] | None = None
-    userspace: UserspaceFacts = attrs.field(factory=UserspaceFacts)
+    userspace: UserspaceSection = attrs.field(factory=UserspaceSection)
 
 
 #: Tables that no plugin can bring: keys of :class:`MachineFile`, and what is read key by key.
@@ -265,6 +275,14 @@ def _machine(
             acpi = _acpi_tables(path.parent / found.acpi_dir, path.parent)
     except InputError as error:
         problems.add(error)
+    daxctl: tuple[DaxctlSection, ...] | None = None
+    try:
+        if found.userspace.daxctl_conf is not None:
+            from softreserve.config.daxctl_conf import read_daxctl_conf
+
+            daxctl = read_daxctl_conf(path.parent / found.userspace.daxctl_conf, path.parent)
+    except InputError as error:
+        problems.add(error)
     name = _name(found, path, document)
     if kernel is None or name is None:
         return None
@@ -292,7 +310,7 @@ def _machine(
         cpu_vendor=found.cpu_vendor,
         cxl=cxl,
         cxl_root=cxl_root,
-        userspace=found.userspace,
+        userspace=UserspaceFacts(found.userspace.policy, found.userspace.virt, daxctl),
     )
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, get_args
+from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from softreserve.model import value
+
+if TYPE_CHECKING:
+    from softreserve.model.daxctl_conf import DaxctlSection
 
 __all__ = ["USERSPACES", "Userspace", "UserspaceFacts", "Virt"]
 
@@ -36,10 +39,12 @@ class UserspaceFacts:
 
     :param policy: which one it is; ``None``: it does not say.
     :param virt: what virtualizes the machine; ``None``: as the processor says.
+    :param daxctl: sections of daxctl's configuration; ``None``: nobody said anything of it.
     """
 
     policy: Userspace | None = None
     virt: Virt | None = None
+    daxctl: tuple[DaxctlSection, ...] | None = None
 
     def wanted(self, asked: Userspace | None = None) -> Userspace:
         """The user space that somebody asked for, that the description names, or that most machines have."""

@@ -9,6 +9,7 @@ from softreserve.config.log.messages import Messages, ends
 from softreserve.config.parts import presumed_phys_bits
 from softreserve.model.machine import PHYS_BITS_MAX, PHYS_BITS_MIN, KernelImage
 from softreserve.model.ranges import PhysRange
+from softreserve.model.userspace import UserspaceFacts, Virt
 
 __all__ = ["read_cpu", "read_crash_kernel", "read_image"]
 
@@ -34,6 +35,12 @@ _VIRTUAL: Final = re.compile(
     r"Hypervisor detected|(?:.*: )?Booting paravirtualized kernel on (?!bare hardware)|kvm-clock: |"
     r"DMI: .*\b(?:QEMU|KVM|VMware|VirtualBox|Bochs|OpenStack|Xen|Virtual Machine|Google Compute|Cloud Hypervisor)\b"
 )
+#: By what, as user space calls it: what the kernel says, and the names of machines. systemd: ``src/basic/virt.c``.
+_BY: Final[tuple[tuple[Virt, re.Pattern[str]], ...]] = (
+    ("microsoft", re.compile(r"Hypervisor detected: Microsoft Hyper-V|DMI: Microsoft Corporation Virtual Machine/")),
+    ("xen", re.compile(r"Hypervisor detected: Xen|DMI: Xen HVM domU")),
+    ("vmware", re.compile(r"Hypervisor detected: VMware|DMI: VMware, Inc\.")),
+)
 #: The end of what the page tables of a kernel reach, in pages of 4 KiB. Linux: ``arch/x86/kernel/e820.c``.
 _MAX_ARCH_PFN: Final = re.compile(r"(?:e820: )?last_pfn = 0x[0-9a-f]+ max_arch_pfn = (0x[0-9a-f]+)")
 _FIVE_LEVELS: Final = 1 << 52 >> 12
@@ -56,6 +63,7 @@ def read_cpu(log: Messages, highest: int) -> dict[str, Any]:
     return {
         "hypervisor": virtual,
         "kvm": log.has("Hypervisor detected: KVM"),
+        "userspace": UserspaceFacts(virt=next((virt for virt, words in _BY if log.matching(words)), None)),
         "cpu_vendor": _vendor(log),
         "la57": any(pfn == _FIVE_LEVELS for pfn in log.each(_MAX_ARCH_PFN, lambda found: int(found[1], 16))),
         "phys_bits": max(bits, highest) if known else presumed_phys_bits(highest, virtual=virtual),

@@ -10,7 +10,18 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from softreserve.model.findings import Finding
-from softreserve.views.lint_rules import bus, capacity, cmdline, firmware, hotplug, numa, proximity, tables, windows
+from softreserve.views.lint_rules import (
+    bus,
+    capacity,
+    cmdline,
+    daxctl,
+    firmware,
+    hotplug,
+    numa,
+    proximity,
+    tables,
+    windows,
+)
 from softreserve.views.lint_rules.unexplained import unexplained
 
 if TYPE_CHECKING:
@@ -19,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["findings", "unexplained"]
 
-_SUBJECTS = (firmware, tables, numa, proximity, windows, bus, capacity, hotplug, cmdline)
+_SUBJECTS = (firmware, tables, numa, proximity, windows, bus, capacity, hotplug, cmdline, daxctl)
 
 
 def findings(system: System, outcome: Outcome, onlined: Outcome) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""What the kernel does by itself with memory that is added."""
+"""What is done with memory that is added, before anybody is asked: by the kernel, and by udev."""
 
 from __future__ import annotations
 
@@ -22,12 +22,22 @@ def check(system: System, outcome: Outcome, onlined: Outcome) -> Iterator[Findin
         message = "dax devices cannot be system RAM: this kernel is built without CONFIG_MEMORY_HOTPLUG; build it in"
         yield Finding("warning", "hotplug-not-built", message)
         return
-    policy = system.memory.default_online_type
-    if policy == "offline" or not onlined.size("kmem"):
+    if not onlined.size("kmem"):
         return
-    message = (
-        f"memory that kmem adds is onlined by the kernel at once ({policy}); daxctl reconfigure-device aborts unless "
-        "it is forced, and memory that came up in a kernel zone may never go back to devdax; "
-        "memhp_default_state=offline leaves the choice to you"
-    )
-    yield Finding("warning" if policy == "online_kernel" else "note", "auto-online", message)
+    policy, rule = system.memory.default_online_type, system.memory.added.rule
+    if policy != "offline":
+        message = (
+            f"memory that kmem adds is onlined by the kernel at once ({policy}); daxctl reconfigure-device aborts "
+            "unless it is forced, and memory that came up in a kernel zone may never go back to devdax; "
+            "memhp_default_state=offline leaves the choice to you"
+        )
+        yield Finding("warning" if policy == "online_kernel" else "note", "auto-online", message)
+    elif rule is not None:
+        movable = rule.online_type == "online_movable"
+        zone = "" if movable else ", in a zone that it may never leave again to be a dax device"
+        message = (
+            f"memory that kmem adds is taken online by a udev rule, {rule.who}: {rule.online_type}{zone}; daxctl may "
+            "find it online and tell of a race; a file of that name in /etc/udev/rules.d stands in for the rule, and "
+            "memhp_default_state=online_movable comes before it"
+        )
+        yield Finding("note", "udev-online", message)
