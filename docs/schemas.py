@@ -48,6 +48,7 @@ ANSWERS: Final[Mapping[str, tuple[str, ...]]] = {
     "export": ("softreserve.cli.export:Exported",),
     "fleet": ("softreserve.views.fleet.summary:FleetSummary",),
     "fleet-row": ("softreserve.views.fleet.row:Row",),
+    "inventory": ("softreserve.cli.inventory:WrittenInventory",),
     "kaslr": ("softreserve.cli.kaslr:Places",),
     "kexec": ("softreserve.cli.kexec:Chain",),
     "lint": ("softreserve.cli.lint:Linted",),

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 import small_machines
 from jsonschema import Draft202012Validator
-from many_nodes import machine_text
+from many_nodes import machine_text as nodes_text
 from softreserve.cli import main
+from softreserve.cli.fleet.cluster import cluster as cluster_at
 from softreserve.cli.fleet.journal import Journal
 from softreserve.cli.fleet.schedulers import Batch, Processes
-from softreserve.cli.fleet.work import Asked, killed
+from softreserve.cli.fleet.work import Asked, answered, killed
 from softreserve.config.changes import Changes
-from softreserve.config.inventory.parcel import Parcel, described, of_file
+from softreserve.config.inventory.made import FAULTS
+from softreserve.config.inventory.parcel import Parcel, described, of_file, of_machine_file
 from softreserve.config.inventory.sources import Unread, machines
+from softreserve.config.new_machine import Plan, machine_text
 from softreserve.model.errors import ConfigError, InputError, MachineError
 from softreserve.plugins.selection import NOTHING
 from softreserve.views.fleet.question import Crossing, Question, crossing
@@ -32,10 +40,10 @@ def fleet(tmp_path: Path) -> Path:
     small_machines.need("x86_64")
     folder = tmp_path / "fleet"
     (folder / "rack").mkdir(parents=True)
-    (folder / "b.toml").write_text(machine_text("beta", 1, 1))
-    (folder / "rack" / "again.toml").write_text(machine_text("beta", 1, 1))
+    (folder / "b.toml").write_text(nodes_text("beta", 1, 1))
+    (folder / "rack" / "again.toml").write_text(nodes_text("beta", 1, 1))
     (folder / "rack" / "broken.toml").write_text("kernel = [\n")
-    (folder / "a.toml").write_text(machine_text("alpha", 1, 0, 2))
+    (folder / "a.toml").write_text(nodes_text("alpha", 1, 0, 2))
     (folder / "notes.txt").write_text("My machines\n")
     (folder / ".hidden.toml").write_text("kernel = [\n")
     os.mkfifo(folder / "pipe")
@@ -158,7 +166,7 @@ from softreserve import hookimpl
 
 @hookimpl
 def softreserve_lint(system):
-    if system.machine.name == "alpha":
+    if len(system.machine.efi_map) == 5:
         os._exit(9)
     return []
 """
@@ -289,3 +297,123 @@ def test_a_kexec_is_a_policy_and_options(text: str, wanted: Crossing) -> None:
 def test_a_kexec_that_cannot_be_is_refused_before_anything_is_asked(text: str) -> None:
     with pytest.raises(MachineError):
         crossing(text)
+
+
+def test_a_name_and_comments_are_no_part_of_a_machine_and_all_else_is() -> None:
+    text = '# mine\nname = "one"\nwords = "x"\n[kernel]\nrelease = "6.12"\n[[efi_map]]\nname = 1\n'
+    same = '# theirs\nname = "other-1"\nwords = "x"\n[kernel]\nrelease = "6.12"\n[[efi_map]]\nname = 1\n'
+    one = of_machine_file("a", text.encode())
+    assert one.digest == of_machine_file("b", same.encode()).digest
+    assert one.files[0][1].count(b"\n") == text.count("\n")
+    for change in ('"x"', "6.12", "efi_map", '"one"\n'):
+        other = of_machine_file("a", text.replace(change, '"]" # ' + change, 1).encode())
+        assert other.digest != one.digest, change
+    quoted = f'{text}[deep]\nwords = """\n# text\n"""\n'
+    assert of_machine_file("a", quoted.encode()).files[0][1] == quoted.encode()
+
+
+def inventory(folder: Path, *options: str) -> dict[str, str]:
+    assert main(["inventory", *options, "-o", str(folder)]) == 0
+    return {path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*.toml")}
+
+
+def test_an_inventory_is_the_same_for_the_same_seed_and_machines_of_it_can_be_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small_machines.need("x86_64")
+    one = inventory(tmp_path / "one", "--count", "60", "--seed", "3", "--arch", "x86_64")
+    assert one == inventory(tmp_path / "same", "--count", "60", "--seed", "3", "--arch", "x86_64")
+    assert one != inventory(tmp_path / "other", "--count", "60", "--seed", "4", "--arch", "x86_64")
+    assert sorted(one)[:2] == ["rack-1/server-01.toml", "rack-1/server-02.toml"]
+    assert len(one) == 60
+    # by a hash of the seed, not by what this Python draws
+    text = "".join(line for name in sorted(one) for line in one[name].splitlines(True) if not line.startswith("#"))
+    assert (
+        sha256(text.encode()).hexdigest()[:16] == "5dc79f273aaa218b"
+    )  # another one where machines are laid out otherwise
+    out = tmp_path / "out.jsonl"
+    capsys.readouterr()
+    assert main(["fleet", str(tmp_path / "one"), "--jobs", "1", "-o", str(out), "--json"]) == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert (summary["machines"], summary["errors"]) == (60, {})
+    assert 1 < summary["different"] < 60
+
+
+def test_each_kind_of_broken_firmware_is_one_that_lint_or_the_verdict_tells(tmp_path: Path) -> None:
+    small_machines.need("x86_64")
+    plan = Plan("m", "x86_64", sockets=2, dram=256 * GIB, hbm=64 * GIB, cxl=128 * GIB)
+    sound = machine_text(plan, command="x").split("\n\n")
+    asked = Asked((Question(),), NOTHING)
+
+    def told(sections: list[str]) -> dict[str, Any]:
+        parcel = of_machine_file("m", "\n\n".join(sections).encode())
+        row: dict[str, Any] = json.loads(answered(parcel.digest, parcel, asked))["rows"][0]
+        assert row["error"] is None
+        return row
+
+    before = told(sound)
+    for name, change in FAULTS.items():
+        row = told(change(sound))
+        assert (row["lint"], row["severity"], row["total"]) != (before["lint"], before["severity"], before["total"]), (
+            name
+        )
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
+    """The address of a scheduler on this machine, and its two workers."""
+    pytest.importorskip("distributed", reason="needs distributed: pip install 'softreserve[fleet]'")
+    file = tmp_path / "scheduler.json"
+    dask = [sys.executable, "-m", "dask"]
+    own = ["--host", "127.0.0.1", "--scheduler-file", str(file), "--no-dashboard"]
+    log = (tmp_path / "cluster.log").open("wb")
+    running = [subprocess.Popen([*dask, "scheduler", *own, "--port", "0"], cwd=tmp_path, stdout=log, stderr=log)]
+    try:
+        while not file.exists() or not file.read_text().endswith("}"):
+            assert running[0].poll() is None, (tmp_path / "cluster.log").read_text()
+            time.sleep(0.1)
+        words = [*dask, "worker", *own, "--nthreads", "1", "--no-nanny", "--local-directory", str(tmp_path)]
+        workers = [subprocess.Popen(words, cwd=tmp_path, stdout=log, stderr=log) for _ in range(2)]
+        running += workers
+        yield json.loads(file.read_text())["address"], workers
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()
+        log.close()
+
+
+@pytest.mark.slow
+def test_a_cluster_that_loses_a_worker_writes_the_same_bytes_as_one_process(
+    cluster: tuple[str, list[subprocess.Popen[bytes]]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_machines.need("x86_64")
+    address, workers = cluster
+    inventory(tmp_path / "made", "--count", "400", "--arch", "x86_64")
+    one, two = tmp_path / "one.jsonl", tmp_path / "two.jsonl"
+    command = ["fleet", str(tmp_path / "made"), "--kernel", "6.12,7.3"]
+    assert main([*command, "--jobs", "1", "-o", str(one)]) == 0
+    added: list[int] = []
+
+    def add(journal: Journal, answers: bytes) -> None:
+        kept(journal, answers)
+        added.append(len(journal))
+        if len(added) == 5:
+            workers[0].kill()
+
+    kept = Journal.add
+    monkeypatch.setattr(Journal, "add", add)
+    monkeypatch.setattr("softreserve.cli.fleet.run.MACHINES", 2)
+    assert main([*command, "--scheduler", address, "-o", str(two)]) == 0
+    assert workers[0].wait() == -9
+    assert len(added) > 15
+    assert one.read_bytes() == two.read_bytes()
+
+
+def test_a_scheduler_that_is_not_there_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("distributed", reason="needs distributed: pip install 'softreserve[fleet]'")
+    monkeypatch.setattr("softreserve.cli.fleet.cluster.PATIENCE", 1)
+    for address in ("tcp://127.0.0.1:9", "nonsense://x", "127.0.0.1:9"):
+        batches = iter([Batch((("0" * 64, Parcel("m", "x")),))])
+        with pytest.raises(InputError, match=r"no scheduler of dask\.distributed answers"):
+            next(cluster_at(address)(Asked((Question(),), NOTHING), batches))

@@ -79,7 +79,7 @@ def test_the_schemas_are_those_of_the_classes(writer: ModuleType) -> None:
 
 
 def test_what_prints_lines_for_people_prints_them_plainly_too() -> None:
-    quiet = {"capture", "export", "new", "new-plugin", "observe", "report", "serve"}
+    quiet = {"capture", "export", "inventory", "new", "new-plugin", "observe", "report", "serve"}
     assert with_option("--plain") == with_option("--json") - quiet
 
 
@@ -141,6 +141,7 @@ CALLS = (
     ("explain", "{case}", "why not dax", "--no-changes"),
     ("export", "{case}", "{folder}/export"),
     ("fleet", "{folder}/fleet", "--kernel", "6.12,7.3", "--kexec", "default", "--jobs", "1"),
+    ("inventory", "--count", "10", "-o", "{folder}/made"),
     ("kaslr", "{case}"),
     ("kaslr", "{case}", "--seed", "7", "--samples", "10"),
     ("kexec", "{case}", "--chain", "2"),

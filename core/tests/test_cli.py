@@ -94,6 +94,7 @@ NOT_ABOUT_A_MACHINE = {
     "doctor",
     "examples",
     "fleet",
+    "inventory",
     "man",
     "new",
     "new-plugin",

@@ -13,10 +13,10 @@ from softreserve.cli.fleet.schedulers import MISSING, Batch, Scheduler, encoded
 from softreserve.cli.fleet.work import Asked, batch, killed, work
 from softreserve.model.errors import InputError
 
-__all__ = ["cluster"]
+__all__ = ["PATIENCE", "cluster"]
 
 #: Seconds in which the scheduler, and then a worker, has to be there.
-_PATIENCE: Final = 30
+PATIENCE: Final = 30
 #: Batches that wait for each thread of a worker, beside the one that it works on.
 _WAITING: Final = 2
 
@@ -37,7 +37,7 @@ def cluster(address: str) -> Scheduler:
         from distributed import Client
 
         try:
-            client = Client(address, timeout=_PATIENCE, set_as_default=False)
+            client = Client(address, timeout=PATIENCE, set_as_default=False)
         except (OSError, ValueError, ImportError) as error:  # ImportError: a protocol that is not there
             raise InputError(f"no scheduler of dask.distributed answers: {error}", path=address) from None
         with client:
@@ -50,9 +50,9 @@ def _answers(client: Any, address: str, asked: Asked, batches: Iterator[Batch]) 
     from distributed import CancelledError, KilledWorker, as_completed
 
     try:
-        client.wait_for_workers(1, timeout=_PATIENCE)
+        client.wait_for_workers(1, timeout=PATIENCE)
     except TimeoutError:
-        raise InputError(f"the scheduler has no workers after {_PATIENCE} seconds", path=address) from None
+        raise InputError(f"the scheduler has no workers after {PATIENCE} seconds", path=address) from None
     head = encoded(asked)
     running: dict[Any, Batch] = {}
     ended = as_completed(loop=client.loop)

@@ -190,7 +190,7 @@ def print_fleet(summary: FleetSummary) -> None:
     """How many machines there are, and what each question told, the worst first."""
     same = summary.machines - summary.different
     words = f"{summary.machines:,} machine{'' if summary.machines == 1 else 's'}" + (
-        f", {summary.different:,} of them unlike all others" if same else ""
+        f", {summary.different:,} different" if same else ""
     )
     say(Styled(words, "heading"), f"; rows: {summary.output}" if summary.output else "")
     if summary.passed_over:

@@ -43,7 +43,7 @@ class Run:
 
     @property
     def different(self) -> int:
-        """How many of them are unlike all others."""
+        """How many different ones there are among them."""
         keys = {entry[1] for entry in self._entries if not isinstance(entry, Unread)}
         return sum("passed_over" not in self._journal.answer(key.hex()) for key in keys)
 

@@ -6,9 +6,11 @@ for each machine: ``digest``, and ``rows``, or why it is no machine (``passed_ov
 
 from __future__ import annotations
 
+import gc
 import json
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
 from softreserve import __version__
@@ -76,8 +78,20 @@ def work(asked: bytes) -> bytes:
     if told["version"] != __version__:
         raise RuntimeError(f"asked by softreserve {told['version']}, and this is {__version__}")
     question = Asked.of_json(told)
-    with asking(question.wishes):
+    with asking(question.wishes), _uncollected():
         return b"".join(answered(digest, parcel, question) for digest, parcel in _parcels(json.loads(index), content))
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Look for garbage afterwards: next to none of what a boot makes is in circles, and looking takes a sixth of it."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
 
 
 def _parcels(index: list[Any], content: bytes) -> Iterator[tuple[str, Parcel]]:

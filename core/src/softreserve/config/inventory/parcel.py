@@ -18,7 +18,7 @@ from softreserve.model.errors import InputError, SoftReserveError
 if TYPE_CHECKING:
     from softreserve.model.scenario import Scenario
 
-__all__ = ["HERE", "Parcel", "described", "of_directory", "of_file", "of_text"]
+__all__ = ["HERE", "Parcel", "described", "of_directory", "of_file", "of_machine_file", "of_text"]
 
 #: Stands in messages for what the inventory calls a machine: equal machines are read once, and called differently.
 HERE: Final = "\0"
@@ -29,6 +29,11 @@ _SUFFIX: Final = ".toml"
 _LARGEST: Final = 256 << 20
 #: Keys of a machine file that name others, as a line of it may begin.
 _OTHERS: Final = re.compile(rb"""(?m)^[ \t]*["']?(?:efi_map_file|acpi_dir)\b""")
+
+#: A comment on a line of its own; where the tables of a TOML file begin; a name that needs no quoting.
+_COMMENT: Final = re.compile(rb"(?m)^[ \t]*#.*$")
+_TABLE: Final = re.compile(rb"(?m)^[ \t]*\[")
+_NAME: Final = re.compile(rb'(?m)^name[ \t]*=[ \t]*"[A-Za-z0-9][A-Za-z0-9._-]*"[ \t]*$')
 
 
 class Parcel(NamedTuple):
@@ -114,10 +119,29 @@ def of_file(name: str, path: str) -> Parcel:
     data = read_bytes(path)
     if not path.endswith(_SUFFIX):
         return of_text(name, data)
+    return of_machine_file(name, data, os.path.dirname(path))
+
+
+def of_machine_file(name: str, data: bytes, folder: str | None = None) -> Parcel:
+    """A machine file without what is no part of the machine: its name, and comments on lines of their own.
+
+    :param folder: where the files are that it names.
+    """
+    data = _bare(data)
     files = [(_MACHINE + _SUFFIX, data)]
-    if _OTHERS.search(data):
-        files += _named_by(data, os.path.dirname(path))
+    if folder is not None and _OTHERS.search(data):
+        files += _named_by(data, folder)
     return Parcel(name, _MACHINE + _SUFFIX, tuple(files))
+
+
+def _bare(data: bytes) -> bytes:
+    """A machine file with another name, and without comments; every line stays where it is."""
+    if b'"""' in data or b"'''" in data:  # what looks like a comment may be text
+        return data
+    data = _COMMENT.sub(b"", data)
+    table = _TABLE.search(data)
+    head = table.start() if table is not None else len(data)
+    return _NAME.sub(b'name = "%s"' % _MACHINE.encode(), data[:head]) + data[head:]
 
 
 def _named_by(data: bytes, folder: str) -> Iterator[tuple[str, bytes]]:

@@ -43,7 +43,7 @@ class FleetSummary:
 
     :param output: the file with the rows; ``None``: there is none.
     :param machines: how many there are.
-    :param different: how many of them are unlike all others.
+    :param different: how many different ones there are among them.
     :param passed_over: names of what is no machine.
     :param errors: why machines do not answer, each sentence once, with how many rows have it.
     """
