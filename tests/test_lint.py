@@ -392,6 +392,8 @@ SOUND: list[tuple[str, dict[str, Any]]] = [
     ("mem-undone", {"cmdline": "mem=1G efi=nosoftreserve"}),
     ("mem-undone", {"cmdline": "mem=4G", "above": []}),
     ("memmap-overruled", {"cmdline": NEAR + "memmap=1G$4G"}),
+    ("memmap-idle", {"cmdline": NEAR + "memmap=8G%3G-1+0xefffffff"}),
+    ("memmap-idle", {"cmdline": NEAR + "memmap=1G%10G+0xefffffff"}),
     ("memmap-ignored", {"cmdline": NEAR + "memmap=exactmap memmap=1G@1M"}),
     (
         "fake-mem-partial",

@@ -39,6 +39,7 @@ def lint(system: System, outcome: Outcome) -> list[Finding]:
         *_under_ram_buffers(system, outcome),
         *_undone(setup),
         *_without_effect(setup),
+        *_idle(setup),
         *_fake_mem(system, setup),
         *_without_acpi(system),
     ]
@@ -178,6 +179,19 @@ def _without_effect(setup: Setup) -> Iterator[Finding]:
             f"memmap={text} does nothing, and the kernel does not say so: it is not of the form SIZE, SIZE@START, "
         )
         yield Finding("warning", "memmap-ignored", f"{message}SIZE#START, SIZE$START, SIZE!START or SIZE%START-OLD+NEW")
+
+
+def _idle(setup: Setup) -> Iterator[Finding]:
+    """Words that are understood, and meet no memory that they are for."""
+    for idle in setup.memmap.idle:
+        wanted = f"{e820.type_text(idle.type)} memory" if idle.type else "memory"
+        there = " and ".join(e820.type_text(kind) for kind in idle.found) or "nothing"
+        message = (
+            f"{idle.text} changes nothing: it is for {wanted}, and the map that the kernel is handed has {there} here; "
+            "correct the range, or the type behind the -"
+        )
+        where = (idle.start, idle.end) if idle.start < idle.end else ()
+        yield Finding("warning", "memmap-idle", message, *where)
 
 
 # --- efi_fake_mem=

@@ -19,7 +19,7 @@ from softreserve_x86 import e820
 if TYPE_CHECKING:
     from softreserve.model.kernel import Kernel
 
-__all__ = ["Asked", "MemmapParameters"]
+__all__ = ["Asked", "Idle", "MemmapParameters"]
 
 MEMMAP_ADDS: Final = Rule("memmap-adds", "memmap= adds a range")
 #: ``nn<c>ss`` adds a range of this type.
@@ -36,20 +36,32 @@ class Asked(NamedTuple):
     present: bool
 
 
+class Idle(NamedTuple):
+    """One wish that met nothing: a range (bytes, half open), the type it is about, 0: any, and what was there."""
+
+    text: str
+    start: int
+    end: int
+    type: int
+    found: tuple[int, ...]
+
+
 class MemmapParameters:
     """What ``mem=`` and ``memmap=`` do to a table, and what they leave behind.
 
-    ``max_mem_size`` (bytes) is the end that hot-added memory must keep to while the kernel boots. ``asked`` and
-    ``ignored`` (elements that are not understood) are kept for whoever wants to know what became of them.
+    ``max_mem_size`` (bytes) is the end that hot-added memory must keep to while the kernel boots. ``asked``,
+    ``ignored`` (elements that are not understood) and ``idle`` (those that changed nothing) are kept for whoever wants
+    to know what became of them.
     """
 
-    __slots__ = ("_kernel", "_log", "asked", "ignored", "max_mem_size", "table", "userdef")
+    __slots__ = ("_kernel", "_log", "asked", "idle", "ignored", "max_mem_size", "table", "userdef")
 
     def __init__(self, table: e820.E820Table, log: EventLog, kernel: Kernel) -> None:
         self.table = table
         self.userdef = False
         self.max_mem_size = U64_MAX
         self.asked: list[Asked] = []
+        self.idle: list[Idle] = []
         self.ignored: list[str] = []
         self._log = log
         self._kernel = kernel
@@ -96,6 +108,7 @@ class MemmapParameters:
         if text.startswith("exactmap"):
             self.table.entries.clear()
             self.asked.clear()
+            self.idle.clear()
             self.userdef = True
             return
         size, rest = self._kernel.memparse(text)
@@ -123,15 +136,19 @@ class MemmapParameters:
         if rest:
             self.ignored.append(whole.removeprefix("memmap="))
             return
-        old, new = old & U32_MAX, new & U32_MAX
-        if old and new:
-            self.table.range_update(start, size, old, new)
-            self.asked.append(Asked(whole, start, start + size, old, present=False))
-        elif new:
+        old, new, end = old & U32_MAX, new & U32_MAX, start + size
+        if new and not old:
             self._add(start, size, new, whole)
+            return
+        there = tuple(sorted({e.type for e in self.table.entries if e.start < end and start < e.end}))
+        if new:
+            changed = self.table.range_update(start, size, old, new)
         else:
-            self.table.range_remove(start, size, old, check_type=bool(old))
-            self.asked.append(Asked(whole, start, start + size, old, present=False))
+            changed = self.table.range_remove(start, size, old, check_type=bool(old))
+        if changed:
+            self.asked.append(Asked(whole, start, end, old, present=False))
+        else:
+            self.idle.append(Idle(whole, start, end, old, there))
 
     def _add(self, start: int, size: int, e820_type: int, text: str) -> None:
         function = "arch/x86/kernel/e820.c: parse_memmap_one"

@@ -23,6 +23,7 @@ from softreserve.model.acpi.srat import (
     ENABLED,
     GENERIC_AFFINITY,
     HOT_PLUGGABLE,
+    NON_VOLATILE,
     CpuAffinity,
     GenericAffinity,
     GiccAffinity,
@@ -32,6 +33,7 @@ from softreserve.model.acpi.srat import (
     X2apicAffinity,
 )
 from softreserve.model.acpi.tables import TableError
+from softreserve.model.efi import EfiAttribute, EfiType
 from softreserve.model.findings import Finding
 from softreserve.model.ranges import merged, uncovered
 from softreserve.model.sizes import human_size
@@ -44,6 +46,14 @@ __all__ = ["check"]
 
 #: Domains that a table of revision 1 can name: one byte is read of them. Linux: ``acpi_srat_revision``.
 _DOMAINS_OF_REVISION_1: Final = 256
+#: Types of descriptors that are RAM when the kernel runs. Linux: ``drivers/firmware/efi: is_usable_memory``.
+_VOLATILE: Final = (
+    EfiType.LOADER_CODE,
+    EfiType.LOADER_DATA,
+    EfiType.BOOT_SERVICES_CODE,
+    EfiType.BOOT_SERVICES_DATA,
+    EfiType.CONVENTIONAL,
+)
 #: What the kernel lets pass that no entry names, in bytes. Linux: ``memblock_validate_numa_coverage``.
 _TOLERATED: Final = 1 << 20
 #: A distance that says "not to be reached". ACPI 6.5, 5.2.17.
@@ -134,6 +144,7 @@ def _entries(system: System, domains: _Domains) -> Iterator[Finding]:
     """Memory entries by themselves, and against the firmware's map."""
     described = merged((d.start, d.start + d.size) for d in system.machine.efi_map or () if d.size)
     windows = [(r.start, r.end + 1) for _, r in system.iomem.walk() if (r.name or "").startswith("CXL Window")]
+    volatile = _volatile(system)
     for entry in domains.all_memory:
         start, end, domain = entry.base, entry.end, entry.proximity_domain
         if not entry.flags & ENABLED:
@@ -155,6 +166,8 @@ def _entries(system: System, domains: _Domains) -> Iterator[Finding]:
             yield Finding("warning", "srat-without-memory", message, start, end)
         elif entry.flags & HOT_PLUGGABLE:
             yield from _hot_pluggable(system, entry)
+        if entry.flags & ENABLED and entry.flags & NON_VOLATILE:
+            yield from _non_volatile(volatile, entry)
     if domains.revision == 1:
         for entry in domains.memory:
             if entry.proximity_domain >= _DOMAINS_OF_REVISION_1:
@@ -210,6 +223,25 @@ def _hot_pluggable(system: System, entry: MemoryAffinity) -> Iterator[Finding]:
     else:
         message += ", which matters with movable_node only"
     yield Finding("warning" if movable else "note", "srat-hot-pluggable-ram", message, start, end)
+
+
+def _volatile(system: System) -> list[tuple[int, int]]:
+    """What the firmware's map has as ordinary memory (bytes, half open)."""
+    if system.machine.efi_map is None:
+        return merged(_boot_ram(system))
+    kinds = [d for d in system.machine.efi_map if d.size and d.type in _VOLATILE and not d.attribute & EfiAttribute.NV]
+    return merged((d.start, d.start + d.size) for d in kinds)
+
+
+def _non_volatile(volatile: list[tuple[int, int]], entry: MemoryAffinity) -> Iterator[Finding]:
+    """An entry that says of ordinary memory (``volatile``, bytes, half open) that it keeps what is in it."""
+    size = _shared(volatile, entry.base, entry.end)
+    if size:
+        message = (
+            f"the SRAT entry of domain {entry.proximity_domain} says that this memory is non-volatile, and "
+            f"{human_size(size)} of it are ordinary memory in the firmware's map, which the kernel goes by; correct one"
+        )
+        yield Finding("warning", "srat-non-volatile", message, entry.base, entry.end)
 
 
 def _processors(system: System, domains: _Domains) -> Iterator[Finding]:
@@ -420,14 +452,21 @@ class _Performance:
             rows = {cpus: slit.rows[cpus][memory] for cpus in domains.with_cpus if max(cpus, memory) < len(slit.rows)}
             near = _least(rows)
             by_latency = _least({cpus: self._latency[cpus, memory] for cpus in rows if (cpus, memory) in self._latency})
-            said = attached.get(memory) if attached.get(memory) in rows else by_latency
-            if near is not None and said is not None and near != said:
+            best = by_latency if by_latency is not None else _least(self._slowness(rows, memory))
+            claims = (attached.get(memory) if attached.get(memory) in rows else None, best)
+            said = next((domain for domain in claims if domain not in (None, near)), None)
+            if near is not None and said is not None:
                 message = (
                     f"by the SLIT the CPUs of domain {near} are the nearest to the memory of domain {memory}, by the "
                     f"HMAT those of domain {said}: allocations go by the one, tiers and applications by the other; "
                     "correct one"
                 )
                 yield Finding("warning", "slit-against-hmat", message, *domains.span(memory))
+
+    def _slowness(self, cpus: Iterable[int], memory: int) -> dict[int, float]:
+        """Bandwidths to a domain's memory, the best one least."""
+        found = self._bandwidth
+        return {domain: -found[domain, memory] for domain in cpus if (domain, memory) in found}
 
     def _cached(self) -> Iterator[Finding]:
         for entry in self._caches:
