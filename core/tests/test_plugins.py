@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -250,3 +251,29 @@ def test_an_architecture_goes_by_the_name_of_its_plugin_too(three: Path) -> None
 def test_nothing_installed_is_said(path: Path) -> None:
     with pytest.raises(MachineError, match="known: none"):
         Selection().names("alpha")
+
+
+FINDS = "@hookimpl\ndef softreserve_online_policy(system): return {!r}\n"
+
+
+def test_what_was_loaded_once_is_not_registered_again(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    distribution(path, "again", plugins={"again": module(path, "again_plugin", FINDS.format("online"))})
+    first = load(["again"])
+    monkeypatch.setattr("pluggy.PluginManager.register", None)
+    assert load(["again"]).names == first.names == ("again",)
+    assert load(["again"]).answering("softreserve_online_policy") == ["again"]
+
+
+def test_a_plugin_that_changed_meanwhile_is_looked_at_again(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    distribution(path, "other", plugins={"other": module(path, "other_plugin", FINDS.format("online"))})
+    load(["other"])
+    monkeypatch.delattr(sys.modules["other_plugin"], "softreserve_online_policy")
+    assert load(["other"]).answering("softreserve_online_policy") == []
+
+
+def test_who_changes_the_manager_of_a_set_changes_that_set_alone(path: Path) -> None:
+    distribution(path, "mine", plugins={"mine": module(path, "mine_plugin", FINDS.format("online"))})
+    mine, yours = load(["mine"]), load(["mine"])
+    mine.manager.unregister(name="mine")
+    assert (mine.names, yours.names, load(["mine"]).names) == ((), ("mine",), ("mine",))
+    assert mine.answering("softreserve_online_policy") == []

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from softreserve.model.ranges import joined, merged, uncovered
+from softreserve.model.ranges import joined, merged, onward, uncovered
 
 Span = tuple[int, int]
 SPANS = st.lists(st.tuples(st.integers(0, 40), st.integers(1, 13)).map(lambda found: (found[0], sum(found))))
@@ -41,3 +43,24 @@ def test_neighbours_become_one_where_they_can() -> None:
 
     assert list(joined(["a1", "a2", "b1", "a3", "a4"], as_one)) == ["a1a2", "b1", "a3a4"]
     assert list(joined([], as_one)) == []
+
+
+class Counted(Sequence[int]):
+    """Numbers that count how often somebody looks at one."""
+
+    def __init__(self, length: int) -> None:
+        self.length, self.looks = length, 0
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, at: Any) -> Any:
+        self.looks += 1
+        return range(self.length)[at]
+
+
+def test_who_goes_on_from_a_place_looks_at_nothing_before_it() -> None:
+    numbers = Counted(1000)
+    assert list(onward(numbers, 997)) == [997, 998, 999]
+    assert numbers.looks == 3
+    assert list(onward(numbers, 1000)) == []

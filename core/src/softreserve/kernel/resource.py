@@ -12,12 +12,12 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from errno import EBUSY, EINVAL, ENODEV
-from itertools import islice
 from operator import attrgetter
 from typing import Final
 
 from softreserve.model.errors import MachineError
 from softreserve.model.events import EventLog, Rule
+from softreserve.model.ranges import onward
 from softreserve.model.units import U64_MAX
 
 __all__ = [
@@ -314,7 +314,7 @@ def _holding(parent: Resource, start: int, end: int, *, ascending: bool = False)
     """
     while True:
         at = 0 if parent.tangled else bisect_left(parent.children, end, key=_end)
-        for res in islice(parent.children, at, None):
+        for res in onward(parent.children, at):
             if res.start <= start and res.end >= end:
                 break
             if not parent.tangled or (ascending and res.start >= end):
@@ -427,7 +427,7 @@ def _mergeable(lower: Resource, upper: Resource) -> bool:
 
 def _onward(siblings: list[Resource], at: int) -> Iterator[Resource]:
     """Resources from ``siblings[at]`` on, each followed by all below it."""
-    for res in islice(siblings, at, None):
+    for res in onward(siblings, at):
         yield res
         if res.children:
             yield from _onward(res.children, 0)
@@ -439,7 +439,7 @@ def _reaching(parent: Resource, start: int) -> Iterator[Resource]:
     Where it is tangled, all of them.
     """
     at = 0 if parent.tangled else bisect_left(parent.children, start, key=_end)
-    for res in islice(parent.children, at, None):
+    for res in onward(parent.children, at):
         yield res
         if res.children:
             yield from _reaching(res, start)
@@ -469,7 +469,7 @@ def region_intersects(root: Resource, start: int, size: int, flags: int, desc: i
     end = (start + size - 1) & U64_MAX
     matching = other = 0
     at = 0 if root.tangled else bisect_left(root.children, start, key=_end)
-    for res in islice(root.children, at, None):
+    for res in onward(root.children, at):
         if res.start > end or res.end < start:
             if root.tangled:
                 continue

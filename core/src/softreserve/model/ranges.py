@@ -9,11 +9,18 @@ from typing import Any, TypeVar
 
 from softreserve.model import value
 
-__all__ = ["PhysRange", "joined", "merged", "span_at", "uncovered"]
+__all__ = ["PhysRange", "joined", "merged", "onward", "span_at", "uncovered"]
 
 _start, _end = itemgetter(0), itemgetter(1)
 S = TypeVar("S", bound=tuple[Any, ...])
 T = TypeVar("T")
+
+
+def onward(items: Sequence[T], at: int) -> Iterator[T]:
+    """Items from a position on; :func:`itertools.islice` would go through all those before it."""
+    while at < len(items):
+        yield items[at]
+        at += 1
 
 
 def span_at(spans: Sequence[S], address: int) -> S | None:

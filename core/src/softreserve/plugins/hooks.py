@@ -1,7 +1,7 @@
 """Finding, loading and calling plugins.
 
 The configuration names the plugins. Just those are looked up in the entry-point group ``softreserve.plugins``, and
-registered in a fresh manager per machine. Core code never calls pluggy's untyped ``hook.x()``: :class:`Hooks` has one
+registered in a manager. Core code never calls pluggy's untyped ``hook.x()``: :class:`Hooks` has one
 typed method per hook, which checks the answer and names the guilty plugin.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -23,7 +24,7 @@ from softreserve.model.errors import (
 from softreserve.plugins import answers, api, hookspecs
 from softreserve.plugins.given import Given
 from softreserve.plugins.loading import GROUP, installed, load_plugins
-from softreserve.plugins.objects import hook_problem, modules_of, object_problem
+from softreserve.plugins.objects import as_it_was, hook_problem, modules_of, object_problem
 
 if TYPE_CHECKING:
     import click
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from softreserve.plugins.extensions import Emitter, Importer, Lane, MachineSection
 
 T = TypeVar("T")
+_Plugins = tuple[tuple[str, object], ...]
 
 __all__ = ["GROUP", "Hooks", "Tracer", "hooks_of", "installed", "load", "tracing"]
 
@@ -102,7 +104,7 @@ def load(
     extra: Sequence[tuple[str, object]] = (),
     available: Mapping[str, Sequence[Source]] | None = None,
 ) -> Hooks:
-    """Load the named plugins, in that order, into a fresh manager.
+    """Load the named plugins, in that order.
 
     :param extra: objects that are already there (``(name, plugin)``): for tests and in-process users.
     :param available: what is installed, where that is known already.
@@ -110,12 +112,31 @@ def load(
     :raises UnknownPluginError: a name is not installed, or twice.
     :raises PluginError: a plugin could not be imported, implements a hook that does not exist, or needs a newer core.
     """
-    manager = _Manager("softreserve")
-    manager.add_hookspecs(hookspecs)
     if available is None:
         available = installed()
     plugins = (*load_plugins(names, available), *extra)
     border.register((name, module) for name, plugin in plugins for module in modules_of(plugin))
+    key = tuple((name, id(plugin)) for name, plugin in plugins)
+    if key in _registered and all(as_it_was(plugin) for _, plugin in plugins):
+        return Hooks(*_registered[key])
+    manager = _manager_of(plugins)
+    if all(as_it_was(plugin) for _, plugin in plugins):
+        if len(_registered) >= _MOST:
+            _registered.clear()
+        _registered[key] = plugins, manager
+    return Hooks(plugins, manager)
+
+
+#: Modules that were loaded together and found sound, by names and objects, with their manager: who boots one machine
+#: boots others.
+_registered: Final[dict[tuple[tuple[str, int], ...], tuple[_Plugins, pluggy.PluginManager]]] = {}
+_MOST: Final = 64
+
+
+def _manager_of(plugins: _Plugins) -> pluggy.PluginManager:
+    """A manager with plugins that were looked at."""
+    manager = _Manager("softreserve")
+    manager.add_hookspecs(hookspecs)
     hooks = _hook_names()
     for name, plugin in plugins:
         border.call("the object with its hooks", _register, manager, name, plugin, hooks, plugin=name)
@@ -125,7 +146,7 @@ def load(
             problem = "hook wrappers are not supported" if wrapper else hook_problem(impl.function)
             if problem is not None:
                 raise PluginError(border.one_line(impl.plugin_name, hook, problem), impl.plugin_name)
-    return Hooks(manager)
+    return manager
 
 
 def _register(manager: pluggy.PluginManager, name: str, plugin: object, hooks: Collection[str]) -> None:
@@ -180,8 +201,10 @@ def tracing(tracer: Tracer) -> Iterator[None]:
 class Hooks:
     """The loaded plugins, and one typed call per hook."""
 
-    def __init__(self, manager: pluggy.PluginManager) -> None:
-        self.manager = manager
+    def __init__(self, plugins: _Plugins, manager: pluggy.PluginManager) -> None:
+        self._plugins = plugins
+        #: Those who load the same plugins have it, too: it is not for others to change.
+        self._manager = manager
         #: Told of each call, when set.
         self.trace = _tracer
         #: Who answered last, by hook, where one plugin does.
@@ -189,10 +212,16 @@ class Hooks:
         #: What they were given last, as it was.
         self._given: Given | None = None
 
+    @cached_property
+    def manager(self) -> pluggy.PluginManager:
+        """What pluggy knows of these plugins; who changes it changes nothing elsewhere."""
+        self._manager = _manager_of(self._plugins)
+        return self._manager
+
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the loaded plugins, in the order of loading."""
-        return tuple(name for name, plugin in self.manager.list_name_plugin() if plugin is not None)
+        return tuple(name for name, plugin in self._manager.list_name_plugin() if plugin is not None)
 
     @contextmanager
     def untraced(self) -> Iterator[None]:
@@ -205,7 +234,7 @@ class Hooks:
 
     def answering(self, hook: str) -> list[str]:
         """Names of the plugins that have a hook, in the order of loading: where none has, nothing need be imported."""
-        return [impl.plugin_name for impl in getattr(self.manager.hook, hook).get_hookimpls()]
+        return [impl.plugin_name for impl in getattr(self._manager.hook, hook).get_hookimpls()]
 
     # --- one typed call per hook, in boot order
 
@@ -352,7 +381,7 @@ class Hooks:
         from softreserve.plugins import trees
 
         tree, hook = system.sysfs, "softreserve_sysfs"
-        impls = getattr(self.manager.hook, hook).get_hookimpls()
+        impls = getattr(self._manager.hook, hook).get_hookimpls()
         fixed = trees.Fixed(tree) if impls else None
         for impl in impls:
             with tree.noting() as changes:
@@ -468,7 +497,7 @@ class Hooks:
 
         :param problem: what was wanted, where an answer of the right type is not what the hook allows.
         """
-        for impl in reversed(getattr(self.manager.hook, hook).get_hookimpls()):
+        for impl in reversed(getattr(self._manager.hook, hook).get_hookimpls()):
             answer = self._call(hook, impl, arguments)
             if answer is not None:
                 self.answered[hook] = impl.plugin_name
@@ -509,7 +538,7 @@ class Hooks:
                 if words is not None:
                     raise border.refused(plugin, hook, words)
 
-        for impl in getattr(self.manager.hook, hook).get_hookimpls():
+        for impl in getattr(self._manager.hook, hook).get_hookimpls():
             plugin = impl.plugin_name
             answer = self._call(hook, impl, arguments)
             if answer is None:
@@ -541,7 +570,7 @@ class Hooks:
 
     def _tell(self, hook: str, /, **arguments: Any) -> None:
         """Call every plugin in the order of loading; there is no answer."""
-        for impl in getattr(self.manager.hook, hook).get_hookimpls():
+        for impl in getattr(self._manager.hook, hook).get_hookimpls():
             self._told(hook, impl, **arguments)
 
     def _told(self, hook: str, impl: Any, /, **arguments: Any) -> None:

@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 
 from softreserve.model.errors import nearest, shown
 
-__all__ = ["answers_later", "hook_problem", "modules_of", "object_problem"]
+__all__ = ["answers_later", "as_it_was", "hook_problem", "modules_of", "object_problem"]
 
 _PREFIX: Final = "softreserve_"
 #: Marks of pluggy, on functions.
@@ -29,8 +29,7 @@ def object_problem(plugin: object, hooks: Iterable[str]) -> str | None:
         return f"its entry points to the class {plugin.__name__}; point to an object of it, or to a module"
     if plugin is None or isinstance(plugin, (str, bytes, int, float, list, tuple, dict, set, FunctionType)):
         return f"its entry points to {shown(plugin)}; point to a module with hooks, or to an object with them"
-    module = plugin if type(plugin) is ModuleType else None
-    if module is not None and _is_as_it_was(module):
+    if as_it_was(plugin):
         return None
     known = frozenset(hooks)
     for name, is_function in _marked(plugin):
@@ -44,8 +43,8 @@ def object_problem(plugin: object, hooks: Iterable[str]) -> str | None:
         likely = nearest(name, known, 0.85) if is_function else ""
         if likely:
             return f"{name} is no hook and not marked{likely}"
-    if module is not None:
-        _sound[module] = dict(vars(module))
+    if type(plugin) is ModuleType:
+        _sound[plugin] = dict(vars(plugin))
     return None
 
 
@@ -53,9 +52,11 @@ def object_problem(plugin: object, hooks: Iterable[str]) -> str | None:
 _sound: WeakKeyDictionary[ModuleType, dict[str, object]] = WeakKeyDictionary()
 
 
-def _is_as_it_was(module: ModuleType) -> bool:
+def as_it_was(plugin: object) -> bool:
     """Whether just the objects are in a module that were there when it was found to be a plugin."""
-    then, now = _sound.get(module, {}), vars(module)
+    if type(plugin) is not ModuleType:
+        return False
+    then, now = _sound.get(plugin, {}), vars(plugin)
     return len(then) == len(now) and all(map(is_, then, now)) and all(map(is_, then.values(), now.values()))
 
 

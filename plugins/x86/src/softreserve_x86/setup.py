@@ -283,7 +283,7 @@ _TABLE_BY: Final = {
 
 def _record_handoff(log: EventLog, boot: str, table: Sequence[E820Entry]) -> None:
     """Note what kernel or loader made of the firmware's map before the kernel ran."""
-    for entry in table:
+    for entry in table if log.recording else ():
         rule = HANDED_OVER.of(e820.type_text(entry.type))
         log.record(rule, _TABLE_BY.get(boot, boot), entry.start, entry.start + entry.size)
 

@@ -25,7 +25,7 @@ _HEX: Final = rb"[0-9A-Fa-f]"
 #: What ``isalnum`` of the kernel takes: letters of Latin-1, too. Linux: ``lib/ctype.c``.
 _WORD: Final = rb"[0-9A-Za-z\xc0-\xd6\xd8-\xf6\xf8-\xff]+"
 #: A UUID, and words of the form KEY=VALUE. Linux: ``kobject_action_args``.
-_ARGUMENTS: Final = re.compile(rb"%b{8}-%b{4}-%b{4}-%b{4}-%b{12}(?: %b=%b)*" % (*[_HEX] * 5, _WORD, _WORD), re.DOTALL)
+_ARGUMENTS: Final = rb"%b{8}-%b{4}-%b{4}-%b{4}-%b{12}(?: %b=%b)*" % (*[_HEX] * 5, _WORD, _WORD)
 
 
 def uevent_file(
@@ -65,6 +65,6 @@ def _trouble(data: bytes) -> str | None:
     action, space, arguments = words.partition(b" ")
     if action not in _ACTIONS:
         return "unknown uevent action string"
-    if space and not _ARGUMENTS.fullmatch(arguments):
+    if space and not re.fullmatch(_ARGUMENTS, arguments):
         return "incorrect uevent action arguments"
     return None

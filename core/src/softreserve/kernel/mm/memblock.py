@@ -10,7 +10,6 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator
 from errno import ENOMEM
-from itertools import islice
 from operator import attrgetter
 from typing import Final
 
@@ -124,10 +123,10 @@ class MemblockType:
     def gaps(self, base: int, end: int) -> list[tuple[int, int, int]]:
         """The parts of ``base`` to ``end`` in no region: (position of the region after it, start, end)."""
         found = []
+        regions = self.regions
         at = self.above(base)
-        for region in islice(self.regions, at, None):
-            if region.base >= end:
-                break
+        while at < len(regions) and regions[at].base < end:
+            region = regions[at]
             if region.base > base:
                 found.append((at, base, region.base))
             base = min(region.base + region.size, end)
