@@ -30,6 +30,8 @@ from softreserve.views.observe import Sessions, observe
 REQUIRED = "SOFTRESERVE_REQUIRE_CLIENTS"
 
 PACKAGES = {
+    "autoreconf": "automake",
+    "bats": "bats",
     "chmem": "util-linux",
     "cxl": "ndctl",
     "daxctl": "daxctl",
@@ -42,8 +44,10 @@ PACKAGES = {
     "lscpu": "util-linux",
     "lsmem": "util-linux",
     "lstopo-no-graphics": "hwloc-nox",
+    "meson": "meson",
     "numactl": "numactl",
     "numastat": "numactl",
+    "prove": "perl",
 }
 
 

@@ -60,7 +60,10 @@ FILLED_IN = {
 _PLACE = re.compile(rf"(?<![\w])(?:{'|'.join(FILLED_IN)})(?![\w-])")
 
 #: Options in the text that are those of other programs.
-OF_OTHERS = {"--softreserve-plugin", "--softreserve-limit", "--noefi"}
+OF_OTHERS = {
+    *("--softreserve-plugin", "--softreserve-limit", "--softreserve-keep", "--softreserve-require"),
+    *("--noefi", "--device"),
+}
 
 #: A machine to add to.
 SMALL = """

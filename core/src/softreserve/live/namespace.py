@@ -57,6 +57,8 @@ _WHAT_IT_TAKES = (
     "root, or user namespaces for everybody (sysctl kernel.unprivileged_userns_clone=1,"
     " kernel.apparmor_restrict_unprivileged_userns=0)"
 )
+#: Of root who lacks that: he is in a container.
+_WHAT_A_CONTAINER_TAKES = "user namespaces, or of a container --cap-add SYS_ADMIN --security-opt apparmor=unconfined"
 _OURS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -161,7 +163,8 @@ def _enter() -> Namespace:
     if _libc.unshare(_CLONE_NEWNS) != 0:
         uid, gid = os.geteuid(), os.getegid()
         if _libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNS) != 0:
-            raise Refused(f"a mount namespace needs {_WHAT_IT_TAKES} ({_reason()})")
+            takes = _WHAT_IT_TAKES if uid else _WHAT_A_CONTAINER_TAKES
+            raise Refused(f"a mount namespace needs {takes} ({_reason()})")
         try:
             for name, text in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
                 with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
