@@ -55,3 +55,21 @@ def test_events_over_a_range_are_those_that_share_a_byte_with_it_in_order(
         log.record(KEPT, "", start, end)
     expected = [pair for pair in (*first, *later) if pair[0] < where[1] and where[0] < pair[1]]
     assert [(event.start, event.end) for event in log.over(asked)] == expected
+
+
+def test_the_older_half_of_what_came_behind_the_first_is_forgotten_when_it_is_too_much() -> None:
+    log = EventLog()
+    log.printk_later(lambda: "boot")
+    log.record(KEPT, "", 0, 1)
+    first = log.sizes()
+    for number in range(10):
+        log.printk(f"line {number}")
+        log.record(MOVED.of(f"node {number}"), "", 0, 1)
+    assert len(log.over(PhysRange(0, 1))) == 11
+    log.shed(first, 20)
+    assert (log.sizes(), log.line(1)) == ((11, 22), "line 0")  # twenty events, which is not more
+    log.shed(first, 8)
+    assert log.lines == ["boot", *(f"line {number}" for number in range(5, 10))]
+    left = [event.rule for event in log.over(PhysRange(0, 1))]
+    assert left == ["kept", *(f"moved to node {number}" for number in range(5, 10))]
+    assert log.line(6) is None

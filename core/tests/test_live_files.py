@@ -8,7 +8,9 @@ import stat
 from collections.abc import Callable
 
 import pytest
+from softreserve.kernel.sysfs import Attribute
 from softreserve.kernel.system import System
+from softreserve.live import server
 from softreserve.live.files import Conversation, LiveFiles, Opened
 from softreserve.live.server import LiveSystem
 
@@ -46,6 +48,24 @@ def test_a_file_is_read_anew_from_its_beginning_and_otherwise_goes_on(files: Liv
     assert files.read(VALUE, 100, 0, reader) == b"second\n"
     files.write(VALUE, b"third\n", 0, writer)
     assert files.read(VALUE, 100, 0, reader) == b"third\n"
+
+
+def test_what_a_server_keeps_of_what_it_was_told_does_not_grow_without_end(
+    toy: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "_TOLD_MOST", 10)
+    toy.printk("the boot")
+    live = LiveSystem(toy)
+
+    def talk(data: bytes) -> int:
+        toy.printk(data.decode())
+        return len(data)
+
+    toy.sysfs.add(f"{TOY}/talks", Attribute(0o200, store=talk))
+    for number in range(100):
+        assert live.write(f"{TOY}/talks", str(number).encode()) > 0
+    assert (toy.log.lines[0], toy.log.lines[-1]) == ("the boot", "99")
+    assert max(toy.log.sizes()) <= 12
 
 
 def test_who_begins_in_the_middle_reads_what_is_there(files: LiveFiles) -> None:

@@ -32,10 +32,9 @@ _LEVEL = re.compile(r"<[0-9]+>")
 def record(system: System, number: int) -> bytes | None:
     """Record ``number`` (from 0) of the log; ``None``: there is none yet. Linux: ``devkmsg_read``."""
     first = (procfs.version(system), *(f"Kernel command line: {part}" for part in _command_line(system)))
-    lines = system.log.lines
-    if number >= len(first) + len(lines):
+    text = first[number] if number < len(first) else system.log.line(number - len(first))
+    if text is None:
         return None
-    text = first[number] if number < len(first) else lines[number - len(first)]
     return b"%d,%d,0,-;%b\n" % (_PRIORITY, number, b"".join(map(_escaped, text.encode("utf-8", "surrogateescape"))))
 
 

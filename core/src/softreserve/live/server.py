@@ -23,6 +23,10 @@ __all__ = ["LiveSystem"]
 T = TypeVar("T")
 
 
+#: Lines and events that are kept of what has happened since the boot: a server may run for months.
+_TOLD_MOST = 1 << 15
+
+
 class LiveSystem:
     """A system, the tree that shows it, and where its changes are recorded.
 
@@ -37,6 +41,7 @@ class LiveSystem:
         self.recorder = recorder
         self.lock = threading.RLock()
         self.rootfs = RootFs(system, hidden)
+        self._booted = system.log.sizes()
 
     def write(self, path: str, data: bytes) -> int:
         """One write() to an open file: bytes taken, or ``-errno``. A longer one is cut at a page, as in the kernel.
@@ -54,6 +59,7 @@ class LiveSystem:
             if recorder is not None:
                 # As in the outputs of steps: a write that was taken whole is 0.
                 recorder.answer(0 if result == len(data) else result)
+            self.system.log.shed(self._booted, _TOLD_MOST)
             return result
 
     def read(self, path: str) -> bytes | int:
@@ -81,6 +87,7 @@ class LiveSystem:
                 recorder.answer(reply.status)
             elif recorder is not None:
                 recorder.take_back()
+            self.system.log.shed(self._booted, _TOLD_MOST)
             return reply
 
 

@@ -7,7 +7,7 @@ a :class:`Rule`, and by the range.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from intervaltree import IntervalTree
@@ -144,6 +144,27 @@ class EventLog:
                 tree.addi(event.start, event.end, number)
         self._indexed = len(self._events)
         return [self._events[number] for number in sorted(item.data for item in tree.overlap(where.start, where.end))]
+
+    def line(self, number: int) -> str | None:
+        """One line, from 0; ``None``: it has not been printed."""
+        self._make()
+        return self._lines[number] if number < len(self._lines) else None
+
+    def sizes(self) -> tuple[int, int]:
+        """How many lines and events there are."""
+        return len(self._lines), len(self._events)
+
+    def shed(self, first: tuple[int, int], most: int) -> None:
+        """Forget the older half of the lines, and of the events, behind the ``first``, if these are more than ``most``.
+
+        A kernel's log has no room for everything either. Linux: ``kernel/printk/printk_ringbuffer.c``.
+        """
+        all_told: tuple[list[Any], ...] = (self._lines, self._events)
+        for kept, found in zip(first, all_told, strict=True):
+            if len(found) - kept > most:
+                self._make()
+                del found[kept : kept + (len(found) - kept) // 2]
+                self._tree, self._indexed = None, 0
 
     def __len__(self) -> int:
         return len(self._lines)
