@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,9 +13,10 @@ from softreserve.cli.options import Choices, booted
 from softreserve.cli.progress import progress
 from softreserve.cli.terminal import tell
 from softreserve.kernel.system import System
-from softreserve.live.record import Recorder
-from softreserve.machine.steps import run_step
 from softreserve.model.errors import InputError
+
+if TYPE_CHECKING:
+    from softreserve.live.record import Recorder
 
 __all__ = ["record_option", "recorded_system"]
 
@@ -37,6 +39,9 @@ def recorded_system(machine: str, choices: Choices, record: Path | None) -> Iter
     if record is None:
         yield system, None
         return
+    from softreserve.live.record import Recorder
+    from softreserve.machine.steps import run_step
+
     with Recorder(record, system) as recorder:
         with progress("doing recorded steps again"):
             recorder.resume(lambda step: run_step(system, step))

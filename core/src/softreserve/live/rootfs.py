@@ -13,9 +13,7 @@ import posixpath
 import stat
 from collections.abc import Callable, Mapping
 from hashlib import blake2b
-from typing import TYPE_CHECKING
-
-import attrs
+from typing import TYPE_CHECKING, NamedTuple
 
 from softreserve.kernel import cpu_sysfs, kmsg, procfs
 from softreserve.kernel.kernfs import in_readdir_order
@@ -62,8 +60,7 @@ class RecordFile(Attribute):
         self.record = record
 
 
-@attrs.frozen
-class Stat:
+class Stat(NamedTuple):
     """What ``lstat()`` says: ``mode`` with the type bits, ``size`` in bytes, ``device`` as (major, minor)."""
 
     mode: int
