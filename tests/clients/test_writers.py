@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -19,6 +21,7 @@ from hosts import Host, booted
 from softreserve.config.steps import read_steps
 from softreserve.kernel.sysfs import SysfsTree
 from softreserve.kernel.system import System
+from softreserve.live import server
 from softreserve.live.record import Recorder
 from softreserve.machine.snapshot import FILES
 from softreserve.machine.steps import run_step
@@ -156,6 +159,50 @@ def test_who_changes_the_machine_sees_it_changed_whoever_looks(hosts: Callable[.
     (tmp_path / "looks.py").write_text(LOOKS)
     host.ok("echo dax0.0 > /sys/bus/dax/drivers/device_dax/unbind")
     assert host.ok(f"timeout 60 {sys.executable} {tmp_path}/looks.py 100") == "[]\n"
+
+
+#: Changes all that can be changed, until the time is over; says how many writes these were.
+TURNS = """
+import sys, time
+region, bus = "/sys/devices/platform/hmem.0", "/sys/bus/dax/drivers"
+turn = [(f"{region}/dax0.0/size", "0"), (f"{region}/dax0.0/size", "0x40000000"), (f"{region}/dax0.0/size", "wrong"),
+        (f"{region}/dax_region/create", "1"), (f"{region}/dax0.1/size", "0x20000000"), (f"{region}/dax0.1/size", "0"),
+        (f"{region}/dax_region/delete", "dax0.1"), (f"{bus}/device_dax/bind", "dax0.0"),
+        (f"{bus}/device_dax/unbind", "dax0.0"), ("/sys/devices/system/memory/memory3/state", "offline"),
+        ("/sys/devices/system/memory/memory3/state", "online"), ("/dev/kmsg", "a line of the log")]
+until, writes = time.monotonic() + float(sys.argv[1]), 0
+while time.monotonic() < until:
+    for path, value in turn:
+        try:
+            with open(path, "w") as file:
+                file.write(value)
+        except OSError:
+            pass
+        writes += 1
+print(writes)
+"""
+
+
+def test_the_memory_of_a_server_does_not_grow_with_what_is_written(
+    hosts: Callable[..., Host], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``pytest -s`` shows how much of it a write takes; with SOFTRESERVE_STRESS_SECONDS=3600 over two hours."""
+    monkeypatch.setattr(server, "_TOLD_MOST", 100)  # reached soon
+    host = hosts(MACHINE, RELEASE, modules="dax_hmem device_dax kmem")
+    host.ok("echo dax0.0 > /sys/bus/dax/drivers/device_dax/unbind")
+    (tmp_path / "turns.py").write_text(TURNS)
+
+    def blocks_after(seconds: float) -> tuple[int, int]:
+        writes = int(host.ok(f"{sys.executable} {tmp_path}/turns.py {seconds}"))
+        gc.collect()
+        return writes, sys.getallocatedblocks()
+
+    _, before = blocks_after(1)
+    writes, after = blocks_after(SECONDS)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(f"{writes} writes: {after - before:+} blocks of memory; at most {peak} KiB")
+    assert writes > 100
+    assert after - before < 500  # of some 100,000; lines and events come and go
 
 
 SHELL = [sys.executable, "-c", "import sys; from softreserve.cli import main; sys.exit(main())", "shell", MACHINE]
