@@ -152,6 +152,18 @@ def test_serve_ends_when_its_directory_is_unmounted(tmp_path: Path) -> None:
         assert server.wait(PATIENCE) == 0
 
 
+def test_root_mounts_and_unmounts_without_another_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root: all others mount by fusermount3")
+    monkeypatch.setenv("PATH", str(tmp_path))  # no fusermount3
+    with serving(tmp_path / "root"):
+        assert (tmp_path / "root" / POLICY).read_text() == "online\n"
+    before = (str(shutil.which("setpriv", path=os.defpath)), "--bounding-set", "-sys_admin", "--inh-caps", "-sys_admin")
+    found = softreserve("serve", MACHINE, str(tmp_path / "root"), before=before)
+    assert found.returncode == 2
+    assert f"cannot mount at {tmp_path}/root: mounting on {tmp_path}/root is not allowed here" in found.stderr
+
+
 def test_a_killed_server_leaves_no_mount_and_goes_on_from_its_record(tmp_path: Path) -> None:
     root, record = tmp_path / "root", tmp_path / "steps.toml"
     with serving(root, "--record", str(record)) as server:
