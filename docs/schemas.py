@@ -47,6 +47,7 @@ ANSWERS: Final[Mapping[str, tuple[str, ...]]] = {
     "explain": ("softreserve.cli.explain:Explained", "softreserve.cli.explain:ExplainedAddress"),
     "export": ("softreserve.cli.export:Exported",),
     "fleet": ("softreserve.views.fleet.summary:FleetSummary",),
+    "fleet-query": ("softreserve.cli.fleet.query:Queried",),
     "fleet-row": ("softreserve.views.fleet.row:Row",),
     "inventory": ("softreserve.cli.inventory:WrittenInventory",),
     "kaslr": ("softreserve.cli.kaslr:Places",),

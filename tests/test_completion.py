@@ -28,7 +28,7 @@ from softreserve.model.userspace import USERSPACES
 from softreserve.plugins.hooks import installed
 
 #: Values that are free text or numbers.
-FREE = {"append", "cmdline", "cmdlines", "command", "kexec_tools", "kexecs", "policy", "scheduler", "target"}
+FREE = {"append", "cmdline", "cmdlines", "command", "kexec_tools", "kexecs", "policy", "query", "scheduler", "target"}
 _METAVARS_OF_NUMBERS = {"BYTES", "MB/S", "N", "NS", "NUMBER", "SIZE", "START"}
 _SECONDS = 30
 #: What stands on a line when it was carried out, and not in the definition of what says it.

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 import small_machines
+import wheels
 from jsonschema import Draft202012Validator
 from many_nodes import machine_text as nodes_text
 from softreserve.cli import main
@@ -269,6 +271,137 @@ def test_what_a_machine_is_called_is_no_part_of_what_it_is(fleet: Path) -> None:
     assert [*found] == ["a.toml", "b.toml", "notes.txt", "rack/again.toml", "rack/broken.toml"]
     assert found["b.toml"] == found["rack/again.toml"]
     assert len(set(found.values())) == 4
+
+
+def named(inventory: Path | str) -> list[tuple[str, str]]:
+    """What machines of an inventory are called, and their digests, or why they cannot be read."""
+    return [(one.name, one.why if isinstance(one, Unread) else one.digest) for one in machines(str(inventory))]
+
+
+@pytest.mark.parametrize("packed", ["w", "w:gz", "w:xz"])
+def test_an_archive_has_the_machines_of_the_folder(fleet: Path, tmp_path: Path, packed: Any) -> None:
+    (fleet / "capture").mkdir()
+    (fleet / "capture" / "kernel.toml").write_text("release = 1\n")
+    (fleet / "linked.toml").symlink_to("rack/again.toml")
+    path = tmp_path / "fleet.tar"
+    with tarfile.open(path, packed) as archive:
+        archive.add(fleet, ".")
+    assert named(path) == named(fleet)
+    assert len(named(path)) == 7
+
+
+def test_an_archive_of_one_machine_is_that_machine() -> None:
+    path = str(wheels.ROOT / "tests/data/captures/x86-7.3-unaligned.tar.xz")
+    ((name, _),) = named(path)
+    assert name == path
+
+
+@pytest.mark.parametrize("name", ["../out.toml", "/tmp/out.toml", "a/../../out.toml"])
+def test_nothing_leads_out_of_an_archive(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "evil.tar"
+    with tarfile.open(path, "w") as archive:
+        archive.addfile(tarfile.TarInfo(name))
+    with pytest.raises(InputError, match="leads out of the archive"):
+        named(path)
+
+
+def test_a_link_that_leads_out_of_an_archive_is_none(tmp_path: Path) -> None:
+    (tmp_path / "secret.toml").write_text("name = 1\n")
+    path = tmp_path / "evil.tar"
+    with tarfile.open(path, "w") as archive:
+        for name, target in (("a.toml", str(tmp_path / "secret.toml")), ("b.toml", "../../secret.toml"), ("up", "..")):
+            link = tarfile.TarInfo(name)
+            link.type, link.linkname = tarfile.SYMTYPE, target
+            archive.addfile(link)
+        archive.addfile(tarfile.TarInfo("real.toml"))
+    assert [name for name, _ in named(path)] == ["real.toml"]
+
+
+def test_a_damaged_archive_is_an_error(fleet: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "fleet.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        archive.add(fleet, ".")
+    path.write_bytes(path.read_bytes()[:-20])
+    assert main(["fleet", str(path), "--jobs", "1"]) == 2
+    assert capsys.readouterr().err.startswith(f"softreserve: {path}: a damaged archive: ")
+
+
+ENTRIES = [
+    "rack/again.toml",
+    {"machine": "b.toml", "name": "bee"},
+    {"text": nodes_text("beta", 1, 1), "name": "here"},
+    "example:two-node",
+    {"machine": "gone.toml"},
+    {"machine": "b.toml", "text": "both"},
+    7,
+]
+
+
+def test_a_list_names_machines_relative_to_itself_or_has_their_text(
+    fleet: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = fleet / "list.jsonl"
+    path.write_text("".join(f"{json.dumps(entry)}\n" for entry in ENTRIES) + "\n{\n")
+    out = tmp_path / "out.jsonl"
+    assert main(["fleet", str(path), "--jobs", "1", "-o", str(out)]) == 2
+    found = {row["machine"]: row for row in rows(out)}
+    assert [*found] == [
+        *("rack/again.toml", "bee", "here", "example:two-node", "gone.toml", "line 6", "line 7", "line 9")
+    ]
+    assert found["bee"]["digest"] == found["rack/again.toml"]["digest"]
+    assert found["here"]["total"] == found["bee"]["total"] == 16 * GIB
+    assert "no such machine" in found["gone.toml"]["error"]
+    assert found["line 6"]["error"].startswith(f"{path}: line 6: wanted a path, or ")
+    assert found["line 9"]["error"].startswith(f"{path}: line 9: no JSON: ")
+
+
+def test_a_list_may_be_parquet_and_so_may_be_the_rows(fleet: Path, tmp_path: Path) -> None:
+    pa = pytest.importorskip("pyarrow", reason="needs pyarrow: pip install 'softreserve[fleet]'")
+    import pyarrow.parquet as pq
+
+    entries = [entry for entry in ENTRIES if isinstance(entry, dict)][:2]
+    schema = pa.schema([(name, "string") for name in ("machine", "text", "name")])
+    pq.write_table(pa.Table.from_pylist(entries, schema), fleet / "l.parquet")
+    one, two = tmp_path / "one.jsonl", tmp_path / "two.parquet"
+    command = ["fleet", str(fleet / "l.parquet"), "--jobs", "1", "--kexec", "default"]
+    assert main([*command, "-o", str(one)]) == main([*command, "-o", str(two)]) == 0
+    lines, table = rows(one), pq.read_table(two).to_pylist()
+    assert [row["machine"] for row in table] == ["bee", "here"]
+    for line, row in zip(lines, table, strict=True):
+        for name in ("firmware", "owners", "tiers", "tiers_as_system_ram"):
+            row[name] = {str(key): value for key, value in row[name]}
+        row["findings"] = {severity: count for severity, count in row["findings"].items() if count is not None}
+        assert row == line
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.parquet"])
+def test_rows_are_asked_in_sql_and_sql_reads_nothing_else(
+    fleet: Path, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("duckdb", reason="needs duckdb: pip install 'softreserve[fleet]'")
+    pytest.importorskip("pyarrow", reason="needs pyarrow: pip install 'softreserve[fleet]'")
+    out = tmp_path / name
+    assert main(["fleet", str(fleet), "--jobs", "1", "-o", str(out)]) == 2
+    capsys.readouterr()
+    sql = "SELECT machine, total, uses.kmem + uses.devdax AS used, list_contains(lint, 'auto-online'), tiers FROM fleet"
+    assert main(["fleet-query", str(out), f"{sql} WHERE status = 0 ORDER BY total DESC, machine", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["columns"][:3] == ["machine", "total", "used"]
+    assert found["rows"][0][:4] == ["a.toml", 32 * GIB, 32 * GIB, True]
+    assert [row[0] for row in found["rows"]] == ["a.toml", "b.toml", "rack/again.toml"]
+    for sql in (
+        "SELECT * FROM read_text('/etc/passwd')",
+        f"COPY fleet TO '{tmp_path}/copy.csv'",
+        f"ATTACH '{tmp_path}/new.db'",
+        "SET enable_external_access = true",
+        "SELEC",
+    ):
+        assert main(["fleet-query", str(out), sql]) == 2
+        assert capsys.readouterr().err.startswith("softreserve: SQL: ")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["fleet", name])
+    (tmp_path / "letter.jsonl").write_text("Dear all\n")
+    assert main(["fleet-query", str(tmp_path / "letter.jsonl"), "SELECT 1"]) == 2
+    assert "no rows of softreserve fleet" in capsys.readouterr().err
 
 
 def test_a_question_survives_the_way_to_a_worker_and_says_its_options() -> None:

@@ -141,6 +141,7 @@ CALLS = (
     ("explain", "{case}", "why not dax", "--no-changes"),
     ("export", "{case}", "{folder}/export"),
     ("fleet", "{folder}/fleet", "--kernel", "6.12,7.3", "--kexec", "default", "--jobs", "1"),
+    ("fleet-query", "{folder}/rows.jsonl", "SELECT * FROM fleet"),
     ("inventory", "--count", "10", "-o", "{folder}/made"),
     ("kaslr", "{case}"),
     ("kaslr", "{case}", "--seed", "7", "--samples", "10"),
@@ -172,6 +173,9 @@ def test_answers_of_every_command_are_what_the_schemas_say(
     if words[0] == "report":
         pytest.importorskip("jinja2", reason="needs jinja2: pip install 'softreserve[report]'")
     case = cases.unpack("x86-6.1-two-node-hmat", tmp_path / "fleet")
+    if words[0] == "fleet-query":
+        pytest.importorskip("duckdb", reason="needs duckdb: pip install 'softreserve[fleet]'")
+        assert main(["fleet", str(tmp_path / "fleet"), "--jobs", "1", "-o", str(tmp_path / "rows.jsonl")]) == 0
     (tmp_path / "host/proc/sys/kernel").mkdir(parents=True)
     (tmp_path / "host/proc/sys/kernel/osrelease").write_text("6.1.0-56-amd64\n")
     (tmp_path / "host/proc/version").write_text("Linux version 6.1.0-56-amd64 (x@y) (gcc 12) #1 SMP\n")

@@ -94,6 +94,7 @@ NOT_ABOUT_A_MACHINE = {
     "doctor",
     "examples",
     "fleet",
+    "fleet-query",
     "inventory",
     "man",
     "new",

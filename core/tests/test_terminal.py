@@ -146,6 +146,7 @@ CALLS = {
     "explain": ["{case}", "4G"],
     "export": ["{case}", "{folder}"],
     "fleet": ["{folder}", "--jobs", "1"],
+    "fleet-query": ["{folder}/{hostile}", "{hostile}"],
     "inventory": ["--count", "2", "-o", "{folder}/{hostile}"],
     "kaslr": ["{case}"],
     "kexec": ["{case}", "--policy", "{hostile}"],

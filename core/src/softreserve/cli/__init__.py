@@ -38,6 +38,7 @@ COMMANDS = {
     "explain": ("softreserve.cli.explain:explain_command", "Say why memory is what it is, and what would change it."),
     "export": ("softreserve.cli.export:export_command", "Write a machine's /sys and /proc as a directory."),
     "fleet": ("softreserve.cli.fleet.command:fleet_command", "Ask many machines the same: rows, and a summary."),
+    "fleet-query": ("softreserve.cli.fleet.query:query_command", "Ask the rows of a fleet in SQL."),
     "inventory": ("softreserve.cli.inventory:inventory_command", "Make up many machines to try fleet on."),
     "kaslr": ("softreserve.cli.kaslr:kaslr_command", "Show where the kernel image may land, where not, and why."),
     "kexec": ("softreserve.cli.kexec:kexec_command", "Cross a kexec, or a chain of them."),

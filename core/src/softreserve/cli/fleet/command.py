@@ -183,7 +183,13 @@ def _workers(jobs: int | None, address: str | None) -> Scheduler:
     from softreserve.cli.fleet.schedulers import cores, here, processes
 
     wanted = jobs or cores()
-    return here if wanted == 1 else processes(wanted)
+    try:
+        return here if wanted == 1 else processes(wanted)
+    except InputError:
+        if jobs is not None:
+            raise
+        tell("one core does the work: the others take joblib, pip install 'softreserve[fleet]'")
+        return here
 
 
 def print_fleet(summary: FleetSummary) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import IO, TYPE_CHECKING, Any, Final
 
@@ -17,7 +17,7 @@ from softreserve.views.fleet.row import Row
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["PARQUET", "check_writable", "is_rows", "write_rows"]
+__all__ = ["PARQUET", "check_writable", "columns", "is_rows", "sql_type", "write_rows"]
 
 #: How the name of a file ends that becomes Parquet.
 PARQUET: Final = ".parquet"
@@ -63,33 +63,63 @@ def write_rows(file: IO[bytes], rows: Iterable[dict[str, Any]], *, parquet: bool
 
 
 def _typed(row: dict[str, Any]) -> dict[str, Any]:
-    """A row with maps as Arrow takes them: lists of pairs; what has fixed keys is a structure."""
-    return row | {name: None if row[name] is None else [*_pairs(row[name], kind)] for name, kind in _MAPS.items()}
+    """A row with maps as Arrow takes them: lists of pairs."""
+    maps = {name: kind[1] for name, kind in _COLUMNS.items() if kind[0] == "map"}
+    return row | {name: None if row[name] is None else [*_pairs(row[name], key)] for name, key in maps.items()}
 
 
-def _pairs(values: dict[str, int], kind: type) -> Iterator[tuple[Any, int]]:
-    return ((kind(key), value) for key, value in values.items())
+def _pairs(values: dict[str, int], key: str) -> Iterator[tuple[Any, int]]:
+    return ((int(name) if key == "node" else name, value) for name, value in values.items())
 
 
-#: Dictionaries whose keys nobody knows before, and what the keys are.
-_MAPS: Final[dict[str, type]] = {"firmware": str, "owners": str, "tiers": int, "tiers_as_system_ram": int}
+#: What columns are, where that is no text: a value; a list of values; a map with keys and values; or a record of values
+#: with these names.
+_COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
+    "status": ("count",),
+    "page_size": ("count",),
+    **dict.fromkeys(("total", "lost", "waiting", "lost_as_system_ram"), ("size",)),
+    **dict.fromkeys(("firmware", "owners"), ("map", "text", "size")),
+    "uses": ("record", "size", *USES),
+    **dict.fromkeys(("lint", "kexec_problems", "gaps"), ("list", "text")),
+    "findings": ("record", "count", *SEVERITIES),
+    "target_nodes": ("list", "node"),
+    **dict.fromkeys(("tiers", "tiers_as_system_ram"), ("map", "node", "node")),
+    "seconds": ("seconds",),
+}
+#: Values as SQL and Arrow call them.
+_SQL: Final = {"text": "VARCHAR", "size": "UBIGINT", "count": "UINTEGER", "node": "INTEGER", "seconds": "DOUBLE"}
+_ARROW: Final = {"text": "string", "size": "uint64", "count": "uint32", "node": "int32", "seconds": "float64"}
+
+
+def columns() -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Names of the columns, in their order, and what they are."""
+    return ((field.name, _COLUMNS.get(field.name, ("text",))) for field in attrs.fields(Row))
+
+
+def sql_type(kind: tuple[str, ...]) -> str:
+    """The type of a column in SQL."""
+    match kind:
+        case ("map", key, value):
+            return f"MAP({_SQL[key]}, {_SQL[value]})"
+        case ("list", value):
+            return f"{_SQL[value]}[]"
+        case ("record", value, *names):
+            parts = ", ".join(f'"{name}" {_SQL[value]}' for name in names)
+            return f"STRUCT({parts})"
+    return _SQL[kind[0]]
 
 
 def _schema() -> pyarrow.Schema:
-    """Types of the columns."""
     import pyarrow as pa
 
-    sizes = ("total", "lost", "waiting", "lost_as_system_ram")
-    types = {
-        **dict.fromkeys(sizes, pa.uint64()),
-        **{name: pa.map_(pa.string(), pa.uint64()) for name in ("firmware", "owners")},
-        **{name: pa.map_(pa.int32(), pa.int32()) for name in ("tiers", "tiers_as_system_ram")},
-        "uses": pa.struct([(use, pa.uint64()) for use in USES]),
-        "findings": pa.struct([(severity, pa.uint32()) for severity in SEVERITIES]),
-        "status": pa.uint8(),
-        "page_size": pa.uint32(),
-        "target_nodes": pa.list_(pa.int32()),
-        **dict.fromkeys(("lint", "kexec_problems", "gaps"), pa.list_(pa.string())),
-        "seconds": pa.float64(),
-    }
-    return pa.schema([(field.name, types.get(field.name, pa.string())) for field in attrs.fields(Row)])
+    def arrow(kind: tuple[str, ...]) -> Any:
+        match kind:
+            case ("map", key, value):
+                return pa.map_(arrow((key,)), arrow((value,)))
+            case ("list", value):
+                return pa.list_(arrow((value,)))
+            case ("record", value, *names):
+                return pa.struct([(name, arrow((value,))) for name in names])
+        return getattr(pa, _ARROW[kind[0]])()
+
+    return pa.schema([(name, arrow(kind)) for name, kind in columns()])

@@ -9,8 +9,10 @@ from typing import Final, NamedTuple
 
 from softreserve import config
 from softreserve.config.fleet import is_directory_of_machine
+from softreserve.config.inventory import lists
 from softreserve.config.inventory import parcel as parcels
 from softreserve.config.inventory.parcel import Parcel
+from softreserve.config.inventory.unpacked import unpacked
 from softreserve.model.errors import InputError, SoftReserveError
 
 __all__ = ["Unread", "machines"]
@@ -36,10 +38,41 @@ def machines(inventory: str) -> Iterator[Parcel | Unread]:
     """
     if os.path.isdir(inventory) and not is_directory_of_machine(inventory):
         yield from _below(inventory, "", _DEEPEST)
+    elif inventory.endswith(lists.SUFFIXES) and os.path.lexists(inventory):
+        yield from _of_list(inventory)
+    elif os.path.isfile(inventory) and config.has_host_files(inventory):
+        yield from _of_archive(inventory)
     elif os.path.lexists(inventory) or inventory == config.STDIN or re.match(config.PREFIXED, inventory):
         yield _one(inventory, inventory)
     else:
         raise InputError("no such inventory: wanted a folder of machines, or a machine", path=inventory)
+
+
+def _of_archive(inventory: str) -> Iterator[Parcel | Unread]:
+    """Machines in an archive; or the one that it is."""
+    with unpacked(inventory) as folder:
+        names = os.listdir(folder)
+        if _is_machine(folder) or (len(names) == 1 and _is_machine(os.path.join(folder, names[0]))):
+            yield _one(inventory, inventory)
+        else:
+            yield from _below(folder, "", _DEEPEST)
+
+
+def _of_list(inventory: str) -> Iterator[Parcel | Unread]:
+    """Machines that a list names."""
+    for entry in lists.listed(inventory):
+        if entry.problem is not None:
+            yield Unread(entry.name, f"{inventory}: {entry.name}: {entry.problem}")
+        elif entry.text is not None:
+            yield parcels.of_text(entry.name, entry.text.encode("utf-8", "surrogateescape"))
+        else:
+            place = str(entry.machine)
+            if not re.match(config.PREFIXED, place):
+                place = os.path.join(os.path.dirname(inventory), place)
+            elif place.startswith(config.LOG):
+                log = place.removeprefix(config.LOG)
+                place = config.LOG + os.path.join(os.path.dirname(inventory), log)
+            yield _one(entry.name, place)
 
 
 def _below(folder: str, above: str, deep: int) -> Iterator[Parcel | Unread]:
@@ -65,7 +98,7 @@ def _below(folder: str, above: str, deep: int) -> Iterator[Parcel | Unread]:
 
 def _is_machine(directory: str) -> bool:
     try:
-        return is_directory_of_machine(directory)
+        return os.path.isdir(directory) and is_directory_of_machine(directory)
     except OSError:  # told where it is listed
         return False
 
