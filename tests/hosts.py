@@ -7,7 +7,6 @@ import os
 import re
 import select
 import shutil
-import struct
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,8 @@ from softreserve.views.observe import Sessions, observe
 REQUIRED = "SOFTRESERVE_REQUIRE_CLIENTS"
 
 PACKAGES = {
+    "acpidump": "acpica-tools",
+    "acpixtract": "acpica-tools",
     "autoreconf": "automake",
     "bats": "bats",
     "chmem": "util-linux",
@@ -44,10 +45,13 @@ PACKAGES = {
     "lscpu": "util-linux",
     "lsmem": "util-linux",
     "lstopo-no-graphics": "hwloc-nox",
+    "memkind-auto-dax-kmem-nodes": "libmemkind-progs",
+    "memkind-hbw-nodes": "libmemkind-progs",
     "meson": "meson",
     "numactl": "numactl",
     "numastat": "numactl",
     "prove": "perl",
+    "udevadm": "udev",
 }
 
 
@@ -99,14 +103,6 @@ def booted(spec: str, release: str | None = None, cmdline: str = "") -> System:
         return boot(machine, Selection().hooks_for(machine))
     except MachineError as error:
         pytest.skip(str(error))
-
-
-def static_elf(entry: int = 16 << 20) -> bytes:
-    """The smallest ELF program that kexec takes for a kernel: one page of zeros at ``entry``."""
-    ident = b"\x7fELF\x02\x01\x01".ljust(16, b"\0")
-    header = struct.pack("<HHIQQQIHHHHHH", 2, 62, 1, entry, 64, 0, 0, 64, 56, 1, 0, 0, 0)
-    segment = struct.pack("<IIQQQQQQ", 1, 5, 4096, entry, entry, 4096, 4096, 4096)
-    return (ident + header + segment).ljust(8192, b"\0")
 
 
 class Host:

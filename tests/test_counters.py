@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from small_machines import X86, machine, settled
 from softreserve.kernel import procfs
@@ -83,3 +85,48 @@ def test_directories_for_further_tables_are_there_and_empty() -> None:
         assert rootfs.listing(f"/sys/firmware/acpi/tables/{name}") == []
     bare = RootFs(settled(machine(X86, "7.3", tables={"SRAT": None, "HMAT": None})))
     assert isinstance(bare.listing("/sys/firmware/acpi/tables"), int)
+
+
+def test_zones_without_pages_are_listed_with_less_to_say() -> None:
+    system = settled(machine(X86, "7.3", "memhp_default_state=online_movable", config={"ZONE_DEVICE": "y"}))
+    text = dict(procfs.files(system))["zoneinfo"].read()
+    assert isinstance(text, bytes)
+    heads = [line for line in text.decode().splitlines() if line.startswith("Node")]
+    names = ("DMA", "DMA32", "Normal", "Movable", "Device")
+    assert heads == [f"Node {nid}, zone {name:>8}" for nid in (0, 1) for name in names]
+    parts = re.split(r"^Node.*\n", text.decode(), flags=re.MULTILINE)[1:]
+    empty = "  pages free     0\n        spanned  0\n        present  0\n        managed  0\n"
+    assert [part == empty for part in parts] == [False, False, False, True, True, True, True, True, False, True]
+    assert "  per-node stats\n      nr_inactive_anon 0\n" in parts[0]
+    assert "per-node" not in parts[1]
+    assert parts[8].endswith("  node_unreclaimable:  0\n  start_pfn:           1572864\n")
+
+
+#: Rows of ``/proc/meminfo`` on both kernels, as recorded, in their order.
+MEMINFO = """
+MemTotal MemFree MemAvailable Buffers Cached SwapCached Active Inactive Active(anon) Inactive(anon) Active(file)
+Inactive(file) Unevictable Mlocked SwapTotal SwapFree Zswap Zswapped Dirty Writeback AnonPages Mapped Shmem KReclaimable
+Slab SReclaimable SUnreclaim KernelStack PageTables SecPageTables NFS_Unstable Bounce WritebackTmp CommitLimit
+Committed_AS VmallocTotal VmallocUsed VmallocChunk Percpu HardwareCorrupted AnonHugePages ShmemHugePages ShmemPmdMapped
+FileHugePages FilePmdMapped CmaTotal CmaFree Unaccepted Balloon GPUActive GPUReclaim HugePages_Total HugePages_Free
+HugePages_Rsvd HugePages_Surp Hugepagesize Hugetlb DirectMap4k DirectMap2M DirectMap1G
+"""
+
+
+@pytest.mark.parametrize("release", ["6.1", "6.12", "7.3"])
+def test_meminfo_has_the_kernel_s_rows_but_what_is_not_known(release: str) -> None:
+    system = settled(machine(X86, release, config={"UNACCEPTED_MEMORY": "y" if release != "6.1" else "n"}))
+    text = dict(procfs.files(system))["meminfo"].read()
+    assert isinstance(text, bytes)
+    rows = dict(re.findall(r"^(\S+): +(\d+)", text.decode(), re.MULTILINE))
+    recorded = MEMINFO.split()
+    assert list(rows) == [name for name in recorded if name in rows]
+    unknown = {"Zswap", "Zswapped", "Percpu", "SecPageTables", "HardwareCorrupted", "CmaTotal", "CmaFree"}
+    unknown |= {"VmallocTotal", "VmallocUsed", "VmallocChunk", "DirectMap4k", "DirectMap2M", "DirectMap1G"}
+    if release != "7.3":
+        unknown |= {"Balloon", "GPUActive", "GPUReclaim"}
+    if release == "6.1":
+        unknown.add("Unaccepted")
+    assert set(recorded) - set(rows) == unknown
+    # half of 4001692 kB in whole pages was 2000844
+    assert int(rows["CommitLimit"]) == int(rows["MemTotal"]) // 4 // 2 * 4

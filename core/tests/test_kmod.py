@@ -221,3 +221,10 @@ def test_the_list_of_modprobe_is_read_as_kmod_reads_it(cmdline: str, names: tupl
 def test_the_last_list_of_the_kernel_counts(cmdline: str, names: tuple[str, ...]) -> None:
     """Linux: ``kernel/params.c: param_set_charp``; the last one, as 6.12.117 did."""
     assert Denied.of(CommandLine(cmdline), Kernel("6.12", "x86_64")).modules == names
+
+
+def test_modinfo_shows_one_field_where_one_is_asked_for(system: System) -> None:
+    """As kmod 30 does: values alone, one a line; nothing for what a module does not have."""
+    for words in ("-F name dax_hmem", "--field name dax_hmem", "dax_hmem --field=name", "-Fname dax_hmem"):
+        assert ask(system, f"modinfo {words}") == (0, "dax_hmem\n")
+    assert ask(system, "modinfo -F author dax_hmem") == (0, "")

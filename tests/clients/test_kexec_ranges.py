@@ -8,9 +8,10 @@ from pathlib import Path
 
 import cases
 import pytest
-from hosts import Host, need, static_elf
+from hosts import Host, need
 from softreserve.machine import kexec
 from softreserve.model.kexec import KexecRequest
+from softreserve.testing.machines import static_elf
 
 pytestmark = [pytest.mark.clients, pytest.mark.fuse]
 

@@ -30,6 +30,7 @@ VERSIONS = {
     "lsmem": "lsmem from util-linux 2.42",
     "lstopo-no-graphics": "lstopo-no-graphics 2.15",
     "numactl": "2.0.19",
+    "udevadm": "262",
 }
 
 

@@ -11,8 +11,9 @@ from importlib import resources
 from pathlib import Path
 
 import pytest
-from hosts import Host, booted, need, static_elf
+from hosts import Host, booted, need
 from softreserve.live.export import export
+from softreserve.testing.machines import static_elf
 
 pytestmark = pytest.mark.clients
 

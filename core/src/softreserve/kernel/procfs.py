@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from softreserve.kernel.numa.node import vmstat
+from softreserve.kernel.numa.node import NODE_COUNTERS, ZONE_COUNTERS, further_meminfo, vmstat
 from softreserve.kernel.sysfs import Attribute, Show
 
 if TYPE_CHECKING:
@@ -51,12 +51,26 @@ def _populated(system: System) -> list[Zone]:
     return [zone for zone in system.memory.zones.populated_zones() if zone.name != "Device"]
 
 
+#: Rows of ``meminfo`` behind those that say something, as far as all kernels have them.
+_MEMINFO: Final = (
+    *("Buffers", "Cached", "SwapCached", "Active", "Inactive", "Active(anon)", "Inactive(anon)", "Active(file)"),
+    *("Inactive(file)", "Unevictable", "Mlocked", "SwapTotal", "SwapFree", "Dirty", "Writeback", "AnonPages", "Mapped"),
+    *("Shmem", "KReclaimable", "Slab", "SReclaimable", "SUnreclaim", "KernelStack", "PageTables", "NFS_Unstable"),
+    *("Bounce", "WritebackTmp"),
+)
+#: Of a hundred pages, how many programs may ask for. Linux: ``mm/util.c: sysctl_overcommit_ratio``.
+_OVERCOMMIT: Final = 50
+
+
 def _meminfo(system: System) -> str:
+    """What is not known of a machine, such as the kernel's own maps of memory, has no row."""
     total, nodes = system.memory.zones.present_kilobytes(), system.nodes
     huge = nodes.huge_kilobytes()
     free = total - huge
-    rows = {"MemTotal": total, "MemFree": free, "MemAvailable": free}
-    rows |= dict.fromkeys(("Buffers", "Cached", "SwapCached", "Active", "Inactive", "SwapTotal", "SwapFree"), 0)
+    page = system.kernel.page_size >> 10
+    rows = {"MemTotal": total, "MemFree": free, "MemAvailable": free, **dict.fromkeys(_MEMINFO, 0)}
+    rows |= {"CommitLimit": free // page * _OVERCOMMIT // 100 * page, "Committed_AS": 0}
+    rows |= dict.fromkeys(further_meminfo(system.kernel), 0)
     lines = [f"{name + ':':15} {value:8} kB" for name, value in rows.items()]
     pages = nodes.huge_page_count(nodes.default_huge_page)
     counts = {"HugePages_Total": pages, "HugePages_Free": pages, "HugePages_Rsvd": 0, "HugePages_Surp": 0}
@@ -75,16 +89,29 @@ def _vmstat(system: System) -> str:
 
 
 def _zoneinfo(system: System) -> str:
+    """All zones of nodes that are online; of those without pages there is less to say.
+
+    Watermarks and what each processor keeps follow from what a kernel takes for itself, and are missing.
+    Linux: ``mm/vmstat.c: zoneinfo_show_print``.
+    """
     lines = []
-    for zone in _populated(system):
-        lines += [
-            f"Node {zone.nid}, zone {zone.name:>8}",
-            f"  pages free     {zone.present_pages}",
-            f"        spanned  {zone.spanned_pages}",
-            f"        present  {zone.present_pages}",
-            f"        managed  {zone.present_pages}",
-            f"  start_pfn:           {zone.start_pfn}",
-        ]
+    for nid in sorted(system.nodes.online):
+        counted = False
+        for zone in system.memory.zones.node_data(nid).zones:
+            lines.append(f"Node {zone.nid}, zone {zone.name:>8}")
+            pages = 0 if zone.name == "Device" else zone.present_pages
+            if pages and not counted:
+                counted = True
+                lines += ["  per-node stats", *(f"      {name:12} 0" for name in NODE_COUNTERS)]
+            lines += [
+                f"  pages free     {pages}",
+                f"        spanned  {zone.spanned_pages}",
+                f"        present  {pages}",
+                f"        managed  {pages}",
+            ]
+            if pages:
+                lines += [f"      nr_free_pages {pages}", *(f"      {name:12} 0" for name in ZONE_COUNTERS)]
+                lines += ["  node_unreclaimable:  0", f"  start_pfn:           {zone.start_pfn}"]
     return "".join(f"{line}\n" for line in lines)
 
 

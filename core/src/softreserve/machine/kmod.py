@@ -144,10 +144,11 @@ def _lsmod(system: System, arguments: Sequence[str]) -> Reply:
 
 
 def _modinfo(system: System, arguments: Sequence[str]) -> Reply:
+    only, arguments = _wanted_field(arguments)
     _, words = _split(arguments)
     if not words:
         return Reply(1, "modinfo: ERROR: missing module or filename.\n")
-    lines = []
+    lines: list[tuple[str, str]] = []
     for word in words:
         module = system.modules.get(word)
         if module is None:
@@ -155,12 +156,25 @@ def _modinfo(system: System, arguments: Sequence[str]) -> Reply:
         builtin = system.kernel.builtin(module.option)
         file = posixpath.join(posixpath.dirname(module.source), f"{module.name}.ko")
         path = "(builtin)" if builtin else f"{_directory(system)}/kernel/{file}"
-        lines += [_field("name" if builtin else "filename", module.name if builtin else path)]
+        lines += [("name", module.name) if builtin else ("filename", path)]
         depends = ",".join(_loadable(system, module.depends))
-        lines += [_field("filename", path) if builtin else _field("depends", depends)]
-        lines += [] if builtin else [_field("name", module.name)]
-        lines += [_field("parm", f"{parameter.name}:bool") for parameter in module.parameters]
-    return Reply(0, "\n".join(lines) + "\n")
+        lines += [("filename", path) if builtin else ("depends", depends)]
+        lines += [] if builtin else [("name", module.name)]
+        lines += [("parm", f"{parameter.name}:bool") for parameter in module.parameters]
+    if only:
+        return Reply(0, "".join(f"{value}\n" for name, value in lines if name == only))
+    return Reply(0, "".join(f"{name + ':':15} {value}\n" for name, value in lines))
+
+
+def _wanted_field(arguments: Sequence[str]) -> tuple[str, Sequence[str]]:
+    """The one field that is asked for (``-F name``, ``--field=name``), if any; and the other arguments."""
+    for at, argument in enumerate(arguments):
+        if argument in ("-F", "--field") and at + 1 < len(arguments):
+            return arguments[at + 1], [*arguments[:at], *arguments[at + 2 :]]
+        for option in ("--field=", "-F"):
+            if argument.startswith(option) and argument != option:
+                return argument.removeprefix(option), [*arguments[:at], *arguments[at + 1 :]]
+    return "", arguments
 
 
 def _loadable(system: System, names: Sequence[str]) -> list[str]:
@@ -188,10 +202,6 @@ def _users(system: System, module: Module) -> list[str]:
 
 def _under(name: str) -> str:
     return name.replace("-", "_")
-
-
-def _field(name: str, value: str) -> str:
-    return f"{name + ':':15} {value}"
 
 
 def _directory(system: System) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
@@ -34,6 +35,7 @@ __all__ = [
     "sample_machines",
     "sample_tables",
     "specific_purpose",
+    "static_elf",
 ]
 
 CACHEABLE = int(EfiAttribute.WB | EfiAttribute.WT | EfiAttribute.WC | EfiAttribute.UC)
@@ -254,3 +256,14 @@ def specific_purpose(machine: Machine) -> list[PhysRange]:
 def firmware_memory(machine: Machine) -> list[PhysRange]:
     """Ranges that the firmware leaves to the kernel, in the firmware's order."""
     return [PhysRange.from_size(d.start, d.size) for d in machine.efi_map or () if d.type in _USABLE and d.pages]
+
+
+def static_elf(entry: int = 16 << 20) -> bytes:
+    """The smallest program that kexec of x86-64 takes for a kernel: one page of zeros, in ELF.
+
+    :param entry: the address, in bytes, that it is loaded at and begins at.
+    """
+    ident = b"\x7fELF\x02\x01\x01".ljust(16, b"\0")
+    header = struct.pack("<HHIQQQIHHHHHH", 2, 62, 1, entry, 64, 0, 0, 64, 56, 1, 0, 0, 0)
+    segment = struct.pack("<IIQQQQQQ", 1, 5, 4096, entry, entry, 4096, 4096, 4096)
+    return (ident + header + segment).ljust(8192, b"\0")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Protocol
 
 from softreserve.kernel.driver_core.bus import Bus, Device, Registration
+from softreserve.kernel.driver_core.uevent import uevent_file
 from softreserve.kernel.resource import Resource, insert_resource, release_resource
 from softreserve.kernel.state import StashKey
 from softreserve.kernel.sysfs import Attribute, Directory, Link, Node, c_text
@@ -63,6 +64,8 @@ class PlatformBus(Bus["PlatformDevice", "PlatformDriver"]):
     def __init__(self, state: KernelState) -> None:
         super().__init__(state, "platform")
         state.sysfs.add(self.path, self.directory())
+        parent = "/sys/devices/platform"
+        state.sysfs.add(f"{parent}/uevent", uevent_file(state, parent, lambda: "", lambda: " platform"))
 
     def match(self, registration: Registration[PlatformDevice, PlatformDriver], device: PlatformDevice) -> bool:
         """Whether device and driver have the same name; an override decides alone."""

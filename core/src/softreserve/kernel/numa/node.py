@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from softreserve.model.kernel import Kernel
 
 __all__ = [
+    "NODE_COUNTERS",
+    "ZONE_COUNTERS",
     "AccessCoordinate",
     "AdistanceAlgorithm",
     "FirmwarePerformance",
@@ -30,6 +32,7 @@ __all__ = [
     "NodeCache",
     "NodeDevice",
     "Nodes",
+    "further_meminfo",
     "vmstat",
 ]
 
@@ -210,11 +213,14 @@ def _reclaim_store(kernel: Kernel, data: bytes) -> int:
     return -EAGAIN if size // kernel.page_size else len(data)
 
 
-#: Rows of ``vmstat`` that stay 0 here, as far as all kernels have them. Linux: ``mm/vmstat.c: vmstat_text``.
-_VMSTAT: Final = (
+#: What is counted of zones and of nodes, and stays 0 here, as far as all kernels have it.
+#: Linux: ``mm/vmstat.c: vmstat_text``.
+ZONE_COUNTERS: Final = (
     *("nr_zone_inactive_anon", "nr_zone_active_anon", "nr_zone_inactive_file", "nr_zone_active_file"),
     *("nr_zone_unevictable", "nr_zone_write_pending", "nr_mlock"),
     *("numa_hit", "numa_miss", "numa_foreign", "numa_interleave", "numa_local", "numa_other"),
+)
+NODE_COUNTERS: Final = (
     *("nr_inactive_anon", "nr_active_anon", "nr_inactive_file", "nr_active_file", "nr_unevictable"),
     *("nr_slab_reclaimable", "nr_slab_unreclaimable", "nr_isolated_anon", "nr_isolated_file"),
     *("nr_anon_pages", "nr_mapped", "nr_file_pages", "nr_dirty", "nr_writeback", "nr_shmem", "nr_shmem_hugepages"),
@@ -225,7 +231,7 @@ _VMSTAT: Final = (
 
 def vmstat(free_pages: int) -> str:
     """What ``vmstat`` says of so many pages that are free. Linux: ``drivers/base/node.c: node_read_vmstat``."""
-    return f"nr_free_pages {free_pages}\n" + "".join(f"{name} 0\n" for name in _VMSTAT)
+    return f"nr_free_pages {free_pages}\n" + "".join(f"{name} 0\n" for name in (*ZONE_COUNTERS, *NODE_COUNTERS))
 
 
 _NUMASTAT: Final = ("numa_hit", "numa_miss", "numa_foreign", "interleave_hit", "local_node", "other_node")
@@ -276,19 +282,24 @@ _MEMINFO: Final = (
 _MEMINFO_THP: Final = ("AnonHugePages", "ShmemHugePages", "ShmemPmdMapped", "FileHugePages", "FilePmdMapped")
 
 
+def further_meminfo(kernel: Kernel) -> list[str]:
+    """Rows of ``meminfo`` that not every kernel has, in front of those of huge pages."""
+    rows = list(_MEMINFO_THP) if kernel.builtin("TRANSPARENT_HUGEPAGE") else []
+    if kernel.builtin("UNACCEPTED_MEMORY"):
+        rows.append("Unaccepted")
+    if kernel.has(behaviours.NODE_MEMINFO_BALLOON):
+        rows.append("Balloon")
+    if kernel.has(behaviours.NODE_MEMINFO_GPU):
+        rows += ["GPUActive", "GPUReclaim"]
+    return rows
+
+
 def _meminfo(nodes: Nodes, nid: int) -> str:
     """Everything that is present counts as free, but for huge pages. Linux: ``node_read_meminfo``."""
     kernel, total = nodes.kernel, nodes.present_kilobytes(nid)
     huge = nodes.huge_kilobytes(nid)
     rows = {"MemTotal": total, "MemFree": total - huge, "MemUsed": huge, **dict.fromkeys(_MEMINFO, 0)}
-    if kernel.builtin("TRANSPARENT_HUGEPAGE"):
-        rows |= dict.fromkeys(_MEMINFO_THP, 0)
-    if kernel.builtin("UNACCEPTED_MEMORY"):
-        rows["Unaccepted"] = 0
-    if kernel.has(behaviours.NODE_MEMINFO_BALLOON):
-        rows["Balloon"] = 0
-    if kernel.has(behaviours.NODE_MEMINFO_GPU):
-        rows |= {"GPUActive": 0, "GPUReclaim": 0}
+    rows |= dict.fromkeys(further_meminfo(kernel), 0)
     lines = [f"Node {nid} {name + ':':15} {value:8} kB" for name, value in rows.items()]
     pages = nodes.huge_page_count(nodes.default_huge_page, nid)
     counts = {"HugePages_Total": pages, "HugePages_Free": pages, "HugePages_Surp": 0}
