@@ -146,6 +146,21 @@ def test_explain_names_the_line_of_the_rule_and_what_another_user_space_makes_of
     assert "--userspace rhel9" in shown
 
 
+def test_the_rule_that_a_kernel_comes_with_is_named_where_it_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["lint", "example:two-node", "--kernel", "5.14.0-503.el9.x86_64"]
+    main(arguments)
+    assert "RHEL 9.5 has one, 40-redhat.rules, line 21, which would write online; --userspace rhel9" in (
+        capsys.readouterr().out
+    )
+    main([*arguments, "--userspace", "rhel9"])
+    assert "userspace-unlike-kernel" not in capsys.readouterr().out
+
+
+def test_a_user_space_that_there_is_not_is_an_error_from_python_too() -> None:
+    with pytest.raises(sr.SoftReserveError, match="no user space 'rhel7'; did you mean 'rhel"):
+        sr.boot(sr.load("example:two-node"), userspace="rhel7")  # type: ignore[arg-type]
+
+
 def test_help_lists_user_spaces_without_a_machine(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["boot", "--userspace", "help"]) == 0
     lines = capsys.readouterr().out.splitlines()

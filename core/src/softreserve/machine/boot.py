@@ -12,10 +12,17 @@ from softreserve.kernel.mm.memblock import NOT_COVERED
 from softreserve.kernel.numa.numa import NO_NUMA
 from softreserve.kernel.system import System
 from softreserve.machine import accounts
-from softreserve.model.errors import MachineError, PluginError, PluginResultError, SoftReserveError
+from softreserve.model.errors import (
+    MachineError,
+    PluginError,
+    PluginResultError,
+    SoftReserveError,
+    nearest,
+    shown,
+)
 from softreserve.model.events import STAGES
 from softreserve.model.machine import Machine
-from softreserve.model.userspace import Userspace
+from softreserve.model.userspace import USERSPACES, Userspace
 from softreserve.plugins.hooks import Hooks, hooks_of
 
 __all__ = ["ask_for_nodes", "boot", "late"]
@@ -31,8 +38,12 @@ def boot(machine: Machine, hooks: Hooks, *, recording: bool = True, userspace: U
         that distribution for added memory, which decide where no plugin does. Of memory that was added before,
         by what is built in, :func:`~softreserve.plugins.hookspecs.softreserve_memory_added` is asked when udev begins,
         and never without udev; of memory that is added later it is asked either way.
-    :raises MachineError: no loaded plugin knows the architecture, or the kernel dies; the message says why.
+    :raises MachineError: no loaded plugin knows the architecture, or the kernel dies; the message says why. Or there is
+        no such user space.
     """
+    if userspace not in USERSPACES:
+        hint = nearest(str(userspace), USERSPACES)
+        raise MachineError(f"no user space {shown(userspace)}{hint}; there are {', '.join(USERSPACES)}")
     system = System(machine, hooks, recording=recording)
     try:
         _early(system)

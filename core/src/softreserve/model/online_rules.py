@@ -13,7 +13,7 @@ import attrs
 
 from softreserve.model.userspace import Userspace, Virt
 
-__all__ = ["DISTRIBUTIONS", "OnlineRule", "UserSpace"]
+__all__ = ["DISTRIBUTIONS", "OnlineRule", "UserSpace", "of_kernel"]
 
 
 @attrs.frozen
@@ -47,12 +47,14 @@ class UserSpace:
     :param rule: ``None``: it has none.
     :param source: where that was read.
     :param verified: whether the files themselves were read, and not only what they are made of.
+    :param kernels: how the names of its kernels' profiles begin; ``None``: no kernel is its alone.
     """
 
     words: str
     rule: OnlineRule | None
     source: str
     verified: bool = True
+    kernels: str | None = None
 
     @property
     def actions(self) -> tuple[str, str]:
@@ -81,18 +83,37 @@ DISTRIBUTIONS: Final[dict[Userspace, UserSpace]] = {
         "debian/extra/rules-ubuntu of Debian's systemd 252.39 and 257.13, of which Ubuntu's is made",
     ),
     "fedora": UserSpace("Fedora", None, "systemd's rules, of which Fedora's package is made", verified=False),
-    "rhel8": UserSpace("RHEL 8.1 to 8.10", _red_hat("40-redhat.rules", 14), "github.com/redhat-plumbers/systemd-rhel8"),
+    "rhel8": UserSpace(
+        "RHEL 8.1 to 8.10",
+        _red_hat("40-redhat.rules", 14),
+        "github.com/redhat-plumbers/systemd-rhel8",
+        kernels="RHEL 8",
+    ),
     "rhel9": UserSpace(
-        "RHEL 9, CentOS Stream 9", _red_hat("40-redhat.rules", 21), "github.com/redhat-plumbers/systemd-rhel9"
+        "RHEL 9, CentOS Stream 9",
+        _red_hat("40-redhat.rules", 21),
+        "github.com/redhat-plumbers/systemd-rhel9",
+        kernels="RHEL 9",
     ),
     "rhel10": UserSpace(
         "RHEL 10, CentOS Stream 10",
         _red_hat("40-redhat-hotplug.rules", 21),
         "github.com/redhat-plumbers/systemd-rhel10; docs.redhat.com: Managing memory devices",
+        kernels="RHEL 10",
     ),
     "sles15": UserSpace(
-        "SLES 15 SP6, SP7; SP4 and SP5 in lines 21, 22", _suse(20), "github.com/openSUSE/suse-module-tools: sles15-sp*"
+        "SLES 15 SP6, SP7; SP4 and SP5 in lines 21, 22",
+        _suse(20),
+        "github.com/openSUSE/suse-module-tools: sles15-sp*",
+        kernels="SLES 15",
     ),
     "sles16": UserSpace("SLES 16", _suse(20), "github.com/openSUSE/suse-module-tools: slfo-1.2"),
-    "opensuse": UserSpace("openSUSE Tumbleweed", _suse(20), "github.com/openSUSE/suse-module-tools, July 2026"),
+    "opensuse": UserSpace(
+        "openSUSE Tumbleweed", _suse(20), "github.com/openSUSE/suse-module-tools, July 2026", kernels="openSUSE"
+    ),
 }
+
+
+def of_kernel(profile: str) -> Userspace | None:
+    """The user space that a kernel comes with, by the name of its profile (``RHEL 9.4``); ``None``: nobody says."""
+    return next((name for name, one in DISTRIBUTIONS.items() if one.kernels and profile.startswith(one.kernels)), None)

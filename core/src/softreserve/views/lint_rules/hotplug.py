@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from softreserve.model.findings import Finding
+from softreserve.model.online_rules import DISTRIBUTIONS, of_kernel
 
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
@@ -41,3 +42,17 @@ def check(system: System, outcome: Outcome, onlined: Outcome) -> Iterator[Findin
             "memhp_default_state=online_movable comes before it"
         )
         yield Finding("note", "udev-online", message)
+    elif system.userspace == "udev" and any(part.use == "kmem" and not part.online for part in outcome.parts):
+        yield from _of_the_kernel(system)
+
+
+def _of_the_kernel(system: System) -> Iterator[Finding]:
+    """A kernel that comes with a rule for memory that stays offline without it."""
+    name = of_kernel(system.kernel.profile.name)
+    rule = DISTRIBUTIONS[name].rule if name is not None else None
+    if rule is not None and (written := rule.written(system.machine.virt)):
+        message = (
+            f"memory that kmem adds stays offline for want of a rule: {system.kernel.profile.name} has one, "
+            f"{rule.file}, line {rule.line}, which would write {written}; --userspace {name} is with it"
+        )
+        yield Finding("note", "userspace-unlike-kernel", message)
