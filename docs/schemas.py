@@ -57,7 +57,11 @@ ANSWERS: Final[Mapping[str, tuple[str, ...]]] = {
     "new-plugin": ("softreserve.cli.new_plugin:NewPlugin",),
     "observe": ("softreserve.cli.observe:Observed",),
     "plugins": ("softreserve.cli.plugins:Inventory",),
-    "report": ("softreserve.cli.report:Page", "softreserve.cli.report:Folder"),
+    "report": (
+        "softreserve.cli.report:Page",
+        "softreserve.cli.report:Folder",
+        "softreserve.views.fleet.summary:FleetSummary",
+    ),
     "run": ("softreserve.cli.run:Ran",),
     "scenario": ("softreserve.cli.scenario:Told",),
     "scenario-run": ("softreserve.cli.scenario:PlayedScenarios",),

@@ -550,3 +550,38 @@ def test_a_scheduler_that_is_not_there_is_an_error(tmp_path: Path, monkeypatch: 
         batches = iter([Batch((("0" * 64, Parcel("m", "x")),))])
         with pytest.raises(InputError, match=r"no scheduler of dask\.distributed answers"):
             next(cluster_at(address)(Asked((Question(),), NOTHING), batches))
+
+
+def test_the_rows_of_a_fleet_are_drawn_as_a_page_with_those_together_that_are_alike(
+    fleet: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("jinja2", reason="needs jinja2: pip install 'softreserve[report]'")
+    (fleet / "<script>alert(1)<").mkdir()
+    (fleet / "<script>alert(1)<" / "script>.toml").write_text(nodes_text("gamma", 2, 1))
+    out, page = tmp_path / "out.jsonl", tmp_path / "page.html"
+    assert main(["fleet", str(fleet), "--jobs", "1", "--kernel", "6.12,7.3", "-o", str(out)]) == 2
+    capsys.readouterr()
+    assert main(["report", "--index", str(out), "-o", str(page), "--json"]) == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert (summary["machines"], summary["different"], len(summary["questions"])) == (5, 4, 2)
+    text = page.read_text()
+    assert "5 machines, 4 different: none has lost specific purpose memory; some do not answer" in text
+    assert text.count(">b.toml, rack/again.toml</th>") == 2
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;.toml" in text
+    assert "<script>alert" not in text
+    assert "rack/broken.toml: line 1: Invalid value" in text
+    assert main(["report", "--index", str(out), "-o", str(page), "--replace"]) == 0
+
+
+@pytest.mark.parametrize("change", [("lost", "much"), ("lost", None), ("lint", {}), ("machine", 1), ("more", 1)])
+def test_what_is_no_row_is_not_drawn(
+    fleet: Path, tmp_path: Path, change: tuple[str, object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("jinja2", reason="needs jinja2: pip install 'softreserve[report]'")
+    out = tmp_path / "out.jsonl"
+    assert main(["fleet", str(fleet / "b.toml"), "--jobs", "1", "-o", str(out)]) == 0
+    (row,) = rows(out)
+    out.write_text(f"{json.dumps(row)}\n{json.dumps(row | dict([change]))}\n")
+    capsys.readouterr()
+    assert main(["report", "--index", str(out), "-o", str(tmp_path / "page.html")]) == 2
+    assert capsys.readouterr().err == f"softreserve: {out}: line 2: no row of softreserve fleet\n"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -14,10 +15,11 @@ from softreserve.cli.options import Booted, Choices, MachineCommand, booted, des
 from softreserve.cli.picture import write_out
 from softreserve.cli.progress import progress
 from softreserve.cli.upgrade import several
-from softreserve.model.errors import MachineError
+from softreserve.model.errors import InputError, MachineError
 
 if TYPE_CHECKING:
     from softreserve.kernel.system import System
+    from softreserve.views.fleet.summary import FleetSummary
     from softreserve.views.page.index import Listed, Unread
     from softreserve.views.page.page import Dead, Shown
     from softreserve.views.report import Verdict
@@ -68,6 +70,9 @@ class Folder:
 )
 @click.option("--replace", is_flag=True, help="Take the place of an earlier report.")
 @click.option("--kexec", type=click.IntRange(0, 20), default=0, help="Cross so many kexecs, and show each kernel.")
+@click.option(
+    "--index", "of_rows", is_flag=True, help="MACHINE is a file of rows that softreserve fleet wrote: a page of them."
+)
 @machine_options(kernels=True, cmdlines=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def report_command(
@@ -75,6 +80,7 @@ def report_command(
     output: str,
     replace: bool,
     kexec: int,
+    of_rows: bool,
     choices: Choices,
     as_json: bool,
 ) -> int:
@@ -82,7 +88,8 @@ def report_command(
 
     Several machines, releases (--kernel 6.1,6.12,7.3), command lines (--cmdline given again, beside the one that the
     machine has) or generations (--kexec) stand beside each other on one axis of addresses. FILE appears whole or not at
-    all. A folder of machines becomes a directory: a page for each and an index.
+    all. A folder of machines becomes a directory: a page for each and an index. Many thousands are drawn by --index, of
+    the rows that softreserve fleet wrote.
     """
     from softreserve.config.fleet import machines_in
     from softreserve.views.page.page import environment, is_page, page
@@ -90,6 +97,10 @@ def report_command(
     if as_json and output == "-":
         raise click.UsageError("--json is for standard output, too: name a file for the page")
     environment()  # before anything is booted
+    hint = "" if replace else "; --replace takes the place of an earlier report"
+    if of_rows:
+        _draw_rows(machines, output, is_page if replace else None, hint, as_json=as_json)
+        return 0
     names = machines_in(machines[0]) if len(machines) == 1 else None
     if names is not None:
         from softreserve.cli.report_folder import report_folder
@@ -109,14 +120,30 @@ def report_command(
         raise MachineError(dead[0].why)
     with progress("drawing"):
         text = page(systems, __version__, dead)
-    hint = "" if replace else "; --replace takes the place of an earlier report"
     write_out(output, text, is_page if replace else None, hint)
     if as_json:
         _print_json(Page(output, [OnPage(one.title, one.summary.verdict) for one in systems], dead))
     return 0
 
 
-def _print_json(answer: Page | Folder) -> None:
+def _draw_rows(
+    files: Sequence[str], output: str, replaces: Callable[[bytes], bool] | None, hint: str, *, as_json: bool
+) -> None:
+    """Draw a page of the rows of a fleet."""
+    from softreserve.cli.fleet.output import read_rows
+    from softreserve.views.page.fleet import fleet_page
+
+    if len(files) > 1:
+        raise click.UsageError("--index draws one file of rows")
+    text, summary = fleet_page(os.path.basename(files[0]), read_rows(files[0]), __version__)
+    if not summary.machines:
+        raise InputError("no row of softreserve fleet", path=files[0])
+    write_out(output, text, replaces, hint)
+    if as_json:
+        _print_json(attrs.evolve(summary, output=output))
+
+
+def _print_json(answer: Page | Folder | FleetSummary) -> None:
     from softreserve.cli.jsonout import print_json
 
     print_json("report", answer)

@@ -17,10 +17,12 @@ from softreserve.views.fleet.row import Row
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["PARQUET", "check_writable", "columns", "is_rows", "sql_type", "write_rows"]
+__all__ = ["PARQUET", "check_writable", "columns", "is_rows", "read_rows", "sql_type", "write_rows"]
 
 #: How the name of a file ends that becomes Parquet.
 PARQUET: Final = ".parquet"
+#: Keys of rows that may be without a value though there is an answer.
+_OPTIONAL: Final = ("error", "kexec", "kexec_problems", "seconds")
 _MAGIC: Final = b"PAR1"
 #: Rows that Parquet has in one group: what is in memory at once.
 _GROUP: Final = 4096
@@ -62,6 +64,54 @@ def write_rows(file: IO[bytes], rows: Iterable[dict[str, Any]], *, parquet: bool
             writer.write_table(Table.from_pylist([*map(_typed, group)], schema=schema))
 
 
+def read_rows(path: str) -> Iterator[dict[str, Any]]:
+    """Rows that were written here.
+
+    :raises InputError: the file cannot be read, or something in it is no row.
+    """
+    check_writable(path)
+    try:
+        with open(path, "rb") as file:
+            for number, row in enumerate(_of_parquet(path) if path.endswith(PARQUET) else map(_of_line, file), 1):
+                if row is None or not _is_row(row):
+                    raise InputError("no row of softreserve fleet", path=path, place=f"line {number}")
+                yield row
+    except OSError as error:
+        raise InputError(error.strerror or str(error), path=path) from None
+
+
+def _is_row(row: dict[str, Any]) -> bool:
+    """Whether all keys are there, with values of their types."""
+    kinds = dict(columns())
+    return row.keys() == kinds.keys() and all(
+        isinstance(row[name], _PYTHON.get(kind[0], int))
+        or (row[name] is None and (name in _OPTIONAL or row["error"] is not None))
+        for name, kind in kinds.items()
+    )
+
+
+def _of_line(line: bytes) -> dict[str, Any] | None:
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _of_parquet(path: str) -> Iterator[dict[str, Any]]:
+    from pyarrow import ArrowException
+    from pyarrow.parquet import ParquetFile
+
+    maps = [name for name, kind in _COLUMNS.items() if kind[0] == "map"]
+    try:
+        with ParquetFile(path) as file:
+            for group in file.iter_batches(batch_size=_GROUP):
+                for row in group.to_pylist():
+                    yield row | {name: row[name] and dict(row[name]) for name in maps if name in row}
+    except ArrowException as error:
+        raise InputError(str(error).partition("\n")[0], path=path) from None
+
+
 def _typed(row: dict[str, Any]) -> dict[str, Any]:
     """A row with maps as Arrow takes them: lists of pairs."""
     maps = {name: kind[1] for name, kind in _COLUMNS.items() if kind[0] == "map"}
@@ -86,6 +136,8 @@ _COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     **dict.fromkeys(("tiers", "tiers_as_system_ram"), ("map", "node", "node")),
     "seconds": ("seconds",),
 }
+#: What they are in Python, where they are no whole numbers.
+_PYTHON: Final[Mapping[str, type[Any]]] = {"text": str, "map": dict, "record": dict, "list": list, "seconds": float}
 #: Values as SQL and Arrow call them.
 _SQL: Final = {"text": "VARCHAR", "size": "UBIGINT", "count": "UINTEGER", "node": "INTEGER", "seconds": "DOUBLE"}
 _ARROW: Final = {"text": "string", "size": "uint64", "count": "uint32", "node": "int32", "seconds": "float64"}
