@@ -1,4 +1,4 @@
-"""Classes of :mod:`softreserve.model.value` beside the same ones of ``attrs``, whose place they take."""
+"""Classes of :mod:`softreserve.model.value` beside those of ``attrs`` and ``typing``, whose place they take."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import copy
 import inspect
 import pickle
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple, get_type_hints
 
 import attrs
 import pytest
@@ -125,3 +125,49 @@ def test_values_are_pickled(protocol: int) -> None:
     assert again == Plain("x")
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         again.name = "y"
+
+
+class Ours(value.NamedTuple):
+    """Some."""
+
+    one: int
+    two: str = "b"
+
+    @property
+    def both(self) -> str:
+        return f"{self.one}{self.two}"
+
+
+class Theirs(NamedTuple):
+    """Some."""
+
+    one: int
+    two: str = "b"
+
+    @property
+    def both(self) -> str:
+        return f"{self.one}{self.two}"
+
+
+TUPLES: dict[str, Callable[[Any], object]] = {
+    "made": lambda kind: (kind(1), kind(one=1), kind(1, "c"), tuple(kind(2))),
+    "replaced": lambda kind: (kind(1)._replace(two="c"), kind(1)._asdict(), kind._make([3, "d"])),
+    "described": lambda kind: (kind._fields, kind._field_defaults, kind.__match_args__, kind.__doc__, kind.__module__),
+    "typed": lambda kind: (get_type_hints(kind), issubclass(kind, tuple), kind.__bases__),
+    "in order": lambda kind: (sorted([kind(2), kind(1)]), kind(1) < kind(2), hash(kind(1)), kind(1) == (1, "b")),
+    "with what it says": lambda kind: (kind(4).both, hasattr(kind(4), "__dict__")),
+    "called": lambda kind: [(p.name, p.default) for p in inspect.signature(kind).parameters.values()],
+    "copied": lambda kind: (pickle.loads(pickle.dumps(kind(1))), copy.deepcopy(kind(1))),
+}
+
+
+@pytest.mark.parametrize("question", TUPLES.values(), ids=TUPLES)
+def test_a_named_tuple_answers_as_that_of_typing(question: Callable[[Any], object]) -> None:
+    assert repr(question(Ours)).replace("Ours", "Theirs") == repr(question(Theirs))
+
+
+def test_a_named_tuple_misses_what_it_needs() -> None:
+    with pytest.raises(TypeError, match="one"):
+        Ours(two="c")  # type: ignore[call-arg]
+    with pytest.raises(AttributeError):
+        Ours(1).one = 2  # type: ignore[misc]

@@ -24,7 +24,7 @@ from softreserve.model.errors import ConfigError, SoftReserveError, nearest, sho
 if TYPE_CHECKING:
     from softreserve.cli.brought import Brought
 
-__all__ = ["COMMANDS", "main"]
+__all__ = ["COMMANDS", "Helped", "main"]
 
 #: Where each command is, as ``module:object``; and its line in the list of commands.
 COMMANDS = {
@@ -125,7 +125,37 @@ class _Context(click.Context):
         return Help(width=self.terminal_width, max_width=self.max_content_width)
 
 
-class _Commands(click.Group):
+def _show_help(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        click.echo(ctx.get_help(), color=ctx.color)
+        ctx.exit()
+
+
+def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        click.echo(f"softreserve {__version__}", color=ctx.color)
+        ctx.exit()
+
+
+_HELP = click.Option(
+    ["-h", "--help"],
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    help="Show this message and exit.",
+    callback=_show_help,
+)
+
+
+class Helped(click.Command):
+    """A command with a ``--help`` of ours: click's looks for a translation first, which nobody has."""
+
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        """The same for all commands; ``None`` where it is not wanted."""
+        return _HELP if self.add_help_option else None
+
+
+class _Commands(Helped, click.Group):
     """The commands of :data:`COMMANDS`, and those of plugins, which are loaded only for what is not among them."""
 
     context_class = _Context
@@ -235,9 +265,16 @@ class _Commands(click.Group):
 @click.command(
     cls=_Commands,
     invoke_without_command=True,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={"help_option_names": list(_HELP.opts), "max_content_width": 100},
 )
-@click.version_option(__version__, message="softreserve %(version)s")
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    help="Show the version and exit.",
+    callback=_show_version,
+)
 @click.option("-p", "--plugin", multiple=True, metavar="NAME", is_eager=True, help="As behind each command.")
 @click.pass_context
 def cli(ctx: click.Context, plugin: tuple[str, ...]) -> None:

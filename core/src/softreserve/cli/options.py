@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
 from softreserve import config
-from softreserve.cli.progress import progress
+from softreserve.cli import Helped
 from softreserve.cli.terminal import plain_output, tell
 from softreserve.config.changes import Changes
 from softreserve.config.preferences import personal
@@ -20,6 +21,7 @@ from softreserve.model.machine import Machine
 from softreserve.model.release import NEWEST, OLDEST
 from softreserve.model.scenario import Gap, Scenario
 from softreserve.model.userspace import USERSPACES, Userspace
+from softreserve.model.value import NamedTuple
 from softreserve.plugins.hooks import Hooks
 from softreserve.plugins.selection import OPTION, Layer, Selection, asking
 
@@ -166,7 +168,7 @@ def trace_option(*, taken: bool = False) -> Callable[[F], F]:
     )
 
 
-class TracedCommand(click.Command):
+class TracedCommand(Helped):
     """A command with :func:`trace_option`: its value stands behind a sign of equality, or is left out."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -256,8 +258,10 @@ class MachineCommand(TracedCommand):
 
     def invoke(self, ctx: click.Context) -> Any:
         """As click does it, with progress."""
-        if not self.waits:
+        if not (self.waits and sys.stderr.isatty()):
             return super().invoke(ctx)
+        from softreserve.cli.progress import progress
+
         with progress(str(self.name)):
             return super().invoke(ctx)
 

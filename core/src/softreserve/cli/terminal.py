@@ -16,8 +16,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from operator import attrgetter
-from typing import IO, Any, NamedTuple, TextIO
+from typing import IO, Any, TextIO
 
+from softreserve.model.value import NamedTuple
 from softreserve.model.visible import clean
 
 __all__ = [

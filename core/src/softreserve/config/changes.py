@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.errors import MachineError, shown
 from softreserve.model.kernel import Kernel
 from softreserve.model.scenario import EFI_MAP, Scenario
+from softreserve.model.value import NamedTuple
 from softreserve.plugins.selection import Selection
 
 __all__ = ["EFI_WORDS", "Changes"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from softreserve.config.builds import built
 from softreserve.config.parts import CPUS_GAP, IMAGE_GAP, image_parts
@@ -12,6 +12,7 @@ from softreserve.model.kernel import Kernel
 from softreserve.model.machine import CPUS_MAX, PHYS_BITS_MAX, PHYS_BITS_MIN, KernelImage
 from softreserve.model.release import NEWEST
 from softreserve.model.scenario import Gap
+from softreserve.model.value import NamedTuple
 from softreserve.plugins.architectures import arch_info
 
 if TYPE_CHECKING:

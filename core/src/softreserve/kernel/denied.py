@@ -7,10 +7,11 @@ initcall_blacklisted``), whoever asks. kmod passes over modules that nobody asks
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from softreserve.model.cmdline import words
 from softreserve.model.events import Rule
+from softreserve.model.value import NamedTuple
 
 if TYPE_CHECKING:
     from softreserve.model.cmdline import CommandLine

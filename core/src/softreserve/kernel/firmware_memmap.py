@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from softreserve.kernel.sysfs import Attribute, Directory, Node, SysfsTree, number_in
+from softreserve.model.value import NamedTuple
 
 __all__ = ["FirmwareMemmap", "FirmwareMemmapEntry"]
 

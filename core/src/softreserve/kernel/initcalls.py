@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from enum import IntEnum
-from typing import NamedTuple
+
+from softreserve.model.value import NamedTuple
 
 __all__ = ["Initcall", "Level", "link_rank", "sorted_initcalls"]
 

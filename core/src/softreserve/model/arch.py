@@ -6,9 +6,10 @@ Whatever a kernel *does* on an architecture is in the hooks; this is what it *is
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from softreserve.model.errors import shown
+from softreserve.model.value import NamedTuple
 
 if TYPE_CHECKING:
     from softreserve.model.acpi.layout import Struct

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from typing import NamedTuple
 
 from softreserve.model import value
+from softreserve.model.value import NamedTuple
 
 __all__ = ["CommandLine", "Parameter", "acpi_disabled", "next_arg", "words"]
 

@@ -7,7 +7,9 @@ a :class:`Rule`, and by the range.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
+
+from softreserve.model.value import NamedTuple
 
 if TYPE_CHECKING:
     from intervaltree import IntervalTree

@@ -18,14 +18,14 @@ LONGEST_RELEASE = 64
 _LONGEST_NAME = 255
 
 _SIGNS = "._+:~@=,-"
-_NAME = re.compile(rf"(?![ -])[\w {_SIGNS}]+")
-_FOREIGN = re.compile(rf"[^\w {_SIGNS}]")
-_RELEASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+:~-]*")
+_NAME = rf"(?![ -])[\w {_SIGNS}]+"
+_FOREIGN = rf"[^\w {_SIGNS}]"
+_RELEASE = r"[A-Za-z0-9][A-Za-z0-9._+:~-]*"
 
 
 def name_problem(name: str) -> str | None:
     """Why no machine can have that name, or ``None``."""
-    if not _NAME.fullmatch(name):
+    if not re.fullmatch(_NAME, name):
         return f"wanted letters, digits, spaces and {_SIGNS} (no - or space in front), not {shown(name)}"
     if len(name) > _LONGEST_NAME:
         return f"wanted a name of at most {_LONGEST_NAME} characters, not {shown(name)}"
@@ -34,12 +34,12 @@ def name_problem(name: str) -> str | None:
 
 def plain_name(name: str) -> str:
     """Any name in the alphabet of names: what is foreign to it is a ``?``."""
-    return _FOREIGN.sub("?", name)
+    return re.sub(_FOREIGN, "?", name)
 
 
 def release_problem(release: str) -> str | None:
     """Why no kernel can have that release (``uname -r``), or ``None``."""
-    if not _RELEASE.fullmatch(release):
+    if not re.fullmatch(_RELEASE, release):
         return f"wanted letters, digits and ._+:~- (none of these in front), not {shown(release)}"
     if len(release) > LONGEST_RELEASE:
         return f"wanted a release of at most {LONGEST_RELEASE} characters, not {shown(release)}"

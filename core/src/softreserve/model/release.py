@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import Final, NamedTuple
+from typing import Final
 
 from softreserve.model.errors import MachineError, shown
+from softreserve.model.value import NamedTuple
 
 __all__ = ["NEWEST", "OLDEST", "RELEASES", "Behaviour", "Boundary", "Release"]
 
@@ -45,9 +46,7 @@ class Release(NamedTuple):
         if found is None:
             raise MachineError(f"unknown kernel release {shown(text)}: it begins with a version, such as {NEWEST}")
         major, minor, patch, build = found.groups()
-        # on the way to a release of mainline, or so many commits after one
-        mainline = re.search(r"-(?:0\.)?rc[0-9]|-[0-9]{5}-g[0-9a-f]{7,40}(?![0-9a-z])", text)
-        told = patch is not None and (int(patch) > 0 or build is None or mainline is not None)
+        told = patch is not None and (int(patch) > 0 or build is None or _is_mainline(text))
         return cls(int(major), int(minor), int(patch) if told else None, text)
 
     @property
@@ -94,6 +93,11 @@ class Release(NamedTuple):
 
 
 @cache
+def _is_mainline(text: str) -> bool:
+    """Whether it is on the way to a release of mainline, or so many commits after one."""
+    return re.search(r"-(?:0\.)?rc[0-9]|-[0-9]{5}-g[0-9a-f]{7,40}(?![0-9a-z])", text) is not None
+
+
 def _order(release: str) -> tuple[int, ...]:
     return tuple(int(part) for part in release.split("."))
 

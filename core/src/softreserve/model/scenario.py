@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from softreserve.model import value
 from softreserve.model.machine import Machine
+from softreserve.model.value import NamedTuple
 
 if TYPE_CHECKING:
     from os import PathLike

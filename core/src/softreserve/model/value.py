@@ -1,18 +1,20 @@
-"""``attrs`` for what every command imports: the same declarations, and classes that its functions take for its own.
+"""``attrs`` and named tuples for what every command imports: declared in the same way, and doing the same.
 
 ``attrs`` writes code for each class and compiles it, and to import it takes longer than a boot. Classes of this module
-share their few methods; ``attrs`` is imported when somebody asks for what it alone knows (``attrs.evolve``,
-``attrs.fields``, ``attrs.asdict``). Type checkers see the real thing. A class of which thousands are made has an
+share their few methods, and are classes of ``attrs`` to its functions; it is imported when somebody asks for what it
+alone knows (``attrs.evolve``, ``attrs.fields``, ``attrs.asdict``). :class:`typing.NamedTuple` compiles the annotation
+of each field; ours leaves it as it is. Type checkers see the real things. A class of which thousands are made has an
 ``__init__`` of its own.
 """
 
 from __future__ import annotations
 
 import operator
+from collections import namedtuple
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-__all__ = ["define", "field", "frozen", "put"]
+__all__ = ["NamedTuple", "define", "field", "frozen", "put"]
 
 #: Sets a field of an object that refuses to be changed, while it is made.
 put: Final = object.__setattr__
@@ -20,9 +22,26 @@ _REQUIRED: Final = object()
 
 if TYPE_CHECKING:
     from inspect import Signature
+    from typing import NamedTuple
 
     from attrs import define, field, frozen
 else:
+
+    class _Tuples(type):
+        """Makes a named tuple of each class below :class:`NamedTuple`."""
+
+        def __new__(mcs, name, bases, body):
+            if not bases:
+                return super().__new__(mcs, name, bases, body)
+            names = list(body["__annotations__"])
+            defaults = [body.pop(field) for field in names if field in body]
+            made = namedtuple(name, names, defaults=defaults, module=body["__module__"])
+            for key, value in body.items():
+                setattr(made, key, value)
+            return made
+
+    class NamedTuple(metaclass=_Tuples):
+        """A tuple with names. See :class:`typing.NamedTuple`."""
 
     def field(**options):
         """A field of a class. See :func:`attrs.field`."""

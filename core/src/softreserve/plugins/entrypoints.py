@@ -12,7 +12,9 @@ from codecs import BOM_UTF8
 from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any
+
+from softreserve.model.value import NamedTuple
 
 __all__ = ["EntryPoint", "attribute", "entry_points", "look_elsewhere", "mistakes"]
 

@@ -15,9 +15,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from softreserve.model.errors import MachineError, UnknownPluginError, nearest, shown
+from softreserve.model.value import NamedTuple
 from softreserve.plugins import hooks
 from softreserve.plugins.arches import arches_of
 from softreserve.plugins.entrypoints import entry_points, mistakes

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from softreserve.model import behaviours
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.kernel import Kernel
 from softreserve.model.units import parse_option_str
+from softreserve.model.value import NamedTuple
 
 __all__ = ["StubOptions"]
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from softreserve.model.events import Rule
+from softreserve.model.value import NamedTuple
 
 if TYPE_CHECKING:
     from softreserve.kernel.state import KernelState

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from errno import EAGAIN, EEXIST, EINVAL, ENODEV
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from softreserve.kernel.driver_core.uevent import subsystem_files, uevent_file
 from softreserve.kernel.numa.numa import NumaState, format_bitmap, format_list
 from softreserve.kernel.sysfs import Attribute, Directory, Link, Node, c_text, number_in
 from softreserve.model import behaviours
+from softreserve.model.value import NamedTuple
 
 if TYPE_CHECKING:
     from softreserve.kernel.numa.mempolicy import WeightedInterleave
