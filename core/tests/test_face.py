@@ -7,6 +7,7 @@ import doctest
 import errno
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
 
@@ -124,6 +125,13 @@ def test_a_list_runs_a_program_as_subprocess_does(host: sr.Session, tmp_path: Pa
         assert host.json(["true"]) == []
         with pytest.raises(TypeError, match="give a list"):
             host.run("true", check=True)
+
+
+@pytest.mark.fuse
+def test_threads_run_programs_one_after_the_other(host: sr.Session) -> None:
+    with host, ThreadPoolExecutor(8) as pool:
+        said = pool.map(lambda number: host.run(["sh", "-c", f"sleep 0.01; echo {number}"]).stdout, range(16))
+        assert list(said) == [f"{number}\n" for number in range(16)]
 
 
 def test_what_is_done_is_recorded_and_gone_on_with(host: sr.Session, tmp_path: Path) -> None:

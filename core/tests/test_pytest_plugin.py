@@ -209,6 +209,23 @@ def test_nothing_is_left_of_a_test_that_passes_and_no_run_offered_where_nothing_
     ]
 
 
+def test_what_fails_before_or_after_the_test_itself_has_its_record_too(pytester: pytest.Pytester) -> None:
+    around = """
+    import pytest
+    @pytest.fixture
+    def around(softreserve_host):
+        assert softreserve_host.write("/sys/bus/dax/drivers/kmem/unbind", "dax0.0") == WRITTEN
+        yield
+        assert softreserve_host.write("/sys/bus/dax/drivers/kmem/bind", "dax9.9") == 7
+    @pytest.mark.softreserve("example:two-node", cmdline="+memhp_default_state=offline")
+    def test_it(around): pass
+    """
+    for written, steps in (("7", 1), ("6", 2)):
+        pytester.makepyfile(around.replace("WRITTEN", written))
+        again, _ = commands(pytester.runpytest("-q"))
+        assert Path(again[5]).read_text().count("[[step]]") == steps
+
+
 def test_a_machine_that_the_test_made_has_a_record_and_no_command(pytester: pytest.Pytester) -> None:
     made = "import softreserve as sr\n@pytest.fixture\ndef softreserve_machine(): return sr.load('example:two-node')\n"
     pytester.makepyfile(FAILING.replace('"example:two-node", ', "").replace("import pytest", f"import pytest\n{made}"))

@@ -67,6 +67,8 @@ class Session:
         self.live.rootfs.host_devices.update(_placeholders(_SEALED_DEVICES if sealed else None))
         ours, theirs = socket.socketpair()
         self._helper = ours
+        #: Held from a request to its answer: the helper runs one command after the other, whoever asks.
+        self._turn = threading.Lock()
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", namespace.__file__, str(theirs.fileno())],
@@ -93,7 +95,7 @@ class Session:
         """
         output = os.memfd_create("output", os.MFD_CLOEXEC)
         try:
-            with open(os.devnull, "rb") as nothing:
+            with open(os.devnull, "rb") as nothing, self._turn:
                 # One open file for both: its offset keeps the order.
                 self._start(["/bin/sh", "-c", words], [nothing.fileno(), output, output], "/")
                 status = _shells_status(self._heard()[0]["status"])
@@ -105,7 +107,7 @@ class Session:
 
     def attach(self, argv: Sequence[str]) -> int:
         """Run a command on our own terminal: its exit code, 128 + n where signal n ended it."""
-        with _ignored(signal.SIGINT, signal.SIGQUIT):
+        with _ignored(signal.SIGINT, signal.SIGQUIT), self._turn:
             self._start(argv, [0, 1, 2], os.getcwd())
             return _shells_status(self._heard()[0]["status"])
 
@@ -135,15 +137,16 @@ class Session:
             text = opened.enter_context(open(os.memfd_create("given", os.MFD_CLOEXEC), "w+b"))
             text.write((given or "").encode())
             text.seek(0)
-            try:
-                self._start(argv, [file.fileno() for file in (text, *writes)], cwd or os.getcwd(), env, timeout)
-                for file in writes:
-                    file.close()
-                said = _read_until(self._helper, reads)
-                reply = self._heard()[0]
-            except BaseException:
-                self.close()  # what it would tell next is not what one who goes on has asked for
-                raise
+            with self._turn:
+                try:
+                    self._start(argv, [file.fileno() for file in (text, *writes)], cwd or os.getcwd(), env, timeout)
+                    for file in writes:
+                        file.close()
+                    said = _read_until(self._helper, reads)
+                    reply = self._heard()[0]
+                except BaseException:
+                    self.close()  # what it would tell next is not what one who goes on has asked for
+                    raise
             _read_rest(said)
         out, err = (data.decode("utf-8", "replace") for data in said.values())
         if "errno" in reply:

@@ -94,8 +94,8 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     if argname != "softreserve_machine":
         return None
     if isinstance(val, Mapping):
-        return "-".join(_id_of(value) for value in val.values()) or None
-    return _id_of(val) if isinstance(val, str | os.PathLike) else None
+        return "-".join(_id_of(word, value) for word, value in val.items()) or None
+    return _id_of(_MACHINE, val) if isinstance(val, str | os.PathLike) else None
 
 
 @pytest.hookimpl(wrapper=True)
@@ -103,9 +103,13 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     """Say how to get a machine into the state in which a test failed."""
     report = yield
     wanted = item.stash.get(_OF_ITEM, None)
-    if report.failed and wanted is not None and wanted.host is not None:
+    if wanted is None or wanted.host is None:
+        return report
+    if report.failed and not wanted.failed:
         wanted.failed = True
         report.sections.append(("softreserve", "\n".join(wanted.told())))
+    if report.when == "teardown" and not wanted.failed:
+        wanted.tidy_up()
     return report
 
 
@@ -154,19 +158,16 @@ def softreserve_host(
     wanted = _softreserve_wanted
     if hasattr(request, "param"):
         _refuse("softreserve_host takes no parameters: give them to softreserve_machine")
-    name = re.sub(r"\W", "_", request.node.name)[:40]
-    folder = tmp_path_factory.mktemp(f"softreserve-{name}")
-    try:
-        with _in_words():
-            if softreserve_machine is not wanted.loaded:  # somebody else's fixture, or a direct parameter
-                wanted.scenario(softreserve_machine)
-            tree = wanted.tree_name
-            host = wanted.boot(folder if tree is None else request.getfixturevalue("_softreserve_trees") / tree)
-        with host:
-            yield host
-    finally:
-        if not wanted.failed:
-            shutil.rmtree(folder, ignore_errors=True)
+    with _in_words():
+        if softreserve_machine is not wanted.loaded:  # somebody else's fixture, or a direct parameter
+            wanted.scenario(softreserve_machine)
+        if (tree := wanted.tree_name) is not None:
+            host = wanted.boot(request.getfixturevalue("_softreserve_trees") / tree)
+        else:
+            name = re.sub(r"\W", "_", request.node.name)[:40]
+            host = wanted.boot(tmp_path_factory.mktemp(f"softreserve-{name}"), own=True)
+    with host:
+        yield host
 
 
 def _refuse(message: str) -> NoReturn:
@@ -256,16 +257,18 @@ def _checked(words: Mapping[str, Any]) -> Words:
 def _ids(choices: Sequence[Words]) -> list[str]:
     """What tells machines apart, a name for each."""
     words = [word for word in (_MACHINE, *_WORDS) if len({repr(choice.get(word)) for choice in choices}) > 1]
-    return ["-".join(_id_of(choice.get(word)) for word in words) for choice in choices]
+    return ["-".join(_id_of(word, choice.get(word)) for word in words) for choice in choices]
 
 
-def _id_of(value: object) -> str:
+def _id_of(word: object, value: object) -> str:
     if value is None:
         return "as-is"
-    if isinstance(value, tuple):
-        return "+".join(map(_id_of, value)) or "none"
-    text = str(value).removeprefix("example:").removeprefix("+")
-    return re.sub(r"\s+", "_", Path(text).name if os.path.isabs(text) else text)
+    if isinstance(value, list | tuple):
+        return "+".join(_id_of(word, one) for one in value) or "none"
+    text = str(value).removeprefix("+")
+    if word == _MACHINE:
+        text = Path(text.removeprefix("example:")).name.removesuffix(".toml")
+    return re.sub(r"\s+", "_", text)
 
 
 # --- one test
@@ -281,6 +284,8 @@ class _Wanted:
         self.loaded: Scenario | None = None
         self.host: Session | None = None
         self.failed = False
+        self._record: Path | None = None
+        self._folder: Path | None = None
         #: Whether the words describe all of the machine.
         self._in_words = True
 
@@ -321,10 +326,10 @@ class _Wanted:
 
         return hashlib.sha256(repr(sorted(self.words.items())).encode()).hexdigest()[:16]
 
-    def boot(self, folder: Path) -> Session:
+    def boot(self, folder: Path, *, own: bool = False) -> Session:
         """The machine, running.
 
-        :param folder: for what belongs to it.
+        :param folder: for what belongs to it; ``own``: that goes with it.
         :raises SoftReserveError: it does not boot.
         """
         from softreserve.live.session import boot
@@ -334,8 +339,15 @@ class _Wanted:
         how = {word: self.words[word] for word in ("plugins", "userspace") if word in self.words}
         system = boot(self.loaded, **how)
         unavailable = self._fail if self._item.config.getoption(_REQUIRE) else pytest.skip
+        self._folder = folder if own else None
         self.host = host(system, folder, self.words.get("mode", _MODES[0]), unavailable)
+        self._record = self.host.record
         return self.host
+
+    def tidy_up(self) -> None:
+        """Leave nothing of a test that passed."""
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def _fail(self, reason: str) -> NoReturn:
         _refuse(f"{reason} ({_REQUIRE})")
@@ -368,9 +380,7 @@ class _Wanted:
         machine = self.loaded.machine
         yield f"{machine.name}: Linux {machine.kernel.release}, {machine.arch}; {machine.cmdline.text}".rstrip("; ")
         yield from map(str, self.loaded.gaps)
-        record = self.host.record if self.host is not None else None
-        if record is not None:
-            record = self._kept(record)
+        record = None if self._record is None else self._kept(self._record)
         if not self._in_words:
             yield "the test made it, so no command does"
             yield from [] if record is None else [f"what was done to it: {record}"]
