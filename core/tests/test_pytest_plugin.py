@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from _pytest.pytester import SysModulesSnapshot
 from softreserve.plugins.selection import Selection
 
 pytest_plugins = ["pytester"]
@@ -22,7 +23,17 @@ UNBIND = '"/sys/bus/dax/drivers/kmem/unbind", "dax0.0"'
 
 
 @pytest.fixture(autouse=True)
-def _with_the_plugin(pytester: pytest.Pytester) -> None:
+def _our_modules_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test in a test imports is not imported again by others: they would have two of each class."""
+
+    def snapshot(_: object) -> SysModulesSnapshot:
+        return SysModulesSnapshot(preserve=lambda name: name.startswith("softreserve"))
+
+    monkeypatch.setattr(pytest.Pytester, "_Pytester__take_sys_modules_snapshot", snapshot)
+
+
+@pytest.fixture(autouse=True)
+def _with_the_plugin(_our_modules_stay: None, pytester: pytest.Pytester) -> None:
     """As with the wheel that names it to pytest, which is not in every environment."""
     pytester.plugins = [PLUGIN]
     pytester.makeini(f"[pytest]\naddopts = -p {PLUGIN} -p no:cacheprovider --strict-markers\n")
@@ -130,6 +141,7 @@ def test_files_are_looked_for_beside_the_test(pytester: pytest.Pytester) -> None
         ('"example:two-nod"', "example:two-nod: no such example; *did you mean 'two-node'[?]"),
         ('"example:two-node", kernel="7.x"', "*7.x*"),
         ('"example:two-node", arch="vax"', "*vax*"),
+        ('"example:two-node", userspace="udef"', "no user space 'udef'; did you mean 'udev'[?]; there are none, udev, *"),
         ('"-"', "*: a test has no machine on standard input: name a file"),
         ("", 'which machine? Name one: @pytest.mark.softreserve("example:two-node")'),
     ],

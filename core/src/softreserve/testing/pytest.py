@@ -380,13 +380,16 @@ class _Wanted:
         machine = self.loaded.machine
         yield f"{machine.name}: Linux {machine.kernel.release}, {machine.arch}; {machine.cmdline.text}".rstrip("; ")
         yield from map(str, self.loaded.gaps)
-        record = None if self._record is None else self._kept(self._record)
+        record = self._record
+        is_changed = record is not None and b"[[step]]" in record.read_bytes()
+        if record is not None and is_changed:
+            record = self._kept(record)
         if not self._in_words:
             yield "the test made it, so no command does"
-            yield from [] if record is None else [f"what was done to it: {record}"]
+            yield from [f"what was done to it: {record}"] if is_changed else []
         elif record is None:
             yield f"a tree like that which programs read: {self._command('export', 'DIR')}"
-        elif b"[[step]]" not in record.read_bytes():
+        elif not is_changed:
             yield f"nothing was changed: {self._command('shell')}"
         else:
             yield f"to do again what was done to it: {self._command('run', str(record))}"
