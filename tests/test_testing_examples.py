@@ -60,7 +60,7 @@ def test_their_tests_pass_in_an_environment_of_their_own_with_wheels_only(tmp_pa
     python = tmp_path / "environment" / "bin" / "python"
     run(uv, "venv", "-q", "--python", sys.executable, tmp_path / "environment", cwd=tmp_path)
     plugins = [f"plugins/{name}" for name in (*NEEDED, "pytest")]
-    run(python, wheels.ROOT / ".ci" / "install.py", "core[testing,fuse]", *plugins, cwd=tmp_path, path=path)
+    run(python, wheels.ROOT / ".ci" / "install.py", "core[testing]", *plugins, cwd=tmp_path, path=path)
     folder = tmp_path / "outside"
     folder.mkdir()
     assert "skipped" not in told_by_pytest(python, "--softreserve-require", cwd=folder)

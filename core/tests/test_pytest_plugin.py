@@ -141,7 +141,10 @@ def test_files_are_looked_for_beside_the_test(pytester: pytest.Pytester) -> None
         ('"example:two-nod"', "example:two-nod: no such example; *did you mean 'two-node'[?]"),
         ('"example:two-node", kernel="7.x"', "*7.x*"),
         ('"example:two-node", arch="vax"', "*vax*"),
-        ('"example:two-node", userspace="udef"', "no user space 'udef'; did you mean 'udev'[?]; there are none, udev, *"),
+        (
+            '"example:two-node", userspace="udef"',
+            "no user space 'udef'; did you mean 'udev'[?]; there are none, udev, *",
+        ),
         ('"-"', "*: a test has no machine on standard input: name a file"),
         ("", 'which machine? Name one: @pytest.mark.softreserve("example:two-node")'),
     ],
