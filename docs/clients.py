@@ -41,7 +41,7 @@ MACHINES: Final = {
     "another architecture": (f"example:{'arm64-server' if platform.machine() == 'x86_64' else 'two-node'}", "7.3", ""),
     "HBM": ("HBM", "7.3", MOVABLE),
     "xeon-max": ("example:xeon-max", "7.3", MOVABLE),
-    "cxl-server": ("example:cxl-server", "7.3", ""),
+    "cxl-server": ("example:cxl-server", "7.3", MOVABLE),
 }
 #: Where hwloc looks, where it is not to ask the processor that it runs on.
 _TREE_ONLY: Final = "HWLOC_COMPONENTS=linux,stop HWLOC_THISSYSTEM=0"
@@ -167,6 +167,38 @@ TRIALS: Final = (
     ),
     Trial(
         "cxl",
+        "`disable-region`, `destroy-region`, `create-region`",
+        "cxl-server",
+        "daxctl offline-memory dax0.0; cxl disable-region region0; cxl destroy-region region0; cxl list -R;"
+        " cxl create-region -t ram -d decoder0.0 -m mem0; daxctl list",
+        r'disabled 1 region.*destroyed 1 region.*created 1 region.*"type":"ram".*"decode_state":"commit".*"chardev"',
+        newer=True,
+    ),
+    Trial(
+        "cxl",
+        "`disable-memdev`, `enable-memdev`",
+        "cxl-server",
+        "cxl disable-memdev mem0; cxl disable-memdev -f mem0; cxl list -M; cxl enable-memdev mem0; cxl list -M",
+        r'part of an active region.*disabled 0 mem.*disabled 1 mem.*enabled 1 mem\n.*"memdev":"mem0"',
+    ),
+    Trial(
+        "cxl",
+        "`set-partition`, labels, firmware",
+        "cxl-server",
+        "cxl set-partition mem0 -s 0",
+        r"failed to open /dev/cxl/mem0: Permission denied.*set_partition 0 mem",
+        "devices are not emulated: nobody answers at `/dev/cxl/memN`",
+    ),
+    Trial(
+        "cxl",
+        "`monitor`",
+        "cxl-server",
+        "timeout 5 cxl monitor; echo $?",
+        r"tracefs_instance_create.*\n254\n$",
+        "there are no trace events",
+    ),
+    Trial(
+        "cxl",
         "health, alerts and partitions of a device",
         "cxl-server",
         "cxl list -M -HI 2>&1 | grep -c -e health -e alert_config",
@@ -186,6 +218,14 @@ TRIALS: Final = (
         "two-node",
         "chmem -d -b 32-47 && lsmem | grep offline; chmem -e -z Movable -b 32-47 && lsmem -S ZONES",
         r"0x0*100000000-0x0*17fffffff +2G +offline.*0x0*100000000-0x0*17fffffff +2G +online",
+    ),
+    Trial(
+        "chcpu",
+        "taking a processor offline",
+        "xeon-max",
+        "chcpu -d 3",
+        r"CPU 3 is not hot pluggable",
+        "which processors run is decided at boot (`maxcpus=`, `nr_cpus=`)",
     ),
     Trial("lscpu", "processors and nodes", "xeon-max", "lscpu", r"CPU\(s\): +112\n.*NUMA node\(s\): +4\n"),
     Trial(
@@ -297,7 +337,16 @@ TRIALS: Final = (
     ),
     Trial(
         "udevadm",
-        "`monitor`, and rules that run",
+        "`test`: what a rule of yours would do",
+        "two-node, onlined by nobody",
+        """mkdir r; echo 'SUBSYSTEM=="memory", ATTR{state}=="offline", ATTR{state}="online_movable"' >r/80.rules;"""
+        " udevadm test -a add --extra-rules-dir=$PWD/r /sys/devices/system/memory/memory32 2>&1",
+        r"Written sysfs attributes:\n +state : online_movable\n",
+        newer=True,
+    ),
+    Trial(
+        "udevadm",
+        "`monitor`, and rules that run by themselves",
         "HBM",
         "timeout 2 udevadm monitor -k -s dax & sleep 1; echo add >/sys/bus/dax/devices/dax0.0/uevent; wait",
         r"\A(?!.*dax0\.0)",

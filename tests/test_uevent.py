@@ -33,6 +33,7 @@ def system() -> System:
         ("/devices/platform/hmem_platform.0/hmem.0/dax0.0", "kmem dax0.0"),
         ("/devices/system/memory/memory0", "memory memory0"),
         ("/devices/system/node/node0", "node node0"),
+        ("/devices/virtual/memory_tiering/memory_tier4", "memory_tiering memory_tier4"),
         ("/bus/dax", None),
         ("/bus/dax/drivers/kmem", None),
         ("/bus/memory", None),

@@ -12,11 +12,12 @@ from errno import EINVAL, EIO, ENOENT
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
+from softreserve.kernel.driver_core.uevent import subsystem_files, uevent_file
 from softreserve.kernel.initcalls import Initcall, Level
 from softreserve.kernel.numa.node import AccessCoordinate, AdistanceAlgorithm
 from softreserve.kernel.numa.numa import format_list
 from softreserve.kernel.state import StashKey
-from softreserve.kernel.sysfs import Attribute, Directory, Node, c_text
+from softreserve.kernel.sysfs import Attribute, Directory, Link, Node, c_text
 from softreserve.model.units import U32_MAX, signed
 
 from softreserve_hmem import behaviours
@@ -43,6 +44,7 @@ MEMTIER_ADISTANCE_DRAM: Final = 4 * _CHUNK + (_CHUNK >> 1)
 MEMTIER_DEFAULT_DAX_ADISTANCE: Final = MEMTIER_ADISTANCE_DRAM * 5
 _HOTPLUG_PRIORITY: Final = 100
 _ROOT: Final = "/sys/devices/virtual/memory_tiering"
+_BUS: Final = "/sys/bus/memory_tiering"
 
 
 def tier_of_adistance(adistance: int) -> int:
@@ -285,7 +287,12 @@ class MemoryTiers:
     def publish(self) -> None:
         """Show tiers in sysfs; they come and go."""
         tree = self._system.sysfs
-        tree.add(_ROOT, Directory(names=self._names, lookup=self._lookup))
+        uevent = uevent_file(self._system, _ROOT, lambda: "", lambda: " memory_tiering")
+        tree.add(_ROOT, Directory({"uevent": uevent}, names=self._names, lookup=self._lookup))
+        devices = Directory(
+            names=self._names, lookup=lambda name: Link(f"{_ROOT}/{name}") if self._lookup(name) else None
+        )
+        tree.add(_BUS, Directory({"devices": devices, **subsystem_files(self._system, _BUS)}))
         tree.add(
             "/sys/kernel/mm/numa/demotion_enabled",
             Attribute(0o644, lambda: f"{str(self._demotion_enabled).lower()}\n", self._store_demotion_enabled),
@@ -298,7 +305,16 @@ class MemoryTiers:
         tier = next((tier for tier in self._tiers if name == f"memory_tier{tier_of_adistance(tier.start)}"), None)
         if tier is None:
             return None
-        return Directory({"nodelist": Attribute(0o444, lambda: f"{format_list(tier.nodes)}\n")})
+        return Directory(
+            {
+                "nodelist": Attribute(0o444, lambda: f"{format_list(tier.nodes)}\n"),
+                "subsystem": Link(_BUS),
+                "uevent": uevent_file(self._system, f"{_ROOT}/{name}", lambda: "", lambda: f"memory_tiering {name}"),
+            }
+        )
+
+    def _link(self, name: str) -> Node | None:
+        return None if self._lookup(name) is None else Link(f"{_ROOT}/{name}")
 
     def _store_demotion_enabled(self, data: bytes) -> int:
         wanted = self._system.kernel.kstrtobool(c_text(data))
