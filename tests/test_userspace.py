@@ -129,6 +129,39 @@ def test_the_heading_says_who_took_memory_online(
     assert "; 1 GiB online by the kernel (auto_online_blocks)\n" in capsys.readouterr().out
 
 
+#: Kernels by the options of their distributions' builds, and what their user space makes of memory in a guest.
+WHOLE: list[tuple[str, Userspace, str]] = [
+    ("5.14.0-503.el9.x86_64", "rhel9", "40-redhat.rules"),
+    ("6.12.0-55.9.1.el10_0.x86_64", "rhel10", "40-redhat-hotplug.rules"),
+    ("6.8.0-31-generic", "ubuntu", "the kernel"),
+    ("6.11.4-301.fc41.x86_64", "fedora", "the kernel"),
+    ("6.17.1-300.fc43.x86_64", "fedora", "the kernel"),
+    ("6.17.5-1-default", "opensuse", "80-hotplug-cpu-mem.rules"),
+    ("6.12.41+deb13-amd64", "debian", "the kernel"),
+    ("6.1.0-56-amd64", "debian", ""),
+]
+
+
+@pytest.mark.parametrize(("release", "userspace", "who"), WHOLE)
+def test_kernel_and_rules_of_a_distribution_decide_together(release: str, userspace: Userspace, who: str) -> None:
+    system = sr.boot(sr.load("example:two-node", kernel=release, cmdline=""), userspace=userspace)
+    found = [written.who for written in system.memory.added.onlined.values()]
+    assert [name.startswith(who) for name in found] == ([True] if who else [])
+
+
+def test_show_input_tells_what_was_understood_of_user_space(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "dax.conf").write_text("[reconfigure-device x]\nmode = system-ram\n")
+    (tmp_path / "m.toml").write_text(
+        f'{MACHINE}[userspace]\npolicy = "rhel9"\nvirt = "kvm"\ndaxctl_conf = "dax.conf"\n'
+    )
+    assert main(["show-input", str(tmp_path / "m.toml")]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "user space: rhel9" in shown
+    assert "virtualized by: kvm" in shown
+    assert "daxctl's configuration: 1 sections" in shown
+    assert "dax.conf" in shown
+
+
 def test_explain_names_the_line_of_the_rule_and_what_another_user_space_makes_of_it(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -157,7 +190,7 @@ def test_the_rule_that_a_kernel_comes_with_is_named_where_it_is_left_out(capsys:
 
 
 def test_a_user_space_that_there_is_not_is_an_error_from_python_too() -> None:
-    with pytest.raises(sr.SoftReserveError, match="no user space 'rhel7'; did you mean 'rhel"):
+    with pytest.raises(sr.SoftReserveError, match=r"no user space 'rhel7': wanted one of .*; did you mean 'rhel"):
         sr.boot(sr.load("example:two-node"), userspace="rhel7")  # type: ignore[arg-type]
 
 

@@ -43,7 +43,7 @@ def boot(machine: Machine, hooks: Hooks, *, recording: bool = True, userspace: U
     """
     if userspace not in USERSPACES:
         hint = nearest(str(userspace), USERSPACES)
-        raise MachineError(f"no user space {shown(userspace)}{hint}; there are {', '.join(USERSPACES)}")
+        raise MachineError(f"no user space {shown(userspace)}: wanted one of {', '.join(USERSPACES)}{hint}")
     system = System(machine, hooks, recording=recording)
     try:
         _early(system)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from softreserve.model.findings import Finding
     from softreserve.model.machine import Machine
     from softreserve.model.scenario import Scenario
+    from softreserve.model.userspace import UserspaceFacts
 
 __all__ = ["Fact", "LogLines", "Part", "Understood", "understood"]
 
@@ -183,12 +184,22 @@ def _facts(scenario: Scenario) -> Iterator[Fact]:
         yield Fact("CXL host bridges", str(len(machine.cxl)))
     if scenario.plugins is not None:
         yield Fact("plugins", ", ".join(scenario.plugins) or "none")
+    yield from _userspace(machine.userspace)
     for name in machine.sections:
         yield Fact("table of a plugin", name)
     if scenario.steps:
         yield Fact("steps", str(len(scenario.steps)))
     if scenario.kexec is not None:
         yield Fact("kexec", "after the steps" if scenario.steps else "yes")
+
+
+def _userspace(facts: UserspaceFacts) -> Iterator[Fact]:
+    if facts.policy is not None:
+        yield Fact("user space", facts.policy)
+    if facts.virt is not None:
+        yield Fact("virtualized by", facts.virt)
+    if facts.daxctl is not None:
+        yield Fact("daxctl's configuration", f"{len(facts.daxctl)} sections")
 
 
 # --- files
