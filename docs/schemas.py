@@ -68,6 +68,7 @@ ANSWERS: Final[Mapping[str, tuple[str, ...]]] = {
     "scenarios": ("softreserve.cli.scenario:Library",),
     "serve": ("softreserve.cli.serve:Served",),
     "show-input": ("softreserve.views.understood:Understood",),
+    "sweep": ("softreserve.cli.fleet.sweep:Swept",),
     "verify": ("softreserve.cli.verify:Verified",),
 }
 

@@ -83,6 +83,9 @@ def test_values_are_completed_by_what_they_are() -> None:
     assert set(words("softreserve boot -p ")) >= set(installed())
     assert set(words("softreserve -p ")) >= set(installed())
     assert words("softreserve scenario s") == ["show"]
+    assert words("softreserve sweep m --over k") == ["kernel=", "kexec="]
+    assert words("softreserve sweep m --over layout=s") == ["layout=search", "layout=split:"]
+    assert "kernel=6.12,7.3" in words("softreserve sweep m --over kernel=6.12,7")
     assert words("softreserve scenario show ")
 
 

@@ -161,6 +161,7 @@ CALLS = (
     ("scenario", "run", "s12-less-than-a-block"),
     ("show-input", "{case}"),
     ("show-input", "example:two-node"),
+    ("sweep", "{case}", "--over", "kernel=6.12,7.3", "--over", "layout=as-is,inward:2M"),
     ("verify", "{case}"),
 )
 

@@ -163,6 +163,7 @@ CALLS = {
     "serve": ["{case}", "{folder}/{hostile}"],
     "shell": ["{case}", "--record", "{folder}/{hostile}", "--", "true"],
     "show-input": ["{case}"],
+    "sweep": ["{case}", "--over", "cmdline={hostile}"],
     "verify": ["{case}", "--log", "{folder}/{hostile}"],
 }
 

@@ -55,6 +55,7 @@ COMMANDS = {
     "serve": ("softreserve.cli.serve:serve_command", "Mount a machine's /sys and /proc, live."),
     "shell": ("softreserve.cli.shell:shell_command", "Run programs where /sys is the machine's."),
     "show-input": ("softreserve.cli.show_input:show_input_command", "Show what was understood of an input."),
+    "sweep": ("softreserve.cli.fleet.sweep:sweep_command", "Ask one machine many questions, and for better places."),
     "verify": ("softreserve.cli.verify:verify_command", "Compare a machine's boot with what it showed, line by line."),
 }
 

@@ -310,6 +310,27 @@ def _userspaces(word: str) -> Iterator[Answer]:
     yield from (Word(name, words) for name, words in (*userspaces(), ("help", "list them")) if name.startswith(word))
 
 
+def _overs(word: str) -> Iterator[Answer]:
+    """What can be varied, and values of that."""
+    from softreserve.cli.fleet.sweep import AXES
+
+    axis, equals, value = word.partition("=")
+    if not equals:
+        yield from (Word(f"{name}=") for name in AXES if name.startswith(word))
+        return
+    values = {"kernel": _releases, "page-size": _page_sizes, "arch": _arches, "layout": _layouts}.get(axis)
+    for found in values(value) if values is not None else ():
+        if isinstance(found, Word):
+            yield found._replace(value=f"{axis}={found.value}")
+
+
+def _layouts(word: str) -> Iterator[Answer]:
+    from softreserve.views.fleet.layout import AS_IS, STEPS
+
+    names = (AS_IS, "search", *(f"{name}:" if sized else name for name, sized in STEPS.items()))
+    yield from (Word(name) for name in names if name.startswith(word))
+
+
 def _names_of_commands(word: str) -> Iterator[Answer]:
     from softreserve.cli import COMMANDS
 
@@ -334,6 +355,7 @@ _BY_NAME: Final[Mapping[str, Completer]] = {
     "machine": _machines,
     "machines": _machines,
     "others": _machines,
+    "overs": _overs,
     "page_size": _page_sizes,
     "plugin": _plugins,
     "steps": _files,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from softreserve.views.fleet.question import Crossing, Question
     from softreserve.views.fleet.summary import FleetSummary
 
-__all__ = ["fleet_command"]
+__all__ = ["checked_release", "fleet_command"]
 
 _STDOUT = "-"
 #: How many reasons, rules and names are printed; JSON has all.
@@ -95,19 +95,28 @@ def questions(choices: Choices, kexecs: Sequence[str]) -> list[Question]:
 
     :raises SoftReserveError: something that no machine can be asked.
     """
-    from softreserve.model.release import Release
     from softreserve.views.fleet.question import Question, crossing
 
     kernels = several(choices) or [choices]
     for one in kernels:
         if one.changes.kernel is not None:
-            Release.parse(one.changes.kernel)
+            checked_release(one.changes.kernel)
     crossings: list[Crossing | None] = [crossing(text) for text in kexecs]
     found = [
         Question(one.changes._replace(cmdline=text), one.userspace, kexec)
         for one, text, kexec in product(kernels, choices.cmdlines or (None,), crossings or [None])
     ]
     return list(dict.fromkeys(found))
+
+
+def checked_release(name: str) -> None:
+    """See that there can be such a kernel.
+
+    :raises MachineError: it does not begin with a version.
+    """
+    from softreserve.model.release import Release
+
+    Release.parse(name)
 
 
 def answered(

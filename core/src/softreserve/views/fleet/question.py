@@ -28,11 +28,13 @@ class Question(NamedTuple):
     """What is asked of a machine; nothing at all: how it does as it is described.
 
     :param kexec: what follows the boot; ``None``: nothing does.
+    :param layout: where its specific purpose memory is to lie: see :mod:`softreserve.views.fleet.layout`.
     """
 
     changes: Changes = Changes()
     userspace: Userspace | None = None
     kexec: Crossing | None = None
+    layout: str | None = None
 
     @property
     def words(self) -> str:
@@ -49,11 +51,14 @@ class Question(NamedTuple):
             said = {name.replace("_", "-"): value for name, value in self.kexec._asdict().items() if value is not None}
             policy = said.pop("policy")
             yield from ("--kexec", ",".join((policy, *(f"{name}={value}" for name, value in said.items()))))
+        if self.layout is not None:
+            yield from ("--over", f"layout={self.layout}")
 
     def as_json(self) -> dict[str, Any]:
         """As :meth:`of_json` takes it."""
         kexec = None if self.kexec is None else self.kexec._asdict()
-        return {"changes": self.changes._asdict(), "userspace": self.userspace, "kexec": kexec}
+        values = {"userspace": self.userspace, "layout": self.layout}
+        return {"changes": self.changes._asdict(), "kexec": kexec, **values}
 
     @classmethod
     def of_json(cls, told: dict[str, Any]) -> Question:
@@ -62,7 +67,7 @@ class Question(NamedTuple):
         if changes.config is not None:
             changes = changes._replace(config=tuple(changes.config))
         kexec = told["kexec"]
-        return cls(changes, told["userspace"], None if kexec is None else Crossing(**kexec))
+        return cls(changes, told["userspace"], None if kexec is None else Crossing(**kexec), told["layout"])
 
 
 def crossing(text: str) -> Crossing:

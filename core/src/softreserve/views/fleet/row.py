@@ -92,6 +92,10 @@ def row(scenario: Scenario, question: Question, *, machine: str, digest: str) ->
     try:
         selection = Selection(exactly=scenario.plugins)
         changed = question.changes.apply(scenario, selection)
+        if question.layout is not None:
+            from softreserve.views.fleet.layout import relaid
+
+            changed = attrs.evolve(changed, machine=relaid(changed.machine, question.layout))
         hooks = selection.hooks_for(changed.machine)
         system = boot(changed.machine, hooks, userspace=changed.machine.userspace.wanted(question.userspace))
         told = report(system)

@@ -16,7 +16,7 @@ from softreserve.model.acpi.srat import ENABLED, HOT_PLUGGABLE, MemoryAffinity, 
 from softreserve.model.acpi.tables import Header, Table, checksum
 from softreserve.views.explain.edits.change import Change, Edit, Place
 
-__all__ = ["hmat_changes", "srat_changes", "whole_tables"]
+__all__ = ["hmat_changes", "srat_changes", "table_with", "whole_tables"]
 
 #: Entries that are changed, and domains that are tried for one.
 _MANY: Final = 4
@@ -83,7 +83,7 @@ def _stretched(place: Place, data: bytes, one: _Entry, start: int, end: int) -> 
     if (low, high) == (entry.base, entry.end):
         return
     at = one.offset + MemoryAffinity.offset_of("base")
-    patched = _patched(data, {at: low.to_bytes(8, "little") + (high - low).to_bytes(8, "little")})
+    patched = table_with(data, {at: low.to_bytes(8, "little") + (high - low).to_bytes(8, "little")})
     yield _table(place, "SRAT", data, patched, f"{_called('SRAT', one)}: {low:#x}-{high - 1:#x}", (at, 16))
 
 
@@ -136,7 +136,7 @@ def _as_fast(place: Place, data: bytes, localities: list[_Entry], domain: int) -
             for row in range(entry.number_of_initiators):
                 value = entry.entries[row * count + entry.targets.index(other)]
                 patches[matrix + 2 * (row * count + entry.targets.index(domain))] = value.to_bytes(2, "little")
-        if patches and (patched := _patched(data, patches)) != data:
+        if patches and (patched := table_with(data, patches)) != data:
             words = f"HMAT: latency and bandwidth of memory domain {domain} as those of domain {other}"
             yield _table(place, "HMAT", data, patched, words)
 
@@ -170,7 +170,7 @@ def _called(name: str, one: _Entry) -> str:
 def _field(place: Place, name: str, data: bytes, one: _Entry, at: int, value: int, words: str) -> Change:
     """A field of 32 bits of an entry with another value."""
     where = one.offset + at
-    patched = _patched(data, {where: value.to_bytes(4, "little")})
+    patched = table_with(data, {where: value.to_bytes(4, "little")})
     return _table(place, name, data, patched, f"{_called(name, one)}: {words}", (where, 4))
 
 
@@ -209,7 +209,7 @@ def _differing(old: bytes, new: bytes) -> tuple[int, int]:
     return unlike[0], unlike[-1] - unlike[0] + 1
 
 
-def _patched(data: bytes, patches: Mapping[int, bytes]) -> bytes:
+def table_with(data: bytes, patches: Mapping[int, bytes]) -> bytes:
     """The same table with other bytes in places, and a checksum that is as right or wrong as before."""
     changed = bytearray(data)
     for at, new in patches.items():
