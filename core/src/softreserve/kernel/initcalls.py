@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from enum import IntEnum
+from functools import lru_cache
 
 from softreserve.model.value import NamedTuple
 
@@ -49,6 +50,7 @@ _LINK_ORDER = (
 )
 
 
+@lru_cache
 def link_rank(source: str) -> int:
     """Where a source file comes in the link order."""
     if source.startswith("arch/"):

@@ -82,6 +82,26 @@ class Module:
     #: The kernel's function that starts it, where that is not ``NAME_init``. Linux: what ``module_init()`` is given.
     init_name: str = ""
 
+    def __init__(
+        self,
+        name: str,
+        option: str,
+        source: str,
+        init: Callable[[], int] = _nothing,
+        exit: Callable[[], object] = _nothing,
+        level: Level = Level.DEVICE,
+        parameters: tuple[Parameter, ...] = (),
+        depends: tuple[str, ...] = (),
+        soft_depends: tuple[str, ...] = (),
+        has_device: bool = True,
+        live: bool = False,
+        owner: str = "",
+        init_name: str = "",
+    ) -> None:
+        self.name, self.option, self.source, self.init, self.exit = name, option, source, init, exit
+        self.level, self.parameters, self.depends, self.soft_depends = level, parameters, depends, soft_depends
+        self.has_device, self.live, self.owner, self.init_name = has_device, live, owner, init_name
+
     @property
     def starts_by(self) -> str:
         """The name of the function that starts it."""

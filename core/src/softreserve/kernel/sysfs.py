@@ -207,7 +207,7 @@ class SysfsTree:
 
     def add(self, path: str, node: Node) -> None:
         """Put a node at ``path``; parents are made, an existing node is replaced."""
-        parent, name = posixpath.split(path)
+        parent, _, name = path.rpartition("/")
         children = self.directory(parent).children
         if self._changed is not None:
             self._changed.append((path, node, children.get(name)))
@@ -333,8 +333,11 @@ class SysfsTree:
 
 def _parts(path: str) -> list[str]:
     """Path components; ``.`` and doubled slashes vanish, ``..`` goes up textually."""
+    found = path.removeprefix("/").split("/")
+    if not ("" in found or "." in found or ".." in found):
+        return found
     parts: list[str] = []
-    for part in path.split("/"):
+    for part in found:
         if part == "..":
             del parts[-1:]
         elif part not in ("", "."):

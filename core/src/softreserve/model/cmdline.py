@@ -93,7 +93,9 @@ class CommandLine:
     def all(self, name: str) -> tuple[str | None, ...]:
         """The values of every occurrence of ``name``, in order; ``-`` and ``_`` are the same."""
         wanted = name.replace("-", "_")
-        return tuple(p.value for p in self.parameters if p.canonical == wanted)
+        return tuple(
+            [p.value for p in self.parameters if p.name == wanted or ("-" in p.name and p.canonical == wanted)]
+        )
 
     def last(self, name: str) -> str | None:
         """The value of the last occurrence; ``None`` when absent or given without a value (see ``has``)."""

@@ -258,12 +258,13 @@ class E820Table:
         Linux: ``e820__mapped_all``.
         """
         for entry in self.entries:
-            if e820_type and entry.type != e820_type:
+            if (e820_type and entry.type != e820_type) or entry.start >= end:
                 continue
-            if entry.start >= end or entry.end <= start:
+            entry_end = entry.end
+            if entry_end <= start:
                 continue
             if entry.start <= start:
-                start = entry.end
+                start = entry_end
             if start >= end:
                 return True
         return False

@@ -31,6 +31,7 @@ __all__ = [
 
 IMPORTED: Final = Rule("efi-imported", "specific purpose memory is imported from the EFI map")
 _WB: Final = int(EfiAttribute.WB)
+_BOOT_SERVICES: Final = (int(EfiType.BOOT_SERVICES_CODE), int(EfiType.BOOT_SERVICES_DATA))
 _RUNTIME: Final = int(EfiAttribute.RUNTIME)
 #: MMIO descriptors of at least this many bytes are taken out of e820.
 _LARGE_MMIO: Final = 256 << 10
@@ -59,14 +60,15 @@ def do_add_efi_memmap(efi: Efi, table: e820.E820Table, log: EventLog) -> None:
     if efi.memmap is None:
         return
     for descriptor in efi.memmap:
-        table.range_add(descriptor.start, descriptor.size, _imported_type(descriptor, efi.soft_reserve_enabled))
-        if descriptor.is_special_purpose:
+        e820_type = _imported_type(descriptor, efi.soft_reserve_enabled)
+        table.range_add(descriptor.start, descriptor.size, e820_type)
+        if log.recording and descriptor.is_special_purpose:
             log.record(
                 IMPORTED,
                 "arch/x86/platform/efi/efi.c: do_add_efi_memmap",
                 descriptor.start,
                 descriptor.start + descriptor.size,
-                after=e820.type_text(_imported_type(descriptor, efi.soft_reserve_enabled)),
+                after=e820.type_text(e820_type),
             )
     table.update_table()
 
@@ -140,7 +142,7 @@ def reserve_boot_services(efi: Efi, memblock: Memblock, table: e820.E820Table, k
     found = []
     for descriptor in efi.memmap:
         start, size = descriptor.start, descriptor.size
-        if descriptor.type in (EfiType.BOOT_SERVICES_CODE, EfiType.BOOT_SERVICES_DATA):
+        if descriptor.type in _BOOT_SERVICES:
             ours = not memblock.is_region_reserved(start, size)
             if ours:
                 memblock.reserve(start, size, "efi_reserve_boot_services")

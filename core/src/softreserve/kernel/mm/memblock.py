@@ -208,12 +208,14 @@ class Memblock:
 
     def add(self, base: int, size: int, caller: str = "") -> int:
         """Add memory whose node is not known yet."""
-        self._dbg("memblock_add", base, size, caller)
+        if self.debug:
+            self._dbg("memblock_add", base, size, caller)
         return self._add_range(self.memory, base, size, self.max_numnodes, 0)
 
     def add_node(self, base: int, size: int, nid: int, flags: int = 0, caller: str = "") -> int:
         """Add memory of a node; what is memory already keeps its node and flags."""
-        self._dbg("memblock_add_node", base, size, f"nid={nid} flags={flags:x} {caller}")
+        if self.debug:
+            self._dbg("memblock_add_node", base, size, f"nid={nid} flags={flags:x} {caller}")
         return self._add_range(self.memory, base, size, nid, flags)
 
     def reserve(self, base: int, size: int, caller: str = "") -> int:
@@ -227,27 +229,28 @@ class Memblock:
         return self._reserve(base, size, nid, MEMBLOCK_RSRV_KERN, caller)
 
     def _reserve(self, base: int, size: int, nid: int, flags: int, caller: str) -> int:
-        if self.marks_kernel:
+        if self.debug and self.marks_kernel:
             self._dbg("__memblock_reserve", base, size, f"nid={nid} flags={flags:x} {caller}")
-        else:
+        elif self.debug:
             self._dbg("memblock_reserve", base, size, caller)
         return self._add_range(self.reserved, base, size, nid, flags)
 
     def remove(self, base: int, size: int, caller: str = "") -> int:
         """Take a range out of memory."""
-        self._dbg("memblock_remove", base, size, caller)
+        if self.debug:
+            self._dbg("memblock_remove", base, size, caller)
         return self._remove_range(self.memory, base, size)
 
     def free(self, base: int, size: int, caller: str = "") -> int:
         """Take a range out of what is in use. Linux: ``memblock_phys_free``."""
-        self._dbg("memblock_phys_free", base, size, caller)
+        if self.debug:
+            self._dbg("memblock_phys_free", base, size, caller)
         return self._remove_range(self.reserved, base, size)
 
     def _dbg(self, function: str, base: int, size: int, rest: str) -> None:
-        """Say what is asked for, with ``memblock=debug`` only. The kernel adds a place to the caller's name."""
-        if self.debug:
-            span = f"[{base:#018x}-{(base + size - 1) & U64_MAX:#018x}]"
-            self.log.printk(f"{function}: {span} {rest}".rstrip(), f"mm/memblock.c: {function}")
+        """Say what is asked for, which is for ``memblock=debug``. The kernel adds a place to the caller's name."""
+        span = f"[{base:#018x}-{(base + size - 1) & U64_MAX:#018x}]"
+        self.log.printk(f"{function}: {span} {rest}".rstrip(), f"mm/memblock.c: {function}")
 
     def _add_range(self, type_: MemblockType, base: int, size: int, nid: int, flags: int) -> int:
         end = base + min(size, U64_MAX - base)
@@ -257,7 +260,9 @@ class Memblock:
             type_.regions.append(Region(base, end - base, flags, nid))
             type_.total_size = end - base
             return 0
-        gaps = type_.gaps(base, end)
+        at = type_.above(base)
+        alone = at == len(type_.regions) or type_.regions[at].base >= end  # as most are
+        gaps = [(at, base, end)] if alone else type_.gaps(base, end)
         if not gaps:
             return 0
         if len(type_) + len(gaps) > type_.capacity:
