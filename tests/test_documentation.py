@@ -62,7 +62,7 @@ _PLACE = re.compile(rf"(?<![\w])(?:{'|'.join(FILLED_IN)})(?![\w-])")
 #: Options in the text that are those of other programs.
 OF_OTHERS = {
     *("--softreserve-plugin", "--softreserve-limit", "--softreserve-keep", "--softreserve-require"),
-    *("--noefi", "--device"),
+    *("--noefi", "--device", "--security-opt"),
 }
 
 #: A machine to add to.
