@@ -188,6 +188,23 @@ def test_all_of_a_directory_is_listed_in_pieces(kernel: Kernel) -> None:
     assert [with_it.number for _, _, with_it in plus[:2] if with_it is not None] == [0, 0]
 
 
+def test_what_goes_while_a_directory_is_listed_is_a_name_and_no_file(kernel: Kernel, toy: System) -> None:
+    """Otherwise the kernel would keep a name that was taken back before."""
+    devices = kernel.find("/sys/devices").number
+    handle, *_ = struct.unpack("=QII", kernel.told(OPENDIR, devices, bytes(8)))
+    listing = struct.Struct("=QQIIQII")
+    kernel.told(READDIRPLUS, devices, listing.pack(handle, 0, 400, 0, 0, 0, 0))  # . and ..
+    toy.sysfs.remove("/sys/devices/toy0")
+    rest = kernel.told(READDIRPLUS, devices, listing.pack(handle, 2, 4096, 0, 0, 0, 0))
+    found = {}
+    while rest:
+        length = struct.unpack_from("=I", rest, 128 + 16)[0]
+        found[rest[152 : 152 + length].decode()] = entry(rest).number
+        rest = rest[152 + -(-length // 8) * 8 :]
+    assert found["toy0"] == 0
+    assert found["system"] > 1
+
+
 def test_nothing_is_made_moved_or_removed(kernel: Kernel) -> None:
     for operation in (SYMLINK, MKNOD, MKDIR, UNLINK, RMDIR, RENAME, RENAME2, LINK):
         assert kernel.ask(operation, ROOT, b"\0" * 24 + b"new\0value\0") == -errno.EPERM

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -39,11 +40,12 @@ def shell_command(
     machine's modules, and kernels cannot be loaded. Ends with COMMAND's exit code.
     """
     from softreserve.live.fuse import FuseError
-    from softreserve.live.shell import Session, SessionError, interactive_command
+    from softreserve.live.shell import Helper, Session, SessionError, interactive_command
 
-    with recorded_system(machine, choices, record) as (system, recorder):
+    # it starts while the machine boots
+    with closing(Helper()) as helper, recorded_system(machine, choices, record) as (system, recorder):
         try:
-            session = Session(system, recorder=recorder)
+            session = Session(system, recorder=recorder, helper=helper)
         except (FuseError, SessionError) as error:
             if skip_as is None:
                 raise

@@ -401,7 +401,9 @@ class Server:
                 break
             dots = name in (".", "..")
             if plus:
-                parts.append(bytes(_ENTRY_SIZE) if dots else self._entry(here, name, node))
+                # since the listing was begun it may have become another file
+                now = None if dots else self._live.rootfs.node(here.path_of(name))
+                parts.append(bytes(_ENTRY_SIZE) if now is None else self._entry(here, name, now))
             inode = inode_of(here.path if dots else here.path_of(name))
             parts += (_DIRENT.pack(inode, place, len(encoded), _kind(node)), encoded, bytes(padding))
         return b"".join(parts)

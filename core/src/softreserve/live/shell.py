@@ -36,11 +36,34 @@ if TYPE_CHECKING:
     from softreserve.kernel.system import System
     from softreserve.live.record import Recorder
 
-__all__ = ["Session", "SessionError", "interactive_command", "runner"]
+__all__ = ["Helper", "Session", "SessionError", "interactive_command", "runner"]
 
 
 class SessionError(SoftReserveError):
     """A namespace cannot be had here, or was lost; the message says what is missing and what works without it."""
+
+
+class Helper:
+    """The holder of a namespace, before it is told what to do. Its start takes a while: others can work meanwhile."""
+
+    def __init__(self) -> None:
+        ours, theirs = socket.socketpair()
+        self.talk = ours
+        with theirs:
+            self.process = subprocess.Popen(
+                [sys.executable, "-I", "-S", namespace.__file__, str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+            )
+
+    def close(self) -> None:
+        """End it, and with it all that it has started."""
+        self.talk.close()
+        try:
+            self.process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
 
 class Session:
@@ -50,6 +73,7 @@ class Session:
     modules or kernels into the host is impossible in there, also for root. Use it as a context manager.
 
     :param name: what the prompt calls the machine.
+    :param helper: one that was started before; it is ours to close.
     :param sealed: for words of strangers: the host's files can only be read, temporary directories, homes, sockets and
         other processes are out of sight, and there is no network, no terminal, no capability.
     :raises FuseError: there is no ``/dev/fuse``.
@@ -57,7 +81,13 @@ class Session:
     """
 
     def __init__(
-        self, system: System, *, recorder: Recorder | None = None, name: str = "", sealed: bool = False
+        self,
+        system: System,
+        *,
+        recorder: Recorder | None = None,
+        name: str = "",
+        sealed: bool = False,
+        helper: Helper | None = None,
     ) -> None:
         check_fuse()
         self.name = name or system.machine.name
@@ -65,16 +95,10 @@ class Session:
         hidden = {os.path.basename(BELOW_SYS): self._below_sys(system)}
         self.live = LiveSystem(system, recorder=recorder, hidden=hidden)
         self.live.rootfs.host_devices.update(_placeholders(_SEALED_DEVICES if sealed else None))
-        ours, theirs = socket.socketpair()
-        self._helper = ours
+        self._holder = helper or Helper()
+        self._helper, self._process = self._holder.talk, self._holder.process
         #: Held from a request to its answer: the helper runs one command after the other, whoever asks.
         self._turn = threading.Lock()
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", namespace.__file__, str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-            )
         #: Open while the session lasts: it keeps the namespace, and with it its number, which the kernel gives to
         #: the next namespace as soon as it is free. Ending "all in namespace N" must not reach somebody else's.
         self._namespace: int | None = None
@@ -230,12 +254,7 @@ class Session:
 
     def close(self) -> None:
         """End every command, and the namespace with all its mounts."""
-        self._helper.close()
-        try:
-            self._process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        self._holder.close()
         if self._namespace is not None:
             # The helper ends its commands itself, unless it was killed.
             namespace.kill_all(namespace.namespace_behind(self._namespace), self._process.pid)
