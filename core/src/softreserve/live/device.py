@@ -14,6 +14,7 @@ import contextlib
 import errno
 import os
 import queue
+import select
 import stat
 import struct
 import sys
@@ -109,9 +110,10 @@ class Server:
     """Answers one connection, request after request, as they change one system.
 
     :param connection: an open ``/dev/fuse`` that something is mounted of. It is ours to close.
+    :param until: a file that can be read when it is time to end. A request that is begun is finished.
     """
 
-    def __init__(self, files: LiveFiles, connection: int) -> None:
+    def __init__(self, files: LiveFiles, connection: int, until: int | None = None) -> None:
         self._files = files
         self._live = files.live
         self._connection = connection
@@ -129,7 +131,12 @@ class Server:
         self._changed_at = 0.0
         self._back: queue.SimpleQueue[tuple[list[bytes], Callable[[], object]] | None] = queue.SimpleQueue()
         self._taker: threading.Thread | None = None
-        self._waits = self._ended = False
+        self._ready: select.poll | None = None
+        if until is not None:
+            os.set_blocking(connection, False)
+            self._ready = select.poll()
+            for file in (connection, until):
+                self._ready.register(file, select.POLLIN)
         refuse = dict.fromkeys((_SYMLINK, _MKNOD, _MKDIR, _UNLINK, _RMDIR, _RENAME, _LINK), self._refuse)
         self._answers: dict[int, _Answer] = {
             **refuse,
@@ -157,7 +164,7 @@ class Server:
     # --- the loop
 
     def serve(self) -> None:
-        """Answer until nothing is mounted any more, or :meth:`end`."""
+        """Answer until nothing is mounted any more, or it is time to end."""
         buffer = bytearray(_REQUEST_MAX)
         view = memoryview(buffer)
         try:
@@ -168,25 +175,17 @@ class Server:
 
     def _next(self, buffer: bytearray) -> int:
         """Bytes of the next request; 0: there is none any more."""
-        self._waits = True
-        try:
-            while not self._ended:
-                try:
-                    return os.readv(self._connection, [buffer])
-                except OSError as error:
-                    if error.errno != errno.ENOENT:  # whoever asked is gone, and not what is mounted
-                        break
-            return 0
-        except _Ended:
-            return 0
-        finally:
-            self._waits = False
+        while not self._is_over():
+            try:
+                return os.readv(self._connection, [buffer])
+            except OSError as error:
+                if error.errno not in (errno.ENOENT, errno.EAGAIN):  # whoever asked is gone, and not what is mounted
+                    break
+        return 0
 
-    def end(self, *signal: object) -> None:
-        """Answer no more requests; a handler of signals, on the thread that serves. One that is begun is finished."""
-        self._ended = True
-        if self._waits:
-            raise _Ended
+    def _is_over(self) -> bool:
+        """Where there is an end, wait for it or a request; whether it came."""
+        return self._ready is not None and any(file != self._connection for file, _ in self._ready.poll())
 
     def _answer(self, request: memoryview) -> None:
         _, operation, unique, number = _IN.unpack_from(request)
@@ -426,10 +425,6 @@ class Server:
     def _refuse(self, number: int, body: memoryview) -> int:
         """Nothing is made, moved or removed. Linux: ``fs/kernfs/dir.c: kernfs_dir_iops``."""
         return -errno.EPERM
-
-
-class _Ended(Exception):
-    """A signal came while nothing was asked."""
 
 
 def _name(body: memoryview) -> str:

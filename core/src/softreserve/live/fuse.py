@@ -65,11 +65,10 @@ def mount(live: LiveSystem, directory: Path, on_start: Callable[[], object] = la
         files.owned_by(os.getuid(), os.getgid())
     with (
         _claimed(str(directory)) as where,
+        _signals() as signals,
         _mounted_by_root(where) if program is None else _mounted_by(program, where) as connection,
     ):
-        server = Server(files, connection)
-        with _ended_by_signals(server.end):
-            server.serve()
+        Server(files, connection, until=signals).serve()
 
 
 def _options() -> str:
@@ -126,18 +125,28 @@ def _mounted_by_root(where: str) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def _ended_by_signals(end: Callable[..., None]) -> Iterator[None]:
-    """Call ``end`` when a signal comes that nobody ignores."""
+def _signals() -> Iterator[int]:
+    """A file that can be read as soon as a signal has come that ends programs and that nobody ignores.
+
+    A handler alone would not do: one that is called just before the program waits for something does not wake it.
+    """
+    reading, writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     before: dict[signal.Signals, Any] = {}
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                before[number] = signal.signal(number, end)
+    ours = threading.current_thread() is threading.main_thread()  # others are not asked
     try:
-        yield
+        if ours:
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    before[number] = signal.signal(number, lambda number, frame: None)
+            signal.set_wakeup_fd(writing)
+        yield reading
     finally:
+        if ours:
+            signal.set_wakeup_fd(-1)
         for number, handler in before.items():
             signal.signal(number, handler)
+        os.close(reading)
+        os.close(writing)
 
 
 @contextlib.contextmanager
