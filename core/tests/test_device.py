@@ -7,6 +7,7 @@ import os
 import socket
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -280,6 +281,16 @@ def test_names_that_changed_otherwise_are_taken_back_when_that_is_asked_for(talk
     assert (error, unique, body[16:]) == (INVAL_ENTRY, 0, b"toy0\0")
     assert kernel.ask(LOOKUP, kernel.find("/sys/devices").number, b"toy0\0") == -errno.ENOENT
     assert module.number
+
+
+def test_a_server_that_has_ended_takes_nothing_back(talk: Talk, toy: System) -> None:
+    kernel, server = talk
+    kernel.find("/sys/devices/toy0")
+    kernel.connection.shutdown(socket.SHUT_RDWR)
+    while not server._ended:
+        time.sleep(0.001)
+    toy.sysfs.remove("/sys/devices/toy0")
+    server.refresh()  # and does not wait for somebody to do it
 
 
 def test_fewer_names_are_kept_while_the_machine_changes(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:

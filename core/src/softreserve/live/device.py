@@ -131,6 +131,7 @@ class Server:
         self._changed_at = 0.0
         self._back: queue.SimpleQueue[tuple[list[bytes], Callable[[], object]] | None] = queue.SimpleQueue()
         self._taker: threading.Thread | None = None
+        self._ended = False
         self._ready: select.poll | None = None
         if until is not None:
             os.set_blocking(connection, False)
@@ -217,6 +218,8 @@ class Server:
             os.write(self._connection, message)
 
     def _close(self) -> None:
+        with self._live.lock:
+            self._ended = True
         if self._taker is not None:
             self._back.put(None)
             self._taker.join(timeout=1)
@@ -228,10 +231,11 @@ class Server:
 
     def refresh(self) -> None:
         """Take names back from the kernel that mean something else since the machine was changed; on any thread."""
-        with self._live.lock:
-            stale = self._changed()
         done = threading.Event()
-        self._take_back(stale, done.set)
+        with self._live.lock:
+            if self._ended:
+                return
+            self._take_back(self._changed(), done.set)
         done.wait()
 
     def _changed(self) -> list[bytes]:
