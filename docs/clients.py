@@ -309,6 +309,14 @@ TRIALS: Final = (
         "numastat; numastat -m 2>/dev/null",
         r"numa_hit +0 +0 *\n.*MemTotal +2031\.\d+ +2048\.00 +4079\.\d+\n",
     ),
+    Trial(
+        "sh",
+        "asking for huge pages on a node",
+        "HBM",
+        "cd /sys/devices/system/node/node2/hugepages/hugepages-2048kB; echo 512 >nr_hugepages; cat free_hugepages;"
+        " grep -e HugePages_Total /proc/meminfo",
+        r"^512\nHugePages_Total: +512\n$",
+    ),
     Trial("free", "memory", "two-node", "LC_ALL=C free -m", r"Mem: +4079 +0 +4079 "),
     Trial("vmstat", "`-s`: memory", "two-node", "vmstat -s", r"41775\d\d K total memory.* 0 (K )?paged in"),
     Trial(
@@ -390,6 +398,7 @@ TRIALS: Final = (
 #: How to ask a program for its version, where it is not ``--version``.
 _ASK: Final = {
     "acpidump": "acpidump -v",
+    "sh": "dpkg-query -W -f '${Version}' dash",
     "lstopo": "lstopo-no-graphics --version",
     "memkind-auto-dax-kmem-nodes": "dpkg-query -W -f '${Version}' libmemkind-progs",
     "memkind-hbw-nodes": "dpkg-query -W -f '${Version}' libmemkind-progs",

@@ -71,6 +71,7 @@ HELD_BY = {
     "efi-stub-aligns-after-rng": "plugins/arm64/tests/test_stub.py",
     "efi-stub-decompresses": "plugins/x86/tests/test_kaslr_command.py",
     "first-mib-reserved": "tests/test_log_lines.py::test_the_first_mib_was_free_memory_before_5_13",
+    "gigantic-pages-overcommit": "tests/test_hugetlb.py::test_gigantic_pages_are_had_beyond_the_pool_from_7_2_on",
     "graphics-memory-as-numbers": "tests/test_log_lines.py::test_kernels_to_4_15_say_e820_more_often",
     "hmem-decides-after-cxl": "plugins/hmem/tests/test_hmem.py",
     "hmem-says-soft-reserved": "tests/test_releases.py::test_what_the_hmat_describes_got_a_second_device_until_6_1",

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+from pathlib import Path
+
+import attrs
+import cases
 import pytest
 from small_machines import ARM64, LOW, NODE_1, RAM, X86, machine, need, sp, srat
+from softreserve.config import load
+from softreserve.config.builds import rebuilt
 from softreserve.kernel import procfs
 from softreserve.kernel.system import System
 from softreserve.machine.boot import boot
@@ -156,3 +163,67 @@ def test_rows_were_added_to_a_node_s_meminfo(release: str, last: str) -> None:
     rows = text.decode().splitlines()
     assert rows[-4] == f"Node 0 {last + ':':15} {0:8} kB"
     assert len(rows) == {"7.1": 39, "7.2": 40, "7.3": 40}.get(release, 37)
+
+
+SIZE = "/hugepages-2048kB/"
+ALL = f"/sys/kernel/mm/hugepages{SIZE}"
+#: What was written, whether it was taken, and how many pages the four nodes had then: recorded on 7.3.4 and 6.12.117,
+#: one after the other, on the machine of ``newer-clients/x86-7.3-programs``.
+WRITTEN = [
+    (f"{ALL}nr_hugepages", "5", True, "2 1 1 1"),
+    (f"{ALL}nr_hugepages", "6", True, "2 2 1 1"),
+    (f"{ALL}nr_hugepages", "2", True, "1 1 0 0"),
+    (f"{ALL}nr_hugepages", "0", True, "0 0 0 0"),
+    (f"{ALL}nr_hugepages", "7", True, "2 1 2 2"),
+    (f"{ALL}nr_hugepages", "x", False, "2 1 2 2"),
+    (f"{ALL}nr_hugepages", "0x10", False, "2 1 2 2"),
+    (f"{ALL}nr_hugepages", "", False, "2 1 2 2"),
+    (f"{ALL}nr_hugepages", "-1", False, "2 1 2 2"),
+    (f"{ALL}nr_overcommit_hugepages", "3", True, "2 1 2 2"),
+    (f"{ALL}nr_hugepages_mempolicy", "4", True, "1 1 1 1"),
+    ("node2", "100", True, "1 1 100 1"),
+    ("node0", "10", True, "10 1 100 1"),
+    # 511 there, where programs used some of the node
+    ("node2", "100000", True, "10 1 512 1"),
+    ("node2", "0", True, "10 1 0 1"),
+    ("node2", "64", True, "10 1 64 1"),
+    (f"{ALL}nr_hugepages", "200", True, "41 32 95 32"),
+    ("node2", "20", True, "41 32 20 32"),
+]
+
+
+@pytest.mark.parametrize("release", ["7.3.4+deb13-amd64", "6.12.117+deb12-amd64"])
+def test_pages_are_asked_for_and_given_back_as_on_real_kernels(release: str, tmp_path: Path) -> None:
+    need(X86)
+    found = load(cases.unpack("x86-7.3-programs", tmp_path, cases.NEWER)).machine
+    found = attrs.evolve(found, kernel=rebuilt(found.kernel, release=release))
+    system = boot(found, Selection().hooks_for(found))
+    for module in ("dax_hmem", "device_dax", "kmem"):
+        assert system.modules.load(module) == 0
+
+    def shown(directory: str) -> str:
+        files = (f"/sys/devices/system/node/node{nid}/hugepages{directory}nr_hugepages" for nid in range(4))
+        return " ".join(value.decode().strip() for value in map(system.sysfs.read, files) if isinstance(value, bytes))
+
+    for place, words, taken, counts in WRITTEN:
+        path = f"/sys/devices/system/node/{place}/hugepages{SIZE}nr_hugepages" if "/" not in place else place
+        data = f"{words}\n".encode()
+        assert system.sysfs.write(path, data) == (len(data) if taken else -errno.EINVAL), (place, words)
+        assert shown(SIZE) == counts, (place, words)
+    assert system.sysfs.read(f"{ALL}nr_overcommit_hugepages") == b"3\n"
+    # no room for a page of 1 GiB beside them
+    assert system.sysfs.write("/sys/devices/system/node/node2/hugepages/hugepages-1048576kB/nr_hugepages", b"1") == 1
+    assert shown("/hugepages-1048576kB/") == "0 0 0 0"
+    # a node that goes offline has none, nor when it comes back
+    for word, state in (("offline", b"offline"), ("online", b"online_movable")):
+        for block in range(32, 40):
+            assert system.sysfs.write(f"/sys/devices/system/memory/memory{block}/state", state) == len(state), word
+        assert shown(SIZE) == "41 32 0 32", word
+    assert system.nodes.huge_kilobytes() == 105 << 11
+
+
+def test_gigantic_pages_are_had_beyond_the_pool_from_7_2_on() -> None:
+    """Recorded: 7.3.4 took the number, 6.12.117 did not."""
+    path = "/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_overcommit_hugepages"
+    assert booted("quiet", release="7.3").sysfs.write(path, b"1\n") == 2
+    assert booted("quiet", release="6.12").sysfs.write(path, b"1\n") == -errno.EINVAL

@@ -57,7 +57,12 @@ SOURCE = """
 0444 drivers/base/memory.c          /sys/devices/system/memory/memoryN/valid_zones
 0200 mm/vmscan.c                   /sys/devices/system/node/nodeN/reclaim
 0200 mm/compaction.c               /sys/devices/system/node/nodeN/compact
-0444 mm/hugetlb.c,less-writing     */hugepages-NkB/*
+0444 mm/hugetlb.c                  */hugepages-NkB/free_hugepages
+0644 mm/hugetlb.c                  */hugepages-NkB/nr_hugepages
+0644 mm/hugetlb.c                  */hugepages-NkB/nr_hugepages_mempolicy
+0644 mm/hugetlb.c                  */hugepages-NkB/nr_overcommit_hugepages
+0444 mm/hugetlb.c                  */hugepages-NkB/resv_hugepages
+0444 mm/hugetlb.c                  */hugepages-NkB/surplus_hugepages
 0444 drivers/base/node.c            /sys/devices/system/node/*
 0444 mm/memory-tiers.c              /sys/devices/virtual/memory_tiering/memory_tierN/nodelist
 0644 mm/memory-tiers.c              /sys/kernel/mm/numa/demotion_enabled

@@ -564,6 +564,12 @@ BIND_REPORTS_PROBE_ERRORS: Final = Behaviour(
     ),
 )
 
+GIGANTIC_PAGES_OVERCOMMIT: Final = Behaviour(
+    "gigantic-pages-overcommit",
+    "`nr_overcommit_hugepages` takes a number for pages that the page allocator does not give, too",
+    since=Boundary("7.2", "", "source read 6.12.117", "source read 7.2.13", after="6.12"),
+)
+
 SYNTHETIC_UEVENT_ERRNO: Final = Behaviour(
     "synthetic-uevent-errno",
     "the message about a wrong word written to `uevent` of a device ends with the error",

@@ -611,6 +611,7 @@ class MemoryHotplug:
         loses_all = nr_pages >= kernel_pages + pgdat.zone("Movable").present_pages
         (blocks,) = self.blocks.isolate(block, block + 1)
         self._adjust_present(zone, blocks, -nr_pages)
+        nodes.dissolve_huge_pages(zone.nid)
         blocks.online, blocks.zone = False, None
         self.blocks.join(block, block + 1)
         self._kernel_pages.went_offline(zone, block * self.block_size, (block + 1) * self.block_size)

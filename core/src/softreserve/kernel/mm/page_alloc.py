@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from softreserve.kernel.numa.numa import NumaState
     from softreserve.kernel.state import KernelState
 
-__all__ = ["STRUCT_PAGE", "PageAllocator"]
+__all__ = ["MAX_ORDER", "STRUCT_PAGE", "PageAllocator"]
 
 #: Linux: ``include/linux/topology.h``.
 _PENALTY_FOR_NODE_WITH_CPUS: Final = 1
-#: Largest allocation as a power of two of pages, by page size. Linux: ``ARCH_FORCE_MAX_ORDER``.
-_MAX_ORDER: Final = {4096: 10, 16384: 11, 65536: 13}
+#: Largest allocation as a power of two of pages, by page size. Linux: ``ARCH_FORCEMAX_ORDER``.
+MAX_ORDER: Final = {4096: 10, 16384: 11, 65536: 13}
 #: What a kernel holds back at boot beside the memory map: mostly the 64 MiB of the software IO TLB. An estimate.
 _BOOT_ALLOCATIONS: Final = 88 << 20
 
@@ -44,7 +44,7 @@ class PageAllocator:
         self._untouched = True
         self._zone_names = zone_names(state.kernel)
         page_size = state.kernel.page_size
-        self.max_order_pages = 1 << _MAX_ORDER.get(page_size, 10)
+        self.max_order_pages = 1 << MAX_ORDER.get(page_size, 10)
         #: The grain in which pages are grouped by mobility: a huge page.
         self.pageblock_pages = state.kernel.pmd_size // page_size
 

@@ -142,7 +142,7 @@ class NodeDevice:
                 "meminfo": Attribute(0o444, lambda: _meminfo(nodes, nid)),
                 "numastat": Attribute(0o444, lambda: "".join(f"{name} 0\n" for name in _NUMASTAT)),
                 "vmstat": Attribute(0o444, lambda: vmstat(nodes.free_pages(nid))),
-                "hugepages": Directory(names=nodes.huge_page_names, lookup=partial(_huge_pages, nodes, nid)),
+                "hugepages": nodes.huge_page_directory(nid),
                 "compact": Attribute(0o200, store=len),
                 "subsystem": Link(_BUS),
                 "uevent": uevent_file(nodes.state, self.path, lambda: "", lambda: f"node node{nid}"),
@@ -236,20 +236,6 @@ def vmstat(free_pages: int) -> str:
 
 
 _NUMASTAT: Final = ("numa_hit", "numa_miss", "numa_foreign", "interleave_hit", "local_node", "other_node")
-
-
-def _huge_pages(nodes: Nodes, nid: int | None, name: str) -> Directory | None:
-    """Huge pages of one size, all of them free, of a node or of all. Linux: ``mm/hugetlb.c: hugetlb_register_node``."""
-    size = (number_in(name.removesuffix("kB"), "hugepages-") or 0) << 10
-    if name not in nodes.huge_page_names():
-        return None
-    count = Attribute(0o444, lambda: f"{nodes.huge_page_count(size, nid)}\n")
-    none = Attribute(0o444, lambda: "0\n")
-    # there are those of the command line only: nothing can be written
-    files: dict[str, Node] = {"free_hugepages": count, "nr_hugepages": count, "surplus_hugepages": none}
-    if nid is None:
-        files |= {"nr_hugepages_mempolicy": count, "nr_overcommit_hugepages": none, "resv_hugepages": none}
-    return Directory(files)
 
 
 #: Rows of a node's ``meminfo`` that stay 0 here.
@@ -350,6 +336,9 @@ class Nodes(NumaState):
         self.huge_page_sizes = state.arch.huge_pages(state.kernel) or (state.kernel.pmd_size,)
         self.default_huge_page = state.kernel.pmd_size
         self.huge_pages: dict[tuple[int, int], int] = {}
+        #: By size: how many programs may have beyond; and by what is done, which node's turn it is.
+        self.huge_overcommit: dict[int, int] = {}
+        self.huge_turns: dict[tuple[int, str], int] = {}
         #: Who knows in which memory tiers nodes are; ``None``: this kernel has no tiers.
         self.tiering: MemoryTiering | None = None
         #: Who knows what the HMAT says; ``None``: there is none that is of use.
@@ -375,6 +364,27 @@ class Nodes(NumaState):
         """How many huge pages of that size (bytes) a node has, or all have."""
         pages = self.huge_pages.items()
         return sum(count for (of, node), count in pages if of == size and nid in (None, node))
+
+    def dissolve_huge_pages(self, nid: int) -> None:
+        """Give up huge pages of a node that has no room for them any more; where they lay is not known.
+
+        Linux: ``mm/hugetlb.c: dissolve_free_hugetlb_folios``.
+        """
+        for size, node in sorted(self.huge_pages):
+            excess = self.huge_kilobytes(nid) - self.present_kilobytes(nid)
+            if node == nid and excess > 0:
+                count = self.huge_pages[size, nid]
+                self.huge_pages[size, nid] = max(count - -(-excess // (size >> 10)), 0)
+
+    def huge_page_directory(self, nid: int | None) -> Directory:
+        """The directory ``hugepages`` of a node, or of all."""
+
+        def lookup(name: str) -> Node | None:
+            from softreserve.kernel.mm.hugetlb_sysfs import huge_page_files
+
+            return huge_page_files(self, nid, name)
+
+        return Directory(names=self.huge_page_names, lookup=lookup)
 
     def huge_page_names(self) -> list[str]:
         """Directories of huge pages, one for each size."""
@@ -445,8 +455,7 @@ class Nodes(NumaState):
         self.state.sysfs.add(_ROOT, Directory(attributes))
         for name, node in subsystem_files(self.state, _BUS).items():
             self.state.sysfs.add(f"{_BUS}/{name}", node)
-        huge = Directory(names=self.huge_page_names, lookup=partial(_huge_pages, self, None))
-        self.state.sysfs.add("/sys/kernel/mm/hugepages", huge)
+        self.state.sysfs.add("/sys/kernel/mm/hugepages", self.huge_page_directory(None))
         if self.kernel.has(behaviours.WEIGHTED_INTERLEAVE):
             directory = Directory(names=lambda: self.interleave.names(), lookup=lambda name: self.interleave.file(name))
             self.state.sysfs.add("/sys/kernel/mm/mempolicy/weighted_interleave", directory)
