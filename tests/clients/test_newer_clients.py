@@ -11,6 +11,7 @@ from pathlib import Path
 import cases
 import pytest
 import small_machines
+import softreserve as sr
 from hosts import assert_repeats, need, programs_of
 from softreserve.config import load
 from softreserve.kernel.system import System
@@ -59,3 +60,21 @@ def test_a_recorded_course_is_repeated_by_newer_programs(
         if not told.startswith(VERSIONS.get(program, "")):
             pytest.skip(f"recorded with {program} {VERSIONS[program]}, and this one is {told!r}: {HOW}")
     assert_repeats(case, scenario, tmp_path / "out", unsealed)
+
+
+def test_udevadm_tries_a_rule_and_names_the_line_that_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = os.environ.get(FOLDER)
+    if not folder or not os.path.exists(f"{folder}/udevadm"):
+        pytest.skip(f"needs a newer udevadm than Debian 12 has: {HOW}")
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    (tmp_path / "40-mine.rules").write_text(
+        '# mine\nSUBSYSTEM=="memory", ATTR{state}=="offline", ATTR{state}="online"\n'
+    )
+    asked = (
+        "SYSTEMD_DEVICE_VERIFY_SYSFS=0 SYSTEMD_LOG_LEVEL=debug "
+        f"udevadm test --extra-rules-dir={tmp_path} --action=add /sys/devices/system/memory/memory32 2>&1"
+    )
+    with unsealed(sr.boot(sr.load("example:two-node", kernel="6.3"))) as run:
+        assert '40-mine.rules:2 ATTR{state}="online": ' in run(asked)[1]
+        run("for b in /sys/devices/system/memory/memory3[2-9]; do echo online > $b/state; done")
+        assert "40-mine.rules:2" not in run(asked)[1]
