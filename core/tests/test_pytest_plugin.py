@@ -143,7 +143,7 @@ def test_files_are_looked_for_beside_the_test(pytester: pytest.Pytester) -> None
         ('"example:two-node", arch="vax"', "*vax*"),
         (
             '"example:two-node", userspace="udef"',
-            "no user space 'udef'; did you mean 'udev'[?]; there are none, udev, *",
+            "no user space 'udef'*did you mean 'udev'[?]*",
         ),
         ('"-"', "*: a test has no machine on standard input: name a file"),
         ("", 'which machine? Name one: @pytest.mark.softreserve("example:two-node")'),
@@ -239,6 +239,22 @@ def test_what_fails_before_or_after_the_test_itself_has_its_record_too(pytester:
         pytester.makepyfile(around.replace("WRITTEN", written))
         again, _ = commands(pytester.runpytest("-q"))
         assert Path(again[5]).read_text().count("[[step]]") == steps
+
+
+def test_machines_are_gone_with_their_tests(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import gc, pytest, weakref
+        SEEN = []
+        @pytest.mark.softreserve("example:two-node")
+        @pytest.mark.parametrize("n", range(3))
+        def test_it(softreserve_host, n):
+            gc.collect()
+            assert len([seen for seen in SEEN if seen() is not None]) <= 1  # pytest keeps the one before
+            SEEN.append(weakref.ref(softreserve_host.system))
+        """
+    )
+    pytester.runpytest("-q").assert_outcomes(passed=3)
 
 
 def test_a_machine_that_the_test_made_has_a_record_and_no_command(pytester: pytest.Pytester) -> None:

@@ -103,13 +103,15 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     """Say how to get a machine into the state in which a test failed."""
     report = yield
     wanted = item.stash.get(_OF_ITEM, None)
-    if wanted is None or wanted.host is None:
+    if wanted is None:
         return report
-    if report.failed and not wanted.failed:
+    if report.failed and not wanted.failed and wanted.host is not None:
         wanted.failed = True
         report.sections.append(("softreserve", "\n".join(wanted.told())))
-    if report.when == "teardown" and not wanted.failed:
-        wanted.tidy_up()
+    if report.when == "teardown":
+        if not wanted.failed:
+            wanted.tidy_up()
+        del item.stash[_OF_ITEM]  # tests are kept to the end of the run, and machines with them
     return report
 
 
