@@ -441,6 +441,12 @@ def test_a_rule_leaves_alone_what_does_not_break_it(rule: str, changes: dict[str
     assert rule not in {finding.rule for finding in findings_with(changes)}
 
 
+@pytest.mark.parametrize("data", [b"", b"DSDT", b"DSDT" + bytes(32), b"SSDT\x24" + bytes(31)])
+def test_a_table_that_nobody_reads_may_be_none(data: bytes) -> None:
+    found = [f for f in findings_with({"tables": {"DSDT": data}}) if f.rule == "acpi-malformed"]
+    assert [(f.severity, f.message.partition(":")[0]) for f in found] == [("warning", "the DSDT cannot be read")]
+
+
 def test_what_is_not_known_is_not_blamed_on_the_firmware() -> None:
     lacking = {"tables": {"SRAT": srat(*LOW), "HMAT": None}}
     known = {f.rule: f.message for f in findings_with(lacking)}

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from softreserve.model.acpi.cedt import Cedt, FixedMemoryWindow, HostBridge
-from softreserve.model.acpi.hmat_tables import Hmat, Locality, MemorySideCache, Proximity
+from softreserve.model.acpi.hmat_tables import Hmat, Locality, MemorySideCache, Proximity, check_values
 from softreserve.model.acpi.madt import GenericInterrupt, LocalApic, LocalX2apic, Madt
 from softreserve.model.acpi.slit import Slit, slit_valid
 from softreserve.model.acpi.srat import (
@@ -229,6 +229,23 @@ def test_after_a_handler_failed_no_other_is_called() -> None:
     entries = bytes([5, 3, 0]) + bytes([1, 3, 0]) + bytes([1, 0, 0])
     assert walk(OLD, entries, {1: 0, 5: -22}) == (-22, [48], ["ACPI: [SRAT:0x01] Invalid zero length"])
     assert walk(NEW, entries, {1: 0, 5: -22}) == (-22, [48], [])
+
+
+def test_more_entries_than_any_machine_has_are_refused_before_one_is_handled() -> None:
+    most = bytes([1, 2]) * 65536
+    assert walk(NEW, most + b"\0", {9: 0})[:2] == (0, [])
+    for release in (OLD, NEW):
+        with pytest.raises(TableError, match=r"^ACPI table SRAT: offset 0x20030: SRAT has more than 65536 entries"):
+            walk(release, most + bytes([1, 2, 0]), {1: 0})
+    with pytest.raises(TableError, match="more than 65536 entries"):
+        Srat.parse(Srat(rest=most + bytes([1, 2])).sealed())
+    assert len(Srat.parse(Srat(rest=most).sealed()).entries) == 65536
+
+
+def test_more_values_of_an_hmat_than_any_machine_has_are_refused() -> None:
+    check_values(1024 * 1024, 0)
+    with pytest.raises(TableError, match=r"^ACPI table HMAT: offset 0x28: HMAT has more than 1048576 values"):
+        check_values(1024 * 1024 + 1, 0x28)
 
 
 def test_an_absent_table_is_none() -> None:

@@ -34,7 +34,7 @@ def acpi_cpus(nodes: NumaState, machine: Machine) -> list[UidCpu]:
     if madt is None:
         return [UidCpu(cpu, cpu) for cpu in range(machine.cpus)]
     usable = ENABLED | (_GICC_ONLINE_CAPABLE if nodes.kernel.has(behaviours.ARM64_GICC_ONLINE_CAPABLE) else 0)
-    found: list[UidCpu] = []
+    found: dict[int, UidCpu] = {}
 
     def gic_cpu_interface(table: RawTable, offset: int) -> int:
         entry = GenericInterrupt.read(table.data, offset)
@@ -45,12 +45,12 @@ def acpi_cpus(nodes: NumaState, machine: Machine) -> list[UidCpu]:
         mpidr = entry.arm_mpidr
         if mpidr & ~_MPIDR_HWID_BITMASK:
             nodes.log.printk(f"skipping CPU entry with invalid MPIDR {mpidr:#x}", _SMP)
-        elif any(mpidr == known.hardware_id for known in found):
+        elif mpidr in found:
             nodes.log.printk(f"duplicate CPU MPIDR {mpidr:#x} in MADT", _SMP)
         else:
-            found.append(UidCpu(entry.uid, mpidr))
+            found[mpidr] = UidCpu(entry.uid, mpidr)
         return 0
 
     handlers = [(GENERIC_INTERRUPT, gic_cpu_interface)]
     acpi_parse_entries_array(nodes.log, nodes.kernel, madt, Madt.entries_offset(), handlers)
-    return found
+    return list(found.values())

@@ -149,7 +149,8 @@ class CxlAcpi:
             self._error(f"CFMWS range {where[0]:#x}-{where[1]:#x} not registered")
             return 0
         if not status:
-            status = self._add_window(root, cedt, window, where, table.data[offset + FixedMemoryWindow.size() :])
+            behind = offset + FixedMemoryWindow.size()
+            status = self._add_window(root, cedt, window, where, table.data[behind : offset + window.length])
         if status and self._tolerant:
             self._error(f"Failed to add decode range: [{where[0]:#x} - {where[1]:#x}] ({status})")
             return 0

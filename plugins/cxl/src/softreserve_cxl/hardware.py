@@ -206,8 +206,8 @@ def hardware(system: System) -> list[Bridge]:
             for bridge in bridges
         ]
         system.stash[HARDWARE] = found
-        for bridge in found:
-            companion = f"/sys/devices/LNXSYSTM:00/LNXSYBUS:00/ACPI0016:{found.index(bridge):02x}"
+        for number, bridge in enumerate(found):
+            companion = f"/sys/devices/LNXSYSTM:00/LNXSYBUS:00/ACPI0016:{number:02x}"
             system.sysfs.directory(companion)
             system.sysfs.add(f"{bridge.path}/firmware_node", Link(companion))
             for path in (*(endpoint.path for endpoint in bridge.integrated), *_functions(bridge)):

@@ -27,6 +27,7 @@ from softreserve.model.acpi.hmat_tables import (
     Locality,
     MemorySideCache,
     Proximity,
+    check_values,
 )
 from softreserve.model.acpi.srat import (
     ENABLED,
@@ -128,6 +129,8 @@ class HmatState:
         self._hmem_register = hmem_register
         self._tiers = tiers
         self._revision = 0
+        #: Latencies and bandwidths that were read so far.
+        self._values = 0
         self._access_classes = (_LOCAL, _CPU) if kernel.has(behaviours.HMAT_CPU_ACCESS_CLASS) else (_LOCAL,)
         self.targets: dict[int, MemoryTarget] = {}
         #: Whether its node had CPUs when it was found, by proximity domain; in the order in which they were found.
@@ -258,6 +261,8 @@ class HmatState:
             )
             return -EINVAL
         locality = MemoryLocality(table, offset)
+        self._values += header.number_of_initiators * header.number_of_targets
+        check_values(self._values, offset)
         signed_base = locality.base - (1 << 64) if locality.base >> 63 else locality.base
         self._print_table(
             f"Locality: Flags:{header.flags:02x} Type:{locality.type_name} "

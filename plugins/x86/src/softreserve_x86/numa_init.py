@@ -315,7 +315,7 @@ def apic_ids(system: System) -> list[int]:
     Linux: ``arch/x86/kernel/acpi/boot.c: acpi_parse_madt_lapic_entries``. Without a MADT: 0, 1, 2 ...
     """
     madt = acpi_get_table(system.acpi, Madt.SIGNATURE)
-    found: list[int] = []
+    found: dict[int, None] = {}
     if madt is not None:
 
         def lapic(table: RawTable, offset: int) -> int:
@@ -327,10 +327,10 @@ def apic_ids(system: System) -> list[int]:
             return _register(entry.apic_id, entry.apic_id != 0xFFFFFFFF and bool(entry.flags & CPU_ENABLED))
 
         def _register(apic_id: int, usable: bool) -> int:
-            if usable and apic_id < _MAX_LOCAL_APIC and apic_id not in found:
-                found.append(apic_id)
+            if usable and apic_id < _MAX_LOCAL_APIC:
+                found.setdefault(apic_id)
             return 0
 
         handlers = [(LOCAL_APIC, lapic), (LOCAL_X2APIC, x2apic)]
         acpi_parse_entries_array(system.log, system.kernel, madt, Madt.entries_offset(), handlers)
-    return found[: system.cpus] if found else list(range(system.cpus))
+    return list(found)[: system.cpus] if found else list(range(system.cpus))

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import ClassVar, Self
 
 from softreserve.model.acpi.layout import U8, U16, U32, U64, Struct
-from softreserve.model.acpi.tables import HmatEntryHeader, Table
+from softreserve.model.acpi.tables import HmatEntryHeader, Table, TableError
 
 __all__ = [
     "CACHE",
@@ -22,7 +22,11 @@ __all__ = [
     "Locality",
     "MemorySideCache",
     "Proximity",
+    "check_values",
 ]
+
+#: Latencies and bandwidths of one table: those of as many domains as kernels have nodes, from each to each.
+_VALUES_MAX = 1 << 20
 
 PROXIMITY = 0
 LOCALITY = 1
@@ -137,3 +141,13 @@ class Hmat(Table):
     ENTRY_HEADER = HmatEntryHeader
     FIXED = HmatFixed
     ENTRIES: ClassVar[dict[int, type[Struct]]] = {PROXIMITY: Proximity, LOCALITY: Locality, CACHE: MemorySideCache}
+
+
+def check_values(count: int, offset: int) -> None:
+    """See that a table has no more values of latency and bandwidth than are read, ``offset`` bytes into it.
+
+    :raises TableError: it has more; no kernel minds.
+    """
+    if count > _VALUES_MAX:
+        message = f"HMAT has more than {_VALUES_MAX} values, and no machine that many"
+        raise TableError(message, path="ACPI table HMAT", place=f"offset {offset:#x}")

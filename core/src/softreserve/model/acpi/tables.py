@@ -34,6 +34,8 @@ __all__ = [
     "checksum",
 ]
 
+#: Entries of one table; kernels have 8192 processors at most, and a table some entries for each.
+_ENTRIES_MAX = 1 << 16
 #: Zero bytes behind a table, so that a structure that begins inside it can always be read.
 _SLACK = 256
 
@@ -151,31 +153,44 @@ def acpi_parse_entries_array(
     ``table_size`` is the offset of the first entry, in bytes. An entry that is nothing but a header at the very end of
     the table is not seen. After a handler failed none is called any more; older kernels still walk on, and may so
     find an entry of length 0.
+
+    :raises TableError: it has more entries than are read here, which no kernel minds.
     """
     header = _ENTRY_HEADERS.get(table.signature, CommonEntryHeader).FORMAT
     handlers = dict(reversed(procs))
     stops = kernel.has(behaviours.ACPI_WALK_IN_FW_TABLE)
     prefix = "" if stops else "ACPI: "
-    offset = table_size
-    count = errors = 0
-    while offset + header.size < table.length:
+    placed: list[tuple[int, int]] = []
+    offset, length = table_size, 1
+    while offset + header.size < table.length and length:
+        if len(placed) == _ENTRIES_MAX:
+            raise _too_many(table.signature, offset, f"ACPI table {table.signature}")
         kind, *_, length = header.unpack_from(table.data, offset)  # the first and the last field of each header
-        handler = handlers.get(kind)
-        if handler is not None:
-            if not errors and handler(table, offset) == 0:
-                count += 1
-            elif stops:
-                return -errno.EINVAL
-            else:
-                errors += 1
-        if length == 0:
-            log.printk(
-                f"{prefix}[{table.signature}:0x{procs[0][0]:02x}] Invalid zero length",
-                "drivers/acpi/tables.c: acpi_parse_entries_array",
-            )
-            return -errno.EINVAL
+        placed.append((kind, offset))
         offset += length
+    count = errors = 0
+    for kind, offset in placed:
+        handler = handlers.get(kind)
+        if handler is None:
+            continue
+        if not errors and handler(table, offset) == 0:
+            count += 1
+        elif stops:
+            return -errno.EINVAL
+        else:
+            errors += 1
+    if not length:
+        log.printk(
+            f"{prefix}[{table.signature}:0x{procs[0][0]:02x}] Invalid zero length",
+            "drivers/acpi/tables.c: acpi_parse_entries_array",
+        )
+        return -errno.EINVAL
     return -errno.EINVAL if errors else count
+
+
+def _too_many(signature: str, offset: int, path: object) -> TableError:
+    message = f"{signature} has more than {_ENTRIES_MAX} entries, and no machine that many"
+    return TableError(message, path=path, place=f"offset {offset:#x}")
 
 
 class UnknownEntry:
@@ -234,7 +249,8 @@ class Table:
     def parse(cls, data: bytes, path: object = None) -> Self:
         """Read a table; bytes behind its length are not part of it.
 
-        :raises TableError: not such a table, or shorter than its fixed part; ``path`` is named in the message.
+        :raises TableError: not such a table, shorter than its fixed part, or with more entries than are read here;
+            ``path`` is named in the message.
         """
         raw = RawTable(data, cls.SIGNATURE, path)
         first = cls.entries_offset()
@@ -244,7 +260,7 @@ class Table:
                 path=path,
                 place=f"offset {raw.length:#x}",
             )
-        entries, offset = cls._entries(data[: raw.length], first)
+        entries, offset = cls._entries(data[: raw.length], first, path)
         return cls(
             entries,
             header=Header.read(data),
@@ -261,7 +277,7 @@ class Table:
             return None
 
     @classmethod
-    def _entries(cls, data: bytes, offset: int) -> tuple[list[Struct | UnknownEntry], int]:
+    def _entries(cls, data: bytes, offset: int, path: object) -> tuple[list[Struct | UnknownEntry], int]:
         found: list[Struct | UnknownEntry] = []
         header_size = cls.ENTRY_HEADER.size()
         while offset + header_size <= len(data):
@@ -269,6 +285,8 @@ class Table:
             end = offset + header.length
             if header.length < header_size or end > len(data):
                 break
+            if len(found) == _ENTRIES_MAX:
+                raise _too_many(cls.SIGNATURE, offset, path)
             kind = cls.ENTRIES.get(header.type)
             if kind is None or header.length < kind.size():
                 found.append(UnknownEntry(data[offset:end]))

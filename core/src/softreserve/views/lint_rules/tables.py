@@ -11,7 +11,7 @@ from softreserve.model.acpi.cedt import Cedt
 from softreserve.model.acpi.hmat_tables import Hmat
 from softreserve.model.acpi.slit import Slit
 from softreserve.model.acpi.srat import Srat
-from softreserve.model.acpi.tables import Header, Table, TableError, UnknownEntry
+from softreserve.model.acpi.tables import RawTable, Table, TableError, UnknownEntry
 from softreserve.model.findings import Finding
 
 if TYPE_CHECKING:
@@ -27,7 +27,11 @@ _WITH_ENTRIES: Final[Mapping[str, type[Table]]] = {"SRAT": Srat, "HMAT": Hmat, "
 def check(system: System, outcome: Outcome, onlined: Outcome) -> Iterator[Finding]:
     """Look at the bytes of every table."""
     for name, data in sorted(system.machine.acpi.items()):
-        length = Header.read(data).length
+        try:
+            length = RawTable(data, name).length
+        except TableError as error:
+            yield Finding("warning", "acpi-malformed", f"the {name} cannot be read: {error}")
+            continue
         left = sum(data[:length]) & 0xFF
         if left:
             message = (
