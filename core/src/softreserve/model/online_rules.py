@@ -81,8 +81,11 @@ DISTRIBUTIONS: Final[dict[Userspace, UserSpace]] = {
         "Ubuntu",
         OnlineRule("40-vm-hotadd.rules", 9, "", "online", ("microsoft", "xen")),
         "debian/extra/rules-ubuntu of Debian's systemd 252.39 and 257.13, of which Ubuntu's is made",
+        verified=False,
     ),
-    "fedora": UserSpace("Fedora", None, "systemd's rules, of which Fedora's package is made", verified=False),
+    "fedora": UserSpace(
+        "Fedora", None, "github.com/yuwata/systemd-fedora, a copy of its package's source: systemd 259"
+    ),
     "rhel8": UserSpace(
         "RHEL 8.1 to 8.10",
         _red_hat("40-redhat.rules", 14),

@@ -11,7 +11,7 @@ from softreserve.views.outcome import dax_ranges, outcome
 
 __all__ = ["changes"]
 
-#: User spaces to try, of those that differ: the first one alone, or those that leave nothing that was added offline.
+#: User spaces to try, and what they are.
 _WORDS: Final[dict[Userspace, str]] = {
     "none": "before udev loads modules",
     "udev": "with the modules that udev loads",
@@ -34,7 +34,7 @@ def changes(place: Place) -> Iterator[Change]:
 
 
 def _others(place: Place) -> Iterator[Userspace]:
-    """User spaces that may make a difference: rules do where added memory is offline, or they are there."""
+    """User spaces that may make a difference: rules do where they are there already, or added memory is offline."""
     now = place.system.userspace
     if now not in ("none", "udev"):
         yield from ("none", "udev")
