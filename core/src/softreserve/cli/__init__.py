@@ -62,6 +62,9 @@ COMMANDS = {
 #: Where a click context keeps the commands of plugins, and the one that is carried out.
 _BROUGHT, _RUNNING = f"{__name__}.brought", f"{__name__}.running"
 
+#: How near a word is to the name of a command that was meant: nearer than words of five letters of which two differ.
+_LIKE = 0.65
+
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
 #: Exit codes that there are.
@@ -212,7 +215,9 @@ class _Commands(Helped, click.Group):
         from softreserve.cli.brought import bringing, declares_plugins, in_the_name_of, named_plugins, without_plugins
 
         if found is None:
-            ctx.fail(f"No such command {shown(name)}{nearest(name, self.list_commands(ctx)) or bringing(ctx, name)}")
+            ctx.fail(
+                f"No such command {shown(name)}{nearest(name, self.list_commands(ctx), _LIKE) or bringing(ctx, name)}"
+            )
         ctx.meta[_RUNNING] = found
         own = declares_plugins(found.command)
         ctx.with_resource(in_the_name_of(ctx.params.get("plugin", ()) if own else named_plugins(ctx)))
