@@ -528,11 +528,12 @@ def test_a_cluster_that_loses_a_worker_writes_the_same_bytes_as_one_process(
     assert main([*command, "--jobs", "1", "-o", str(one)]) == 0
     added: list[int] = []
 
-    def add(journal: Journal, answers: bytes) -> None:
-        kept(journal, answers)
+    def add(journal: Journal, answers: bytes) -> list[bytes]:
+        found = kept(journal, answers)
         added.append(len(journal))
         if len(added) == 5:
             workers[0].kill()
+        return found
 
     kept = Journal.add
     monkeypatch.setattr(Journal, "add", add)

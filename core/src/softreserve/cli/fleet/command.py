@@ -175,7 +175,6 @@ def answered(
         else:
             for _ in rows:
                 pass
-        summary.different = run.different
         journal.remove()
     return summary
 

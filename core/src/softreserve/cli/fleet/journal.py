@@ -84,24 +84,31 @@ class Journal:
     def __exit__(self, *what: object) -> None:
         self._file.close()
 
-    def __contains__(self, digest: str) -> bool:
-        return bytes.fromhex(digest) in self._places
+    def __contains__(self, key: bytes) -> bool:
+        return key in self._places
 
     def __len__(self) -> int:
         return len(self._places)
 
-    def add(self, answers: bytes) -> None:
-        """Keep answers: they are there when this returns, whatever becomes of the process."""
+    def add(self, answers: bytes) -> list[bytes]:
+        """Keep answers: they are there when this returns, whatever becomes of the process. Returns their digests."""
         self._file.seek(self._end)
         self._file.write(answers)
         self._file.flush()
+        found = []
         for line in answers.splitlines(keepends=True):
-            self._places[bytes.fromhex(line[DIGEST].decode())] = self._end
+            found.append(bytes.fromhex(line[DIGEST].decode()))
+            self._places[found[-1]] = self._end
             self._end += len(line)
+        return found
 
-    def answer(self, digest: str) -> dict[str, Any]:
+    def place(self, key: bytes) -> int:
+        """Where the answer of a machine stands: another place for each that is described otherwise."""
+        return self._places[key]
+
+    def answer(self, key: bytes) -> dict[str, Any]:
         """The answer of a machine that has one."""
-        self._file.seek(self._places[bytes.fromhex(digest)])
+        self._file.seek(self._places[key])
         found: dict[str, Any] = json.loads(self._file.readline())
         return found
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from softreserve.cli.fleet.journal import Journal
 from softreserve.cli.fleet.schedulers import Batch, Scheduler
-from softreserve.cli.fleet.work import Asked
+from softreserve.cli.fleet.work import DIGEST_SIZE, Asked
 from softreserve.cli.progress import Step
 from softreserve.config.inventory.parcel import HERE, Parcel
 from softreserve.config.inventory.sources import Unread
@@ -20,11 +20,12 @@ __all__ = ["MACHINES", "Run"]
 #: Machines of a batch, and bytes of their files, if that is less.
 MACHINES: Final = 16
 _BYTES: Final = 1 << 20
-_Entry = tuple[str, bytes] | Unread
 
 
 class Run:
     """Machines of an inventory with their answers.
+
+    Of a machine no more is kept here than its name and digest: there may be a million.
 
     :param machines: the inventory.
     :param journal: where answers are kept; what is in it already is not asked again.
@@ -34,40 +35,39 @@ class Run:
         self._machines = machines
         self._asked = asked
         self._journal = journal
-        self._entries: list[_Entry] = []
+        self._names: list[str] = []
+        self._keys = bytearray()
+        self._unread_at: dict[int, Unread] = {}
+        self._waiting_for: set[bytes] = set()
 
     @property
     def seen(self) -> int:
         """How many machines of the inventory were seen."""
-        return len(self._entries)
-
-    @property
-    def different(self) -> int:
-        """How many different ones there are among them."""
-        keys = {entry[1] for entry in self._entries if not isinstance(entry, Unread)}
-        return sum("passed_over" not in self._journal.answer(key.hex()) for key in keys)
+        return len(self._names)
 
     def work(self, scheduler: Scheduler, step: Step) -> None:
         """Ask all of them: equal ones once."""
         for answers in scheduler(self._asked, self._batches()):
-            self._journal.add(answers)
-            step(answers.count(b"\n"))
+            found = self._journal.add(answers)
+            self._waiting_for.difference_update(found)
+            step(len(found))
 
     def _batches(self) -> Iterator[Batch]:
         """What is to be asked still."""
-        seen: set[bytes] = set()
         waiting: list[tuple[str, Parcel]] = []
         size = 0
         for machine in self._machines:
+            self._names.append(machine.name)
             if isinstance(machine, Unread):
-                self._entries.append(machine)
+                self._unread_at[len(self._names) - 1] = machine
+                self._keys += bytes(DIGEST_SIZE)
                 continue
             digest = machine.digest
             key = bytes.fromhex(digest)
-            self._entries.append((machine.name, key))
-            if key in seen or digest in self._journal:
+            self._keys += key
+            if key in self._waiting_for or key in self._journal:
                 continue
-            seen.add(key)
+            self._waiting_for.add(key)
             waiting.append((digest, machine))
             size += machine.size
             if len(waiting) == MACHINES or size >= _BYTES:
@@ -81,18 +81,20 @@ class Run:
 
         :param summary: gets what they come to.
         """
-        for entry in self._entries:
-            summary.machines += 1
-            if isinstance(entry, Unread):
-                found = self._unread(entry)
+        different = set()
+        for number, name in enumerate(self._names):
+            if number in self._unread_at:
+                found = self._unread(self._unread_at[number])
             else:
-                name, key = entry
-                answer = self._journal.answer(key.hex())
+                key = bytes(self._keys[number * DIGEST_SIZE : (number + 1) * DIGEST_SIZE])
+                answer = self._journal.answer(key)
                 if "passed_over" in answer:
-                    summary.machines -= 1
                     summary.passed_over.append(name)
                     continue
+                different.add(self._journal.place(key))
                 found = [_called(row, name) for row in answer["rows"]]
+            summary.machines += 1
+            summary.different = len(different)
             for row in found:
                 summary.add(row)
             yield from found

@@ -22,10 +22,12 @@ from softreserve.plugins.selection import Layer, Wishes, asking
 from softreserve.views.fleet.question import Question
 from softreserve.views.fleet.row import Row, failed, row
 
-__all__ = ["DIGEST", "Asked", "answered", "batch", "killed", "work"]
+__all__ = ["DIGEST", "DIGEST_SIZE", "Asked", "answered", "batch", "killed", "work"]
 
 #: Where the digest stands in a line of an answer.
 DIGEST: Final = slice(len('{"digest": "'), len('{"digest": "') + 64)
+#: Bytes of a digest.
+DIGEST_SIZE: Final = 32
 _OURS: Final = 3
 
 
