@@ -287,7 +287,8 @@ def softreserve_online_policy(system: System) -> str | None:
 
     Stage: running, before the first hot add.
     Calls: once per boot. First result wins; ``None`` means "as the kernel is configured".
-    Kernel: ``mhp_default_online_type`` in ``mm/memory_hotplug.c``; stands for distribution and udev policies too.
+    Kernel: ``mhp_default_online_type`` in ``mm/memory_hotplug.c``; what a distribution's udev rules do comes after it:
+    ``--userspace``, and :func:`softreserve_memory_added`.
 
     :param system: the kernel that boots.
     :returns: ``"offline"``, ``"online"``, ``"online_kernel"`` or ``"online_movable"``; or ``None``.
