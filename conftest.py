@@ -13,6 +13,9 @@ from hypothesis import settings
 settings.register_profile("softreserve", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("softreserve")
 
+#: Projects of others, with tests that take their own environment: tests/test_testing_examples.py runs them.
+collect_ignore_glob = ["examples/testing-*"]
+
 #: What is set where real programs and FUSE, or a browser, must be there: by the mark of the tests that need them.
 _REQUIRED = {
     "clients": "SOFTRESERVE_REQUIRE_CLIENTS",
