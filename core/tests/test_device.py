@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
-from softreserve.kernel.sysfs import Attribute, Link
+from softreserve.kernel.sysfs import Attribute, Directory, Link
 from softreserve.kernel.system import System
 from softreserve.live import device
 from softreserve.live.device import Server
@@ -269,6 +269,33 @@ def test_names_that_changed_are_taken_back_before_the_change_is_answered(kernel:
     # another file of the same name is another file
     assert kernel.find("/sys/bus/toy/devices/toy0").number != link.number
     assert kernel.told(READLINK, kernel.find("/sys/bus/toy/devices/toy0").number) == b"../../../devices/other"
+
+
+def test_names_that_changed_are_taken_back_whatever_is_asked_next(kernel: Kernel, toy: System) -> None:
+    """Forgetting has no answer."""
+    devices, proc = kernel.find("/sys/devices").number, kernel.find("/proc").number
+    kernel.find("/sys/devices/toy0")
+    toy.sysfs.remove("/sys/devices/toy0")
+    kernel.tell(FORGET, proc, struct.pack("=Q", 1))
+    assert kernel.heard()[::2] == (INVAL_ENTRY, struct.pack("=QII", devices, 4, 0) + b"toy0\0")
+
+
+def test_a_directory_that_fails_ends_no_server(kernel: Kernel, toy: System, capfd: pytest.CaptureFixture[str]) -> None:
+    there = [True]
+
+    def lookup(name: str) -> Directory | None:
+        return Directory() if there[0] else 1 // 0  # type: ignore[return-value]
+
+    toy.sysfs.add("/sys/plugin", Directory(names=lambda: ["its"], lookup=lookup))
+    plugin = kernel.find("/sys/plugin").number
+    kernel.find("/sys/plugin/its")
+    there[0] = False
+    toy.sysfs.add("/sys/other", Directory())
+    kernel.tell(LOOKUP, ROOT, b"sys\0")
+    assert kernel.heard()[::2] == (INVAL_ENTRY, struct.pack("=QII", plugin, 3, 0) + b"its\0")
+    assert kernel.heard()[0] == 0
+    assert kernel.ask(LOOKUP, plugin, b"its\0") == -errno.EIO
+    assert "ZeroDivisionError" in capfd.readouterr().err
 
 
 def test_names_that_changed_otherwise_are_taken_back_when_that_is_asked_for(talk: Talk, toy: System) -> None:

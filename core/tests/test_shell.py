@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from softreserve.kernel.sysfs import Link
 from softreserve.kernel.system import System
 from softreserve.live import fuse, namespace
 from softreserve.live.record import Recorder
@@ -303,6 +304,11 @@ def test_no_mount_of_ours_is_left_on_the_host(session: Session) -> None:
     _, inside = session.run("cat /proc/self/mounts")
     assert mounts_of_sessions(inside)
     assert mounts_of_sessions(Path("/proc/self/mounts").read_text()) == []
+
+
+def test_an_answer_that_the_kernel_does_not_take_keeps_nobody_waiting(session: Session, toy: System) -> None:
+    toy.sysfs.add("/sys/long", Link("/" + "far/" * 2000 + "away"))
+    assert session.run("timeout 5 readlink -v /sys/long") == (1, "readlink: /sys/long: Input/output error\n")
 
 
 def test_processes_of_our_own_namespace_are_never_killed(session: Session) -> None:

@@ -193,16 +193,10 @@ class Server:
         with self._live.lock:
             result = self._result(self._answers.get(operation), number, request[_IN.size :])
             stale = self._changed()
-        if isinstance(result, int):
-            reply = _OUT.pack(_OUT.size, result, unique)
-        elif result is not None:
-            reply = _OUT.pack(_OUT.size + len(result), 0, unique) + result
-        else:
-            return  # nobody waits
-        if stale:
-            self._take_back(stale, lambda: self._send(reply))
-        else:
-            self._send(reply)
+            if stale:
+                self._take_back(stale, lambda: self._reply(unique, result))
+                return
+        self._reply(unique, result)
 
     def _result(self, answer: _Answer | None, number: int, body: memoryview) -> bytes | int | None:
         try:
@@ -213,9 +207,20 @@ class Server:
             print(f"softreserve: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
             return -errno.EIO
 
-    def _send(self, message: bytes) -> None:
-        with contextlib.suppress(OSError):  # whoever asked, or what was kept, is gone
+    def _reply(self, unique: int, result: bytes | int | None) -> None:
+        """Answer a request; ``None``: nobody waits for it."""
+        if isinstance(result, bytes) and not self._send(_OUT.pack(_OUT.size + len(result), 0, unique) + result):
+            result = -errno.EIO  # a plugin's link that is longer than a path can be
+        if isinstance(result, int):
+            self._send(_OUT.pack(_OUT.size, result, unique))
+
+    def _send(self, message: bytes) -> bool:
+        """Whether the kernel takes it. Whoever asked may be gone, and what was kept as well: that is no matter."""
+        try:
             os.write(self._connection, message)
+        except OSError as error:
+            return error.errno != errno.EINVAL
+        return True
 
     def _close(self) -> None:
         with self._live.lock:
@@ -250,7 +255,9 @@ class Server:
             if known.number not in nodes:
                 assert known.parent is not None
                 above = node(known.parent)
-                nodes[known.number] = above.get(known.name) if isinstance(above, Directory) else None
+                nodes[known.number] = None
+                with contextlib.suppress(Exception):  # a plugin's, that is told whoever looks it up
+                    nodes[known.number] = above.get(known.name) if isinstance(above, Directory) else None
             return nodes[known.number]
 
         stale = []
