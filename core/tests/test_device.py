@@ -280,7 +280,10 @@ def test_names_that_changed_are_taken_back_whatever_is_asked_next(kernel: Kernel
     assert kernel.heard()[::2] == (INVAL_ENTRY, struct.pack("=QII", devices, 4, 0) + b"toy0\0")
 
 
-def test_a_directory_that_fails_ends_no_server(kernel: Kernel, toy: System, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_directory_that_fails_ends_no_server(
+    kernel: Kernel, toy: System, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(device, "_CALM", 0)
     there = [True]
 
     def lookup(name: str) -> Directory | None:
@@ -320,13 +323,19 @@ def test_a_server_that_has_ended_takes_nothing_back(talk: Talk, toy: System) -> 
     server.refresh()  # and does not wait for somebody to do it
 
 
-def test_fewer_names_are_kept_while_the_machine_changes(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(device, "_KEPT_FEW", 3)
-    assert kernel.find("/sys/devices/toy0").kept == (0, device._KEPT)
+def test_names_of_what_is_made_when_somebody_looks_are_not_kept_while_the_machine_changes(
+    kernel: Kernel, toy: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With every change they would have to be made again, to see whether they are as they were."""
+    toy.sysfs.add("/sys/made", Directory(names=lambda: ["here"], lookup=lambda name: Directory({"below": Directory()})))
+    monkeypatch.setattr(device, "_CALM", 0)
+    made, fixed = ("/sys/made/here", "/sys/made/here/below"), ("/sys/made", "/sys/devices/toy0")
+    assert {kernel.find(path).kept for path in (*made, *fixed)} == {(0, device._KEPT)}
+    monkeypatch.setattr(device, "_CALM", 60)
     value = kernel.find("/sys/devices/toy0/value").number
     kernel.write(value, kernel.open(value), b"1")
-    assert kernel.find("/sys/bus").kept == (0, 0)
-    assert kernel.find("/sys/devices/toy0").kept == (0, device._KEPT)  # as before
+    assert {kernel.find(path).kept for path in made} == {(0, 0)}
+    assert {kernel.find(path).kept for path in fixed} == {(0, device._KEPT)}
 
 
 def test_what_is_kept_is_not_more_than_can_be_looked_at_again(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:

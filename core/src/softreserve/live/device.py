@@ -36,9 +36,11 @@ _WRITE_MAX = 1 << 17
 _REQUEST_MAX = _WRITE_MAX + (1 << 12)
 
 #: Nanoseconds that the kernel keeps a name; and seconds after which we no longer expect it to, however late it began.
-_KEPT, _FORGOTTEN = 50_000_000, 0.5
-#: Names that it keeps at the most: each is looked at again when the machine is changed; and for a second after that.
-_KEPT_MOST, _KEPT_FEW = 4096, 64
+_KEPT, _FORGOTTEN = 50_000_000, 0.2
+#: Names that it keeps at the most: each is looked at again when the machine is changed.
+_KEPT_MOST = 4096
+#: Seconds after a change before the kernel keeps names again of what is made when somebody looks: that costs something.
+_CALM = 1.0
 _FOREVER = 1 << 32
 
 _ASYNC_READ, _ATOMIC_O_TRUNC, _BIG_WRITES, _READDIRPLUS, _READDIRPLUS_AUTO = 1 << 0, 1 << 3, 1 << 5, 1 << 13, 1 << 14
@@ -76,9 +78,12 @@ _Answer = Callable[[int, memoryview], bytes | int | None]
 
 
 class _Known:
-    """A file that the kernel knows by ``number``; ``lookups``: how often it was told, and has not forgotten yet."""
+    """A file that the kernel knows by ``number``; ``lookups``: how often it was told, and has not forgotten yet.
 
-    __slots__ = ("attributes", "kept_until", "likeness", "lookups", "name", "number", "parent", "path")
+    ``fixed``: neither it nor a directory that it is in is made when somebody looks.
+    """
+
+    __slots__ = ("attributes", "fixed", "kept_until", "likeness", "lookups", "name", "number", "parent", "path")
 
     def __init__(self, number: int, parent: _Known | None, name: str, likeness: object, attributes: bytes) -> None:
         self.number = number
@@ -87,6 +92,7 @@ class _Known:
         self.path: str = "/" if parent is None else parent.path_of(name)
         self.likeness = likeness
         self.attributes = attributes
+        self.fixed = True
         self.lookups = 0
         self.kept_until = 0.0
 
@@ -128,7 +134,7 @@ class Server:
         self._listing = 0
         #: As of when names were looked at again, and when that was.
         self._generation = self._live.rootfs.generation
-        self._changed_at = 0.0
+        self._changed_at = -_CALM
         self._back: queue.SimpleQueue[tuple[list[bytes], Callable[[], object]] | None] = queue.SimpleQueue()
         self._taker: threading.Thread | None = None
         self._ended = False
@@ -307,6 +313,8 @@ class Server:
         if known is None or known.likeness != likeness:
             self._number += 1
             known = _Known(self._number, parent, name, likeness, self._attributes(path))
+            above = self._live.rootfs.node(parent.path)
+            known.fixed = parent.fixed and isinstance(above, Directory) and name in above.children
             self._known[known.number] = self._by_path[path] = known
         known.lookups += 1
         kept = _KEPT if isinstance(node, Directory | Link | DeviceNode) and self._keep(known) else 0
@@ -317,8 +325,9 @@ class Server:
         now = time.monotonic()
         for old in [*takewhile(lambda old: old.kept_until <= now, self._kept.values())]:
             del self._kept[old.number]
-        most = _KEPT_MOST if now > self._changed_at + 1 else _KEPT_FEW
-        if self._kept.pop(known.number, None) is None and len(self._kept) >= most:
+        if not known.fixed and now < self._changed_at + _CALM:
+            return False
+        if self._kept.pop(known.number, None) is None and len(self._kept) >= _KEPT_MOST:
             return False
         self._kept[known.number] = known
         known.kept_until = now + _FORGOTTEN

@@ -202,7 +202,4 @@ def _devname(link: Link) -> str:
 
 
 def _with_hidden(directory: Directory, hidden: Mapping[str, Node]) -> Directory:
-    def lookup(name: str) -> Node | None:
-        return hidden.get(name) or directory.get(name)
-
-    return Directory(names=directory.listing, lookup=lookup)
+    return Directory(directory.children, names=directory.names, lookup=lambda name: hidden.get(name))
