@@ -78,7 +78,7 @@ def test_all_files_of_two_thousand_devices(ratios: Ratios, host: Programs, bare:
         f"{DEVICES * len(READ):,} files read beside a bare FUSE directory",
         timed(lambda: ran(host, f'{sys.executable} -I -S -c "{words(REGION)}"')),
         timed(lambda: subprocess.run([sys.executable, "-I", "-S", "-c", words(str(bare))], check=True)),
-        most=1.0,
+        most=1.5,
     )
 
 
@@ -120,5 +120,5 @@ def test_a_shell_from_the_command_line(ratios: Ratios, host: Programs) -> None:
         "softreserve shell -- true beside its dependencies",
         lambda: interpreter("-m", "softreserve", "shell", "example:two-node", "--", "true"),
         lambda: interpreter("-c", "import attrs, pluggy, click"),
-        most=8,
+        most=12,
     )
