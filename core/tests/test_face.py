@@ -83,6 +83,13 @@ def test_files_of_a_machine_are_read_and_written(host: sr.Session) -> None:
     assert host.read("/sys/bus/dax/devices/dax0.0/target_node") == "1"
 
 
+def test_paths_are_strings_or_what_pathlib_makes_and_values_text_or_bytes(host: sr.Session) -> None:
+    dax = Path("/sys/bus/dax")
+    assert host.write(dax / "drivers" / "kmem" / "unbind", b"dax0.0\n") == 7
+    assert host.listdir(dax / "devices") == ["dax0.0"]
+    assert host.read(dax / "devices" / "dax0.0" / "target_node") == "1"
+
+
 def test_what_the_kernel_refuses_is_a_result_of_a_write_and_an_oserror_of_a_read(host: sr.Session) -> None:
     assert host.write("/sys/nothing", "1") == -errno.ENOENT
     assert host.write("/sys/bus/dax/drivers/kmem/unbind", "dax9.9") == -errno.ENODEV
@@ -124,7 +131,77 @@ def test_a_list_runs_a_program_as_subprocess_does(host: sr.Session, tmp_path: Pa
         assert host.json(["echo", "[1]"]) == [1]
         assert host.json(["true"]) == []
         with pytest.raises(TypeError, match="give a list"):
-            host.run("true", check=True)
+            host.run("true", check=False)
+
+
+@pytest.mark.fuse
+def test_calls_that_were_written_for_subprocess_do(host: sr.Session) -> None:
+    with host:
+        assert host.run(["echo", "a"], capture_output=True, text=True, check=True).stdout == "a\n"
+        done = host.run(["sh", "-c", "cat; printf '\\376' >&2"], input=b"\xff\0", text=False)
+        assert (done.stdout, done.stderr) == (b"\xff\0", b"\xfe")
+        with pytest.raises(subprocess.TimeoutExpired) as late:
+            host.run(["sh", "-c", "printf '\\376'; sleep 60"], text=False, timeout=0.5)
+        assert late.value.output == b"\xfe"
+        for wrong in ({"env": {"TOOL": 1}}, {"stderr": subprocess.STDOUT}, {"capture_output": False}):
+            with pytest.raises(TypeError):
+                host.run(["true"], **wrong)
+        with pytest.raises(ValueError, match="null byte"):
+            host.run(["echo", "a\0b"])
+        assert host.run(["echo", "fine"]).stdout == "fine\n"
+
+
+@pytest.mark.fuse
+def test_a_string_takes_what_a_list_takes(host: sr.Session, tmp_path: Path) -> None:
+    with host:
+        assert host.run("cat; echo $TOOL; pwd", input="a\n", env={"TOOL": "t"}, cwd=tmp_path) == f"a\nt\n{tmp_path}\n"
+        assert host.run("pwd", check=True) == "/\n"
+        with pytest.raises(subprocess.TimeoutExpired) as late:
+            host.run("echo begun; echo so >&2; sleep 60", timeout=0.5)
+        assert late.value.output == "begun\nso\n"
+        with pytest.raises(subprocess.CalledProcessError) as killed:
+            host.run("kill -9 $$")
+        assert (killed.value.returncode, killed.value.cmd) == (137, "kill -9 $$")
+
+
+@pytest.mark.fuse
+def test_what_a_script_says_to_dev_stderr_is_in_its_place(host: sr.Session) -> None:
+    with host:
+        assert host.run("echo a; echo b > /dev/stderr; echo c; echo d | tee /dev/stdout") == "a\nb\nc\nd\nd\n"
+
+
+@pytest.mark.fuse
+@pytest.mark.parametrize("words", ["sleep 60; echo old; exit 5", ["sh", "-c", "sleep 60; echo old; exit 5"]])
+def test_after_an_interrupted_program_the_next_one_answers_for_itself(
+    host: sr.Session, words: str | list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A timeout of the test runner interrupts one test, and the next one has the same machine."""
+    from softreserve.live import shell
+
+    def interrupted(*files: object) -> None:
+        raise KeyboardInterrupt
+
+    with host:
+        with monkeypatch.context() as patch:
+            patch.setattr(shell, "_read_until", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                host.run(words)
+        host.write("/sys/devices/system/memory/auto_online_blocks", "online")
+        assert host.run("echo new; cat /sys/devices/system/memory/auto_online_blocks") == "new\nonline\n"
+        assert host.run(["echo", "new"]).stdout == "new\n"
+
+
+@pytest.mark.fuse
+@pytest.mark.parametrize("together", [True, False])
+def test_what_goes_on_in_the_background_may_go_on_saying_something(
+    host: sr.Session, together: bool, tmp_path: Path
+) -> None:
+    told = tmp_path / "told"
+    words = f"(sleep 0.3; echo late; echo later; echo alive > {told}) & echo begun"
+    with host:
+        begun = host.run(words) if together else host.run(["sh", "-c", words]).stdout
+        assert begun == "begun\n"
+        assert host.run(f"for i in $(seq 50); do test -s {told} && break; sleep 0.1; done; cat {told}") == "alive\n"
 
 
 @pytest.mark.fuse

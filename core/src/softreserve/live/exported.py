@@ -58,9 +58,9 @@ class Exported(Session):
             self._write_tool(name, f"echo 'softreserve: {name} reads no exported tree' >&2; exit 126")
         export(self.system, self.root)  # it appears whole, and last
 
-    def write(self, path: str, value: str) -> int:
+    def write(self, path: str | os.PathLike[str], value: str | bytes) -> int:
         """Nothing can be written: ``-EROFS``, or ``-ENOENT`` where there is no such file."""
-        return -errno.EROFS if self._is_there(path) else -errno.ENOENT
+        return -errno.EROFS if self._is_there(os.fspath(path)) else -errno.ENOENT
 
     def environment(self) -> dict[str, str]:
         """What programs see: ours, and where the tree is."""
@@ -82,38 +82,24 @@ class Exported(Session):
         tool.write_text(f"#!/bin/sh\n{words}\n", "utf-8")
         tool.chmod(0o755)
 
-    def _run_words(self, words: str) -> tuple[int, str]:
-        done = subprocess.run(
-            ["/bin/sh", "-c", words],
-            cwd="/",
-            env=self.environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-            errors="replace",
-        )
-        return done.returncode if done.returncode >= 0 else 128 - done.returncode, done.stdout
-
     def _run_program(
         self,
         argv: list[str],
         *,
-        input: str | None = None,
-        cwd: str | os.PathLike[str] | None = None,
-        env: Mapping[str, str] | None = None,
-        timeout: float | None = None,
-    ) -> subprocess.CompletedProcess[str]:
-        environment = {**self.environment(), **(env or {})}
+        given: bytes,
+        cwd: str,
+        env: Mapping[str, str],
+        timeout: float | None,
+        together: bool,
+    ) -> subprocess.CompletedProcess[bytes]:
         tool = self._tools / os.path.basename(argv[0])  # also where a program is named by its place
         return subprocess.run(
             argv,
             executable=tool if tool.exists() else None,
             cwd=cwd,
-            env=environment,
-            input=input or "",
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
+            env={**self.environment(), **env},
+            input=given,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT if together else subprocess.PIPE,
             timeout=timeout,
         )

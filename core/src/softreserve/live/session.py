@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from softreserve.config import load as read_machine
 from softreserve.config.changes import Changes
@@ -17,6 +17,7 @@ from softreserve.config.preferences import further
 from softreserve.kernel.system import System
 from softreserve.live.server import LiveSystem
 from softreserve.live.shell import Session as Programs
+from softreserve.live.shell import shells_status
 from softreserve.machine.boot import boot as boot_machine
 from softreserve.model.machine import Machine
 from softreserve.model.scenario import Scenario
@@ -120,32 +121,34 @@ class Session:
     def _live(self) -> LiveSystem:
         return self._files if self._programs is None else self._programs.live
 
-    def read(self, path: str) -> str:
+    def read(self, path: str | os.PathLike[str]) -> str:
         """The text of a file below ``/sys`` or ``/proc``, without its last newline.
 
         :raises OSError: what the kernel answers.
         """
+        path = os.fspath(path)
         found = self._live.read(path) if self._is_there(path) else -errno.ENOENT
         if isinstance(found, int):
             raise _refused(found, path)
         return found.decode("utf-8", "surrogateescape").removesuffix("\n")
 
-    def write(self, path: str, value: str) -> int:
+    def write(self, path: str | os.PathLike[str], value: str | bytes) -> int:
         """One write() of ``value``: bytes taken, or ``-errno``: what a kernel refuses is a result, as everywhere here.
 
         >>> host = Session(boot(load("example:two-node")))
         >>> host.write("/sys/bus/dax/drivers/device_dax/bind", "dax0.0")  # not its type
         -19
         """
-        if not self._is_there(path):
-            return -errno.ENOENT
-        return self._live.write(path, value.encode("utf-8", "surrogateescape"))
+        data = value if isinstance(value, bytes) else value.encode("utf-8", "surrogateescape")
+        path = os.fspath(path)
+        return self._live.write(path, data) if self._is_there(path) else -errno.ENOENT
 
-    def listdir(self, path: str) -> list[str]:
+    def listdir(self, path: str | os.PathLike[str]) -> list[str]:
         """Names in a directory, in the order in which the kernel lists them.
 
         :raises OSError: what the kernel answers.
         """
+        path = os.fspath(path)
         with self._live.lock:
             found = self._live.rootfs.listing(path)
         if isinstance(found, int):
@@ -153,48 +156,101 @@ class Session:
         return [name for name, _ in found]
 
     @overload
-    def run(self, words: str) -> str: ...  # type: ignore[overload-overlap]  # of sequences this one is a string
+    def run(  # type: ignore[overload-overlap]  # of sequences this one is a string
+        self,
+        words: str,
+        *,
+        check: Literal[True] = True,
+        capture_output: Literal[True] = True,
+        text: Literal[True] = True,
+        input: str | bytes | None = None,
+        cwd: str | os.PathLike[str] | None = None,
+        env: Mapping[str, str | os.PathLike[str]] | None = None,
+        timeout: float | None = None,
+    ) -> str: ...
     @overload
     def run(
         self,
         words: Sequence[str | os.PathLike[str]],
         *,
         check: bool = False,
-        input: str | None = None,
+        capture_output: Literal[True] = True,
+        text: Literal[True] = True,
+        input: str | bytes | None = None,
         cwd: str | os.PathLike[str] | None = None,
-        env: Mapping[str, str] | None = None,
+        env: Mapping[str, str | os.PathLike[str]] | None = None,
         timeout: float | None = None,
     ) -> subprocess.CompletedProcess[str]: ...
+    @overload
     def run(
-        self, words: str | Sequence[str | os.PathLike[str]], *, check: bool = False, **how: Any
-    ) -> str | subprocess.CompletedProcess[str]:
+        self,
+        words: Sequence[str | os.PathLike[str]],
+        *,
+        check: bool = False,
+        capture_output: Literal[True] = True,
+        text: Literal[False],
+        input: str | bytes | None = None,
+        cwd: str | os.PathLike[str] | None = None,
+        env: Mapping[str, str | os.PathLike[str]] | None = None,
+        timeout: float | None = None,
+    ) -> subprocess.CompletedProcess[bytes]: ...
+    def run(
+        self,
+        words: str | Sequence[str | os.PathLike[str]],
+        *,
+        check: bool | None = None,
+        capture_output: bool = True,
+        text: bool = True,
+        input: str | bytes | None = None,
+        cwd: str | os.PathLike[str] | None = None,
+        env: Mapping[str, str | os.PathLike[str]] | None = None,
+        timeout: float | None = None,
+    ) -> str | subprocess.CompletedProcess[str] | subprocess.CompletedProcess[bytes]:
         """Run a program on the machine. It has the host's files and environment; what it reads is empty.
 
         A list is a program and its arguments, and gives what :func:`subprocess.run` gives: ``returncode`` (-n: signal n
         ended it), ``stdout`` and ``stderr``. A string goes to ``sh -c``, and gives both outputs, in the order they were
-        written; it must end with 0.
+        written; it must end with 0. One program runs at a time; what it leaves in the background runs on.
 
         :param check: whether a list, too, must end with 0.
-        :param input: what a list reads instead.
-        :param cwd: where it runs; the current directory otherwise.
+        :param capture_output: always so; for calls that were written for :func:`subprocess.run`.
+        :param text: whether outputs are text, what is no UTF-8 in them replaced; bytes otherwise, of a list.
+        :param input: what the program reads instead.
+        :param cwd: where it runs; otherwise a list in the current directory, a string in ``/``.
         :param env: what is to be in its environment, too.
         :param timeout: seconds until it is killed.
         :raises subprocess.CalledProcessError: it ended with something other than 0; ``output`` says what it said.
-        :raises subprocess.TimeoutExpired: it was killed.
+        :raises subprocess.TimeoutExpired: it was killed; ``output`` says what it had said.
         :raises OSError: there is no such program.
         :raises SoftReserveError: programs cannot be run here; the message says what is missing.
         """
-        if isinstance(words, str):
-            if check or how:
-                raise TypeError("a string takes nothing else: give a list")
-            status, output = self._run_words(words)
-            if status:
-                raise subprocess.CalledProcessError(status, words, output)
-            return output
-        argv = [os.fspath(word) for word in words]
+        if not capture_output:
+            raise TypeError("what a program says is always captured")
+        together = isinstance(words, str)
+        if together and (check is False or not text):
+            raise TypeError("a string gives text, and must end with 0: give a list")
+        argv = ["/bin/sh", "-c", words] if isinstance(words, str) else [os.fsdecode(word) for word in words]
         if not argv:
             raise ValueError("an empty list is no program")
-        return self._checked(argv, **how) if check else self._run_program(argv, **how)
+        further = {os.fsdecode(name): os.fsdecode(value) for name, value in (env or {}).items()}
+        if any("\0" in word for word in (*argv, *further, *further.values())):
+            raise ValueError("embedded null byte")
+        given = input.encode("utf-8", "surrogateescape") if isinstance(input, str) else input or b""
+        folder = os.fspath(cwd) if cwd is not None else "/" if together else os.getcwd()
+        try:
+            done = self._run_program(argv, given=given, cwd=folder, env=further, timeout=timeout, together=together)
+        except subprocess.TimeoutExpired as error:
+            raise subprocess.TimeoutExpired(
+                error.cmd, error.timeout, _said(error.output, text), _said(error.stderr, text)
+            ) from None
+        out, err = _said(done.stdout, text), _said(done.stderr, text)
+        if done.returncode and (check or together):
+            status = shells_status(done.returncode) if together else done.returncode
+            failure = subprocess.CalledProcessError(status, words if together else argv, out, err)
+            if not together:
+                failure.add_note(f"{_said(done.stdout)}{_said(done.stderr)}".rstrip("\n"))
+            raise failure
+        return str(out) if together else subprocess.CompletedProcess[Any](argv, done.returncode, out, err)
 
     def json(self, words: str | Sequence[str | os.PathLike[str]]) -> Any:
         """What a program prints on its standard output, as JSON; ``[]`` where it prints nothing.
@@ -213,31 +269,21 @@ class Session:
             error.add_note(f"printed by {words}:\n{output}")
             raise
 
-    def _checked(self, argv: list[str], **how: Any) -> subprocess.CompletedProcess[str]:
-        done = self._run_program(argv, **how)
-        if done.returncode:
-            error = subprocess.CalledProcessError(done.returncode, done.args, done.stdout, done.stderr)
-            error.add_note(f"{done.stdout}{done.stderr}".rstrip("\n"))
-            raise error
-        return done
-
-    def _run_words(self, words: str) -> tuple[int, str]:
-        return self._on_it().run(words)
-
     def _run_program(
         self,
         argv: list[str],
         *,
-        input: str | None = None,
-        cwd: str | os.PathLike[str] | None = None,
-        env: Mapping[str, str] | None = None,
-        timeout: float | None = None,
-    ) -> subprocess.CompletedProcess[str]:
-        folder = None if cwd is None else os.fspath(cwd)
-        return self._on_it().call(argv, given=input, cwd=folder, env=env, timeout=timeout)
+        given: bytes,
+        cwd: str,
+        env: Mapping[str, str],
+        timeout: float | None,
+        together: bool,
+    ) -> subprocess.CompletedProcess[bytes]:
+        """As :meth:`softreserve.live.shell.Session.call` runs it."""
+        return self._on_it().call(argv, given=given, cwd=cwd, env=env, timeout=timeout, together=together)
 
     def _on_it(self) -> Programs:
-        if self._programs is None:
+        if self._programs is None or self._programs.closed:  # a run that was interrupted ends all programs
             self._programs = Programs(self.system, recorder=self._recorder)
         return self._programs
 
@@ -276,6 +322,14 @@ def _recorder(record: str | os.PathLike[str], system: System) -> Recorder:
         recorder.close()
         raise
     return recorder
+
+
+@overload
+def _said(output: bytes, text: Literal[True] = True) -> str: ...
+@overload
+def _said(output: bytes | None, text: bool) -> str | bytes | None: ...
+def _said(output: bytes | None, text: bool = True) -> str | bytes | None:
+    return output.decode("utf-8", "replace") if text and output is not None else output
 
 
 def _refused(answer: int, path: str) -> OSError:

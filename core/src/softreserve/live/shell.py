@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from softreserve.kernel.system import System
     from softreserve.live.record import Recorder
 
-__all__ = ["Helper", "Session", "SessionError", "interactive_command", "runner"]
+__all__ = ["Helper", "Session", "SessionError", "interactive_command", "runner", "shells_status"]
 
 
 class SessionError(SoftReserveError):
@@ -104,6 +104,9 @@ class Session:
         self._namespace: int | None = None
         self._server: threading.Thread | None = None
         self._files: Server | None = None
+        #: Pipes that something in the background may still write to.
+        self._unread: list[int] = []
+        self.closed = False
         try:
             self._set_up()
         except BaseException:
@@ -117,62 +120,56 @@ class Session:
 
         :raises SessionError: the namespace was lost.
         """
-        output = os.memfd_create("output", os.MFD_CLOEXEC)
-        try:
-            with open(os.devnull, "rb") as nothing, self._turn:
-                # One open file for both: its offset keeps the order.
-                self._start(["/bin/sh", "-c", words], [nothing.fileno(), output, output], "/")
-                status = _shells_status(self._heard()[0]["status"])
-            with open(output, "rb", closefd=False) as file:
-                file.seek(0)
-                return status, file.read().decode("utf-8", "replace")
-        finally:
-            os.close(output)
+        done = self.call(["/bin/sh", "-c", words], cwd="/", together=True)
+        return shells_status(done.returncode), done.stdout.decode("utf-8", "replace")
 
     def attach(self, argv: Sequence[str]) -> int:
         """Run a command on our own terminal: its exit code, 128 + n where signal n ended it."""
         with _ignored(signal.SIGINT, signal.SIGQUIT), self._turn:
             self._start(argv, [0, 1, 2], os.getcwd())
-            return _shells_status(self._heard()[0]["status"])
+            return shells_status(self._heard()[0]["status"])
 
     def call(
         self,
         argv: Sequence[str],
         *,
-        given: str | None = None,
+        given: bytes = b"",
         cwd: str | None = None,
         env: Mapping[str, str] | None = None,
         timeout: float | None = None,
-    ) -> subprocess.CompletedProcess[str]:
-        """Run a program as :func:`subprocess.run` does, its two outputs apart, its status -n where signal n ended it.
+        together: bool = False,
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run a program as :func:`subprocess.run` does, its status -n where signal n ended it. One runs at a time.
 
-        Whatever it leaves in the background is not waited for.
+        Whatever it leaves in the background is not waited for. That may go on writing: 64 KiB for each pipe are taken.
 
         :param given: what it reads; nothing otherwise.
         :param cwd: where; the current directory otherwise.
         :param env: what is to be in its environment besides :meth:`environment`.
         :param timeout: seconds until it is killed.
+        :param together: whether ``stdout`` has both outputs, in the order they were written.
         :raises OSError: it cannot be started.
         :raises subprocess.TimeoutExpired: it was killed.
         :raises SessionError: the namespace was lost.
         """
-        with contextlib.ExitStack() as opened:
-            reads, writes = zip(*(map(opened.enter_context, _pipe()) for _ in range(2)), strict=True)
-            text = opened.enter_context(open(os.memfd_create("given", os.MFD_CLOEXEC), "w+b"))
-            text.write((given or "").encode())
-            text.seek(0)
-            with self._turn:
-                try:
-                    self._start(argv, [file.fileno() for file in (text, *writes)], cwd or os.getcwd(), env, timeout)
-                    for file in writes:
-                        file.close()
-                    said = _read_until(self._helper, reads)
-                    reply = self._heard()[0]
-                except BaseException:
-                    self.close()  # what it would tell next is not what one who goes on has asked for
-                    raise
-            _read_rest(said)
-        out, err = (data.decode("utf-8", "replace") for data in said.values())
+        with self._turn, contextlib.ExitStack() as opened:
+            reads, writes = zip(*(map(opened.enter_context, _pipe()) for _ in range(1 if together else 2)), strict=True)
+            to_read = opened.enter_context(open(os.memfd_create("given", os.MFD_CLOEXEC), "w+b"))
+            to_read.write(given)
+            to_read.seek(0)
+            try:
+                files = [file.fileno() for file in (to_read, writes[0], writes[-1])]
+                self._start(argv, files, cwd or os.getcwd(), env, timeout)
+                for file in writes:
+                    file.close()
+                said = _read_until(self._helper, reads)
+                reply = self._heard()[0]
+            except BaseException:
+                self.close()  # what it would tell next is not what one who goes on has asked for
+                raise
+            # No signal of a pipe that nobody reads ends what runs in the background.
+            self._unread += [os.dup(file.fileno()) for file in _read_rest(said)]
+        out, err = (*map(bytes, said.values()), None)[:2]
         if "errno" in reply:
             raise OSError(reply["errno"], os.strerror(reply["errno"]), reply["path"])
         if reply["late"] and timeout is not None:
@@ -254,6 +251,7 @@ class Session:
 
     def close(self) -> None:
         """End every command, and the namespace with all its mounts."""
+        self.closed = True
         self._holder.close()
         if self._namespace is not None:
             # The helper ends its commands itself, unless it was killed.
@@ -263,6 +261,8 @@ class Session:
         if self._server is not None:
             self._server.join(timeout=5)
             self._server = None
+        while self._unread:
+            os.close(self._unread.pop())
 
     def __enter__(self) -> Session:
         return self
@@ -298,7 +298,7 @@ class Session:
         return f"{reply.status} {2 if reply.status else 1}\n{reply.text}".encode()
 
 
-def _shells_status(code: int) -> int:
+def shells_status(code: int) -> int:
     """An exit code as shells tell it: 128 + n where signal n ended the command."""
     return code if code >= 0 else 128 - code
 
@@ -328,11 +328,15 @@ def _read_until(news: socket.socket, files: Sequence[BinaryIO]) -> dict[BinaryIO
                 return said
 
 
-def _read_rest(said: Mapping[BinaryIO, bytearray]) -> None:
-    """What has been said, without waiting for who has not closed the file."""
+def _read_rest(said: Mapping[BinaryIO, bytearray]) -> list[BinaryIO]:
+    """What has been said, without waiting for who has not closed the file: those in which more may be."""
+    unfinished = []
     for file, data in said.items():
-        while more := file.read(1 << 16):
-            data += more
+        data += file.read(1 << 16) or b""  # all that a pipe holds
+        if (more := file.read(1 << 16)) != b"":
+            data += more or b""
+            unfinished.append(file)
+    return unfinished
 
 
 @contextlib.contextmanager
