@@ -22,6 +22,7 @@ from many_nodes import machine_text as nodes_text
 from softreserve.cli import main
 from softreserve.cli.fleet.cluster import cluster as cluster_at
 from softreserve.cli.fleet.journal import Journal
+from softreserve.cli.fleet.output import read_rows
 from softreserve.cli.fleet.schedulers import Batch, Processes
 from softreserve.cli.fleet.work import Asked, answered, killed
 from softreserve.config.changes import Changes
@@ -213,6 +214,8 @@ def test_a_run_goes_on_where_one_was_interrupted_and_asks_nobody_twice(
     )
     assert not out.exists()
     journal.write_bytes(journal.read_bytes() + b'{"digest": "was being wri')
+    assert main(["fleet", str(fleet), "--jobs", "1", "-o", str(out)]) == 2
+    assert f"{journal}: an interrupted run left it: --resume goes on with it" in capsys.readouterr().err
     monkeypatch.setattr("softreserve.cli.fleet.work.answered", answer)
     assert main(["fleet", str(fleet), "--jobs", "1", "-o", str(out), "--kernel", "7.3", "--resume"]) == 2
     assert f"{journal}: is no journal of this run: it has other questions" in capsys.readouterr().err
@@ -586,3 +589,33 @@ def test_what_is_no_row_is_not_drawn(
     capsys.readouterr()
     assert main(["report", "--index", str(out), "-o", str(tmp_path / "page.html")]) == 2
     assert capsys.readouterr().err == f"softreserve: {out}: line 2: no row of softreserve fleet\n"
+
+
+def test_a_folder_without_machines_is_an_error_and_leaves_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "fleet"
+    folder.mkdir()
+    out = tmp_path / "out.jsonl"
+    for name in ("", "notes.txt"):
+        if name:
+            (folder / name).write_text("My machines\n")
+        assert main(["fleet", str(folder), "--jobs", "1", "-o", str(out)]) == 2
+        assert capsys.readouterr().err == f"softreserve: {folder}: no machine in it\n"
+    assert [*tmp_path.iterdir()] == [folder]
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
+def test_names_that_are_no_text_are_told_as_far_as_they_are(fleet: Path, tmp_path: Path, suffix: str) -> None:
+    if suffix == "parquet":
+        pytest.importorskip("pyarrow", reason="needs pyarrow: pip install 'softreserve[fleet]'")
+    os.rename(os.fsencode(fleet / "rack"), os.fsencode(fleet) + b"/r\xffck")
+    out = tmp_path / f"out.{suffix}"
+    assert main(["fleet", str(fleet), "--jobs", "1", "--cmdline", "+x=\udcff", "-o", str(out)]) == 2
+    assert "r\\udcffck/again.toml" in [row["machine"] for row in read_rows(str(out))]
+
+
+def test_rows_go_to_standard_output(fleet: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    assert main(["fleet", str(fleet / "b.toml"), "--jobs", "1", "-o", "-"]) == 0
+    (line,) = capfdbinary.readouterr().out.splitlines()
+    assert json.loads(line)["total"] == 16 * GIB

@@ -19,6 +19,7 @@ from softreserve.model.errors import InputError
 from softreserve.model.sizes import human_size
 
 if TYPE_CHECKING:
+    from softreserve.cli.fleet.journal import Journal
     from softreserve.cli.fleet.schedulers import Scheduler
     from softreserve.cli.fleet.work import Asked
     from softreserve.views.fleet.question import Crossing, Question
@@ -139,7 +140,7 @@ def answered(
     from softreserve.cli.fleet.journal import SUFFIX, Journal
     from softreserve.cli.fleet.output import PARQUET, check_writable, is_rows, write_rows
     from softreserve.cli.fleet.run import Run
-    from softreserve.config.inventory.sources import machines
+    from softreserve.config.inventory.sources import about, machines
     from softreserve.live.whole import whole_file
     from softreserve.views.fleet.summary import FleetSummary
 
@@ -152,10 +153,10 @@ def answered(
         check_writable(path)
         if not replace and os.path.lexists(path):
             raise InputError(f"is there already, and stays as it is{hint}", path=path)
-    with Journal(path and path + SUFFIX, asked, resume=resume) as journal:
+    with Journal(path and path + SUFFIX, asked, resume=resume, replace=replace) as journal:
         run = Run(machines(inventory), asked, journal)
         try:
-            with progress("asking") as step:
+            with progress("asking", about(inventory)) as step:
                 run.work(workers, step)
         except (KeyboardInterrupt, InputError) as error:
             if path and len(journal):
@@ -163,20 +164,27 @@ def answered(
             elif path:
                 journal.remove()
             raise error
-        if not run.seen:
-            raise InputError("no machine in it", path=inventory)
         rows = run.rows(summary)
         if path:
             with whole_file(path, replaces=is_rows if replace else None, hint=hint) as file:
                 write_rows(file, rows, parquet=path.endswith(PARQUET))
+                _check_some(summary, inventory, journal)
         elif output == _STDOUT:
             sys.stdout.flush()
             write_rows(sys.stdout.buffer, rows)
         else:
             for _ in rows:
                 pass
+        _check_some(summary, inventory, journal)
         journal.remove()
     return summary
+
+
+def _check_some(summary: FleetSummary, inventory: str, journal: Journal) -> None:
+    """See that there was a machine; without one nothing is left behind."""
+    if not summary.machines:
+        journal.remove()
+        raise InputError("no machine in it", path=inventory)
 
 
 def _workers(jobs: int | None, address: str | None) -> Scheduler:

@@ -18,6 +18,7 @@ __all__ = ["SUFFIX", "Journal"]
 
 #: What the journal of an output is called behind its name.
 SUFFIX: Final = ".journal"
+_HINT: Final = "--resume goes on with it, --replace begins anew"
 _KIND: Final = "softreserve fleet journal"
 
 
@@ -25,11 +26,13 @@ class Journal:
     """Answers by digest, in a file. A context manager; the file stays unless :meth:`remove` takes it away.
 
     :param path: empty: a file without a name, which nobody can go on with.
-    :param resume: go on with one that is there; else it is begun anew.
-    :raises InputError: it cannot be written, somebody else is writing it, or it is of other questions.
+    :param resume: go on with one that is there.
+    :param replace: begin anew where one is there.
+    :raises InputError: it cannot be written, somebody else is writing it, or it is of other questions; or there is one,
+        and nobody says what to do about it.
     """
 
-    def __init__(self, path: str, asked: Asked, *, resume: bool = False) -> None:
+    def __init__(self, path: str, asked: Asked, *, resume: bool = False, replace: bool = False) -> None:
         self.path = path
         #: Where each answer is: the place of its line.
         self._places: dict[bytes, int] = {}
@@ -41,7 +44,10 @@ class Journal:
         try:
             if resume and path:
                 self._read(head)
+            elif not replace and self._file.seek(0, os.SEEK_END):
+                raise InputError(f"an interrupted run left it: {_HINT}", path=path)
             else:
+                self._file.seek(0)
                 self._file.truncate(0)
             if not self._file.tell():
                 self._file.write(head)
@@ -68,7 +74,9 @@ class Journal:
         """Find the answers that are there; a line that was being written is left out."""
         first = self._file.readline()
         if first and first != head:
-            raise InputError(f"is no journal of this run: {_unlike(first, head)}", path=self.path)
+            raise InputError(
+                f"is no journal of this run: {_unlike(first, head)}; --replace begins anew", path=self.path
+            )
         place = len(first)
         for line in self._file:
             if not line.endswith(b"\n"):

@@ -113,9 +113,16 @@ def _of_parquet(path: str) -> Iterator[dict[str, Any]]:
 
 
 def _typed(row: dict[str, Any]) -> dict[str, Any]:
-    """A row with maps as Arrow takes them: lists of pairs."""
+    """A row as Arrow takes it: maps are lists of pairs, and text has nothing that is none."""
     maps = {name: kind[1] for name, kind in _COLUMNS.items() if kind[0] == "map"}
-    return row | {name: None if row[name] is None else [*_pairs(row[name], key)] for name, key in maps.items()}
+    pairs = {name: None if row[name] is None else [*_pairs(row[name], key)] for name, key in maps.items()}
+    return {name: _text(value) for name, value in (row | pairs).items()}
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    return [*map(_text, value)] if isinstance(value, list) else value
 
 
 def _pairs(values: dict[str, int], key: str) -> Iterator[tuple[Any, int]]:

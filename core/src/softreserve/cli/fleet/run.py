@@ -47,10 +47,11 @@ class Run:
 
     def work(self, scheduler: Scheduler, step: Step) -> None:
         """Ask all of them: equal ones once."""
+        done = 0
         for answers in scheduler(self._asked, self._batches()):
-            found = self._journal.add(answers)
-            self._waiting_for.difference_update(found)
-            step(len(found))
+            self._waiting_for.difference_update(self._journal.add(answers))
+            before, done = done, max(done, len(self._names) - len(self._waiting_for))
+            step(done - before)
 
     def _batches(self) -> Iterator[Batch]:
         """What is to be asked still."""

@@ -15,7 +15,7 @@ from softreserve.config.inventory.parcel import Parcel
 from softreserve.config.inventory.unpacked import unpacked
 from softreserve.model.errors import InputError, SoftReserveError
 
-__all__ = ["Unread", "machines"]
+__all__ = ["Unread", "about", "machines"]
 
 #: How deep folders lie in each other, links that lead back to one above included.
 _DEEPEST: Final = 40
@@ -46,6 +46,21 @@ def machines(inventory: str) -> Iterator[Parcel | Unread]:
         yield _one(inventory, inventory)
     else:
         raise InputError("no such inventory: wanted a folder of machines, or a machine", path=inventory)
+
+
+def about(inventory: str) -> int:
+    """About how many machines there are, at a glance; 0: nobody knows."""
+    if not os.path.isdir(inventory) or is_directory_of_machine(inventory):
+        return 0
+    number = 0
+    for folder, folders, files in os.walk(inventory):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        if folder != inventory and _is_machine(folder):
+            folders.clear()
+            number += 1
+        else:
+            number += sum(not name.startswith(".") for name in files)
+    return number
 
 
 def _of_archive(inventory: str) -> Iterator[Parcel | Unread]:
@@ -108,6 +123,7 @@ def _one(name: str, place: str) -> Parcel | Unread:
 
     :param name: what the inventory calls it.
     """
+    name = name.encode("utf-8", "backslashreplace").decode()  # what is no text is none in a row
     try:
         if place.startswith(config.EXAMPLE):
             return parcels.of_file(name, config.example_file(place))
