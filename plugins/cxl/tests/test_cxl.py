@@ -313,12 +313,34 @@ def test_the_log_names_what_cannot_be_a_target(boot_cxl: Boot, release: str, nam
     assert [line.split(":")[0] for line in said] == ["cxl_port endpoint2"] * named
 
 
-def test_a_commit_takes_a_cpu_that_can_drop_what_it_has_cached(boot_cxl: Boot) -> None:
-    """``cpu_cache_has_invalidate_memregion()`` is false in virtual machines."""
-    system = boot_cxl(invalidates=False)
+@pytest.mark.parametrize(
+    ("release", "commit", "bind"),
+    [
+        ("6.3.2", 0, -ENXIO),
+        ("6.4.2", 0, -ENXIO),
+        ("6.4.3", -ENXIO, -ENXIO),
+        ("6.12", -ENXIO, -ENXIO),
+        ("7.3", -ENXIO, -ENXIO),
+    ],
+)
+def test_a_region_takes_a_cpu_that_can_drop_caches(boot_cxl: Boot, release: str, commit: int, bind: int) -> None:
+    """``cpu_cache_has_invalidate_memregion()`` is false in virtual machines: ``cxl_region_probe``, ``commit_store``."""
+    system = boot_cxl(release, invalidates=False)
     prepare(system)
     assert write(system, "region0/target0", "decoder2.0") == 0
-    assert write(system, "region0/commit", 1) == -ENXIO
+    assert write(system, "region0/commit", 1) == commit
+    assert system.sysfs.write("/sys/bus/cxl/drivers/cxl_region/bind", b"region0") == bind
+    said = "cxl_region region0: Failed to synchronize CPU cache state"
+    assert (said in system.log.lines) == (commit == 0)
+
+
+@pytest.mark.parametrize(("release", "reset"), [("6.4.2", 0), ("6.4.3", -ENXIO), ("6.12", -ENXIO), ("6.17", 0)])
+def test_a_region_is_kept_where_caches_cannot_be_dropped(boot_cxl: Boot, release: str, reset: int) -> None:
+    """``commit_store``; a region that was found has its driver in all releases: ``cxl_region_probe``."""
+    system = boot_cxl(release, cxl=[committed()], invalidates=False)
+    assert system.sysfs.node("/sys/bus/cxl/drivers/cxl_region/region0") is not None
+    assert write(system, "region0/commit", 0) == reset
+    assert read(system, "region0/commit") == ("0" if reset == 0 else "1")
 
 
 def test_a_bridge_that_passes_everything_through_has_one_region(boot_cxl: Boot) -> None:

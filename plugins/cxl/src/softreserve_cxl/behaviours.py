@@ -62,6 +62,42 @@ CXL_RAM_REGIONS: Final = Behaviour(
     ),
 )
 
+_INVALIDATION: Final = "cxl/region: Move cache invalidation before region teardown, and before setup"
+
+CXL_PROBE_DROPS_CACHES: Final = Behaviour(
+    "cxl-probe-drops-caches",
+    "a region that somebody put together gets no driver where the CPU cannot drop what it has cached; it is committed "
+    "all the same",
+    since=Boundary(
+        "6.2",
+        "cxl/region: Manage CPU caches relative to DPA invalidation events",
+        "source read 6.1.192; source read 6.0",
+        "from history",
+    ),
+    until=Boundary("6.5", _INVALIDATION, "from history", "source read 6.12.117"),
+    dropped=("6.3.13", "6.4.3"),
+)
+
+CXL_COMMIT_DROPS_CACHES: Final = Behaviour(
+    "cxl-commit-drops-caches",
+    "no region is committed where the CPU cannot drop what it has cached",
+    since=Boundary("6.5", _INVALIDATION, "source read 6.1.192", "source read 6.12.117; source read 7.3.4"),
+    backported=("6.3.13", "6.4.3"),
+)
+
+CXL_RESET_DROPS_CACHES: Final = Behaviour(
+    "cxl-reset-drops-caches",
+    "no region is taken down where the CPU cannot drop what it has cached; later it is, with a warning",
+    since=Boundary("6.5", _INVALIDATION, "source read 6.1.192", "source read 6.12.117"),
+    until=Boundary(
+        "6.17",
+        "cxl/region: Split commit_store() into __commit() and queue_reset() helpers",
+        "source read 6.12.117",
+        "source read 7.3.4",
+    ),
+    backported=("6.3.13", "6.4.3"),
+)
+
 CXL_DPA_PARTITIONS: Final = Behaviour(
     "cxl-dpa-partitions",
     "a mode that a device has no memory for is EINVAL, a size without a mode EBUSY, a target without a mode ENODEV; "

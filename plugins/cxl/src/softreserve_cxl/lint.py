@@ -203,7 +203,7 @@ def _free_memory(system: System, memdevs: list[Memdev]) -> Iterator[Finding]:
     advice = (
         "cxl create-region makes one"
         if can
-        else "this kernel commits none, as the CPU says that it is virtual or cannot drop what it has cached"
+        else "no region can be put to use here, as the CPU says that it is virtual or cannot drop what it has cached"
     )
     yield Finding("note", "cxl-memory-free", f"volatile CXL memory in no region: {', '.join(named)}; {advice}")
 

@@ -310,6 +310,8 @@ def commit_store(region: Region, data: bytes) -> int:
         return -EPERM
     if region.state < Config.COMMIT:
         return len(data)
+    if region.bus.system.kernel.has(behaviours.CXL_RESET_DROPS_CACHES) and not _can_drop_caches(region):
+        return -ENXIO
     _record(region, REGION_GONE, "commit_store")
     region.state = Config.RESET_PENDING
     region.bus.device_release_driver(region)
@@ -322,7 +324,9 @@ def _commit(region: Region) -> int:
     """Linux: ``__commit``. Where the CPU cannot drop what it has cached of the memory, nothing is committed."""
     if region.state >= Config.COMMIT:
         return 0
-    if region.state < Config.ACTIVE or not region.bus.system.arch.invalidates_memregions(region.bus.system.machine):
+    if region.state < Config.ACTIVE:
+        return -ENXIO
+    if region.bus.system.kernel.has(behaviours.CXL_COMMIT_DROPS_CACHES) and not _can_drop_caches(region):
         return -ENXIO
     status = decode_commit(region)
     if status:
@@ -330,6 +334,12 @@ def _commit(region: Region) -> int:
     region.state = Config.COMMIT
     _record(region, REGION_MADE, "commit_store")
     return 0
+
+
+def _can_drop_caches(region: Region) -> bool:
+    """Linux: ``cpu_cache_has_invalidate_memregion``."""
+    system = region.bus.system
+    return system.arch.invalidates_memregions(system.machine)
 
 
 def _record(region: Region, rule: Rule, function: str) -> None:
@@ -403,9 +413,14 @@ class CxlRegionDriver:
         self._updates_nodes = system.kernel.has(CXL_UPDATES_NODES)
 
     def probe(self, device: CxlDevice) -> int:
-        """Bind: 0, or -ENXIO where the region is not committed. Linux: ``cxl_region_probe``."""
+        """Bind: 0, or -ENXIO where the region is not committed, or not safe to use. Linux: ``cxl_region_probe``."""
         assert isinstance(device, Region)
         if device.state < Config.COMMIT:
+            return -ENXIO
+        by_hand = not device.auto and self._system.kernel.has(behaviours.CXL_PROBE_DROPS_CACHES)
+        if by_hand and not _can_drop_caches(device):
+            text = f"cxl_region {device.name}: Failed to synchronize CPU cache state"
+            self._system.printk(text, f"{_FILE}: cxl_region_invalidate_memregion")
             return -ENXIO
         self._undo[device.name] = list(self._listen(device))
         res = device.res
