@@ -102,6 +102,21 @@ def check_invariants(system: System) -> None:
     assert (b"online\n" in states) == (1 in system.nodes.has_memory)
 
 
+def test_huge_pages_are_the_machine_s_by_every_way_to_them(hosts: Callable[..., Host], tmp_path: Path) -> None:
+    before, record = Path("/proc/sys/vm/nr_hugepages").read_text(), tmp_path / "record.toml"
+    directory = "/sys/kernel/mm/hugepages/hugepages-2048kB"
+    with Recorder(record, booted(MACHINE, RELEASE)) as recorder:
+        host = hosts(MACHINE, RELEASE, recorder=recorder)
+        host.ok("echo 5 >/proc/sys/vm/nr_hugepages; echo 7 >/proc/sys/vm/nr_overcommit_hugepages")
+        assert host.ok(f"cat /proc/sys/vm/nr_hugepages {directory}/nr_overcommit_hugepages") == "5\n7\n"
+        assert "HugePages_Total:       5\n" in host.ok("cat /proc/meminfo")
+    assert Path("/proc/sys/vm/nr_hugepages").read_text() == before
+    assert list(recorded(record)) == [
+        (f"{directory}/nr_hugepages", "5\n", 0),
+        (f"{directory}/nr_overcommit_hugepages", "7\n", 0),
+    ]
+
+
 def test_eight_clients_write_at_random(hosts: Callable[..., Host], tmp_path: Path) -> None:
     record = tmp_path / "steps.toml"
     with Recorder(record, booted(MACHINE, RELEASE)) as recorder:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from softreserve.kernel.mm.zones import Zone
     from softreserve.kernel.system import System
 
-__all__ = ["BUILD", "files", "version"]
+__all__ = ["BUILD", "files", "links", "version"]
 
 #: When and how the kernel was built, as ``uname -v`` says; not modelled. Linux: ``init/version-timestamp.c``.
 BUILD = "#1 SMP"
@@ -40,6 +40,13 @@ def files(system: System) -> Iterator[tuple[str, Attribute]]:
     }
     for name, show in shows.items():
         yield name, Attribute(0o444, show)
+
+
+def links(system: System) -> Iterator[tuple[str, str]]:
+    """Paths below ``/proc`` of files that are those of sysfs, and their paths there. Linux: ``hugetlb_table``."""
+    default = f"/sys/kernel/mm/hugepages/hugepages-{system.nodes.default_huge_page >> 10}kB"
+    for name in ("nr_hugepages", "nr_hugepages_mempolicy", "nr_overcommit_hugepages"):
+        yield f"sys/vm/{name}", f"{default}/{name}"
 
 
 def version(system: System) -> str:

@@ -100,6 +100,8 @@ class RootFs:
         }
         for path, file in procfs.files(system):
             self.tree.add(f"/proc/{path}", file)
+        for path, target in procfs.links(system):
+            self.tree.add(f"/proc/{path}", Link(target))
         self._kmsg = RecordFile(0o644, functools.partial(kmsg.record, system), functools.partial(kmsg.write, system))
 
     @property
