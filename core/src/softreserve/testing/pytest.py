@@ -5,6 +5,8 @@ The fixture ``softreserve_machine`` is a machine, ``softreserve_host`` the runni
     @pytest.mark.softreserve("example:xeon-max", kernel=["6.12", "7.3"])
     def test_my_tool(softreserve_host):
         assert softreserve_host.run(["my-tool", "list"]).stdout == "dax0.0\\n"
+
+PYTEST_DONT_REWRITE: no test is in here, and who asks for it twice is not warned that it is imported already.
 """
 
 from __future__ import annotations
