@@ -120,6 +120,21 @@ def test_parameters_and_own_fixtures_name_machines_too(pytester: pytest.Pytester
     assert ids(pytester.runpytest("--collect-only", "-q", "-k", "indirect")) == ["xeon-max", "7.3"]
 
 
+def test_a_choice_has_marks_of_its_own(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
+        LATER = pytest.param("7.3", marks=pytest.mark.xfail(strict=True))
+        @pytest.mark.softreserve("example:two-node", kernel=["6.1", LATER])
+        def test_each(softreserve_host):
+            assert softreserve_host.system.kernel.release == "6.1"
+        @pytest.mark.softreserve(pytest.param("example:two-node", marks=pytest.mark.skip(reason="not yet")))
+        def test_one(softreserve_machine): pass
+        """
+    )
+    pytester.runpytest("-q").assert_outcomes(passed=1, xfailed=1, skipped=1)
+
+
 def test_files_are_looked_for_beside_the_test(pytester: pytest.Pytester) -> None:
     folder = pytester.mkdir("inner")
     (folder / "own.toml").write_text('efi_map = [{ start = 0, size = "2G" }]\n')

@@ -52,6 +52,9 @@ _TOGETHER: Final = ("config", "plugins")
 #: Words that are files, or may be.
 _FILES: Final = (_MACHINE, "acpi", "efi_map", "plugins")
 _KEEP, _REQUIRE = "--softreserve-keep", "--softreserve-require"
+#: Where a choice has the marks of a ``pytest.param(...)`` that was given for a word.
+_MARKS: Final = "marks"
+_Param: Final = type(pytest.param())
 #: The private fixture with what the marks of a test say.
 _WANTED: Final = "_softreserve_wanted"
 
@@ -87,8 +90,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test once for each machine that its marks name."""
     with _in_words(f"{metafunc.definition.name}: "):
         found = _choices(_levels(metafunc.definition.iter_markers_with_node(_MARK)))
-    if len(found) > 1 and _WANTED in metafunc.fixturenames:
-        metafunc.parametrize(_WANTED, found, indirect=True, ids=_ids(found))
+    if _WANTED in metafunc.fixturenames and (len(found) > 1 or any(_MARKS in words for words in found)):
+        cases = [pytest.param(words, marks=words.pop(_MARKS, ())) for words in found]
+        metafunc.parametrize(_WANTED, cases, indirect=True, ids=_ids(found))
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
@@ -214,15 +218,23 @@ def _choices(levels: Iterable[Sequence[pytest.Mark]]) -> list[Words]:
 
 
 def _choices_of(mark: pytest.Mark) -> list[Words]:
-    machines = [spec for given in mark.args for spec in (given if isinstance(given, list | tuple) else [given])]
-    values = {_MACHINE: machines} if mark.args else {}
+    values = {_MACHINE: [spec for given in mark.args for spec in _several(given)]} if mark.args else {}
     for word, value in mark.kwargs.items():
-        several = isinstance(value, list | tuple)
-        values[word] = [value] if word in _TOGETHER or not several else [*value]
+        values[word] = [value] if word in _TOGETHER else _several(value)
     for word, choices in values.items():
         if not choices:
             raise _WrongMark(f"@pytest.mark.{_MARK}: {word}: an empty list")
-    return [_checked(dict(zip(values, row, strict=True))) for row in product(*values.values())]
+    found = []
+    for row in product(*values.values()):
+        params = [value for value in row if isinstance(value, _Param)]
+        plain = (value.values[0] if isinstance(value, _Param) else value for value in row)
+        words = _checked(dict(zip(values, plain, strict=True)))
+        found.append({**words, _MARKS: [mark for param in params for mark in param.marks]} if params else words)
+    return found
+
+
+def _several(value: Any) -> list[Any]:
+    return [*value] if isinstance(value, list | tuple) and not isinstance(value, _Param) else [value]
 
 
 def _checked(words: Mapping[str, Any]) -> Words:
@@ -283,7 +295,7 @@ class _Wanted:
 
     def __init__(self, item: pytest.Item, words: Words) -> None:
         self._item = item
-        self.words = words
+        self.words = {word: value for word, value in words.items() if word != _MARKS}
         #: What ``softreserve_machine`` gave.
         self.loaded: Scenario | None = None
         self.host: Session | None = None
