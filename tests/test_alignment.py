@@ -54,6 +54,16 @@ def test_a_label_of_2_mib_costs_what_was_said_in_january_2021(capsys: pytest.Cap
     assert all(r["devdax"] == 0 for r in rows if r["page_size"] > 4096)
 
 
+def test_kernels_that_have_the_blocks_already_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """``drivers/firmware/efi/efi-init.c`` of 5.10: soft reserved memory is in memblock, unmapped, with sections."""
+    assert main(["align", "0x8a0000000", "1536M", "--json"]) == 0
+    refused = json.loads(capsys.readouterr().out)["refused"]
+    named = [line.partition(": ")[0] for line in refused]
+    assert named == [f"arm64, {size}K pages, 5.5 to 5.10" for size in (4, 16, 64)]
+    assert main(["align", "0x8a0000000", "1536M"]) == 0
+    assert capsys.readouterr().out.endswith("\n\n" + "\n\n".join(refused) + "\n")
+
+
 @pytest.mark.parametrize(
     ("start", "release", "page", "lost"),
     [

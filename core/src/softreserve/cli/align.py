@@ -22,12 +22,14 @@ class Alignment:
 
     :param rows: by kind of kernel.
     :param left_out: a sentence on each kind of kernel that cannot address the range.
+    :param refused: a sentence on each kind of kernel where kmem can add none of what alignment leaves.
     """
 
     start: int
     end: int
     rows: list[Row]
     left_out: list[str]
+    refused: list[str]
 
 
 @click.command("align", cls=TracedCommand)
@@ -53,16 +55,20 @@ def align_command(start: int, size: int, plugin: tuple[str, ...], trace_plugins:
     if range_.end > 1 << 64:
         raise click.BadParameter(f"the range ends at {range_.end:#x}; addresses have 64 bits", param_hint="'SIZE'")
     with on_behalf(plugin, trace_plugins):
-        found, notes = answer(range_, Selection())
+        found, notes, refused = answer(range_, Selection())
     for note in notes:
         tell(f"left out: {note}")
     if as_json:
         from softreserve.cli.jsonout import print_json
 
-        print_json("align", Alignment(range_.start, range_.end, found, notes))
-    elif columns() is None and not is_plain():  # Markdown, to be pasted
+        print_json("align", Alignment(range_.start, range_.end, found, notes, refused))
+        return
+    if columns() is None and not is_plain():  # Markdown, to be pasted
         for line in markdown(range_, found):
             say(line)
     else:
         say(f"{range_.start:#x}-{range_.last:#x}, {range_.size >> 20} MiB:")
         print_table(HEADINGS, [cells(range_, row) for row in found], right={2, 3, 4, 5}, prose=False)
+    for sentence in refused if not is_plain() else ():  # whose lines are rows
+        say("")
+        say(sentence)

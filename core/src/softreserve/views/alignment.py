@@ -46,10 +46,14 @@ class Row(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """Rows of the kernels that can address the range, and a sentence on each kind of kernel that cannot."""
+    """Rows of the kernels that can address the range, and a sentence on each kind of kernel that cannot.
+
+    ``refused`` has one on each kind that has memory blocks there from boot on, whatever alignment leaves.
+    """
 
     rows: list[Row]
     notes: list[str]
+    refused: list[str]
 
 
 def answer(range_: PhysRange, selection: Selection) -> Answer:
@@ -68,6 +72,7 @@ def answer(range_: PhysRange, selection: Selection) -> Answer:
         raise MachineError("no installed plugin boots an architecture")
     found: list[Row] = []
     notes: list[str] = []
+    taken: dict[str, list[str]] = {}
     for arch in selection.arches:
         for page_size in page_sizes(arch):
             kernels = [built(name, arch, page_size) for name in RELEASES]
@@ -77,15 +82,25 @@ def answer(range_: PhysRange, selection: Selection) -> Answer:
             notes += [
                 f"{_kind(arch, page_size)}, up to {release}: memory ends at {end:#x}" for end, release in beyond.items()
             ]
-            found += _rows(range_, reaching, selection)
+            found += _rows(range_, reaching, selection, taken)
     if not found:
         raise MachineError(f"no kernel can have memory at {range_.last:#x}: {'; '.join(notes)}")
-    return Answer(found, notes)
+    refused = [
+        f"{kind}, {releases[0]} to {releases[-1]}: kmem can add none of what is left (-EEXIST), as these kernels have "
+        "memory blocks for soft reserved memory from boot on"
+        for kind, releases in taken.items()
+    ]
+    return Answer(found, notes, refused)
 
 
-def _rows(range_: PhysRange, kernels: Sequence[tuple[Kernel, int]], selection: Selection) -> Iterator[Row]:
-    """Rows of kernels that differ by their release only, each with the end of what it can address."""
-    small = [_row(kernel, range_, selection, None) for kernel, _ in kernels]
+def _rows(
+    range_: PhysRange, kernels: Sequence[tuple[Kernel, int]], selection: Selection, taken: dict[str, list[str]]
+) -> Iterator[Row]:
+    """Rows of kernels that differ by their release only, each with the end of what it can address.
+
+    ``taken`` is given the releases that have memory blocks there before anybody adds memory, by kind of kernel.
+    """
+    small = [_row(kernel, range_, selection, None, taken) for kernel, _ in kernels]
     yield from joined(small, _one)
     far = [(kernel, _far_ram(range_, end)) for kernel, end in kernels]
     large = [_row(kernel, range_, selection, ram) for kernel, ram in far if ram is not None]
@@ -111,7 +126,13 @@ def _boot(kernel: Kernel, selection: Selection, above: Iterable[tuple[PhysRange,
     return boot(machine, selection.hooks_for(machine), recording=False)
 
 
-def _row(kernel: Kernel, range_: PhysRange, selection: Selection, far: PhysRange | None) -> Row:
+def _row(
+    kernel: Kernel,
+    range_: PhysRange,
+    selection: Selection,
+    far: PhysRange | None,
+    taken: dict[str, list[str]] | None = None,
+) -> Row:
     above = [(range_, int(EfiAttribute.SP)), *([(far, 0)] if far is not None else [])]
     system = _boot(kernel, selection, above)
     got = hooks_of(system).dax_capacity(system, range_)
@@ -120,6 +141,8 @@ def _row(kernel: Kernel, range_: PhysRange, selection: Selection, far: PhysRange
     reserved = (range_.start, range_.last) in ((res.start, res.end) for res in system.find_soft_reserved())
     devdax, kmem = (part.size if part is not None and reserved else 0 for part in got)
     block = system.memory.block_size
+    if taken is not None and kmem and system.memory.blocks.between(-(-range_.start // block), range_.end // block):
+        taken.setdefault(_kind(kernel.arch, kernel.page_size), []).append(kernel.release)
     return Row(kernel.arch, kernel.page_size, far is not None, (kernel.release,), block, devdax, kmem)
 
 
