@@ -37,6 +37,18 @@ def test_a_line_with_a_rule_is_found_where_nothing_is_recorded() -> None:
     assert log.of(REFUSED) == list(log)
 
 
+@given(st.lists(st.sampled_from([MOVED, KEPT, REFUSED, None])), st.lists(st.sampled_from([MOVED, KEPT, REFUSED, None])))
+def test_events_of_rules_are_found_in_order_however_often_somebody_asks(
+    first: list[Rule | None], later: list[Rule | None]
+) -> None:
+    log = EventLog()
+    for rules in (first, later):
+        for rule in rules:
+            log.printk("a line", "", rule)
+        for asked in ((MOVED,), (KEPT, MOVED), (REFUSED, KEPT, REFUSED), ()):
+            assert log.of(*asked) == [event for event in log if event.code in {rule.code for rule in asked}]
+
+
 RANGES = st.tuples(st.integers(0, 40), st.integers(0, 40)).filter(lambda pair: pair[0] < pair[1])
 
 
@@ -66,10 +78,12 @@ def test_the_older_half_of_what_came_behind_the_first_is_forgotten_when_it_is_to
         log.printk(f"line {number}")
         log.record(MOVED.of(f"node {number}"), "", 0, 1)
     assert len(log.over(PhysRange(0, 1))) == 11
+    assert len(log.of(MOVED)) == 10
     log.shed(first, 20)
     assert (log.sizes(), log.line(1)) == ((11, 22), "line 0")  # twenty events, which is not more
     log.shed(first, 8)
     assert log.lines == ["boot", *(f"line {number}" for number in range(5, 10))]
     left = [event.rule for event in log.over(PhysRange(0, 1))]
     assert left == ["kept", *(f"moved to node {number}" for number in range(5, 10))]
+    assert [event.rule for event in log.of(MOVED)] == left[1:]
     assert log.line(6) is None

@@ -64,7 +64,7 @@ class EventLog:
     have a rule.
     """
 
-    __slots__ = ("_events", "_indexed", "_lines", "_tree", "_unmade", "recording", "stage")
+    __slots__ = ("_by_code", "_coded", "_events", "_indexed", "_lines", "_tree", "_unmade", "recording", "stage")
 
     def __init__(self, *, recording: bool = True) -> None:
         self._events: list[Event] = []
@@ -73,6 +73,8 @@ class EventLog:
         self._unmade: list[tuple[int, int, str, str, Callable[[], str]]] = []
         self._tree: IntervalTree | None = None
         self._indexed = 0  # events that are in the tree
+        self._by_code: dict[str, list[int]] = {}  # places among the events
+        self._coded = 0  # events that are in it
         self.recording = recording
         self.stage = STAGES[0]
 
@@ -130,8 +132,12 @@ class EventLog:
 
     def of(self, *rules: Rule) -> list[Event]:
         """Events of these rules, in order."""
+        for number in range(self._coded, len(self._events)):
+            self._by_code.setdefault(self._events[number].code, []).append(number)
+        self._coded = len(self._events)
         codes = {rule.code for rule in rules}
-        return [event for event in self._events if event.code in codes]
+        found = sorted(number for code in codes for number in self._by_code.get(code, ()))
+        return [self._events[number] for number in found]
 
     def over(self, where: PhysRange) -> list[Event]:
         """Events whose range has a byte in common with ``where``, in order."""
@@ -167,6 +173,7 @@ class EventLog:
                 self._make()
                 del found[kept : kept + (len(found) - kept) // 2]
                 self._tree, self._indexed = None, 0
+                self._by_code, self._coded = {}, 0
 
     def __len__(self) -> int:
         return len(self._lines)
