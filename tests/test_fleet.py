@@ -9,7 +9,7 @@ import sys
 import tarfile
 import time
 from collections.abc import Iterator
-from concurrent.futures import BrokenExecutor, Executor, Future
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -23,15 +23,15 @@ from softreserve.cli import main
 from softreserve.cli.fleet.cluster import cluster as cluster_at
 from softreserve.cli.fleet.journal import Journal
 from softreserve.cli.fleet.output import read_rows
-from softreserve.cli.fleet.schedulers import Batch, Processes
-from softreserve.cli.fleet.work import Asked, answered, killed
+from softreserve.cli.fleet.schedulers import Batch, Processes, encoded
+from softreserve.cli.fleet.work import Asked, answered, batch, killed, work
 from softreserve.config.changes import Changes
 from softreserve.config.inventory.made import FAULTS
 from softreserve.config.inventory.parcel import Parcel, described, of_file, of_machine_file
 from softreserve.config.inventory.sources import Unread, machines
 from softreserve.config.new_machine import Plan, machine_text
 from softreserve.model.errors import ConfigError, InputError, MachineError
-from softreserve.plugins.selection import NOTHING
+from softreserve.plugins.selection import NOTHING, Layer, Wishes
 from softreserve.views.fleet.question import Crossing, Question, crossing
 
 GIB = 1 << 30
@@ -619,3 +619,29 @@ def test_rows_go_to_standard_output(fleet: Path, capfdbinary: pytest.CaptureFixt
     assert main(["fleet", str(fleet / "b.toml"), "--jobs", "1", "-o", "-"]) == 0
     (line,) = capfdbinary.readouterr().out.splitlines()
     assert json.loads(line)["total"] == 16 * GIB
+
+
+def test_rows_may_lie_in_the_folder_that_they_are_about(
+    fleet: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(fleet)
+    for _ in range(2):
+        assert main(["fleet", ".", "--jobs", "1", "-o", "rows.jsonl", "--replace", "--json"]) == 2
+        assert json.loads(capsys.readouterr().out)["passed_over"] == ["notes.txt"]
+    assert {row["machine"] for row in rows(fleet / "rows.jsonl")} >= {"a.toml", "rack/again.toml"}
+
+
+def test_threads_of_a_worker_do_not_ask_in_the_name_of_each_other(fleet: Path, tmp_path: Path) -> None:
+    plugin = tmp_path / "mine.py"
+    plugin.write_text(
+        "from softreserve import Finding, hookimpl\n"
+        "@hookimpl\n"
+        "def softreserve_lint(system):\n"
+        "    return [Finding('note', 'mine', 'seen')]\n"
+    )
+    parcel = of_file("b", str(fleet / "b.toml"))
+    wanted = [Asked((Question(),), Wishes(above=(Layer("-p", words),))) for words in ((str(plugin),), ())] * 8
+    with ThreadPoolExecutor(4) as pool:
+        answers = pool.map(work, [batch(encoded(asked), [(parcel.digest, parcel)]) for asked in wanted])
+        found = ["mine" in json.loads(answer)["rows"][0]["lint"] for answer in answers]
+    assert found == [True, False] * 8

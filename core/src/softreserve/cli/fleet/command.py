@@ -154,7 +154,7 @@ def answered(
         if not replace and os.path.lexists(path):
             raise InputError(f"is there already, and stays as it is{hint}", path=path)
     with Journal(path and path + SUFFIX, asked, resume=resume, replace=replace) as journal:
-        run = Run(machines(inventory), asked, journal)
+        run = Run(machines(inventory, but=(path, path + SUFFIX) if path else ()), asked, journal)
         try:
             with progress("asking", about(inventory)) as step:
                 run.work(workers, step)

@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from threading import Lock
 from typing import Any, Final, NamedTuple
 
 from softreserve import __version__
@@ -29,6 +30,8 @@ DIGEST: Final = slice(len('{"digest": "'), len('{"digest": "') + 64)
 #: Bytes of a digest.
 DIGEST_SIZE: Final = 32
 _OURS: Final = 3
+#: In whose name something is done is the same for all threads of a process; workers of clusters have several.
+_ONE_AT_A_TIME: Final = Lock()
 
 
 class Asked(NamedTuple):
@@ -80,7 +83,7 @@ def work(asked: bytes) -> bytes:
     if told["version"] != __version__:
         raise RuntimeError(f"asked by softreserve {told['version']}, and this is {__version__}")
     question = Asked.of_json(told)
-    with asking(question.wishes), _uncollected():
+    with _ONE_AT_A_TIME, asking(question.wishes), _uncollected():
         return b"".join(answered(digest, parcel, question) for digest, parcel in _parcels(json.loads(index), content))
 
 

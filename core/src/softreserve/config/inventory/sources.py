@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from softreserve import config
@@ -29,15 +29,16 @@ class Unread(NamedTuple):
     status: int = 2
 
 
-def machines(inventory: str) -> Iterator[Parcel | Unread]:
+def machines(inventory: str, but: Iterable[str] = ()) -> Iterator[Parcel | Unread]:
     """All machines, in the order of the inventory: folders by name, lists line by line; hidden files are left out.
 
     What is no machine is among them: whoever reads it finds out.
 
+    :param but: files that are written meanwhile, and may lie in the folder.
     :raises InputError: there is no such inventory, or it cannot be read as one.
     """
     if os.path.isdir(inventory) and not is_directory_of_machine(inventory):
-        yield from _below(inventory, "", _DEEPEST)
+        yield from _below(inventory, "", _DEEPEST, {os.path.basename(path): os.path.realpath(path) for path in but})
     elif inventory.endswith(lists.SUFFIXES) and os.path.lexists(inventory):
         yield from _of_list(inventory)
     elif os.path.isfile(inventory) and config.has_host_files(inventory):
@@ -70,7 +71,7 @@ def _of_archive(inventory: str) -> Iterator[Parcel | Unread]:
         if _is_machine(folder) or (len(names) == 1 and _is_machine(os.path.join(folder, names[0]))):
             yield _one(inventory, inventory)
         else:
-            yield from _below(folder, "", _DEEPEST)
+            yield from _below(folder, "", _DEEPEST, {})
 
 
 def _of_list(inventory: str) -> Iterator[Parcel | Unread]:
@@ -90,10 +91,11 @@ def _of_list(inventory: str) -> Iterator[Parcel | Unread]:
             yield _one(entry.name, place)
 
 
-def _below(folder: str, above: str, deep: int) -> Iterator[Parcel | Unread]:
+def _below(folder: str, above: str, deep: int, but: Mapping[str, str]) -> Iterator[Parcel | Unread]:
     """Machines in a folder and its folders.
 
     :param above: what their names begin with.
+    :param but: real paths of files that are left out, by name.
     """
     try:
         names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
@@ -106,7 +108,9 @@ def _below(folder: str, above: str, deep: int) -> Iterator[Parcel | Unread]:
         path, called = os.path.join(folder, name), above + name
         if os.path.isdir(path) and not _is_machine(path):
             if deep and not os.path.islink(path):
-                yield from _below(path, f"{called}/", deep - 1)
+                yield from _below(path, f"{called}/", deep - 1, but)
+        elif name in but and os.path.realpath(path) == but[name]:
+            continue
         elif os.path.isdir(path) or os.path.isfile(path) or os.path.islink(path):
             yield _one(called, path)
 
