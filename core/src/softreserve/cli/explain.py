@@ -50,7 +50,8 @@ class Effect:
 
     :param kind: of the change; ``options`` are those of commands that make it, ``edits`` those of files.
     :param stage: the first that decides otherwise; empty: none says so.
-    :param then: what is not as before; ``parts`` are all of the subject's memory.
+    :param then: what is not as before; ``parts`` are all of the subject's memory. Their ``severity``, ``rule`` and
+        ``why`` are empty: reasons are known of the machine as it is, not of each changed one.
     """
 
     kind: str
