@@ -160,6 +160,8 @@ def test_files_are_looked_for_beside_the_test(pytester: pytest.Pytester) -> None
             '"example:two-node", userspace="udef"',
             "no user space 'udef'*did you mean 'udev'[?]*",
         ),
+        ('"example:two-node", kernel="6.12,7.3"', "--kernel: wanted letters, digits and *, not '6.12,7.3'"),
+        ('""', "machine: an empty name"),
         ('"-"', "*: a test has no machine on standard input: name a file"),
         ("", 'which machine? Name one: @pytest.mark.softreserve("example:two-node")'),
     ],
@@ -172,7 +174,29 @@ def test_what_is_wrong_is_told_in_a_line_without_a_traceback(
     assert result.ret in (1, 2)
     told = [line for line in result.outlines if line and not re.match(r"=|_|!|E +\[|1 error|ERROR ", line)]
     assert len(told) == 1, told
-    result.stdout.fnmatch_lines([f"*{message}"])
+    result.stdout.fnmatch_lines([f"test_what_is_wrong_is_told_in_a_line_without_a_traceback.py:2: *{message}"])
+
+
+def test_parameters_of_the_host_say_which_machine_it_is(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
+        NAMES = ["example:two-node", {"machine": "example:xeon-max", "kernel": "6.1"}]
+        @pytest.mark.parametrize("softreserve_host", NAMES, indirect=True)
+        def test_it(softreserve_host, request):
+            found = softreserve_host.system.machine
+            assert request.node.name == f"test_it[{found.name}{'-6.1' * (found.kernel.release == '6.1')}]"
+        class TestBoth:
+            @pytest.fixture
+            def softreserve_machine(self):
+                return "example:two-node"
+            @pytest.mark.parametrize("softreserve_host", NAMES[:1], indirect=True)
+            def test_it(self, softreserve_host): pass
+        """
+    )
+    result = pytester.runpytest("-q")
+    result.assert_outcomes(passed=2, errors=1)
+    result.stdout.fnmatch_lines(["*: softreserve_machine is given here, so softreserve_host takes no parameters"])
 
 
 FAILING = f"""
@@ -210,6 +234,24 @@ def test_what_a_failed_test_did_is_kept_with_the_command_that_does_it_again(
     record = Path(again[5])
     assert record.name == ("record.toml" if keep is None else "test_tool.py-test_it.toml")
     assert keep is None or record.parent == pytester.path / keep
+
+
+@pytest.mark.parametrize("is_ours", [True, False])
+def test_the_command_is_that_of_the_environment_in_which_the_test_ran(
+    pytester: pytest.Pytester, is_ours: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The program of that name on the path may be another, or none that works."""
+    folder = pytester.mkdir("bin")
+    (folder / "softreserve").write_text("#!/bin/sh\nexit 1\n")
+    (folder / "softreserve").chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder), prepend=":")
+    if is_ours:
+        monkeypatch.setattr(sys, "executable", str(folder / "python"))
+    pytester.makepyfile(FAILING)
+    program = "softreserve" if is_ours else f"{sys.executable} -m softreserve"
+    pytester.runpytest("-q").stdout.fnmatch_lines(
+        [f"to do again what was done to it: {program} run example:two-node *"]
+    )
 
 
 @pytest.mark.fuse
@@ -303,7 +345,8 @@ def test_where_programs_cannot_be_run_a_test_is_skipped_or_fails_with_the_reason
     pytester.makepyfile(RUNS)
     result = pytester.runpytest_subprocess("-q", "-rs", *option)
     result.assert_outcomes(**{outcome: 1})
-    result.stdout.fnmatch_lines(["*mounting needs /dev/fuse: modprobe fuse*"])
+    told = [line for line in result.outlines if line.startswith(("SKIPPED", "mounting")) and "/dev/fuse" in line]
+    assert len(told) == 1  # and not once more for where it was found
 
 
 @pytest.mark.fuse

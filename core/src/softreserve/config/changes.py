@@ -7,6 +7,7 @@ import re
 from softreserve.model.cmdline import CommandLine
 from softreserve.model.errors import MachineError, shown
 from softreserve.model.kernel import Kernel
+from softreserve.model.names import release_problem
 from softreserve.model.scenario import EFI_MAP, Scenario
 from softreserve.model.value import NamedTuple
 from softreserve.plugins.selection import Selection
@@ -50,6 +51,8 @@ class Changes(NamedTuple):
         if (self.arch, self.kernel, self.page_size) != (None, None, None):
             from softreserve.config.builds import rebuilt
 
+            if self.kernel is not None and (problem := release_problem(self.kernel)) is not None:
+                raise MachineError(f"--kernel: {problem}")
             arch = selection.arch(self.arch) if self.arch is not None else None
             kernel = rebuilt(kernel, release=self.kernel, arch=arch, page_size=self._page_size())
         if self.config is not None:

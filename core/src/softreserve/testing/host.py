@@ -31,8 +31,9 @@ class _Host(Session):
         try:
             return super()._on_it()
         except (FuseError, SessionError) as error:
-            self._unavailable(str(error))
-            raise
+            reason = error
+        self._unavailable(str(reason))
+        raise reason
 
 
 def host(

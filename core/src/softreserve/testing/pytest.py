@@ -88,7 +88,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test once for each machine that its marks name."""
-    with _in_words(f"{metafunc.definition.name}: "):
+    with _in_words(metafunc.definition):
         found = _choices(_levels(metafunc.definition.iter_markers_with_node(_MARK)))
     if _WANTED in metafunc.fixturenames and (len(found) > 1 or any(_MARKS in words for words in found)):
         cases = [pytest.param(words, marks=words.pop(_MARKS, ())) for words in found]
@@ -97,7 +97,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Name what is given for ``softreserve_machine``."""
-    if argname != "softreserve_machine":
+    if argname not in ("softreserve_machine", "softreserve_host"):
         return None
     if isinstance(val, Mapping):
         return "-".join(_id_of(word, value) for word, value in val.items()) or None
@@ -131,7 +131,7 @@ def _wanted(request: pytest.FixtureRequest) -> _Wanted:
     given: Sequence[pytest.Mark] = getattr(getattr(item, "callspec", None), "marks", ())
     said = [(node, mark) for node, mark in item.iter_markers_with_node(_MARK) if mark not in given]
     own = [(item, mark) for mark in given if mark.name == _MARK]
-    with _in_words():
+    with _in_words(item):
         found = [request.param] if hasattr(request, "param") else _choices(_levels(said))
         found = [{**words, **more} for words in found for more in _choices(_levels(own))]
         if len(found) > 1:
@@ -151,8 +151,8 @@ def _softreserve_trees(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pat
 @pytest.fixture
 def softreserve_machine(request: pytest.FixtureRequest, _softreserve_wanted: _Wanted) -> Scenario:
     """The machine that the mark names, as ``softreserve.load`` gives it. Parameters (indirect) may name it, too."""
-    with _in_words():
-        return _softreserve_wanted.scenario(getattr(request, "param", None))
+    with _in_words(request.node):
+        return _softreserve_wanted.scenario(getattr(request, "param", _parameters(request).get("softreserve_host")))
 
 
 @pytest.fixture
@@ -164,9 +164,10 @@ def softreserve_host(
 ) -> Iterator[Session]:
     """The machine, booted: a ``softreserve.Session``, to run programs on, with files to read and write."""
     wanted = _softreserve_wanted
-    if hasattr(request, "param"):
-        _refuse("softreserve_host takes no parameters: give them to softreserve_machine")
-    with _in_words():
+    with _in_words(request.node):
+        others = softreserve_machine is not wanted.loaded or "softreserve_machine" in _parameters(request)
+        if others and "softreserve_host" in _parameters(request):
+            raise _WrongMark("softreserve_machine is given here, so softreserve_host takes no parameters")
         if softreserve_machine is not wanted.loaded:  # somebody else's fixture, or a direct parameter
             wanted.scenario(softreserve_machine)
         if (tree := wanted.tree_name) is not None:
@@ -178,13 +179,17 @@ def softreserve_host(
         yield host
 
 
+def _parameters(request: pytest.FixtureRequest) -> Mapping[str, object]:
+    return request.node.callspec.params if hasattr(request.node, "callspec") else {}
+
+
 def _refuse(message: str) -> NoReturn:
     pytest.fail(message, pytrace=False)
 
 
 @contextlib.contextmanager
-def _in_words(where: str = "") -> Iterator[None]:
-    """What a person can mend is told in words, and not by where we found it."""
+def _in_words(item: pytest.Item) -> Iterator[None]:
+    """What a person can mend is told in words, with the place of the test, and not by where we found it."""
     try:
         yield
     except Exception as error:
@@ -192,7 +197,13 @@ def _in_words(where: str = "") -> Iterator[None]:
 
         if not isinstance(error, SoftReserveError | _WrongMark):
             raise
-        raise pytest.fail.Exception(f"{where}{error}", pytrace=False) from None
+        raise pytest.fail.Exception(f"{_place(item)}: {error}", pytrace=False) from None
+
+
+def _place(item: pytest.Item) -> str:
+    """Where a test begins, its marks included: ``test_tool.py:12``."""
+    file, line, _ = item.location
+    return file if line is None else f"{file}:{line + 1}"
 
 
 # --- marks
@@ -265,6 +276,8 @@ def _checked(words: Mapping[str, Any]) -> Words:
             hint = f': write "{value}"' if isinstance(value, int | float) else ""
             raise _WrongMark(f"{where}: wanted text, not {value!r}{hint}")
         found[word] = os.fspath(value)
+        if word == _MACHINE and not found[word]:
+            raise _WrongMark(f"{where}: an empty name")
         if word == "mode" and value not in _MODES:
             raise _WrongMark(f"{where}: {value!r} is not one of {', '.join(_MODES)}{nearest(str(value), _MODES)}")
     return found
@@ -421,7 +434,11 @@ class _Wanted:
         return Path(shutil.copyfile(record, place / f"{name[-200:]}.toml"))
 
     def _command(self, name: str, *rest: str) -> str:
-        program = ["softreserve"] if shutil.which("softreserve") else [sys.executable, "-m", "softreserve"]
+        found = shutil.which("softreserve")
+        # One of another environment is another softreserve, or none.
+        places = [os.path.realpath(os.path.dirname(program)) for program in (found, sys.executable) if program]
+        is_ours = len(places) == 2 and places[0] == places[1]
+        program = ["softreserve"] if is_ours else [os.path.normpath(sys.executable), "-m", "softreserve"]
         words = [*program, name, self.words[_MACHINE], *rest]
         for word, option in _OPTIONS.items():
             value = self.words.get(word, ())
