@@ -105,7 +105,7 @@ def test_a_row_says_of_a_machine_what_commands_about_it_alone_say(
 
 def test_rows_are_what_their_schema_says(fleet: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out.jsonl"
-    main(["fleet", str(fleet), "--jobs", "1", "--time", "--kexec", "nobody", "-o", str(out)])
+    main(["fleet", str(fleet), "--jobs", "1", "--time", "--kexec", "default,to-kernel=7.3", "-o", str(out)])
     capsys.readouterr()
     main(["schema", "fleet-row"])
     schema = json.loads(capsys.readouterr().out)
@@ -113,9 +113,17 @@ def test_rows_are_what_their_schema_says(fleet: Path, tmp_path: Path, capsys: py
     for row in found:
         Draft202012Validator(schema).validate(row)
     assert all(row["seconds"] > 0 for row in found if not row["error"])
-    failed = [row for row in found if not row["error"]]
-    assert {row["kexec"] for row in failed} == {"failed"}
-    assert all(row["kexec_problems"][0].startswith("unknown kexec policy 'nobody'; known: ") for row in failed)
+    assert {row["kexec"] for row in found if not row["error"]} <= {"kept", "changed"}
+
+
+def test_a_policy_that_nobody_knows_is_an_error_and_no_answer(
+    fleet: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out.jsonl"
+    assert main(["fleet", str(fleet / "b.toml"), "--jobs", "1", "--kexec", "defualt", "-o", str(out)]) == 2
+    (row,) = rows(out)
+    assert row["error"].startswith("unknown kexec policy 'defualt'; known: ")
+    assert "did you mean 'default'?" in capsys.readouterr().out
 
 
 def test_several_processes_write_the_same_bytes_as_one(fleet: Path, tmp_path: Path) -> None:
@@ -429,7 +437,9 @@ def test_a_kexec_is_a_policy_and_options(text: str, wanted: Crossing) -> None:
     assert crossing(text) == wanted
 
 
-@pytest.mark.parametrize("text", ["", "a,b", "to_kernal=7.3", "syscall=reboot", "policy=", "kexec-tools=new"])
+@pytest.mark.parametrize(
+    "text", ["", "a,b", "to_kernal=7.3", "syscall=reboot", "policy=", "kexec-tools=new", "to-kernel=new"]
+)
 def test_a_kexec_that_cannot_be_is_refused_before_anything_is_asked(text: str) -> None:
     with pytest.raises(MachineError):
         crossing(text)

@@ -11,10 +11,11 @@ from softreserve.model.errors import MachineError, nearest, shown
 from softreserve.plugins.hooks import hooks_of
 
 if TYPE_CHECKING:
+    from softreserve.kernel.kexec import KexecPolicy
     from softreserve.kernel.system import System
     from softreserve.model.kexec import KexecImage, KexecRequest
 
-__all__ = ["load"]
+__all__ = ["load", "policy_of"]
 
 
 def load(system: System, request: KexecRequest) -> KexecImage:
@@ -24,12 +25,7 @@ def load(system: System, request: KexecRequest) -> KexecImage:
         architecture and system call.
     """
     hooks = hooks_of(system)
-    policies = {policy.name: policy for policy in hooks.kexec_policies(system)}
-    policy = policies.get(request.policy)
-    if policy is None:
-        known = ", ".join(sorted(policies)) or "none"
-        hint = nearest(request.policy, policies)
-        raise MachineError(f"unknown kexec policy {shown(request.policy)}; known: {known}{hint}")
+    policy = policy_of(system, request.policy)
     system.log.stage = "kexec"
     request = policy.prepare(system, request)
     if request.cmdline is not None and len(request.cmdline.text) > COMMAND_LINE_MAX:
@@ -41,3 +37,15 @@ def load(system: System, request: KexecRequest) -> KexecImage:
         raise MachineError(f"no loaded plugin does {request.syscall} on {system.machine.arch}; loaded: {loaded}")
     machine = hooks.kexec_hardware(system, image.machine) or image.machine
     return attrs.evolve(image, machine=policy.finish(system, machine))
+
+
+def policy_of(system: System, name: str) -> KexecPolicy:
+    """What is done for specific purpose memory, by its name.
+
+    :raises MachineError: nobody knows it.
+    """
+    policies = {policy.name: policy for policy in hooks_of(system).kexec_policies(system)}
+    if name not in policies:
+        known = ", ".join(sorted(policies)) or "none"
+        raise MachineError(f"unknown kexec policy {shown(name)}; known: {known}{nearest(name, policies)}")
+    return policies[name]

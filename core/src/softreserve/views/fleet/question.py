@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from softreserve.config.changes import Changes
 from softreserve.model.errors import MachineError, nearest, shown
 from softreserve.model.kexec import KEXEC_TOOLS, KexecTools
+from softreserve.model.release import Release
 from softreserve.model.userspace import Userspace
 
 __all__ = ["Crossing", "Question", "crossing"]
@@ -89,4 +90,6 @@ def crossing(text: str) -> Crossing:
     if (syscall := values.get("syscall")) not in (None, "kexec_load", "kexec_file_load"):
         raise MachineError(f"--kexec: syscall is kexec_load or kexec_file_load, not {shown(syscall)}")
     KexecTools(values.get("kexec_tools", KEXEC_TOOLS))
+    if "to_kernel" in values:
+        Release.parse(values["to_kernel"])
     return Crossing(**values)

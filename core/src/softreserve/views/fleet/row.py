@@ -144,11 +144,16 @@ def failed(
 
 
 def _crossed(system: System, asked: Crossing, selection: Selection) -> tuple[str, tuple[str, ...]]:
-    """What becomes of the memory in the next kernel, in a word, and what is wrong about it."""
+    """What becomes of the memory in the next kernel, in a word, and what is wrong about it.
+
+    :raises MachineError: nobody knows the policy, or the release; that there is no next kernel is an answer.
+    """
     from softreserve.config.builds import rebuilt
+    from softreserve.machine.kexec import policy_of
     from softreserve.model.kexec import KEXEC_TOOLS, KexecRequest, KexecTools
     from softreserve.views.crossing import cross
 
+    policy_of(system, asked.policy)
     tools = KexecTools(asked.kexec_tools or KEXEC_TOOLS)
     release = asked.to_kernel
     request = KexecRequest(
