@@ -112,11 +112,24 @@ class Plain:
     name: str
 
 
+@value.define(eq=True)
+class Named:
+    name: str
+
+
 def test_what_can_be_changed_is_equal_to_itself_only() -> None:
     counter = Counter("a")
     counter.count += 1
     assert (counter.count, counter == Counter("a", 1), counter == counter) == (1, False, True)
     assert len({counter, Counter("a", 1)}) == 2
+
+
+def test_what_can_be_changed_and_compared_has_no_hash() -> None:
+    named = Named("a")
+    named.name = "b"
+    assert (named == Named("b"), repr(named)) == (True, "Named(name='b')")
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(named)
 
 
 @pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))

@@ -203,9 +203,9 @@ def _told(system: System, told: Report, target: str, answers: Sequence[_Answered
         return Explained(target, origin, explained)
     address = answers[0].subject.ranges[0].start
     return ExplainedAddress(
-        target,
-        origin,
-        explained,
+        target=target,  # before 25.4, attrs takes inherited fields by name only, too
+        kernel=origin,
+        answers=explained,
         address=address,
         owners=owners_at(system, address),
         node=system.nodes.phys_to_target_node(address),
