@@ -111,6 +111,9 @@ def _idle_blacklists(system: System) -> Iterator[Finding]:
     ]
     for option, name in given:
         module = modules.get(name.strip('"'))
+        if module is None and name.startswith("cxl_") and modules.get("cxl_core") is not None:
+            message = f"{option}={name}: this module is not modelled by itself; here it is as if it were there"
+            yield Finding("note", "parameter-not-modelled", message)
         if module is None:
             continue
         if name != module.name:
