@@ -51,7 +51,9 @@ class Changes(NamedTuple):
         if (self.arch, self.kernel, self.page_size) != (None, None, None):
             from softreserve.config.builds import rebuilt
 
-            if self.kernel is not None and (problem := release_problem(self.kernel)) is not None:
+            # of what begins otherwise it is said below that there is no such release
+            release = self.kernel if self.kernel is not None and self.kernel[:1].isdigit() else ""
+            if release and (problem := release_problem(release)) is not None:
                 raise MachineError(f"--kernel: {problem}")
             arch = selection.arch(self.arch) if self.arch is not None else None
             kernel = rebuilt(kernel, release=self.kernel, arch=arch, page_size=self._page_size())
