@@ -330,7 +330,7 @@ BAD = [
     (["boot", "{machine}", "--acpi", "x"], "--acpi goes with a kernel log"),
     (["boot", "{machine}", "--emit", "xomem"], "xomem"),
     (["boot", "{machine}", "--kernel", "six"], "unknown kernel release 'six': it begins with a version"),
-    (["boot", "{machine}", "--kernel", "-1"], "--kernel: wanted letters, digits"),
+    (["boot", "{machine}", "--kernel", "-1"], "unknown kernel release '-1'"),
     (["boot", "{machine}", "--arch", "vax"], "no installed plugin boots architecture 'vax'; known: "),
     (["boot", "{machine}", "--page-size", "5K"], "Linux has no pages of 5K"),
     (["boot", "{machine}", "--page-size", "-4K"], "is negative"),
