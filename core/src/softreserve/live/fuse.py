@@ -136,7 +136,8 @@ def _signals() -> Iterator[int]:
     try:
         if ours:
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-                if signal.getsignal(number) is not signal.SIG_IGN:
+                # what a script starts in the background ignores SIGINT without having asked for that
+                if number == signal.SIGINT or signal.getsignal(number) is not signal.SIG_IGN:
                     before[number] = signal.signal(number, lambda number, frame: None)
             signal.set_wakeup_fd(writing)
         yield reading

@@ -141,7 +141,12 @@ class Session:
         """
         data = value if isinstance(value, bytes) else value.encode("utf-8", "surrogateescape")
         path = os.fspath(path)
-        return self._live.write(path, data) if self._is_there(path) else -errno.ENOENT
+        if not self._is_there(path):
+            return -errno.ENOENT
+        taken = self._live.write(path, data)
+        if self._programs is not None:
+            self._programs.refresh()
+        return taken
 
     def listdir(self, path: str | os.PathLike[str]) -> list[str]:
         """Names in a directory, in the order in which the kernel lists them.

@@ -210,10 +210,17 @@ class Session:
         timeout: float | None = None,
     ) -> None:
         """Have a command started; the helper tells when it has ended, and how."""
-        if self._files is not None:  # something else may have changed the machine in between
-            self._files.refresh()
+        self.refresh()  # something else may have changed the machine in between
         environment = {**self.environment(), **(env or {})}
         self._say({"argv": list(argv), "env": environment, "cwd": cwd, "timeout": timeout}, files)
+
+    def refresh(self) -> None:
+        """See to it that programs see from now on what this process has changed.
+
+        Do not hold the lock meanwhile.
+        """
+        if self._files is not None:
+            self._files.refresh()
 
     # --- setting up and ending
 
