@@ -120,9 +120,9 @@ def test_a_policy_that_nobody_knows_is_an_error_and_no_answer(
     fleet: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out.jsonl"
-    assert main(["fleet", str(fleet / "b.toml"), "--jobs", "1", "--kexec", "defualt", "-o", str(out)]) == 2
+    assert main(["fleet", str(fleet / "b.toml"), "--jobs", "1", "--kexec", "default1", "-o", str(out)]) == 2
     (row,) = rows(out)
-    assert row["error"].startswith("unknown kexec policy 'defualt'; known: ")
+    assert row["error"].startswith("unknown kexec policy 'default1'; known: ")
     assert "did you mean 'default'?" in capsys.readouterr().out
 
 
@@ -438,7 +438,7 @@ def test_a_kexec_is_a_policy_and_options(text: str, wanted: Crossing) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "a,b", "to_kernal=7.3", "syscall=reboot", "policy=", "kexec-tools=new", "to-kernel=new"]
+    "text", ["", "a,b", "to_kernels=7.3", "syscall=reboot", "policy=", "kexec-tools=new", "to-kernel=new"]
 )
 def test_a_kexec_that_cannot_be_is_refused_before_anything_is_asked(text: str) -> None:
     with pytest.raises(MachineError):

@@ -54,7 +54,7 @@ def test_a_sweep_asks_every_combination(machine: str, tmp_path: Path, capsys: py
 @pytest.mark.parametrize(
     ("over", "said"),
     [
-        ("kernal=7.3", "did you mean 'kernel'?"),
+        ("kernels=7.3", "did you mean 'kernel'?"),
         ("kernel", "wanted AXIS=VALUES"),
         ("kernel=7.3,", "kernel: a value is missing"),
         ("kernel=new", "unknown kernel release 'new'"),
