@@ -336,3 +336,10 @@ def test_links_and_kinds_of_placeholders_are_those_of_the_host(session: Session)
         mode = os.lstat(f"/dev/{name}").st_mode
         _, output = session.run(f"stat -c %f /dev/{name}")
         assert stat.S_IFMT(int(output, 16)) == stat.S_IFMT(mode)
+
+
+def test_where_proc_tells_of_other_processes_there_is_no_session() -> None:
+    """Numbers found there would be those of processes that have nothing to do with it."""
+    code = "from softreserve.live.shell import Session; Session(None)"
+    run = subprocess.run(["unshare", "-Urpf", sys.executable, "-c", code], capture_output=True, text=True)
+    assert "SessionError: /proc is missing, or tells of another PID namespace" in run.stderr

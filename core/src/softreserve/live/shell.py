@@ -77,7 +77,7 @@ class Session:
     :param sealed: for words of strangers: the host's files can only be read, temporary directories, homes, sockets and
         other processes are out of sight, and there is no network, no terminal, no capability.
     :raises FuseError: there is no ``/dev/fuse``.
-    :raises SessionError: this system gives no mount namespace.
+    :raises SessionError: this system gives no mount namespace, or ``/proc`` does not tell of our processes.
     """
 
     def __init__(
@@ -90,6 +90,7 @@ class Session:
         helper: Helper | None = None,
     ) -> None:
         check_fuse()
+        _check_proc()
         self.name = name or system.machine.name
         self.sealed = sealed
         hidden = {os.path.basename(BELOW_SYS): self._below_sys(system)}
@@ -303,6 +304,16 @@ class Session:
         else:
             reply = self.live.module_tool(words)
         return f"{reply.status} {2 if reply.status else 1}\n{reply.text}".encode()
+
+
+def _check_proc() -> None:
+    """See that numbers below ``/proc`` are those of the processes that we would end by them."""
+    try:
+        is_ours = os.readlink("/proc/self") == str(os.getpid())
+    except OSError:
+        is_ours = False
+    if not is_ours:
+        raise SessionError(f"/proc is missing, or tells of another PID namespace: mount -t proc proc /proc; {WITHOUT}")
 
 
 def shells_status(code: int) -> int:

@@ -135,7 +135,9 @@ def _wanted(request: pytest.FixtureRequest) -> _Wanted:
         found = [request.param] if hasattr(request, "param") else _choices(_levels(said))
         found = [{**words, **more} for words in found for more in _choices(_levels(own))]
         if len(found) > 1:
-            raise _WrongMark("several machines: name the fixture among the arguments of the test, one in a parameter")
+            raise _WrongMark(
+                "several machines, and a test that runs once: name the fixture among its arguments, or one machine"
+            )
     item.stash[_OF_ITEM] = wanted = _Wanted(item, found[0])
     return wanted
 
