@@ -193,3 +193,9 @@ def test_links_and_the_root_are_looked_at(files: LiveFiles) -> None:
         **dict.fromkeys((".", ".."), stat.S_IFDIR),
         **dict.fromkeys(("value", "write_only", "read_only", "refusing", "secret"), stat.S_IFREG),
     }
+
+
+def test_files_of_proc_that_are_files_of_sysfs_are_there_where_those_are(files: LiveFiles, toy: System) -> None:
+    """What is missing cannot be mounted, and no program was run on a machine without it."""
+    assert toy.sysfs.node("/sys/kernel/mm/hugepages") is None
+    assert files.live.rootfs.node("/proc/sys/vm/nr_hugepages") is None

@@ -46,7 +46,8 @@ def links(system: System) -> Iterator[tuple[str, str]]:
     """Paths below ``/proc`` of files that are those of sysfs, and their paths there. Linux: ``hugetlb_table``."""
     default = f"/sys/kernel/mm/hugepages/hugepages-{system.nodes.default_huge_page >> 10}kB"
     for name in ("nr_hugepages", "nr_hugepages_mempolicy", "nr_overcommit_hugepages"):
-        yield f"sys/vm/{name}", f"{default}/{name}"
+        if system.sysfs.node(f"{default}/{name}") is not None:
+            yield f"sys/vm/{name}", f"{default}/{name}"
 
 
 def version(system: System) -> str:
