@@ -283,7 +283,7 @@ def _bind_files(source: str, target: str) -> None:
             over = f"{target}/{entry.name}"
             if entry.is_dir():
                 _bind_files(entry.path, over)
-            elif os.path.exists(over):
+            elif os.path.exists(over) and os.path.exists(entry.path):  # a link may lead to what this kernel has not
                 _bind(entry.path, over)
 
 
