@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -312,7 +313,7 @@ def test_nothing_leads_out_of_an_archive(name: str, tmp_path: Path) -> None:
     path = tmp_path / "evil.tar"
     with tarfile.open(path, "w") as archive:
         archive.addfile(tarfile.TarInfo(name))
-    with pytest.raises(InputError, match="leads out of the archive"):
+    with pytest.raises(InputError, match=r"has (an absolute path|'\.\.' in its path)"):
         named(path)
 
 
@@ -334,7 +335,7 @@ def test_a_damaged_archive_is_an_error(fleet: Path, tmp_path: Path, capsys: pyte
         archive.add(fleet, ".")
     path.write_bytes(path.read_bytes()[:-20])
     assert main(["fleet", str(path), "--jobs", "1"]) == 2
-    assert capsys.readouterr().err.startswith(f"softreserve: {path}: a damaged archive: ")
+    assert re.match(rf"softreserve: {path}: byte \d+: broken gzip data: ", capsys.readouterr().err)
 
 
 ENTRIES = [

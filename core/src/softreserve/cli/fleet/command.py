@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -155,29 +156,36 @@ def answered(
             raise InputError(f"is there already, and stays as it is{hint}", path=path)
     with Journal(path and path + SUFFIX, asked, resume=resume, replace=replace) as journal:
         run = Run(machines(inventory, but=(path, path + SUFFIX) if path else ()), asked, journal)
-        try:
+        with _keeping(journal):
             with progress("asking", about(inventory)) as step:
                 run.work(workers, step)
-        except (KeyboardInterrupt, InputError) as error:
-            if path and len(journal):
-                tell(f"{path}{SUFFIX}: has the answers of {len(journal):,} machines; --resume goes on with them")
-            elif path:
-                journal.remove()
-            raise error
-        rows = run.rows(summary)
-        if path:
-            with whole_file(path, replaces=is_rows if replace else None, hint=hint) as file:
-                write_rows(file, rows, parquet=path.endswith(PARQUET))
-                _check_some(summary, inventory, journal)
-        elif output == _STDOUT:
+            rows = run.rows(summary)
+            if path:
+                with whole_file(path, replaces=is_rows if replace else None, hint=hint) as file:
+                    write_rows(file, rows, parquet=path.endswith(PARQUET))
+                    _check_some(summary, inventory, journal)
+        if output == _STDOUT:
             sys.stdout.flush()
             write_rows(sys.stdout.buffer, rows)
-        else:
+        elif not path:
             for _ in rows:
                 pass
         _check_some(summary, inventory, journal)
         journal.remove()
     return summary
+
+
+@contextmanager
+def _keeping(journal: Journal) -> Iterator[None]:
+    """Say where answers are if something goes wrong; without any there is nothing to be kept."""
+    try:
+        yield
+    except (KeyboardInterrupt, InputError, OSError):
+        if journal.path and len(journal):
+            tell(f"{journal.path}: has the answers of {len(journal):,} machines; --resume goes on with them")
+        else:
+            journal.remove()
+        raise
 
 
 def _check_some(summary: FleetSummary, inventory: str, journal: Journal) -> None:

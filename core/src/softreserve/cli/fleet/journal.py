@@ -9,8 +9,10 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+from contextlib import suppress
 from typing import IO, Any, Final
 
+from softreserve.cli.fleet.output import is_row
 from softreserve.cli.fleet.work import DIGEST, Asked
 from softreserve.model.errors import InputError
 
@@ -43,7 +45,7 @@ class Journal:
             raise InputError(error.strerror or str(error), path=path) from None
         try:
             if resume and path:
-                self._read(head)
+                self._read(head, len(asked.questions))
             elif not replace and self._file.seek(0, os.SEEK_END):
                 raise InputError(f"an interrupted run left it: {_HINT}", path=path)
             else:
@@ -51,10 +53,15 @@ class Journal:
                 self._file.truncate(0)
             if not self._file.tell():
                 self._file.write(head)
+                self._file.flush()
             self._end = self._file.tell()
-        except InputError:
-            self._file.close()
-            raise
+        except (InputError, OSError) as error:
+            self._close()
+            if isinstance(error, InputError):
+                raise
+            if path:
+                os.unlink(path)  # it has no answers: none is written before its head
+            raise InputError(str(error.strerror), path=path) from None
 
     @staticmethod
     def _opened(path: str) -> IO[bytes]:
@@ -70,8 +77,8 @@ class Journal:
             raise InputError("another run is writing it", path=path) from None
         return file
 
-    def _read(self, head: bytes) -> None:
-        """Find the answers that are there; a line that was being written is left out."""
+    def _read(self, head: bytes, questions: int) -> None:
+        """Find the answers that are there; what is none, or was being written, is left out with all behind it."""
         first = self._file.readline()
         if first and first != head:
             raise InputError(
@@ -79,7 +86,7 @@ class Journal:
             )
         place = len(first)
         for line in self._file:
-            if not line.endswith(b"\n"):
+            if not _is_answer(line, questions):
                 break
             self._places[bytes.fromhex(line[DIGEST].decode())] = place
             place += len(line)
@@ -90,7 +97,11 @@ class Journal:
         return self
 
     def __exit__(self, *what: object) -> None:
-        self._file.close()
+        self._close()
+
+    def _close(self) -> None:
+        with suppress(OSError):  # of what could not be written either before: that was told
+            self._file.close()
 
     def __contains__(self, key: bytes) -> bool:
         return key in self._places
@@ -100,9 +111,12 @@ class Journal:
 
     def add(self, answers: bytes) -> list[bytes]:
         """Keep answers: they are there when this returns, whatever becomes of the process. Returns their digests."""
-        self._file.seek(self._end)
-        self._file.write(answers)
-        self._file.flush()
+        try:
+            self._file.seek(self._end)
+            self._file.write(answers)
+            self._file.flush()
+        except OSError as error:
+            raise InputError(error.strerror or str(error), path=self.path) from None
         found = []
         for line in answers.splitlines(keepends=True):
             found.append(bytes.fromhex(line[DIGEST].decode()))
@@ -124,6 +138,22 @@ class Journal:
         """Take the file away."""
         if self.path:
             os.unlink(self.path)
+            self.path = ""
+
+
+def _is_answer(line: bytes, questions: int) -> bool:
+    """Whether a line is the answer of a machine that was asked so much."""
+    try:
+        found = json.loads(line) if line.endswith(b"\n") else None
+        bytes.fromhex(line[DIGEST].decode())
+    except (ValueError, RecursionError):
+        return False
+    if not isinstance(found, dict) or found.get("digest") != line[DIGEST].decode():
+        return False
+    rows = found.get("rows")
+    return isinstance(found.get("passed_over"), str) or (
+        isinstance(rows, list) and len(rows) == questions and all(isinstance(row, dict) and is_row(row) for row in rows)
+    )
 
 
 def _unlike(first: bytes, head: bytes) -> str:
@@ -132,7 +162,7 @@ def _unlike(first: bytes, head: bytes) -> str:
         was, now = json.loads(first), json.loads(head)
         if was["is"] != now["is"]:
             return "it is something else"
-        unlike = [name for name in now if was.get(name) != now[name]]
+        unlike = [name for name in now if was.get(name) != now[name]] or ["lines"]
     except (ValueError, KeyError, TypeError):
         return "it is something else"
     words = {"wishes": "plugins", "timed": "--time"}

@@ -17,7 +17,7 @@ from softreserve.views.fleet.row import Row
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["PARQUET", "check_writable", "columns", "is_rows", "read_rows", "sql_type", "write_rows"]
+__all__ = ["PARQUET", "check_writable", "columns", "is_row", "is_rows", "read_rows", "sql_type", "write_rows"]
 
 #: How the name of a file ends that becomes Parquet.
 PARQUET: Final = ".parquet"
@@ -73,21 +73,32 @@ def read_rows(path: str) -> Iterator[dict[str, Any]]:
     try:
         with open(path, "rb") as file:
             for number, row in enumerate(_of_parquet(path) if path.endswith(PARQUET) else map(_of_line, file), 1):
-                if row is None or not _is_row(row):
+                if row is None or not is_row(row):
                     raise InputError("no row of softreserve fleet", path=path, place=f"line {number}")
                 yield row
     except OSError as error:
         raise InputError(error.strerror or str(error), path=path) from None
 
 
-def _is_row(row: dict[str, Any]) -> bool:
+def is_row(row: dict[str, Any]) -> bool:
     """Whether all keys are there, with values of their types."""
     kinds = dict(columns())
     return row.keys() == kinds.keys() and all(
-        isinstance(row[name], _PYTHON.get(kind[0], int))
-        or (row[name] is None and (name in _OPTIONAL or row["error"] is not None))
+        _is_one(row[name], kind) or (row[name] is None and (name in _OPTIONAL or row["error"] is not None))
         for name, kind in kinds.items()
     )
+
+
+def _is_one(value: Any, kind: tuple[str, ...]) -> bool:
+    """Whether a value is of a column's type, with all that is in it."""
+    if not isinstance(value, _PYTHON.get(kind[0], int)):
+        return False
+    match kind:
+        case ("map", _, inner) | ("record", inner, *_):
+            return all(isinstance(one, _PYTHON.get(inner, int)) for one in value.values())
+        case ("list", inner):
+            return all(isinstance(one, _PYTHON.get(inner, int)) for one in value)
+    return True
 
 
 def _of_line(line: bytes) -> dict[str, Any] | None:
@@ -102,12 +113,16 @@ def _of_parquet(path: str) -> Iterator[dict[str, Any]]:
     from pyarrow import ArrowException
     from pyarrow.parquet import ParquetFile
 
-    maps = [name for name, kind in _COLUMNS.items() if kind[0] == "map"]
+    maps, records = ([name for name, kind in _COLUMNS.items() if kind[0] == what] for what in ("map", "record"))
     try:
         with ParquetFile(path) as file:
             for group in file.iter_batches(batch_size=_GROUP):
                 for row in group.to_pylist():
-                    yield row | {name: row[name] and dict(row[name]) for name in maps if name in row}
+                    found = {name: row[name] and dict(row[name]) for name in maps if name in row}
+                    for name in records:  # what one has not is nothing there
+                        if isinstance(record := row.get(name), dict):
+                            found[name] = {key: value for key, value in record.items() if value is not None}
+                    yield row | found
     except ArrowException as error:
         raise InputError(str(error).partition("\n")[0], path=path) from None
 

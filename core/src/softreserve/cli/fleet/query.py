@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any
 
 import attrs
@@ -80,9 +81,11 @@ def _queried(path: str, query: str) -> Queried:
         except duckdb.Error as error:
             raise InputError(f"rows that cannot be read: {_line(error)}", path=path) from None
         try:
-            for setting in ("enable_external_access = false", "lock_configuration = true"):
+            for setting in ("temp_directory = ''", "enable_external_access = false", "lock_configuration = true"):
                 database.execute(f"SET {setting}")
-            found = database.execute(query)
+            found = database.execute(query.encode("utf-8", "backslashreplace").decode())
+            if found is None:
+                raise InputError("SQL: nothing is asked")
             names = tuple(column[0] for column in found.description or ())
             return Queried(names, [[*map(_plain, row)] for row in found.fetchall()])
         except duckdb.Error as error:
@@ -91,11 +94,12 @@ def _queried(path: str, query: str) -> Queried:
 
 def _load(database: Any, path: str) -> None:
     """Make the table; of lines, whose types an empty or unusual one would not tell, with the types of the columns."""
-    source = "read_parquet(?)"
+    source = "read_parquet(?, hive_partitioning = false)"
     if not path.endswith(PARQUET):
         types = ", ".join(f"'{name}': '{sql_type(kind)}'" for name, kind in columns())
-        source = f"read_json(?, format = 'newline_delimited', columns = {{{types}}})"
-    database.execute(f"CREATE TABLE {_TABLE} AS SELECT * FROM {source}", [path])
+        source = f"read_json(?, format = 'newline_delimited', hive_partitioning = false, columns = {{{types}}})"
+    this = "".join(f"[{letter}]" if letter in "*?[" else letter for letter in path)  # a name, and no pattern of names
+    database.execute(f"CREATE TABLE {_TABLE} AS SELECT * FROM {source}", [this])
 
 
 def _plain(value: Any) -> Any:
@@ -104,7 +108,9 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(one) for one in value]
-    return value if isinstance(value, str | int | float | bool | None) else str(value)
+    if isinstance(value, float) and not isfinite(value):  # JSON has no word for these
+        return str(value)
+    return value if isinstance(value, str | int | float | None) else str(value)
 
 
 def _line(error: Exception) -> str:

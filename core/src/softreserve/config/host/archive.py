@@ -18,7 +18,18 @@ from softreserve.config.host.tree import LARGEST_FILE, Entry, Tree
 from softreserve.config.packed import Unpacked, packer
 from softreserve.model.errors import InputError, shown
 
-__all__ = ["ArchiveTree", "is_archive", "read_archive"]
+__all__ = [
+    "FILES",
+    "HARD_LINK",
+    "LINK",
+    "SPARSE",
+    "ArchiveTree",
+    "Header",
+    "Reader",
+    "Stream",
+    "is_archive",
+    "read_archive",
+]
 
 _BLOCK: Final = 512
 #: Limits: members; bytes of all that is unpacked; bytes that are kept; bytes of a name, or of a header of pax.
@@ -32,9 +43,16 @@ _LONG: Final = 64 << 20
 _PIECE: Final = 1 << 16
 
 #: Types of members. POSIX: ``pax``, "ustar Interchange Format"; GNU tar: "Basic Tar Format".
-_FILES: Final = b"0\x007"
-_HARD_LINK, _LINK, _DIRECTORY = b"1", b"2", b"5"
-_SPECIAL: Final = {b"3": "a device", b"4": "a device", b"6": "a pipe"}
+FILES: Final = b"0\x007"
+HARD_LINK, LINK, _DIRECTORY, SPARSE = b"1", b"2", b"5", b"S"
+_SPECIAL: Final = {
+    b"3": "a device",
+    b"4": "a device",
+    b"6": "a pipe",
+    SPARSE: "a sparse file: pack it without --sparse",
+}
+#: What keywords of pax begin with that say where the holes of a file are. GNU tar: "Storing Sparse Files".
+_HOLES: Final = "GNU.sparse."
 _GNU_NAME, _GNU_TARGET, _PAX, _PAX_ALL = b"L", b"K", b"x", b"g"
 _PAX_RECORD: Final = re.compile(rb"(\d{1,7}) ([^=\n]+)=")
 
@@ -56,7 +74,9 @@ _WANTED: Final = re.compile(
 _ROOTS: Final = ("proc", "sys", "boot", "lib", "usr", "dev", "var", "sos_commands", "input", "expected")
 
 
-class _Header(NamedTuple):
+class Header(NamedTuple):
+    """A member: what it is called, bytes of its content, what it is, and where a link leads."""
+
     name: str
     mode: int
     size: int
@@ -69,7 +89,7 @@ def is_archive(path: str) -> bool:
     try:
         with (
             open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file,
-            contextlib.closing(_Stream(file, path)) as stream,
+            contextlib.closing(Stream(file, path)) as stream,
         ):
             return _is_header(stream.read(_BLOCK))
     except (OSError, InputError):
@@ -83,8 +103,8 @@ def read_archive(path: str) -> ArchiveTree:
         what is read.
     """
     try:
-        with open(path, "rb") as file, contextlib.closing(_Stream(file, path)) as stream:
-            return ArchiveTree(path, dict(_Reader(stream, path).members()))
+        with open(path, "rb") as file, contextlib.closing(Stream(file, path)) as stream:
+            return ArchiveTree(path, dict(Reader(stream, path).members()))
     except OSError as error:
         raise InputError(error.strerror or str(error), path=path) from None
 
@@ -135,10 +155,16 @@ class ArchiveTree(Tree):
         return -errno.EFBIG if data is None else data
 
 
-class _Stream:
-    """The bytes of an archive, unpacked piece by piece, as far as there may be."""
+class Stream:
+    """The bytes of an archive, unpacked piece by piece, as far as there may be.
 
-    def __init__(self, file: IO[bytes], name: str) -> None:
+    :param most: bytes that there may be.
+    :param whose: in whose files there are no more.
+    """
+
+    def __init__(self, file: IO[bytes], name: str, most: int = _UNPACKED_MAX, whose: str = "any host's files") -> None:
+        self._most = most
+        self._whose = whose
         self._file = file
         self._name = name
         self.position = 0
@@ -162,8 +188,8 @@ class _Stream:
         except ValueError as error:
             raise self.error(f"broken {self.packed_by} data: {error}") from None
         self.position += len(data)
-        if self.position > _UNPACKED_MAX or self.position > max(_LONG, self._size * _RATIO_MAX):
-            raise self.error(f"unpacked it is larger than any host's files: {self.position >> 20} MiB and more")
+        if self.position > self._most or self.position > max(_LONG, self._size * _RATIO_MAX):
+            raise self.error(f"unpacked it is larger than {self._whose}: {self.position >> 20} MiB and more")
         return data
 
     def skip(self, size: int) -> int:
@@ -179,58 +205,66 @@ class _Stream:
             self._source.close()
 
 
-class _Reader:
-    def __init__(self, stream: _Stream, name: str) -> None:
+class Reader:
+    """The members of an archive, one after the other.
+
+    :param name: of the archive, for messages.
+    :param most: members that there may be; ``None``: as many as a host's archive has.
+    """
+
+    def __init__(self, stream: Stream, name: str, most: int | None = None) -> None:
         self._stream = stream
         self._name = name
+        self._most = _MEMBERS_MAX if most is None else most
         self._kept = 0
 
     def members(self) -> Iterator[tuple[str, tuple[Entry, bytes | None]]]:
         """Each member that is wanted: its path, what it is, its content."""
-        for header in self._headers():
-            path = self._path(header)
+        for header in self.headers():
+            path = self.path(header)
             wanted = _WANTED.search(path) is not None
-            if header.kind in _FILES and not header.name.endswith("/"):
+            if header.kind in FILES and not header.name.endswith("/"):
                 if wanted:
                     yield f"/{path}", (Entry("file", header.mode), self._data(header))
                 else:
-                    self._pass(header.size)
+                    self.pass_over(header)
                 continue
-            self._pass(header.size)
-            if header.kind == _DIRECTORY or header.kind in _FILES:
+            self.pass_over(header)
+            if header.kind == _DIRECTORY or header.kind in FILES:
                 if path:
                     yield f"/{path}", (Entry("directory"), None)
-            elif header.kind in (_LINK, _HARD_LINK):
+            elif header.kind in (LINK, HARD_LINK):
                 if wanted or path.rsplit("/", 1)[-1] in _ROOTS:
                     yield f"/{path}", (Entry("link", target=self._target(header, path)), None)
             elif header.kind in _SPECIAL and wanted:
-                raise self._refused(header, f"is {_SPECIAL[header.kind]}")
+                raise self.refused(header, f"is {_SPECIAL[header.kind]}")
 
-    def _refused(self, header: _Header, why: str) -> InputError:
+    def refused(self, header: Header, why: str) -> InputError:
+        """That a member cannot be had."""
         return InputError(f"member {shown(header.name)} {why}", path=self._name)
 
-    def _path(self, header: _Header) -> str:
+    def path(self, header: Header) -> str:
         """A member's path below the archive's top."""
         parts = [part for part in header.name.split("/") if part not in ("", ".")]
         if header.name.startswith("/"):
-            raise self._refused(header, "has an absolute path")
+            raise self.refused(header, "has an absolute path")
         if ".." in parts:
-            raise self._refused(header, "has '..' in its path")
+            raise self.refused(header, "has '..' in its path")
         return "/".join(parts)
 
-    def _target(self, header: _Header, path: str) -> str:
+    def _target(self, header: Header, path: str) -> str:
         """Where a link leads: a relative path, or that of another member."""
-        if header.kind == _HARD_LINK:
+        if header.kind == HARD_LINK:
             return f"/{posixpath.normpath(header.target)}"
         led = posixpath.normpath(posixpath.join(posixpath.dirname(path), header.target))
         if header.target.startswith("/") or led == ".." or led.startswith("../"):
-            raise self._refused(header, f"is a link that leads out of the archive, to {shown(header.target)}")
+            raise self.refused(header, f"is a link that leads out of the archive, to {shown(header.target)}")
         return header.target
 
-    def _data(self, header: _Header) -> bytes | None:
+    def _data(self, header: Header) -> bytes | None:
         """Content of a file; ``None`` where that is more than is read of one."""
         if header.size > LARGEST_FILE or self._kept + header.size > _KEPT_MAX:
-            self._pass(header.size)
+            self.pass_over(header)
             return None
         self._kept += header.size
         data = self._stream.read(header.size)
@@ -239,10 +273,22 @@ class _Reader:
         self._pad(header.size)
         return data
 
-    def _pass(self, size: int) -> None:
-        if self._stream.skip(size) < size:
+    def pieces(self, header: Header) -> Iterator[bytes]:
+        """Content of a file, piece by piece, to its end."""
+        left = header.size
+        while left:
+            piece = self._stream.read(min(left, _PIECE))
+            if not piece:
+                raise self._stream.error("it is cut off")
+            left -= len(piece)
+            yield piece
+        self._pad(header.size)
+
+    def pass_over(self, header: Header) -> None:
+        """Leave the content of a member out."""
+        if self._stream.skip(header.size) < header.size:
             raise self._stream.error("it is cut off")
-        self._pad(size)
+        self._pad(header.size)
 
     def _pad(self, size: int) -> None:
         padding = -size % _BLOCK
@@ -251,16 +297,19 @@ class _Reader:
 
     # --- headers
 
-    def _headers(self) -> Iterator[_Header]:
-        """The header of each member, with what headers of pax and GNU before it say of it."""
+    def headers(self) -> Iterator[Header]:
+        """The header of each member, with what headers of pax and GNU before it say of it.
+
+        Whoever takes one reads the content, or passes over it, before the next.
+        """
         said: dict[str, str] = {}
         said_of_all: dict[str, str] = {}
         count = 0
         while (block := self._block()) is not None:
             header = self._header(block)
             count += 1
-            if count > _MEMBERS_MAX:
-                raise self._stream.error(f"it has more than {_MEMBERS_MAX} members")
+            if count > self._most:
+                raise self._stream.error(f"it has more than {self._most} members")
             if header.kind in (_GNU_NAME, _GNU_TARGET):
                 text = self._long(header).rstrip(b"\0").decode("utf-8", "replace")
                 said["path" if header.kind == _GNU_NAME else "linkpath"] = text
@@ -282,7 +331,7 @@ class _Reader:
             pass
         return None
 
-    def _header(self, block: bytes) -> _Header:
+    def _header(self, block: bytes) -> Header:
         position = self._stream.position - _BLOCK
         if not _is_header(block):
             what = "no tar archive" if position == 0 else "it is damaged: this is no member's header"
@@ -294,11 +343,11 @@ class _Reader:
         if mode is None or size is None:
             raise self._stream.error("it is damaged: a member's size is no number", position)
         kind = block[156:157]
-        return _Header(
-            name, mode & 0o777, 0 if kind in (_LINK, _HARD_LINK, _DIRECTORY) else size, kind, _text(block[157:257])
+        return Header(
+            name, mode & 0o777, 0 if kind in (LINK, HARD_LINK, _DIRECTORY) else size, kind, _text(block[157:257])
         )
 
-    def _long(self, header: _Header) -> bytes:
+    def _long(self, header: Header) -> bytes:
         """Content of a header that belongs to the next one."""
         if header.size > _HEADER_MAX:
             raise self._stream.error(f"a name of {header.size} bytes")
@@ -319,7 +368,7 @@ class _Reader:
             yield found[2].decode("utf-8", "replace"), data[found.end() : at + length - 1].decode("utf-8", "replace")
             at += length
 
-    def _completed(self, header: _Header, said: dict[str, str]) -> _Header:
+    def _completed(self, header: Header, said: dict[str, str]) -> Header:
         size = said.get("size", "")
         if size and not (size.isascii() and size.isdecimal() and len(size) < 20):
             raise self._stream.error("it is damaged: a member's size is no number")
@@ -327,6 +376,7 @@ class _Reader:
             name=said.get("path", header.name),
             target=said.get("linkpath", header.target),
             size=int(size) if size else header.size,
+            kind=SPARSE if any(word.startswith(_HOLES) for word in said) else header.kind,
         )
 
 

@@ -27,6 +27,8 @@ _MACHINE: Final = "machine"
 _SUFFIX: Final = ".toml"
 #: Bytes of all files of a directory; packed it may be larger.
 _LARGEST: Final = 256 << 20
+#: Files and folders of a directory, each as often as links lead to it: they may lead in circles.
+_MOST: Final = 20_000
 #: Keys of a machine file that name others, as a line of it may begin.
 _OTHERS: Final = re.compile(rb"""(?m)^[ \t]*["']?(?:efi_map_file|acpi_dir)\b""")
 
@@ -177,13 +179,20 @@ def of_directory(name: str, path: str) -> Parcel:
 
 def _below(path: str, called: str, inside: str) -> Iterator[tuple[str, bytes]]:
     """A file, or all regular files below a directory."""
-    left = _LARGEST
+    left, number = _LARGEST, 0
     todo = [(path, called)]
     while todo:
         place, name = todo.pop()
+        number += 1
+        if number > _MOST:
+            raise InputError(f"more than {_MOST:,} files, the most that are read of a machine", path=path)
         if os.path.isdir(place):
             check_inside(place, inside)
-            todo += [(os.path.join(place, entry), f"{name}/{entry}") for entry in sorted(os.listdir(place))[::-1]]
+            try:
+                names = sorted(os.listdir(place))[::-1]
+            except OSError as error:
+                raise InputError(error.strerror or str(error), path=place) from None
+            todo += [(os.path.join(place, entry), f"{name}/{entry}") for entry in names]
         elif os.path.isfile(place):
             data = read_bytes(place, inside)
             left -= len(data)

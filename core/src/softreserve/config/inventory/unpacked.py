@@ -1,29 +1,28 @@
 """An archive of many machines, unpacked into a folder that is gone afterwards. It may come from a stranger.
 
-Files go where their names say, below the folder; links only where they stay in it; nothing else is made.
+Files go where their names say, below the folder; links only where they stay in it; nothing else is made. What an
+archive may be is up to :mod:`softreserve.config.host.archive`, which reads it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
-import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import IO, Any, Final
+from typing import Final
 
-from softreserve.config.packed import Unpacked, packer
+from softreserve.config.host.archive import FILES, HARD_LINK, LINK, SPARSE, Header, Reader, Stream
 from softreserve.config.reader import LARGEST
-from softreserve.model.errors import InputError, shown
+from softreserve.model.errors import InputError
 
 __all__ = ["unpacked"]
 
-#: Limits: members, bytes of all files, and how much larger they are than what they are packed into, once they are many.
+#: Limits: members, bytes of all that is unpacked, folders in each other.
 _MEMBERS_MAX: Final = 5_000_000
 _UNPACKED_MAX: Final = 32 << 30
-_RATIO_MAX: Final = 1000
-_LONG: Final = 64 << 20
-_PIECE: Final = 1 << 20
+_DEEPEST: Final = 100
 
 
 @contextmanager
@@ -34,65 +33,68 @@ def unpacked(path: str) -> Iterator[str]:
     """
     with tempfile.TemporaryDirectory(prefix="softreserve-") as folder:
         try:
-            with open(path, "rb") as file:
-                packed_by = packer(file.read(512))
-                file.seek(0)
-                source: IO[bytes] | Unpacked = file if packed_by is None else Unpacked(packed_by, file)
-                try:
-                    _unpack(path, source, folder, os.fstat(file.fileno()).st_size)
-                finally:
-                    source.close()
-        except (tarfile.TarError, ValueError, EOFError) as error:
-            raise InputError(f"a damaged archive: {error}", path=path) from None
-        except ModuleNotFoundError as error:  # what unpacks is not there
-            raise InputError(str(error), path=path) from None
+            with (
+                open(path, "rb") as file,
+                contextlib.closing(Stream(file, path, _UNPACKED_MAX, "any inventory")) as stream,
+            ):
+                _unpack(Reader(stream, path, _MEMBERS_MAX), folder)
         except OSError as error:
             raise InputError(error.strerror or str(error), path=path) from None
         yield folder
 
 
-def _unpack(path: str, source: Any, folder: str, size: int) -> None:
-    links: list[tarfile.TarInfo] = []
-    total = 0
-    with tarfile.open(fileobj=source, mode="r|") as archive:
-        for number, member in enumerate(archive):
-            archive.members = []  # type: ignore[attr-defined] # they are not needed again, and are many
-            if number >= _MEMBERS_MAX:
-                raise InputError(f"it has more than {_MEMBERS_MAX:,} members", path=path)
-            if member.issym():
-                links.append(member)
-            elif member.isreg():
-                total += member.size
-                if total > min(_UNPACKED_MAX, max(_LONG, size * _RATIO_MAX)):
-                    raise InputError(f"unpacked it is larger than {total >> 20} MiB: unpack it yourself", path=path)
-                content = archive.extractfile(member)
-                assert content is not None
-                _write(content, _place(path, folder, member), member.size)
-    for link in links:
-        place = _place(path, folder, link)
-        led = os.path.realpath(os.path.join(os.path.dirname(place), link.linkname))
-        if led.startswith(f"{os.path.realpath(folder)}/"):
-            with suppress(OSError):  # there is a file of that name
-                os.makedirs(os.path.dirname(place), exist_ok=True)
-                os.symlink(os.path.relpath(led, os.path.dirname(place)), place)
+def _unpack(reader: Reader, folder: str) -> None:
+    links: list[tuple[str, str]] = []
+    for header in reader.headers():
+        if header.kind == SPARSE:
+            raise reader.refused(header, "is a sparse file: pack it without --sparse")
+        if header.kind in FILES and not header.name.endswith("/"):
+            _write(reader.pieces(header), _place(reader, folder, header))
+            continue
+        reader.pass_over(header)
+        if header.kind == LINK:
+            links.append((_place(reader, folder, header), header.target))
+        elif header.kind == HARD_LINK:
+            place, other = (_place(reader, folder, header._replace(name=n)) for n in (header.name, header.target))
+            os.makedirs(os.path.dirname(place), exist_ok=True)
+            with suppress(FileExistsError):
+                try:
+                    os.link(other, place)
+                except FileNotFoundError:
+                    raise reader.refused(header, "is a link to a member that is not there before it") from None
+    for place, target in links:
+        _link(folder, place, target)
 
 
-def _place(path: str, folder: str, member: tarfile.TarInfo) -> str:
+def _place(reader: Reader, folder: str, header: Header) -> str:
     """Where a member goes.
 
-    :raises InputError: not below the folder.
+    :raises InputError: not below the folder, or there is no such place.
     """
-    parts = [part for part in member.name.split("/") if part not in ("", ".")]
-    if not parts or ".." in parts or member.name.startswith("/"):
-        raise InputError(f"member {shown(member.name)} leads out of the archive", path=path)
-    return os.path.join(folder, *parts)
+    path = reader.path(header)
+    if not path or "\0" in path:
+        raise reader.refused(header, "has no name that a file can have")
+    if path.count("/") > _DEEPEST:
+        raise reader.refused(header, f"lies more than {_DEEPEST} folders deep")
+    return os.path.join(folder, path)
 
 
-def _write(content: IO[bytes], place: str, size: int) -> None:
+def _write(pieces: Iterable[bytes], place: str) -> None:
     """Write a file; of one that is larger than a machine's can be, so much that whoever reads it sees that."""
     os.makedirs(os.path.dirname(place), exist_ok=True)
-    left = min(size, LARGEST + 1)
+    left = LARGEST + 1
     with open(place, "wb") as file:
-        while left and (piece := content.read(min(left, _PIECE))):
-            left -= len(piece)
-            file.write(piece)
+        for piece in pieces:
+            if left > 0:
+                left -= file.write(piece[:left])
+
+
+def _link(folder: str, place: str, target: str) -> None:
+    """Make a link if it stays in the folder, wherever links that are there already lead on the way."""
+    root = os.path.realpath(folder)
+    with suppress(OSError, ValueError):  # there is a file of that name; a name that none has
+        os.makedirs(os.path.dirname(place), exist_ok=True)
+        above = os.path.realpath(os.path.dirname(place))
+        led = os.path.realpath(os.path.join(above, target))
+        if f"{above}/".startswith(f"{root}/") and led.startswith(f"{root}/"):
+            os.symlink(os.path.relpath(led, above), os.path.join(above, os.path.basename(place)))
