@@ -88,7 +88,7 @@ def _memory_blocks(system: System) -> Iterator[str]:
     if not isinstance(root, Directory):
         return
     yield f"{path}/"
-    others = sorted(root.children, key=natural)
+    others = sorted(root.children.keys() - NOISE, key=natural)
     above = bisect_left(others, natural("memory0"), key=natural)
     for name in others[:above]:
         yield from _dump(root.get(name), f"{path}/{name}")
