@@ -8,6 +8,7 @@ import lzma
 import os
 import random
 import resource
+import signal
 import subprocess
 import sys
 import tarfile
@@ -98,6 +99,36 @@ def test_a_full_disk_is_told_and_a_run_goes_on_where_there_is_room(fleet: Path, 
     subprocess.run(asked(fleet, out, "--resume"), check=True, stdout=subprocess.DEVNULL)
     assert out.read_bytes() == whole.read_bytes()
     assert not journal.exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_a_run_that_is_ended_leaves_no_process_and_unless_it_is_killed_no_file_but_its_journal(
+    fleet: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    pytest.importorskip("joblib", reason="needs joblib: pip install 'softreserve[fleet]'")
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    with tarfile.open(tmp_path / "fleet.tar", "w") as archive:
+        archive.add(fleet, "fleet")
+    command = ["fleet", str(tmp_path / "fleet.tar"), "-o", str(tmp_path / "out.jsonl"), "--jobs", "2"]
+    # an answer is there, and others are waited for
+    stuck = "import time; journal.Journal.add = lambda *of: (add(*of), print(flush=True), time.sleep(60))"
+    code = f"from softreserve.cli.fleet import journal; add = journal.Journal.add; {stuck}; {RUN}"
+    run = subprocess.Popen(
+        [sys.executable, "-c", code, *command],
+        env={**os.environ, "TMPDIR": str(folder)},
+        stdout=subprocess.PIPE,
+        preexec_fn=lambda: [signal.signal(one, signal.SIG_DFL) for one in (signal.SIGTERM, signal.SIGHUP)],
+    )
+    assert run.stdout is not None
+    assert run.stdout.readline() == b"\n"
+    run.send_signal(number)
+    assert run.wait() == -number
+    with run.stdout:
+        assert run.stdout.read() == b""  # all who could have written there are gone
+    if number != signal.SIGKILL:
+        assert [path.name for path in folder.iterdir() if path.name.startswith("softreserve")] == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["fleet", "fleet.tar", "out.jsonl.journal", "tmp"]
 
 
 def test_without_descriptors_nothing_is_left(fleet: Path, tmp_path: Path) -> None:

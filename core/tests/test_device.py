@@ -346,3 +346,17 @@ def test_what_is_kept_is_not_more_than_can_be_looked_at_again(kernel: Kernel, mo
     monkeypatch.setattr(device, "_FORGOTTEN", -1)
     kernel.find("/sys/devices")
     assert kernel.find("/sys/devices/toy0").kept == (0, device._KEPT)
+
+
+def test_what_is_no_request_ends_no_server(kernel: Kernel) -> None:
+    for size in (1, 16, 39):
+        kernel.connection.send(bytes(size))
+    assert kernel.find("/sys").mode
+    for operation in (*range(48), 4096, 2**32 - 1):
+        if operation in (FORGET, BATCH_FORGET):  # nobody waits for these
+            continue
+        for body in (b"", b"\0", b"../\xff\0", bytes(40), b"\xff" * 64, bytes(4000)):
+            for number in (0, ROOT, 77, 2**64 - 1):
+                answer = kernel.ask(operation, number, body)
+                assert isinstance(answer, bytes) or -200 < answer < 0
+    assert kernel.find("/sys").mode

@@ -176,7 +176,8 @@ class Server:
         view = memoryview(buffer)
         try:
             while size := self._next(buffer):
-                self._answer(view[:size])
+                if size >= _IN.size:  # less is no request, and of nobody who could be answered
+                    self._answer(view[:size])
         finally:
             self._close()
 

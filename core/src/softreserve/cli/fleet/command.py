@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -20,6 +22,8 @@ from softreserve.model.errors import InputError
 from softreserve.model.sizes import human_size
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from softreserve.cli.fleet.journal import Journal
     from softreserve.cli.fleet.schedulers import Scheduler
     from softreserve.cli.fleet.work import Asked
@@ -155,8 +159,9 @@ def answered(
         if not replace and os.path.lexists(path):
             raise InputError(f"is there already, and stays as it is{hint}", path=path)
     with Journal(path and path + SUFFIX, asked, resume=resume, replace=replace) as journal:
-        run = Run(machines(inventory, but=(path, path + SUFFIX) if path else ()), asked, journal)
-        with _keeping(journal):
+        found = machines(inventory, but=(path, path + SUFFIX) if path else ())
+        run = Run(found, asked, journal)
+        with _ended_by_signals(), closing(found), _keeping(journal):
             with progress("asking", about(inventory)) as step:
                 run.work(workers, step)
             rows = run.rows(summary)
@@ -175,12 +180,40 @@ def answered(
     return summary
 
 
+class _EndedError(BaseException):
+    """A signal came that ends the process."""
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Have signals end the process when what is unfinished has been taken away, and not before."""
+    came: list[int] = []
+
+    def end(number: int, frame: FrameType | None) -> None:
+        if not came:
+            came.append(number)
+            raise _EndedError
+
+    ours = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_DFL]
+    if threading.current_thread() is not threading.main_thread():
+        ours = []
+    for number in ours:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
+        if came:
+            os.kill(os.getpid(), came[0])
+
+
 @contextmanager
 def _keeping(journal: Journal) -> Iterator[None]:
     """Say where answers are if something goes wrong; without any there is nothing to be kept."""
     try:
         yield
-    except (KeyboardInterrupt, InputError, OSError):
+    except (KeyboardInterrupt, _EndedError, InputError, OSError):
         if journal.path and len(journal):
             tell(f"{journal.path}: has the answers of {len(journal):,} machines; --resume goes on with them")
         else:

@@ -7,6 +7,8 @@ along: its batch is done again, by halves, until the machine is found that it di
 from __future__ import annotations
 
 import os
+import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
@@ -26,6 +28,8 @@ __all__ = ["DEATHS", "MISSING", "Batch", "Processes", "Scheduler", "cores", "enc
 DEATHS: Final = 3
 #: Batches that wait for each process, beside the one that it works on.
 _WAITING: Final = 2
+#: Seconds between two looks whether the process is there that the work is for.
+_LOOK: Final = 1.0
 MISSING: Final = "needs {}, which is not installed: pip install 'softreserve[fleet]'"
 
 
@@ -83,7 +87,7 @@ def processes(jobs: int) -> Scheduler:
         raise InputError(f"--jobs {jobs} {MISSING.format('joblib')}; --jobs 1 works without") from None
 
     def pool(workers: int) -> Executor:
-        made: Executor = ProcessPoolExecutor(max_workers=workers)
+        made: Executor = ProcessPoolExecutor(max_workers=workers, initializer=_end_with, initargs=(os.getpid(),))
         return made
 
     return Processes(jobs, pool)
@@ -156,6 +160,17 @@ class Processes:
                         yield killed(one.machines[0][0], asked)
         finally:
             _end(pool)
+
+
+def _end_with(parent: int) -> None:
+    """See that this process ends when the one is gone that it works for: loky's would wait for good."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_LOOK)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="softreserve-parent", daemon=True).start()
 
 
 def _end(pool: Executor) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from softreserve import config
@@ -29,7 +29,7 @@ class Unread(NamedTuple):
     status: int = 2
 
 
-def machines(inventory: str, but: Iterable[str] = ()) -> Iterator[Parcel | Unread]:
+def machines(inventory: str, but: Iterable[str] = ()) -> Generator[Parcel | Unread, None, None]:
     """All machines, in the order of the inventory: folders by name, lists line by line; hidden files are left out.
 
     What is no machine is among them: whoever reads it finds out.
