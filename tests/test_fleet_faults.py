@@ -314,3 +314,27 @@ def test_what_is_wrong_inside_a_row_is_no_row(
     capsys.readouterr()
     assert main(["report", "--index", str(rows), "-o", os.fspath(rows.parent / "page.html")]) == 2
     assert capsys.readouterr().err == f"softreserve: {rows}: line 1: no row of softreserve fleet\n"
+
+
+def test_text_in_parquet_that_is_none_is_a_line(rows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pa = pytest.importorskip("pyarrow", reason="needs pyarrow: pip install 'softreserve[fleet]'")
+    pq = pytest.importorskip("pyarrow.parquet", reason="needs pyarrow: pip install 'softreserve[fleet]'")
+    path = tmp_path / "broken.parquet"
+    broken = pa.Array.from_buffers(pa.string(), 1, pa.array([b"\xff\xfe"], pa.binary()).buffers())
+    pq.write_table(pa.table({"machine": broken, "text": broken}), path)
+    for command in (
+        ["fleet", str(path), "--jobs", "1"],
+        ["report", "--index", str(path), "-o", str(tmp_path / "p.html")],
+    ):
+        capsys.readouterr()
+        assert main(command) == 2
+        said = capsys.readouterr().err
+        assert said.startswith(f"softreserve: {path}: ")
+        assert said.count("\n") == 1
+
+
+def test_a_list_reads_no_standard_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("list.jsonl").write_text('"-"\n"dmesg:-"\n')
+    monkeypatch.setattr("sys.stdin", None)
+    assert [one.name for one in machines("list.jsonl")] == ["-", "dmesg:-"]

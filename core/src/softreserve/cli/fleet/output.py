@@ -123,7 +123,7 @@ def _of_parquet(path: str) -> Iterator[dict[str, Any]]:
                         if isinstance(record := row.get(name), dict):
                             found[name] = {key: value for key, value in record.items() if value is not None}
                     yield row | found
-    except ArrowException as error:
+    except (ArrowException, ValueError) as error:  # ValueError: text that is none
         raise InputError(str(error).partition("\n")[0], path=path) from None
 
 

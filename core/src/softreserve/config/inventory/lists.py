@@ -73,7 +73,7 @@ def _of_parquet(path: str) -> Iterator[dict[str, Any]]:
             for batch in file.iter_batches(batch_size=256, columns=columns):
                 for row in batch.to_pylist():
                     yield {name: value for name, value in row.items() if value is not None}
-    except (OSError, ArrowException) as error:
+    except (OSError, ArrowException, ValueError) as error:  # ValueError: text that is none
         raise InputError(str(error).partition("\n")[0], path=path) from None
 
 

@@ -75,7 +75,8 @@ def _of_archive(inventory: str) -> Iterator[Parcel | Unread]:
 
 
 def _of_list(inventory: str) -> Iterator[Parcel | Unread]:
-    """Machines that a list names."""
+    """Machines that a list names; a file called "-" is one, and not standard input."""
+    folder = os.path.dirname(inventory) or os.curdir
     for entry in lists.listed(inventory):
         if entry.problem is not None:
             yield Unread(entry.name, f"{inventory}: {entry.name}: {entry.problem}")
@@ -84,10 +85,10 @@ def _of_list(inventory: str) -> Iterator[Parcel | Unread]:
         else:
             place = str(entry.machine)
             if not re.match(config.PREFIXED, place):
-                place = os.path.join(os.path.dirname(inventory), place)
+                place = os.path.join(folder, place)
             elif place.startswith(config.LOG):
                 log = place.removeprefix(config.LOG)
-                place = config.LOG + os.path.join(os.path.dirname(inventory), log)
+                place = config.LOG + os.path.join(folder, log)
             yield _one(entry.name, place)
 
 
