@@ -385,3 +385,22 @@ def test_programs_that_take_another_root_read_an_exported_tree(pytester: pytest.
     )
     pytester.runpytest("-q", "--basetemp=base").assert_outcomes(passed=4)
     assert list((pytester.path / "base").iterdir()) == []
+
+
+def test_what_is_kept_of_tests_with_long_names_is_a_file_for_each(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        test_tool="""
+        import pytest
+
+        @pytest.mark.softreserve("example:two-node")
+        @pytest.mark.parametrize("x", ["a" + "\\u6f22" * 230, "b" + "\\u6f22" * 230, "../" * 90 + "up"], ids=str)
+        def test_it(softreserve_host, x):
+            softreserve_host.write("/sys/devices/system/memory/auto_online_blocks", "offline")
+            assert 0
+        """
+    )
+    unescaped = "disable_test_id_escaping_and_forfeit_all_rights_to_community_support=true"
+    result = pytester.runpytest("-q", "-o", unescaped, "--softreserve-keep", "kept")
+    result.assert_outcomes(failed=3)
+    result.stdout.no_fnmatch_line("*File name too long*")
+    assert len([*(pytester.path / "kept").iterdir()]) == 3

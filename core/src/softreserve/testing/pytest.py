@@ -52,6 +52,8 @@ _TOGETHER: Final = ("config", "plugins")
 #: Words that are files, or may be.
 _FILES: Final = (_MACHINE, "acpi", "efi_map", "plugins")
 _KEEP, _REQUIRE = "--softreserve-keep", "--softreserve-require"
+#: Bytes of a test in the name of a file that is kept.
+_NAME_MOST = 200
 #: Where a choice has the marks of a ``pytest.param(...)`` that was given for a word.
 _MARKS: Final = "marks"
 _Param: Final = type(pytest.param())
@@ -433,7 +435,12 @@ class _Wanted:
         place = self._item.config.invocation_params.dir / folder
         place.mkdir(parents=True, exist_ok=True)
         name = re.sub(r"[^\w.=+-]+", "-", self._item.nodeid.replace("::", "-").replace("/", "-")).strip("-")
-        return Path(shutil.copyfile(record, place / f"{name[-200:]}.toml"))
+        if len(whole := name.encode()) > _NAME_MOST:
+            from hashlib import sha256
+
+            mark = sha256(self._item.nodeid.encode("utf-8", "surrogateescape")).hexdigest()[:8]  # two may end alike
+            name = f"{mark}-{whole[-_NAME_MOST:].decode('utf-8', 'ignore')}"
+        return Path(shutil.copyfile(record, place / f"{name}.toml"))
 
     def _command(self, name: str, *rest: str) -> str:
         found = shutil.which("softreserve")
