@@ -69,7 +69,7 @@ class AtOnce:
 
 def gone_through(count: int, folder: str, workers: AtOnce) -> int:
     """Do what the parent does; returns the bytes of the journal."""
-    with Journal(os.path.join(folder, "journal"), ASKED) as journal:
+    with Journal(os.path.join(folder, "journal"), ASKED, replace=True) as journal:
         run = Run(machines(count), ASKED, journal)
         run.work(workers, lambda done: None)
         with open(os.path.join(folder, "rows.jsonl"), "wb") as file:

@@ -26,5 +26,5 @@ def test_sanitising_costs_a_few_times_what_sorting_costs(ratios: Ratios) -> None
         f"{ENTRIES:,} e820 entries sanitised beside sorting their ends",
         timed(lambda: table.copy().update_table()),
         timed(sort),
-        most=20,
+        bound=3,
     )

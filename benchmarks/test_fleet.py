@@ -19,6 +19,6 @@ def test_handing_out_the_work_is_nothing_beside_the_work(ratios: Ratios, tmp_pat
         "fleet: what the parent does of 10 machines x 2 questions",
         timed(lambda: gone_through(_COUNT, str(tmp_path), workers)),
         timed(lambda: [answered(one.digest, one, ASKED) for one in parcels]),
-        most=0.02,
+        bound=0.016,
         rounds=3,
     )

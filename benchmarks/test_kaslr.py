@@ -32,7 +32,7 @@ def test_a_draw_costs_a_few_random_numbers(placement: Placement, ratios: Ratios)
         f"{DRAWS:,} KASLR draws beside as many random numbers",
         timed(lambda: sample(placement, DRAWS, Random(0))),
         timed(numbers),
-        most=8,
+        bound=4.4,
         rounds=3,
     )
 

@@ -67,6 +67,6 @@ def test_what_is_told_grows_with_the_ranges_and_no_faster(
         f"{told.__name__} of {MANY:,} ranges of {size // MIB} MiB beside {FEW}",
         timed(lambda: told(many)),
         timed(lambda: told(few)),
-        most=25,
+        bound=12,
         rounds=2,
     )
