@@ -111,7 +111,7 @@ def test_a_session_from_booting_to_its_first_program(ratios: Ratios, host: Progr
         "boot, mount, first program, end beside an interpreter",
         timed(first_program),
         lambda: interpreter("-I", "-S", "-c", "import json, ctypes, socket"),
-        bound=3,
+        bound=4,
     )
 
 
