@@ -106,6 +106,13 @@ def need(arch: str) -> None:
         pytest.skip(f"no plugin boots {arch}: pip install ./{wheels.that_boots(arch)}")
 
 
+#: For tests of an example, whose devices are hmem's.
+needs_x86 = pytest.mark.skipif(
+    not {"x86", "hmem"} <= set(Selection().installed),
+    reason="needs x86 and hmem: pip install ./plugins/x86 ./plugins/hmem",
+)
+
+
 def settled(machine: Machine) -> System:
     """Booted, with its modules loaded; skipped where no plugin boots it."""
     need(machine.arch)

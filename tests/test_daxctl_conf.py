@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from small_machines import needs_x86
 from softreserve.cli import main
 from softreserve.config.daxctl_conf import read_daxctl_conf
 from softreserve.model.errors import InputError
@@ -83,6 +84,7 @@ def linted(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], *optio
         (f"nvdimm.uuid = {UUID}\nmode = system-ram\nregion = 0", "keys that daxctl does not read: region"),
     ],
 )
+@needs_x86
 def test_lint_names_what_daxctl_does_not_take_as_it_was_meant(
     body: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -92,6 +94,7 @@ def test_lint_names_what_daxctl_does_not_take_as_it_was_meant(
     assert "changes nothing of dax0.0" in without_effect
 
 
+@needs_x86
 def test_lint_says_that_soft_reserved_memory_has_no_section(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     good = f"[reconfigure-device x]\nnvdimm.uuid = {UUID}\nmode = system-ram\nonline = true\nmovable = false\n"
     (line,) = linted(good, tmp_path, capsys)
@@ -106,6 +109,7 @@ def test_lint_says_that_soft_reserved_memory_has_no_section(tmp_path: Path, caps
     assert "[monitor] is read by nobody" in line
 
 
+@needs_x86
 def test_a_machine_file_names_the_configuration_beside_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "m.toml"
     (tmp_path / "dax.conf").write_text("[reconfigure-device x]\nmode = system-ram\n")

@@ -11,6 +11,7 @@ from pathlib import Path
 import attrs
 import pytest
 import softreserve as sr
+from small_machines import needs_x86
 from softreserve.cli import main
 from softreserve.kernel.mm.added_memory import USER_SPACE_ONLINES
 from softreserve.machine.boot import boot
@@ -67,6 +68,7 @@ def booted(userspace: Userspace, virt: Virt, *, cmdline: str | None = None) -> s
         ("opensuse", "Normal", "Normal", "Normal"),
     ],
 )
+@needs_x86
 def test_a_rule_takes_offline_memory_online_as_its_distribution_has_it(
     userspace: Userspace, on_metal: str, in_kvm: str, on_hyper_v: str
 ) -> None:
@@ -74,12 +76,14 @@ def test_a_rule_takes_offline_memory_online_as_its_distribution_has_it(
     assert found == [on_metal, in_kvm, on_hyper_v]
 
 
+@needs_x86
 def test_a_rule_leaves_alone_what_the_kernel_took_online() -> None:
     system = booted("rhel9", "none", cmdline="+memhp_default_state=online_kernel")
     assert zone(system) == "Normal"
     assert not system.log.of(USER_SPACE_ONLINES)
 
 
+@needs_x86
 def test_a_rule_acts_on_memory_that_is_added_later_too() -> None:
     system = booted("rhel9", "none")
     with sr.Session(system) as host:
@@ -90,12 +94,14 @@ def test_a_rule_acts_on_memory_that_is_added_later_too() -> None:
     assert zone(system) == "Movable"
 
 
+@needs_x86
 def test_without_user_space_no_rule_acts() -> None:
     system = booted("none", "none")
     assert system.modules.load("kmem") == 0 == system.modules.load("dax_hmem")
     assert zone(system) == "offline"
 
 
+@needs_x86
 def test_a_plugin_counts_before_the_rule_and_the_rule_where_the_plugin_says_nothing() -> None:
     class Agent:
         def __init__(self, answer: str | None) -> None:
@@ -112,6 +118,7 @@ def test_a_plugin_counts_before_the_rule_and_the_rule_where_the_plugin_says_noth
 
 
 @pytest.mark.parametrize(("virt", "words"), [("none", "on bare metal"), ("kvm", "in a guest")])
+@needs_x86
 def test_the_heading_says_who_took_memory_online(
     virt: str, words: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -143,6 +150,7 @@ WHOLE: list[tuple[str, Userspace, str]] = [
 
 
 @pytest.mark.parametrize(("release", "userspace", "who"), WHOLE)
+@needs_x86
 def test_kernel_and_rules_of_a_distribution_decide_together(release: str, userspace: Userspace, who: str) -> None:
     system = sr.boot(sr.load("example:two-node", kernel=release, cmdline=""), userspace=userspace)
     found = [written.who for written in system.memory.added.onlined.values()]
@@ -162,6 +170,7 @@ def test_show_input_tells_what_was_understood_of_user_space(tmp_path: Path, caps
     assert "dax.conf" in shown
 
 
+@needs_x86
 def test_explain_names_the_line_of_the_rule_and_what_another_user_space_makes_of_it(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -179,6 +188,7 @@ def test_explain_names_the_line_of_the_rule_and_what_another_user_space_makes_of
     assert "--userspace rhel9" in shown
 
 
+@needs_x86
 def test_the_rule_that_a_kernel_comes_with_is_named_where_it_is_left_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -191,6 +201,7 @@ def test_the_rule_that_a_kernel_comes_with_is_named_where_it_is_left_out(
     assert "userspace-unlike-kernel" not in capsys.readouterr().out
 
 
+@needs_x86
 def test_a_user_space_that_there_is_not_is_an_error_from_python_too() -> None:
     with pytest.raises(sr.SoftReserveError, match=r"no user space 'rhel7': wanted one of .*; did you mean 'rhel"):
         sr.boot(sr.load("example:two-node"), userspace="rhel7")  # type: ignore[arg-type]

@@ -55,6 +55,12 @@ def test_the_import_brings_nothing_along() -> None:
     assert run.stdout == "['__future__', 'softreserve']\n"
 
 
+def need_the_example() -> None:
+    """Skip where nothing boots ``example:two-node``, or gives it devices."""
+    if not {"x86", "hmem"} <= set(Selection().installed):
+        pytest.skip("not installed here: softreserve-x86, softreserve-hmem")
+
+
 def with_examples() -> list[str]:
     """Modules of the core that show how something of them is used."""
     found = [path for path in SOURCE.parent.rglob("*.py") if ">>> " in path.read_text()]
@@ -63,8 +69,7 @@ def with_examples() -> list[str]:
 
 @pytest.mark.parametrize("module", with_examples())
 def test_the_examples_in_docstrings_do_what_they_say(module: str) -> None:
-    if not {"x86", "hmem"} <= set(Selection().installed):
-        pytest.skip("not installed here: softreserve-x86, softreserve-hmem")
+    need_the_example()
     results = doctest.testmod(import_module(module))
     assert results.attempted
     assert results.failed == 0
@@ -72,8 +77,7 @@ def test_the_examples_in_docstrings_do_what_they_say(module: str) -> None:
 
 @pytest.fixture
 def host() -> sr.Session:
-    if not {"x86", "hmem"} <= set(Selection().installed):
-        pytest.skip("not installed here: softreserve-x86, softreserve-hmem")
+    need_the_example()
     return sr.Session(sr.boot(sr.load("example:two-node", cmdline="+memhp_default_state=offline")))
 
 
@@ -225,6 +229,7 @@ def test_what_is_done_is_recorded_and_gone_on_with(host: sr.Session, tmp_path: P
 
 
 def test_a_machine_is_loaded_with_all_the_words_of_the_command_line(tmp_path: Path) -> None:
+    need_the_example()
     machine = sr.load("example:two-node", config=["DEV_DAX=n"])
     assert sr.Session(sr.boot(machine)).listdir("/sys/bus/dax/drivers") == ["kmem"]
     changed = sr.load(machine, kernel="7.3", cmdline="+quiet")
