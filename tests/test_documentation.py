@@ -126,8 +126,9 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (top / "bin" / "dmesg").chmod(0o755)
     for name in ("my-machine", "rack-1", "rack-2"):
         (top / f"{name}.toml").write_text(SMALL)
-    (top / "servers").mkdir()
-    (top / "servers" / "rack-1.toml").write_text(SMALL)
+    for name in ("servers", "my-servers"):
+        (top / name).mkdir()
+        (top / name / "rack-1.toml").write_text(SMALL)
     for name in ("core", "docs", "examples", "plugins", "tests"):
         (top / name).symlink_to(wheels.ROOT / name)
     (top / "steps.toml").write_text('[[step]]\nname = "1"\nrun = "modprobe kmem"\n')
