@@ -116,7 +116,7 @@ def test_the_wheel_for_pytest_names_a_module_of_the_core_by_which_it_can_be_aske
 
 @pytest.mark.parametrize("folder", wheels.FOLDERS, ids=lambda folder: folder.name)
 def test_a_wheel_names_the_interpreters_of_the_matrix(folder: Path) -> None:
-    tried = re.findall(r"^    py\{?([\d,]+)\}?-\{", (wheels.ROOT / "tox.ini").read_text(), re.MULTILINE)
+    tried = re.findall(r"^    py\{?([\d,]+)\}?-(?:\{|all$)", (wheels.ROOT / "tox.ini").read_text(), re.MULTILINE)
     versions = [f"{number[0]}.{number[1:]}" for number in ",".join(tried).split(",")]
     named = [
         re.fullmatch(r"Programming Language :: Python :: (3\.\d+)", c) for c in wheels.project(folder)["classifiers"]
