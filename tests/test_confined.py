@@ -103,6 +103,7 @@ def test_the_line_for_a_runner_in_a_container_runs_what_needs_no_machine_to_live
     assert "a mount namespace needs" in done.stdout
 
 
+@pytest.mark.slow
 def test_the_first_tests_of_the_page_pass(tmp_path: Path) -> None:
     if shutil.which("daxctl") is None:
         pytest.skip("needs daxctl: apt install daxctl")

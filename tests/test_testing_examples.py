@@ -46,6 +46,7 @@ def test_there_are_a_shell_tool_a_c_program_and_a_python_tool() -> None:
     assert [project.name for project in PROJECTS] == ["testing-c", "testing-python", "testing-shell"]
 
 
+@pytest.mark.slow
 def test_their_tests_pass_here(tmp_path: Path) -> None:
     if not set(NEEDED) <= set(Selection().installed):
         pytest.skip("not installed here: softreserve-x86, softreserve-arm64, softreserve-hmem")

@@ -35,6 +35,9 @@ _MAJOR, _MINOR = 7, 31
 _WRITE_MAX = 1 << 17
 _REQUEST_MAX = _WRITE_MAX + (1 << 12)
 
+#: Seconds for which the next request is looked for before we sleep: a program asks again at once, and to wake a
+#: processor that idles takes longer than an answer.
+_AWAKE = 1e-4
 #: Nanoseconds that the kernel keeps a name; and seconds after which we no longer expect it to, however late it began.
 _KEPT, _FORGOTTEN = 50_000_000, 0.2
 #: Names that it keeps at the most: each is looked at again when the machine is changed.
@@ -138,12 +141,10 @@ class Server:
         self._back: queue.SimpleQueue[tuple[list[bytes], Callable[[], object]] | None] = queue.SimpleQueue()
         self._taker: threading.Thread | None = None
         self._ended = False
-        self._ready: select.poll | None = None
-        if until is not None:
-            os.set_blocking(connection, False)
-            self._ready = select.poll()
-            for file in (connection, until):
-                self._ready.register(file, select.POLLIN)
+        os.set_blocking(connection, False)
+        self._ready = select.poll()
+        for file in (connection,) if until is None else (connection, until):
+            self._ready.register(file, select.POLLIN)
         refuse = dict.fromkeys((_SYMLINK, _MKNOD, _MKDIR, _UNLINK, _RMDIR, _RENAME, _LINK), self._refuse)
         self._answers: dict[int, _Answer] = {
             **refuse,
@@ -183,7 +184,8 @@ class Server:
 
     def _next(self, buffer: bytearray) -> int:
         """Bytes of the next request; 0: there is none any more."""
-        while not self._is_over():
+        awake_until = time.monotonic() + _AWAKE
+        while time.monotonic() < awake_until or not self._is_over():
             try:
                 return os.readv(self._connection, [buffer])
             except OSError as error:
@@ -192,8 +194,8 @@ class Server:
         return 0
 
     def _is_over(self) -> bool:
-        """Where there is an end, wait for it or a request; whether it came."""
-        return self._ready is not None and any(file != self._connection for file, _ in self._ready.poll())
+        """Wait for a request, or for the end; whether that came."""
+        return any(file != self._connection for file, _ in self._ready.poll())
 
     def _answer(self, request: memoryview) -> None:
         _, operation, unique, number = _IN.unpack_from(request)
